@@ -1,0 +1,115 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every Swift target of the project is compiled the same way: Swift 6 mode, warnings are errors.
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+func module(
+  _ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil
+) -> Target {
+  .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let lifecycle: Target.Dependency = .product(
+  name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let arguments: Target.Dependency = .product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+
+let package = Package(
+  name: "smartcontent",
+  products: [
+    .executable(name: "smartcontent", targets: ["smartcontent"]),
+    .executable(name: "bench", targets: ["bench"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
+  ],
+  targets: [
+    // C libraries, one module each.
+    .systemLibrary(name: "CNats", pkgConfig: "libnats", providers: [.apt(["libnats-dev"])]),
+    .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+    .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+    .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(name: "CShims"),
+
+    // Below the line: pure functions; no async, clock, random source, I/O, C or Foundation.
+    module("Events"),
+    module("Views", ["Events"]),
+    module("Operators", ["Events", "Views"]),
+    module("Dataflow", ["Events", "Views", "Operators"]),
+
+    // Contracts between the core and the outside.
+    module("Ports", ["Events", "Views", "Dataflow"]),
+
+    // Clients that know no analytics.
+    module("NATSClient", ["CNats"]),
+    module("RedisClient", ["CHiredis"]),
+    module("PostgresClient", ["CLibPQ"]),
+    module("HTTPClient", ["CCurl"]),
+    module("HTTPServer", ["CZlib", log, nioCore, nioPosix, nioHTTP1]),
+    module("Metrics"),
+
+    // Adapters: the ports on real servers.
+    module("JetStreamLog", ["Events", "Ports", "NATSClient"]),
+    module("PostgresViews", ["Events", "Views", "Dataflow", "Ports", "PostgresClient"]),
+    module("RedisViews", ["Events", "Views", "Dataflow", "Ports", "RedisClient"]),
+    module("FileSnapshots", ["Ports", "CShims"]),
+
+    // Application.
+    module("Definitions", ["Events", "Views", "Dataflow", yams]),
+    module("Collector", ["Events", "Definitions", "Ports", "HTTPServer", "Metrics", log]),
+    module("Runtime", ["Events", "Views", "Operators", "Dataflow", "Ports", "Metrics", log]),
+    module("QueryAPI", ["Events", "Views", "Dataflow", "Ports", "HTTPServer", "Metrics", log]),
+    module("Console", ["HTTPServer"], resources: [.embedInCode("Pages")]),
+    module("LocalServers", ["CShims", log]),
+    module("DemoTraffic", ["Events", "HTTPClient"]),
+
+    // Composition roots.
+    .executableTarget(
+      name: "smartcontent",
+      dependencies: [
+        "Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "RedisClient",
+        "PostgresClient", "HTTPClient", "HTTPServer", "Metrics", "JetStreamLog", "PostgresViews",
+        "RedisViews", "FileSnapshots", "Definitions", "Collector", "Runtime", "QueryAPI",
+        "Console", "LocalServers", "DemoTraffic", "CShims", log, lifecycle, arguments,
+      ], swiftSettings: strict),
+    .executableTarget(
+      name: "bench",
+      dependencies: [
+        "Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "JetStreamLog",
+        "PostgresViews", "RedisViews", "FileSnapshots", "Definitions", "Runtime", "LocalServers",
+        "HTTPClient", "Metrics", "CShims", log, arguments,
+      ], swiftSettings: strict),
+
+    // Tests.
+    tests("EventsTests", ["Events"]),
+    tests("OperatorsTests", ["Events", "Views", "Operators", "Dataflow"]),
+    tests("ClientTests", ["NATSClient", "RedisClient", "PostgresClient", "HTTPServer", "HTTPClient", "Metrics", nioHTTP1]),
+    tests("AdapterTests", ["Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "RedisClient", "PostgresClient", "JetStreamLog", "PostgresViews", "RedisViews", "FileSnapshots", "LocalServers"]),
+    tests("CollectorTests", ["Events", "Definitions", "Ports", "Collector", "HTTPServer", "Metrics", nioHTTP1]),
+    tests("QueryTests", ["Events", "Views", "Dataflow", "Ports", "QueryAPI", "HTTPServer", "Metrics"]),
+    tests("DefinitionsTests", ["Events", "Views", "Dataflow", "Definitions"]),
+    tests("TidyTests", []),
+    tests("IntegrationTests", ["Events", "LocalServers", "HTTPClient", "PostgresClient", "NATSClient", "RedisClient", "JetStreamLog", "Ports", "Definitions", "Views", "Dataflow"]),
+  ]
+)
