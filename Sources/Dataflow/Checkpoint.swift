@@ -1,0 +1,84 @@
+public import Views
+
+/// One stream as a pipeline's loop reads it: a partition of events, or the dead letters.
+public struct StreamPartition: Hashable, Sendable {
+  /// Name of the JetStream stream and its only subject, such as `events-00`.
+  public var stream: String
+  public var generation: UInt32
+  /// Number of the partition; the dead letters have -1 and no position.
+  public var partition: Int
+
+  public init(stream: String, generation: UInt32, partition: Int) {
+    self.stream = stream
+    self.generation = generation
+    self.partition = partition
+  }
+
+  public var isDeadLetters: Bool { partition < 0 }
+}
+
+/// Per level: windows that start before it have left the operators' state and are never reopened;
+/// their values are in Postgres alone. Microseconds since the epoch.
+public struct Seams: Hashable, Sendable {
+  public var values: [Int64]
+
+  public init() { values = Array(repeating: .min, count: WindowLevel.allCases.count) }
+
+  public subscript(level: WindowLevel) -> Int64 {
+    get { values[level.rawValue] }
+    set { values[level.rawValue] = newValue }
+  }
+}
+
+/// How far a pipeline's loop has committed a stream.
+public struct Checkpoint: Hashable, Sendable {
+  /// The last frame whose effects are committed; 0 for none.
+  public var sequence: UInt64
+  /// What the frame at `sequence` was: its checksum and its stored time. A log whose frame is
+  /// another one went back in time.
+  public var fingerprint: Fingerprint
+  /// Running maximum of stored times, microseconds since the epoch.
+  public var logTime: Int64
+  public var watermark: Int64
+  /// The last commit that wrote every changed hour and day row.
+  public var coarseSequence: UInt64
+  /// The last frame that corrected an expired window.
+  public var lastDeltaSequence: UInt64
+  public var seams: Seams
+
+  public init() {
+    sequence = 0
+    fingerprint = Fingerprint(checksum: 0, storedAt: 0)
+    logTime = .min
+    watermark = .min
+    coarseSequence = 0
+    lastDeltaSequence = 0
+    seams = Seams()
+  }
+
+  public struct Fingerprint: Hashable, Sendable {
+    public var checksum: UInt32
+    /// Microseconds since the epoch.
+    public var storedAt: Int64
+
+    public init(checksum: UInt32, storedAt: Int64) {
+      self.checksum = checksum
+      self.storedAt = storedAt
+    }
+  }
+}
+
+/// Everything that one transaction writes for one stream of a pipeline.
+public struct CommitBatch: Sendable {
+  /// Tuples that rows below may be the first to use.
+  public var dimensions: [DimensionEntry] = []
+  /// Absolute values: they replace what is stored.
+  public var rows: [WindowRow] = []
+  /// Corrections of expired windows: they are added to what is stored.
+  public var deltas: [WindowRow] = []
+  public var lateEvents: [LateEvent] = []
+  public var accounting = Accounting()
+  public var checkpoint = Checkpoint()
+
+  public init() {}
+}

@@ -1,0 +1,56 @@
+import Events
+
+/// What a pipeline computes, as declared in `Streams/pipelines.yaml`.
+public struct PipelineSpec: Hashable, Sendable {
+  /// Lower-case letters, digits and underscores; part of schema and key names.
+  public var name: String
+  /// Rises when the pipeline's meaning changes; read models of versions stand side by side.
+  public var version: Int
+  /// How far the watermark trails log time, microseconds.
+  public var allowedDisorder: Int64
+  /// How late an event may be to correct its window, microseconds behind the watermark; nil for ever.
+  public var allowedLateness: Int64?
+  /// How long every copy of an event is recognised, microseconds of log time.
+  public var dedupeHorizon: Int64
+  /// How long a final window stays in state and in the hot copy, microseconds behind the watermark.
+  public var windowGrace: Int64
+  /// The most distinct dimension tuples with live windows per partition; events beyond it count
+  /// for the site's `(other)` tuple.
+  public var tupleCountMax: Int
+  /// The most event ids remembered per partition; when they are exceeded the partition stops
+  /// with an explanation instead of forgetting early.
+  public var dedupeCountMax: Int
+
+  public init(
+    name: String, version: Int = 1, allowedDisorder: Int64 = 5_000_000,
+    allowedLateness: Int64? = nil, dedupeHorizon: Int64 = 86_400_000_000,
+    windowGrace: Int64 = 60_000_000, tupleCountMax: Int = 200_000,
+    dedupeCountMax: Int = 100_000_000
+  ) {
+    self.name = name
+    self.version = version
+    self.allowedDisorder = allowedDisorder
+    self.allowedLateness = allowedLateness
+    self.dedupeHorizon = dedupeHorizon
+    self.windowGrace = windowGrace
+    self.tupleCountMax = tupleCountMax
+    self.dedupeCountMax = dedupeCountMax
+  }
+
+  /// Identifies everything that decides the pipeline's results; another hash than the stored one
+  /// refuses a partition's checkpoint and snapshots.
+  public var hash: UInt64 {
+    var hash = SipHash128()
+    hash.update(field: name)
+    for value in [
+      Int64(version), allowedDisorder, allowedLateness ?? -1, dedupeHorizon, windowGrace,
+      Int64(tupleCountMax), Self.codeVersion,
+    ] {
+      withUnsafeBytes(of: value.littleEndian) { hash.update($0) }
+    }
+    return hash.finalize().low
+  }
+
+  /// Rises when operators of the same declaration would compute something else, or snapshots change.
+  public static let codeVersion: Int64 = 1
+}

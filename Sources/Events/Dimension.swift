@@ -1,0 +1,103 @@
+/// A dimension by which metrics are kept. The raw value is its place in an encoded tuple.
+public enum Dimension: Int, CaseIterable, Sendable {
+  case site = 0
+  case campaign
+  case content
+  case variant
+  case channel
+  /// ISO 4217 code of the money in the event, or empty where there is none.
+  case currency
+
+  public var name: String {
+    switch self {
+    case .site: "site"
+    case .campaign: "campaign"
+    case .content: "content"
+    case .variant: "variant"
+    case .channel: "channel"
+    case .currency: "currency"
+    }
+  }
+
+  public init?(name: some StringProtocol) {
+    guard let dimension = Self.allCases.first(where: { $0.name == name }) else { return nil }
+    self = dimension
+  }
+
+  /// The longest value of a dimension in UTF-8 bytes; collectors reject longer ones.
+  public static let bytesMax = 256
+}
+
+/// One value per ``Dimension``, in the encoding of frames, state and read models:
+/// for each dimension its length as two bytes, little-endian, then its UTF-8 bytes.
+public struct DimensionTuple: Hashable, Sendable {
+  public var site: String
+  public var campaign: String
+  public var content: String
+  public var variant: String
+  public var channel: String
+  public var currency: String
+
+  public init(
+    site: String, campaign: String = "", content: String = "", variant: String = "",
+    channel: String = "", currency: String = ""
+  ) {
+    self.site = site
+    self.campaign = campaign
+    self.content = content
+    self.variant = variant
+    self.channel = channel
+    self.currency = currency
+  }
+
+  public subscript(dimension: Dimension) -> String {
+    switch dimension {
+    case .site: site
+    case .campaign: campaign
+    case .content: content
+    case .variant: variant
+    case .channel: channel
+    case .currency: currency
+    }
+  }
+
+  public var encoded: [UInt8] {
+    var bytes: [UInt8] = []
+    for dimension in Dimension.allCases { Self.append(self[dimension], to: &bytes) }
+    return bytes
+  }
+
+  /// - Precondition: `value` is at most 65,535 bytes; collectors hold it to ``Dimension/bytesMax``.
+  public static func append(_ value: String, to bytes: inout [UInt8]) {
+    let utf8 = value.utf8
+    precondition(utf8.count <= Int(UInt16.max), "a dimension is at most 65,535 bytes")
+    bytes.append(UInt8(truncatingIfNeeded: utf8.count))
+    bytes.append(UInt8(truncatingIfNeeded: utf8.count >> 8))
+    bytes.append(contentsOf: utf8)
+  }
+
+  /// - Returns: nil where `bytes` is not an encoded tuple.
+  public init?(encoded bytes: UnsafeRawBufferPointer) {
+    var values: [String] = []
+    values.reserveCapacity(Dimension.allCases.count)
+    var offset = 0
+    for _ in Dimension.allCases {
+      guard offset + 2 <= bytes.count else { return nil }
+      let length = Int(bytes[offset]) | Int(bytes[offset + 1]) << 8
+      offset += 2
+      guard offset + length <= bytes.count else { return nil }
+      values.append(
+        String(decoding: UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + length]), as: UTF8.self))
+      offset += length
+    }
+    guard offset == bytes.count else { return nil }
+    self.init(
+      site: values[0], campaign: values[1], content: values[2], variant: values[3],
+      channel: values[4], currency: values[5])
+  }
+
+  /// The tuple's identity in read models: 63 bits of the SipHash of its encoding.
+  public static func identifier(encoded bytes: UnsafeRawBufferPointer) -> Int64 {
+    Int64(bitPattern: SipHash128.hash(bytes).low & 0x7fff_ffff_ffff_ffff)
+  }
+}

@@ -1,0 +1,28 @@
+/// What an event means to the metrics. The raw value is the wire value in frames and is for ever.
+public enum EventKind: UInt8, CaseIterable, Sendable {
+  case impression = 1
+  case view = 2
+  case click = 3
+  case engagement = 4
+  case conversion = 5
+  case identify = 6
+  case custom = 7
+
+  /// The name used in event mappings, in the pixel's `t` field and in CloudEvents types.
+  public var name: String {
+    switch self {
+    case .impression: "impression"
+    case .view: "view"
+    case .click: "click"
+    case .engagement: "engagement"
+    case .conversion: "conversion"
+    case .identify: "identify"
+    case .custom: "custom"
+    }
+  }
+
+  public init?(name: some StringProtocol) {
+    guard let kind = Self.allCases.first(where: { $0.name == name }) else { return nil }
+    self = kind
+  }
+}

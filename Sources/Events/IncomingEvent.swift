@@ -1,0 +1,67 @@
+/// An event as a collector hands it to a frame: checked, with its identity worked out.
+public struct IncomingEvent: Sendable {
+  public var kind: EventKind
+  /// Identity for deduplication; see ``EventIdentity/dedupeKey(site:source:eventID:)``.
+  public var key: Key128
+  /// Identity of the person for partitioning; see ``EventIdentity/personKey(site:id:)``.
+  public var person: Key128
+  /// The client's time, microseconds since the epoch, not corrected.
+  public var eventTime: Int64
+  /// The collector's clock at receipt, microseconds since the epoch.
+  public var receivedAt: Int64
+  /// The client's clock when it sent the request, microseconds since the epoch; 0 if unknown.
+  public var sentAt: Int64
+  /// An encoded ``DimensionTuple``.
+  public var dimensions: [UInt8]
+  /// Money in millionths of the tuple's currency.
+  public var revenueMicros: Int64
+  /// The event's id as the client sent it (or as derived, where it sent none).
+  public var id: String
+  /// The event's name as the client sent it, such as `Content Clicked`.
+  public var name: String
+  /// Where it came in: protocol and source, such as `segment/web`.
+  public var source: String
+  /// The event as it came, a JSON object; unknown properties included.
+  public var payload: [UInt8]
+
+  public init(
+    kind: EventKind, key: Key128, person: Key128, eventTime: Int64, receivedAt: Int64,
+    sentAt: Int64 = 0, dimensions: [UInt8], revenueMicros: Int64 = 0, id: String, name: String,
+    source: String, payload: [UInt8]
+  ) {
+    self.kind = kind
+    self.key = key
+    self.person = person
+    self.eventTime = eventTime
+    self.receivedAt = receivedAt
+    self.sentAt = sentAt
+    self.dimensions = dimensions
+    self.revenueMicros = revenueMicros
+    self.id = id
+    self.name = name
+    self.source = source
+    self.payload = payload
+  }
+}
+
+/// How identities are derived. Part of the data format: the same on every machine and for ever.
+public enum EventIdentity {
+  /// - Parameter source: the source of the write key; ids are unique only within it.
+  public static func dedupeKey(site: String, source: String, eventID: String) -> Key128 {
+    var hash = SipHash128()
+    hash.update(byte: 0x01)
+    hash.update(field: site)
+    hash.update(field: source)
+    hash.update(field: eventID)
+    return hash.finalize()
+  }
+
+  /// - Parameter id: the anonymous id if present, else the user id, else the event id.
+  public static func personKey(site: String, id: String) -> Key128 {
+    var hash = SipHash128()
+    hash.update(byte: 0x02)
+    hash.update(field: site)
+    hash.update(field: id)
+    return hash.finalize()
+  }
+}

@@ -1,0 +1,75 @@
+public import Dataflow
+public import Views
+
+/// What the hot copy of one stream holds.
+public struct HotHeader: Hashable, Sendable {
+  public var epoch: Int64
+  /// The copy includes the effects of frames up to here.
+  public var sequence: UInt64
+  /// The last frame that corrected an expired window, whose correction is in Postgres alone.
+  public var lastDeltaSequence: UInt64
+  /// The committed sequence as its owner knew it.
+  public var committedSequence: UInt64
+  /// Rises with each complete rebuild of the copy.
+  public var copy: Int64
+  public var isComplete: Bool
+  public var logTime: Int64
+  public var watermark: Int64
+  public var seams: Seams
+
+  public init(
+    epoch: Int64, sequence: UInt64, lastDeltaSequence: UInt64, committedSequence: UInt64,
+    copy: Int64, isComplete: Bool, logTime: Int64, watermark: Int64, seams: Seams
+  ) {
+    self.epoch = epoch
+    self.sequence = sequence
+    self.lastDeltaSequence = lastDeltaSequence
+    self.committedSequence = committedSequence
+    self.copy = copy
+    self.isComplete = isComplete
+    self.logTime = logTime
+    self.watermark = watermark
+    self.seams = seams
+  }
+}
+
+/// A row of the hot copy; its tuple is written out so that the copy needs nothing beside it.
+public struct HotRow: Hashable, Sendable {
+  public var row: WindowRow
+  /// An encoded ``DimensionTuple``.
+  public var tuple: [UInt8]
+
+  public init(row: WindowRow, tuple: [UInt8]) {
+    self.row = row
+    self.tuple = tuple
+  }
+}
+
+public enum HotStoreError: Error, Hashable, Sendable {
+  case unavailable(String)
+  /// The stored header is not what this owner wrote last: the copy must be written anew.
+  case stale
+  /// An owner with a higher epoch writes this copy.
+  case fenced
+  /// The store has no room or evicts keys.
+  case refused(String)
+}
+
+/// The hot copy of the windows in state. Confined to one thread. A cache: losing it loses nothing.
+public protocol HotStore: AnyObject {
+  /// Replaces the changed rows, where the stored header is exactly `previous`.
+  ///
+  /// - Parameter expired: the first start that is kept, per level; older windows are removed.
+  func update(
+    _ rows: [HotRow], stream: StreamPartition, previous: HotHeader, header: HotHeader,
+    keepFrom: Seams
+  ) throws(HotStoreError)
+
+  /// Writes a complete copy beside the present one and swaps them in one step.
+  func rebuild(
+    _ rows: [HotRow], stream: StreamPartition, header: HotHeader
+  ) throws(HotStoreError)
+
+  /// The stored header, or nil where there is none.
+  func header(of stream: StreamPartition) throws(HotStoreError) -> HotHeader?
+}

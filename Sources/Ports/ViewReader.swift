@@ -1,0 +1,139 @@
+public import Dataflow
+public import Events
+public import Views
+
+/// A stretch of time to be read from windows of one level; both ends are window starts of it.
+public struct Segment: Hashable, Sendable {
+  public var level: WindowLevel
+  /// Microseconds since the epoch, inclusive.
+  public var from: Int64
+  /// Microseconds since the epoch, exclusive.
+  public var to: Int64
+
+  public init(level: WindowLevel, from: Int64, to: Int64) {
+    self.level = level
+    self.from = from
+    self.to = to
+  }
+}
+
+/// Which values of a dimension are wanted.
+public struct DimensionFilter: Hashable, Sendable {
+  public enum Operation: String, CaseIterable, Sendable {
+    case isAnyOf = "is"
+    case isNoneOf = "is_not"
+    case contains = "contains"
+  }
+
+  public var operation: Operation
+  public var dimension: Dimension
+  public var values: [String]
+
+  public init(operation: Operation, dimension: Dimension, values: [String]) {
+    self.operation = operation
+    self.dimension = dimension
+    self.values = values
+  }
+}
+
+/// What to read: windows of segments, for one site, grouped.
+public struct ViewSelection: Hashable, Sendable {
+  public var site: String
+  public var segments: [Segment]
+  public var filters: [DimensionFilter]
+  /// Currency is always kept apart, asked for or not: money of different currencies is not added.
+  public var groupBy: [Dimension]
+  /// Rising starts of time buckets, microseconds since the epoch; a window belongs to the last
+  /// bucket that starts at or before it. Empty for one bucket over everything.
+  public var buckets: [Int64]
+
+  public init(
+    site: String, segments: [Segment], filters: [DimensionFilter], groupBy: [Dimension],
+    buckets: [Int64]
+  ) {
+    self.site = site
+    self.segments = segments
+    self.filters = filters
+    self.groupBy = groupBy
+    self.buckets = buckets
+  }
+}
+
+/// Counts of one group in one bucket and currency.
+public struct ViewGroup: Hashable, Sendable {
+  /// Index into the selection's buckets; 0 where there are none.
+  public var bucket: Int
+  /// Values in the order of `groupBy`.
+  public var dimensions: [String]
+  public var currency: String
+  public var counts: Counts
+
+  public init(bucket: Int, dimensions: [String], currency: String, counts: Counts) {
+    self.bucket = bucket
+    self.dimensions = dimensions
+    self.currency = currency
+    self.counts = counts
+  }
+}
+
+/// What the durable store holds at one instant: groups, and the checkpoints that they belong to.
+public struct DurableAnswer: Sendable {
+  public var groups: [ViewGroup]
+  public var checkpoints: [StreamPartition: Checkpoint]
+
+  public init(groups: [ViewGroup], checkpoints: [StreamPartition: Checkpoint]) {
+    self.groups = groups
+    self.checkpoints = checkpoints
+  }
+}
+
+/// Reads durable rows. Safe to use from any task; each call takes a connection of a bounded pool.
+public protocol DurableViewReader: Sendable {
+  /// Rows and checkpoints of one instant.
+  ///
+  /// - Parameter belowSeams: where true only windows that have left the operators' state (those
+  ///   before their partition's seam); the hot copy has the others.
+  func read(
+    _ selection: ViewSelection, belowSeams: Bool
+  ) async throws(ViewReadError) -> DurableAnswer
+
+  func checkpoints() async throws(ViewReadError) -> [StreamPartition: Checkpoint]
+
+  /// Accounting over all streams.
+  func accounting() async throws(ViewReadError) -> Accounting
+
+  /// Starts of local days, weeks (Monday) or months that lie in or just before `[from, to)`,
+  /// rising, and the end of the last one. `unit` is `day`, `week` or `month`.
+  func localBoundaries(
+    unit: String, timezone: String, from: Int64, to: Int64
+  ) async throws(ViewReadError) -> [Int64]
+}
+
+/// What the hot copy holds: headers per partition, and rows of windows at or past given seams.
+public struct HotAnswer: Sendable {
+  public var headers: [Int: HotHeader]
+  public var rows: [HotRow]
+
+  public init(headers: [Int: HotHeader], rows: [HotRow]) {
+    self.headers = headers
+    self.rows = rows
+  }
+}
+
+/// Reads the hot copy. Safe to use from any task.
+public protocol HotViewReader: Sendable {
+  /// Headers by partition; a partition without a complete copy is absent.
+  func headers(partitions: [Int]) async throws(ViewReadError) -> [Int: HotHeader]
+
+  /// Headers, and the rows of the segments' windows at or past each partition's seam of `seams`,
+  /// consistent per partition.
+  func read(
+    segments: [Segment], seams: [Int: Seams]
+  ) async throws(ViewReadError) -> HotAnswer
+}
+
+public enum ViewReadError: Error, Hashable, Sendable {
+  case unavailable(String)
+  case unknownTimezone(String)
+  case refused(String)
+}

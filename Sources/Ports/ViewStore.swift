@@ -1,0 +1,32 @@
+public import Dataflow
+public import Views
+
+/// Why a view store did not do as asked.
+public enum ViewStoreError: Error, Hashable, Sendable {
+  /// Cannot be reached now; nothing was written. Try again.
+  case unavailable(String)
+  /// Another owner has taken the stream over: stop reading it.
+  case fenced(stream: String)
+  /// Stored state belongs to another declaration of the pipeline: raise its version or rebuild.
+  case otherPipeline(stored: UInt64, declared: UInt64)
+  /// The store refused the data; trying again cannot help.
+  case refused(String)
+}
+
+/// Where a pipeline's rows and checkpoints are kept durably. Confined to one thread.
+public protocol ViewStore: AnyObject {
+  /// Takes a stream over: raises its epoch so that an earlier owner's commits fail.
+  ///
+  /// - Returns: the new epoch, and the committed checkpoint and accounting (zero if there is none).
+  func claim(
+    _ stream: StreamPartition
+  ) throws(ViewStoreError) -> (epoch: Int64, checkpoint: Checkpoint, accounting: Accounting)
+
+  /// Writes everything in `batch` in one transaction whose checkpoint replaces `previous`.
+  ///
+  /// All or nothing, durable on return. Where a connection breaks while committing, the outcome is
+  /// settled by reading the checkpoint again before this returns or throws.
+  func commit(
+    _ batch: CommitBatch, stream: StreamPartition, epoch: Int64, previous: UInt64
+  ) throws(ViewStoreError)
+}
