@@ -1,0 +1,25 @@
+/// The Postgres types that this client writes and reads, by their fixed object ids
+/// (`pg_type.dat`; these ids never change between versions).
+public struct PostgresType: Equatable, Sendable {
+  public let oid: UInt32
+  let name: String
+
+  public static let bool = PostgresType(oid: 16, name: "bool")
+  public static let bytea = PostgresType(oid: 17, name: "bytea")
+  public static let int8 = PostgresType(oid: 20, name: "int8")
+  public static let int2 = PostgresType(oid: 21, name: "int2")
+  public static let int4 = PostgresType(oid: 23, name: "int4")
+  public static let text = PostgresType(oid: 25, name: "text")
+  public static let timestamptz = PostgresType(oid: 1184, name: "timestamptz")
+
+  @usableFromInline static let boolArray = PostgresType(oid: 1000, name: "bool[]")
+  @usableFromInline static let byteaArray = PostgresType(oid: 1001, name: "bytea[]")
+  @usableFromInline static let int2Array = PostgresType(oid: 1005, name: "int2[]")
+  @usableFromInline static let int4Array = PostgresType(oid: 1007, name: "int4[]")
+  @usableFromInline static let textArray = PostgresType(oid: 1009, name: "text[]")
+  @usableFromInline static let int8Array = PostgresType(oid: 1016, name: "int8[]")
+  @usableFromInline static let timestamptzArray = PostgresType(oid: 1185, name: "timestamptz[]")
+
+  /// Microseconds from the Unix epoch to 2000-01-01, where Postgres's binary timestamps start.
+  @usableFromInline static let epochOffset: Int64 = 946_684_800_000_000
+}
