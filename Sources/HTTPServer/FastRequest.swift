@@ -1,0 +1,37 @@
+import NIOCore
+import NIOHTTP1
+
+/// A whole request as a fast route gets it, on its event loop: nothing is copied or decoded.
+public struct FastRequest: Sendable {
+  public let method: HTTPMethod
+  let head: HTTPRequestHead
+  let body: ByteBuffer?
+  /// Where the path ends in the target, and where the query begins.
+  let pathEnd: Int
+
+  /// The request target as it came: path and query, percent-encoded.
+  public var target: String { head.uri }
+
+  /// The length of the path in the target, in bytes.
+  public var pathByteCount: Int { pathEnd }
+
+  /// The path as it came, still percent-encoded. Allocates where it is longer than 15 bytes.
+  public var path: String { String(head.uri.utf8.prefix(pathEnd)) ?? "" }
+
+  public var bodyByteCount: Int { body?.readableBytes ?? 0 }
+
+  /// The first field of this name, in any case of letters.
+  public func header(_ name: String) -> String? { head.headers.first(name: name) }
+
+  /// The query without `?`; empty where there is none.
+  public func withQuery<R>(_ read: (RawSpan) throws -> R) rethrows -> R {
+    let span = head.uri.utf8.span.bytes
+    return try read(span.extracting(min(pathEnd + 1, span.byteCount)..<span.byteCount))
+  }
+
+  /// The body; empty where there is none.
+  public func withBody<R>(_ read: (RawSpan) throws -> R) rethrows -> R {
+    guard let body else { return try read(RawSpan()) }
+    return try read(body.readableBytesSpan)
+  }
+}

@@ -1,0 +1,63 @@
+import NIOCore
+
+/// The right to answer one request of a fast route later, once, from any thread.
+///
+/// A responder that is dropped without an answer leaves its client to the server's
+/// `answerTimeoutMs`. Answers after the client has gone are ignored.
+public struct Responder: Sendable {
+  let connection: Connection
+  let exchange: UInt64
+
+  /// Answers now, or by one task on the request's event loop. For many requests use
+  /// ``ResponseBatch``.
+  public func complete(_ response: FastResponse) {
+    let exchange = exchange
+    let connection = connection
+    if connection.eventLoop.inEventLoop {
+      connection.complete(exchange: exchange, with: response)
+      connection.flushCompleted()
+    } else {
+      connection.eventLoop.execute {
+        connection.complete(exchange: exchange, with: response)
+        connection.flushCompleted()
+      }
+    }
+  }
+}
+
+/// Answers to many requests, delivered with one task per event loop.
+public struct ResponseBatch: Sendable {
+  private struct LoopBatch: Sendable {
+    let eventLoop: any EventLoop
+    var answers: [(responder: Responder, response: FastResponse)]
+  }
+
+  /// By index of event loop; at most one entry per loop.
+  private var batches: [LoopBatch?] = []
+
+  public init() {}
+
+  public mutating func add(_ responder: Responder, _ response: FastResponse) {
+    let index = responder.connection.loop.index
+    while batches.count <= index { batches.append(nil) }
+    if batches[index] == nil {
+      batches[index] = LoopBatch(eventLoop: responder.connection.eventLoop, answers: [])
+    }
+    batches[index]?.answers.append((responder: responder, response: response))
+  }
+
+  /// Sends all answers and empties the batch.
+  public mutating func deliver() {
+    for index in batches.indices {
+      guard let batch = batches[index] else { continue }
+      batches[index] = nil
+      batch.eventLoop.execute {
+        for answer in batch.answers {
+          answer.responder.connection.complete(
+            exchange: answer.responder.exchange, with: answer.response)
+        }
+        for answer in batch.answers { answer.responder.connection.flushCompleted() }
+      }
+    }
+  }
+}

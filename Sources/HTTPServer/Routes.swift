@@ -1,0 +1,78 @@
+/// Answers now, or returns nil and keeps the responder. Runs on the event loop: it must not
+/// block and should take a few microseconds.
+public typealias FastHandler = @Sendable (FastRequest, Responder) -> FastResponse?
+
+/// Answers in a task of its own. A thrown ``Problem`` becomes the answer; any other error a 500.
+public typealias AsyncHandler = @Sendable (HTTPRequest) async throws -> HTTPResponse
+
+/// How a route treats pages of other origins (WHATWG Fetch, section 3.2).
+public enum CrossOrigin: Sendable {
+  /// Only pages of the same origin.
+  case refused
+  /// Any page, with credentials: `Origin` is mirrored. For routes whose right is a public key.
+  case mirrored
+}
+
+public struct RouteOptions: Sendable {
+  /// The longest request body, in bytes as they come over the wire.
+  public var maxBodyBytes: Int
+  /// The answer to a longer body; tracking clients repeat a 413 for ever but not a 400.
+  public var bodyTooLarge: HTTPStatus
+  public var crossOrigin: CrossOrigin
+  /// Asked when the header is there and before the body is read; an answer refuses the request.
+  public var admission: (@Sendable () -> FastResponse?)?
+
+  public init(
+    maxBodyBytes: Int = 64 * 1024, bodyTooLarge: HTTPStatus = .contentTooLarge,
+    crossOrigin: CrossOrigin = .refused, admission: (@Sendable () -> FastResponse?)? = nil
+  ) {
+    self.maxBodyBytes = maxBodyBytes
+    self.bodyTooLarge = bodyTooLarge
+    self.crossOrigin = crossOrigin
+    self.admission = admission
+  }
+}
+
+/// The routes of one server, declared before it starts.
+///
+/// A path is exact, or has whole segments in braces: `/v1/content/{id}/metrics`. Exact paths win.
+/// `HEAD` is answered by the route of `GET`, `OPTIONS` by the server. There is no prefix matching
+/// and a trailing slash is another path: declare both where both are meant.
+public struct Routes: Sendable {
+  enum Handler: Sendable {
+    case fast(FastHandler)
+    case async(AsyncHandler)
+  }
+
+  struct Declaration: Sendable {
+    let method: HTTPMethod
+    let path: String
+    let options: RouteOptions
+    let handler: Handler
+  }
+
+  private(set) var declarations: [Declaration] = []
+
+  public init() {}
+
+  /// Declares a fast route: see ``FastHandler``.
+  public mutating func fast(
+    _ method: HTTPMethod, _ path: String, options: RouteOptions = RouteOptions(),
+    _ handler: @escaping FastHandler
+  ) {
+    declarations.append(
+      Declaration(method: method, path: path, options: options, handler: .fast(handler)))
+  }
+
+  /// Declares an asynchronous route: see ``AsyncHandler``.
+  public mutating func on(
+    _ method: HTTPMethod, _ path: String, options: RouteOptions = RouteOptions(),
+    _ handler: @escaping AsyncHandler
+  ) {
+    declarations.append(
+      Declaration(method: method, path: path, options: options, handler: .async(handler)))
+  }
+
+  /// Method and path of every route, such as `GET /v1/content/{id}/metrics`, in order.
+  public var paths: [String] { declarations.map { "\($0.method.name) \($0.path)" } }
+}
