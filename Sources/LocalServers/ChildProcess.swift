@@ -1,72 +1,13 @@
 import CShims
 import Glibc
 
-/// What to execute.
-struct Command: Sendable {
-  var path: String
-  var arguments: [String]
-  var workingFolder: String?
-  /// Nil: the user that we are.
-  var user: UnprivilegedUser?
-  /// What the kernel sends to the child when the thread that started it ends.
-  var deathSignal: Int32
-}
-
-/// A user to drop to when we are root.
-struct UnprivilegedUser: Sendable, Equatable {
-  let name: String
-  let uid: uid_t
-  let gid: gid_t
-
-  /// `postgres`, else `nobody`; nil where there is neither.
-  static func find() -> UnprivilegedUser? {
-    for name in ["postgres", "nobody"] {
-      var entry = passwd()
-      var found: UnsafeMutablePointer<passwd>?
-      var buffer = [CChar](repeating: 0, count: 16 << 10)
-      if getpwnam_r(name, &entry, &buffer, buffer.count, &found) == 0, found != nil {
-        return UnprivilegedUser(name: name, uid: entry.pw_uid, gid: entry.pw_gid)
-      }
-    }
-    return nil
-  }
-}
-
 /// A child that was started here and not yet reaped.
 struct ChildProcess: Sendable {
   let pid: Int32
 
-  /// Starts it. With a death signal the calling thread must outlive the child.
+  /// Starts it, with `output` as its stdout and stderr.
   init(_ command: Command, output: Int32) throws(LocalServersError) {
-    var environment = [
-      "PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LANG=C.UTF-8", "LC_ALL=C.UTF-8",
-      "HOME=\(command.workingFolder ?? "/")",
-    ]
-    if let libraries = getenv("LD_LIBRARY_PATH") {
-      environment.append("LD_LIBRARY_PATH=\(String(cString: libraries))")
-    }
-    let arguments = CStrings([command.path] + command.arguments)
-    let variables = CStrings(environment)
-    let folder = command.workingFolder.map { strdup($0) }
-    let path = strdup(command.path)
-    defer {
-      free(path)
-      free(folder ?? nil)
-    }
-    var request = smartcontent_spawn_request()
-    request.path = UnsafePointer(path)
-    request.argv = UnsafePointer(arguments.pointers)
-    request.envp = UnsafePointer(variables.pointers)
-    request.working_folder = folder.flatMap { UnsafePointer($0) }
-    request.output_fd = output
-    request.death_signal = command.deathSignal
-    if let user = command.user {
-      request.drop_privileges = 1
-      request.uid = user.uid
-      request.gid = user.gid
-    }
-    let result = smartcontent_spawn(&request)
-    withExtendedLifetime((arguments, variables)) {}
+    let result = SpawnThread.shared.run { Self.spawn(command, output: output) }
     guard result.error == 0 else {
       throw .notExecuted(
         path: command.path, step: Self.stepName(result.step),
@@ -75,34 +16,37 @@ struct ChildProcess: Sendable {
     pid = result.pid
   }
 
+  private static func spawn(_ command: Command, output: Int32) -> smartcontent_spawn_result {
+    let texts = CStrings([command.path] + [command.workingFolder ?? ""])
+    let arguments = CStrings([command.path] + command.arguments)
+    let environment = CStrings(command.environment)
+    var request = smartcontent_spawn_request()
+    request.path = UnsafePointer(texts.pointers[0])
+    request.argv = UnsafePointer(arguments.pointers)
+    request.envp = UnsafePointer(environment.pointers)
+    if command.workingFolder != nil {
+      request.working_folder = UnsafePointer(texts.pointers[1])
+    }
+    request.output_fd = output
+    request.death_signal = command.deathSignal
+    if let user = command.user {
+      request.drop_privileges = 1
+      request.uid = user.uid
+      request.gid = user.gid
+    }
+    let result = smartcontent_spawn(&request)
+    withExtendedLifetime((texts, arguments, environment)) {}
+    return result
+  }
+
   /// How it ended, nil while it runs. After an answer the pid must not be used any more.
-  func reap() -> Ending? {
+  func reap() -> ProcessEnding? {
     var status: Int32 = 0
     while true {
       let got = waitpid(pid, &status, WNOHANG)
       if got == 0 { return nil }
-      if got == pid { return Ending(waitStatus: status) }
+      if got == pid { return ProcessEnding(waitStatus: status) }
       if errno != EINTR { return .unknown }
-    }
-  }
-
-  enum Ending: Sendable, Equatable, CustomStringConvertible {
-    case exited(Int32)
-    case killed(Int32)
-    /// Somebody else reaped it.
-    case unknown
-
-    init(waitStatus: Int32) {
-      let signal = waitStatus & 0x7f
-      self = signal == 0 ? .exited((waitStatus >> 8) & 0xff) : .killed(signal)
-    }
-
-    var description: String {
-      switch self {
-      case .exited(let code): "exited with status \(code)"
-      case .killed(let signal): "killed by signal \(signal)"
-      case .unknown: "ended"
-      }
     }
   }
 
@@ -110,14 +54,14 @@ struct ChildProcess: Sendable {
   /// (it is killed then).
   static func run(
     _ path: String, _ arguments: [String], user: UnprivilegedUser? = nil, timeoutMs: Int = 5000
-  ) throws(LocalServersError) -> (ending: Ending, output: String)? {
+  ) throws(LocalServersError) -> (ending: ProcessEnding, output: String)? {
     var (readEnd, writeEnd): (Int32, Int32) = (-1, -1)
     let code = smartcontent_pipe(&readEnd, &writeEnd, 0)
     guard code == 0 else {
       throw .notExecuted(path: path, step: "pipe", reason: FileSystem.message(code))
     }
     defer { close(readEnd) }
-    let command = Command(path: path, arguments: arguments, user: user, deathSignal: 0)
+    let command = Command(path: path, arguments: arguments, user: user, deathSignal: SIGKILL)
     let child: ChildProcess
     do {
       child = try ChildProcess(command, output: writeEnd)

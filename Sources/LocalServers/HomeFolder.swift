@@ -36,7 +36,7 @@ struct HomeFolder: Sendable {
   }
 
   /// The lock that one run holds; ends with the process, however it ends. Waits a moment for a holder
-  /// that is just dying.
+  /// that is just being killed: the kernel takes its time to close the files of a process.
   func lock() throws(LocalServersError) -> Int32 {
     let file = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard file >= 0 else { throw FileSystem.failure("open", lockPath) }
@@ -48,16 +48,9 @@ struct HomeFolder: Sendable {
         close(file)
         throw .folder(path: lockPath, operation: "lock", reason: FileSystem.message(code))
       }
-      let holder: ProcessIdentity?
-      do {
-        holder = try readIdentity("dev")
-      } catch {
+      if MonotonicClock.nowUs() > deadline {
         close(file)
-        throw error
-      }
-      if holder?.isRunning == true || MonotonicClock.nowUs() > deadline {
-        close(file)
-        throw .homeInUse(path: path, pid: holder?.pid)
+        throw .homeInUse(path: path, pid: try readIdentity("dev")?.pid)
       }
       poll(nil, 0, 10)
     }

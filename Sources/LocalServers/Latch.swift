@@ -1,4 +1,3 @@
-import Glibc
 import Synchronization
 
 /// A value that is set once, by one thread, and awaited by any number of threads and tasks.
@@ -46,23 +45,4 @@ final class Latch<Value: Sendable>: Sendable {
     guard let value = current else { preconditionFailure("a latch opened without a value") }
     return value
   }
-}
-
-/// sem_t at a fixed address. `@unchecked`: the pointer never changes, and sem_* may be called from
-/// any thread.
-private final class Semaphore: @unchecked Sendable {
-  private let pointer: UnsafeMutablePointer<sem_t>
-
-  init() {
-    pointer = .allocate(capacity: 1)
-    sem_init(pointer, 0, 0)
-  }
-
-  deinit {
-    sem_destroy(pointer)
-    pointer.deallocate()
-  }
-
-  func post() { sem_post(pointer) }
-  func wait() { while sem_wait(pointer) != 0 && errno == EINTR {} }
 }

@@ -28,13 +28,13 @@ public enum LocalServer: String, Sendable, CaseIterable, Hashable {
   /// Oldest version that works, and why.
   ///
   /// nats-server got `sync_interval: always` (an ack then means fsynced) with 2.10; redis-server 6.2
-  /// is the oldest with the script flags and `ZADD GT` of our scripts; postgres 13 is the oldest
-  /// that its project maintained when this was written.
+  /// is the oldest with the script flags and `ZADD GT` of our scripts; postgres 14 got
+  /// `recovery_init_sync_method`.
   var minimumVersion: ProgramVersion {
     switch self {
     case .nats: ProgramVersion(2, 10, 0)
     case .redis: ProgramVersion(6, 2, 0)
-    case .postgres: ProgramVersion(13, 0, 0)
+    case .postgres: ProgramVersion(14, 0, 0)
     }
   }
 

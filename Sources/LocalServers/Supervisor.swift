@@ -3,12 +3,10 @@ import Glibc
 import Logging
 import Synchronization
 
-/// The thread that starts, watches and stops the servers.
+/// The thread that starts, watches and stops the servers of one home folder.
 ///
-/// The kernel ties a death signal to the *thread* that started the child, so all children are started
-/// by this one thread, and it ends only after all of them have ended (or with the process, whose end
-/// then ends them). That is also why it is a thread of its own and not a task: the threads of Swift's
-/// pool may end at any time.
+/// A loop: advance each server's state, wait for a request to stop or for the next look. All state but
+/// the two latches and the list of processes belongs to this thread.
 final class Supervisor: Sendable {
   let started = Latch<Result<LocalEndpoints, LocalServersError>>()
   let stopped = Latch<Bool>()
