@@ -3,19 +3,99 @@
 /// It travels in the columns of an ordinary event: kind `custom`, the reason's code as name, and
 /// this record as payload, so that one codec serves both.
 public struct DeadLetter: Hashable, Sendable {
+  /// Of ``body``; longer bodies are cut.
+  public static let bodyByteCountMax = 32 * 1024
+
   /// A stable code, such as `event_too_large`.
   public var code: String
   /// What was expected and what to do about it.
   public var detail: String
   /// Where: protocol and place, such as `segment /v1/batch batch[3].event`.
   public var place: String
-  /// The rejected bytes, at most 32 KiB of them.
-  public var body: [UInt8]
+  /// The rejected bytes, at most ``bodyByteCountMax`` of them.
+  public private(set) var body: [UInt8]
+  /// How many bytes were rejected; more than `body` has where it was cut.
+  public private(set) var bodyByteCount: Int
 
   public init(code: String, detail: String, place: String, body: [UInt8]) {
     self.code = code
     self.detail = detail
     self.place = place
-    self.body = body
+    self.body = Array(body.prefix(Self.bodyByteCountMax))
+    bodyByteCount = body.count
+  }
+
+  // MARK: As an event
+
+  /// The dead letter in the columns of an event.
+  ///
+  /// Its id is derived from its content and `receivedAt`, microseconds since the epoch.
+  public func event(site: String, source: String, receivedAt: Int64) -> IncomingEvent {
+    let payload = payload
+    var hash = SipHash128()
+    withUnsafeBytes(of: receivedAt.littleEndian) { hash.update($0) }
+    payload.withUnsafeBytes { hash.update($0) }
+    let id = hash.finalize().description
+    return IncomingEvent(
+      kind: .custom,
+      key: EventIdentity.dedupeKey(site: site, source: source, eventID: id),
+      person: EventIdentity.personKey(site: site, id: id), eventTime: receivedAt,
+      receivedAt: receivedAt, dimensions: DimensionTuple(site: site).encoded, id: id, name: code,
+      source: source, payload: payload)
+  }
+
+  /// `{"code":…,"detail":…,"place":…,"bytes":…,"body":…}`, with `body_base64` instead of `body`
+  /// where the bytes are not UTF-8; `bytes` is ``bodyByteCount``.
+  public var payload: [UInt8] {
+    var json = JSONWriter(reserving: body.count + 256)
+    json.beginObject()
+    json.key("code")
+    json.string(code)
+    json.key("detail")
+    json.string(detail)
+    json.key("place")
+    json.string(place)
+    json.key("bytes")
+    json.integer(bodyByteCount)
+    if let text = String(validating: body, as: UTF8.self) {
+      json.key("body")
+      json.string(text)
+    } else {
+      json.key("body_base64")
+      json.string(Base64.encode(body))
+    }
+    json.endObject()
+    return json.bytes
+  }
+
+  /// - Throws: where `payload` is not the payload of a dead letter.
+  public init(payload: UnsafeRawBufferPointer) throws(JSONError) {
+    var code: String?
+    var detail = ""
+    var place = ""
+    var body: [UInt8]?
+    var byteCount: Int64?
+    var json = JSONScanner(payload)
+    try json.beginObject()
+    while let key = try json.nextKey() {
+      switch key {
+      case "code": code = try json.string()
+      case "detail": detail = try json.string()
+      case "place": place = try json.string()
+      case "bytes": byteCount = try json.int64()
+      case "body": body = Array(try json.string().utf8)
+      case "body_base64":
+        let start = json.offset
+        guard let decoded = Base64.decode(try json.text().bytes) else {
+          throw json.error(.string, at: start)
+        }
+        body = decoded
+      default: try json.skipValue()
+      }
+    }
+    try json.end()
+    guard let code, let body else { throw json.error(.key) }
+    self.init(code: code, detail: detail, place: place, body: body)
+    bodyByteCount = max(bodyByteCount, Int(byteCount ?? 0))
   }
 }

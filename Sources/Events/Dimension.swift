@@ -87,7 +87,9 @@ public struct DimensionTuple: Hashable, Sendable {
       offset += 2
       guard offset + length <= bytes.count else { return nil }
       values.append(
-        String(decoding: UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + length]), as: UTF8.self))
+        String(
+          decoding: UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + length]), as: UTF8.self
+        ))
       offset += length
     }
     guard offset == bytes.count else { return nil }

@@ -113,8 +113,10 @@ extension FrameError: CustomStringConvertible {
   public var description: String {
     switch self {
     case .tooShort(let byteCount): "a frame has at least 80 bytes, this one \(byteCount)"
-    case .wrongMagic(let magic): "a frame starts with SCF1, this one with \(String(magic, radix: 16))"
-    case .wrongLength(let stated, let actual): "the header states \(stated) bytes, there are \(actual)"
+    case .wrongMagic(let magic):
+      "a frame starts with SCF1, this one with \(String(magic, radix: 16))"
+    case .wrongLength(let stated, let actual):
+      "the header states \(stated) bytes, there are \(actual)"
     case .wrongChecksum(let stated, let actual):
       "the checksum is \(String(actual, radix: 16)), the header states \(String(stated, radix: 16))"
     case .unknownVersion(let version):
