@@ -1,3 +1,5 @@
+import CCurl
+
 /// A blocking HTTP/1.1 client on libcurl's easy interface.
 ///
 /// One client is one handle and so one thread's: it keeps its connections open and uses them again,
@@ -5,8 +7,6 @@
 /// `Expect`, keeps no cookies and ignores proxies in the environment: what is asked is what is sent.
 ///
 /// An answer with any status is an answer; errors are what prevented one (``HTTPClientError``).
-import CCurl
-
 public final class HTTPClient {
   private let handle: UnsafeMutableRawPointer
   private let receiver = AnswerReceiver()
