@@ -21,7 +21,7 @@ public enum LocalServer: String, Sendable, CaseIterable, Hashable {
     switch self {
     case .nats: "SMARTCONTENT_NATS_SERVER"
     case .redis: "SMARTCONTENT_REDIS_SERVER"
-    case .postgres: "SMARTCONTENT_POSTGRES"
+    case .postgres: "SMARTCONTENT_POSTGRES_SERVER"
     }
   }
 

@@ -25,9 +25,13 @@ public final class LocalServers: Sendable {
     self.home = home
   }
 
+  /// For those who want to hear nothing.
+  public static let silence = Logger(label: "local-servers") { _ in SwiftLogNoOpLogHandler() }
+
   /// Returns when all servers answer.
   public static func start(
-    home: String, options: LocalServersOptions = LocalServersOptions(), logger: Logger
+    home: String, options: LocalServersOptions = LocalServersOptions(),
+    logger: Logger = silence
   ) async throws(LocalServersError) -> LocalServers {
     let folder = HomeFolder(home)
     let supervisor = try launch(folder, options, logger)
@@ -36,7 +40,8 @@ public final class LocalServers: Sendable {
 
   /// The same for a thread that may block.
   public static func startBlocking(
-    home: String, options: LocalServersOptions = LocalServersOptions(), logger: Logger
+    home: String, options: LocalServersOptions = LocalServersOptions(),
+    logger: Logger = silence
   ) throws(LocalServersError) -> LocalServers {
     let folder = HomeFolder(home)
     let supervisor = try launch(folder, options, logger)
