@@ -71,9 +71,11 @@ let package = Package(
 
     // Adapters: the ports on real servers.
     module("JetStreamLog", ["Events", "Ports", "NATSClient"]),
-    module("PostgresViews", ["Events", "Views", "Dataflow", "Ports", "PostgresClient"]),
-    module("RedisViews", ["Events", "Views", "Dataflow", "Ports", "RedisClient"]),
-    module("FileSnapshots", ["Ports", "CShims"]),
+    module("SessionPool"),
+    module(
+      "PostgresViews", ["Events", "Views", "Dataflow", "Ports", "PostgresClient", "SessionPool"]),
+    module("RedisViews", ["Events", "Views", "Dataflow", "Ports", "RedisClient", "SessionPool"]),
+    module("FileSnapshots", ["Ports"]),
 
     // Application.
     module("Definitions", ["Events", "Views", "Dataflow", yams]),
@@ -104,8 +106,8 @@ let package = Package(
     // Tests.
     tests("EventsTests", ["Events"]),
     tests("OperatorsTests", ["Events", "Views", "Operators", "Dataflow"]),
-    tests("ClientTests", ["NATSClient", "RedisClient", "PostgresClient", "HTTPServer", "HTTPClient", "Metrics", nioHTTP1]),
-    tests("AdapterTests", ["Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "RedisClient", "PostgresClient", "JetStreamLog", "PostgresViews", "RedisViews", "FileSnapshots", "LocalServers"]),
+    tests("ClientTests", ["LocalServers", log, "NATSClient", "RedisClient", "PostgresClient", "HTTPServer", "HTTPClient", "Metrics", nioHTTP1]),
+    tests("AdapterTests", ["Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "RedisClient", "PostgresClient", "JetStreamLog", "PostgresViews", "RedisViews", "FileSnapshots", "LocalServers", log]),
     tests("CollectorTests", ["Events", "Definitions", "Ports", "Collector", "HTTPServer", "Metrics", nioHTTP1]),
     tests("QueryTests", ["Events", "Views", "Dataflow", "Ports", "QueryAPI", "HTTPServer", "Metrics"]),
     tests("DefinitionsTests", ["Events", "Views", "Dataflow", "Definitions"]),

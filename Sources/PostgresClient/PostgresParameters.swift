@@ -84,7 +84,7 @@ public struct PostgresParameters: ~Copyable {
     close()
   }
 
-  /// `value` in microseconds since the Unix epoch.
+  /// `value` in microseconds since the Unix epoch; `.min` is `-infinity`, `.max` `infinity`.
   public mutating func append(timestamptz value: Int64?) {
     open(.timestamptz)
     guard let value else { return closeNull() }
@@ -155,7 +155,7 @@ public struct PostgresParameters: ~Copyable {
     close()
   }
 
-  /// Values in microseconds since the Unix epoch.
+  /// Values in microseconds since the Unix epoch; `.min` is `-infinity`, `.max` `infinity`.
   @inlinable
   public mutating func append<Records: Collection>(
     timestamptzArray records: Records, _ value: (Records.Element) -> Int64
@@ -281,10 +281,4 @@ public struct PostgresParameters: ~Copyable {
     let formats = [Int32](repeating: 1, count: types.count)
     return body(Int32(types.count), types, values, lengths, formats)
   }
-}
-
-/// Microseconds since the Unix epoch → since 2000-01-01.
-@usableFromInline
-func postgresTimestamp(_ unixMicroseconds: Int64) -> Int64 {
-  unixMicroseconds &- PostgresType.epochOffset
 }

@@ -47,9 +47,9 @@ public struct PostgresResult: ~Copyable {
   public func int2(_ row: Int, _ column: Int) -> Int16 { integer(row, column) }
   public func bool(_ row: Int, _ column: Int) -> Bool { integer(row, column, UInt8.self) != 0 }
 
-  /// Microseconds since the Unix epoch.
+  /// Microseconds since the Unix epoch; `-infinity` is `.min`, `infinity` `.max`.
   public func timestamptz(_ row: Int, _ column: Int) -> Int64 {
-    integer(row, column, Int64.self) &+ PostgresType.epochOffset
+    unixTimestamp(integer(row, column))
   }
 
   public func text(_ row: Int, _ column: Int) -> String {

@@ -22,4 +22,23 @@ public struct PostgresType: Equatable, Sendable {
 
   /// Microseconds from the Unix epoch to 2000-01-01, where Postgres's binary timestamps start.
   @usableFromInline static let epochOffset: Int64 = 946_684_800_000_000
+  /// The first instant that Postgres can store, 4714-11-24 BC, in microseconds since the Unix
+  /// epoch. The last one is past the range of `Int64`.
+  public static let timestampMin: Int64 = -210_866_803_200_000_000
+}
+
+/// Microseconds since the Unix epoch → since 2000-01-01. `.min` (and anything that Postgres can't
+/// store) is `-infinity`, `.max` is `infinity`; binary they are the same two extremes.
+@inlinable
+func postgresTimestamp(_ unixMicroseconds: Int64) -> Int64 {
+  if unixMicroseconds < PostgresType.timestampMin { return .min }
+  if unixMicroseconds == .max { return .max }
+  return unixMicroseconds - PostgresType.epochOffset
+}
+
+/// The inverse of `postgresTimestamp`; instants past year 294246 are `.max`.
+func unixTimestamp(_ postgresMicroseconds: Int64) -> Int64 {
+  if postgresMicroseconds == .min { return .min }
+  let (sum, overflow) = postgresMicroseconds.addingReportingOverflow(PostgresType.epochOffset)
+  return overflow ? .max : sum
 }

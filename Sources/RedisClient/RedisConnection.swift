@@ -86,6 +86,22 @@ public final class RedisConnection {
     return try execute(commands)[0].get()
   }
 
+  /// One call of a script in a batch.
+  public struct ScriptCall {
+    let keyCount: Int
+    let argumentCount: Int
+    let arguments: (inout RedisCommands) -> Void
+
+    /// - Parameter arguments: appends exactly `argumentCount` arguments: the keys, then the rest.
+    public init(
+      keyCount: Int, argumentCount: Int, arguments: @escaping (inout RedisCommands) -> Void
+    ) {
+      self.keyCount = keyCount
+      self.argumentCount = argumentCount
+      self.arguments = arguments
+    }
+  }
+
   /// Runs a Lua script by its digest; sends the script itself when the server does not know it
   /// (its first use, or after a restart or SCRIPT FLUSH).
   /// - Parameter arguments: appends exactly `argumentCount` arguments: the keys, then the rest.
@@ -93,18 +109,37 @@ public final class RedisConnection {
     _ script: String, keyCount: Int, argumentCount: Int,
     _ arguments: (inout RedisCommands) -> Void
   ) throws(RedisError) -> RedisReply {
+    try withoutActuallyEscaping(arguments) { arguments throws(RedisError) in
+      let call = ScriptCall(
+        keyCount: keyCount, argumentCount: argumentCount, arguments: arguments)
+      return try evaluate(script, batch: [call])[0].get()
+    }
+  }
+
+  /// Runs a script that only reads several times in one batch; an error answer is in its place.
+  ///
+  /// Where the server has forgotten the script, the whole batch is sent again, which is why a batch
+  /// of more than one call must only read.
+  public func evaluate(
+    _ script: String, batch calls: [ScriptCall]
+  ) throws(RedisError) -> [RedisReply] {
     var commands = RedisCommands(capacity: 4_096)
     for attempt in 0..<2 {
       let digest = try digest(of: script, refresh: attempt > 0)
       commands.removeAll()
-      commands.begin(argumentCount: 3 + argumentCount)
-      commands.argument("EVALSHA")
-      commands.argument(digest)
-      commands.argument(Int64(keyCount))
-      arguments(&commands)
-      let reply = try execute(commands)[0]
-      if case .error("NOSCRIPT", _) = reply, attempt == 0 { continue }
-      return try reply.get()
+      for call in calls {
+        commands.begin(argumentCount: 3 + call.argumentCount)
+        commands.argument("EVALSHA")
+        commands.argument(digest)
+        commands.argument(Int64(call.keyCount))
+        call.arguments(&commands)
+      }
+      let replies = try execute(commands)
+      let isForgotten = replies.contains {
+        if case .error("NOSCRIPT", _) = $0 { return true }
+        return false
+      }
+      if !isForgotten { return replies }
     }
     throw .rejected(code: "NOSCRIPT", message: "the server forgets scripts as soon as it has them")
   }

@@ -1,0 +1,114 @@
+import Dataflow
+import PostgresClient
+import Views
+
+/// The checkpoints of a pipeline version: one row per stream.
+enum CheckpointTable {
+  /// Raises the stream's epoch, making its row where it is missing.
+  /// - Returns: the new epoch.
+  static func claim(
+    _ stream: StreamPartition, in schema: ViewSchema, _ connection: PostgresConnection
+  ) throws(PostgresError) -> Int64 {
+    var parameters = PostgresParameters()
+    parameters.append(text: stream.stream)
+    parameters.append(int4: Int32(stream.partition))
+    parameters.append(int4: Int32(bitPattern: stream.generation))
+    parameters.append(int4: stream.source)
+    let result = try connection.query(
+      """
+      insert into \(schema.name).checkpoints as t (stream, partition, generation, source, epoch)
+      values ($1, $2, $3, $4, 1)
+      on conflict (stream) do update set epoch = t.epoch + 1, updated_at = now()
+      returning epoch
+      """, parameters)
+    try result.require(.int8)
+    return result.int8(0, 0)
+  }
+
+  /// Moves the checkpoint if epoch and sequence are as given.
+  /// - Returns: the number of this commit, or nil if they are not.
+  static func advance(
+    _ stream: StreamPartition, epoch: Int64, previous: UInt64, to checkpoint: Checkpoint,
+    in schema: ViewSchema, _ connection: PostgresConnection
+  ) throws(PostgresError) -> Int64? {
+    var parameters = PostgresParameters()
+    parameters.append(text: stream.stream)
+    parameters.append(int8: epoch)
+    parameters.append(int8: Int64(bitPattern: previous))
+    parameters.append(int8: Int64(bitPattern: checkpoint.sequence))
+    parameters.append(int8: Int64(checkpoint.fingerprint.checksum))
+    parameters.append(int8: checkpoint.fingerprint.storedAt)
+    parameters.append(int8: checkpoint.logTime)
+    parameters.append(int8: checkpoint.watermark)
+    parameters.append(int8: Int64(bitPattern: checkpoint.coarseSequence))
+    parameters.append(int8: Int64(bitPattern: checkpoint.lastDeltaSequence))
+    parameters.append(timestamptz: checkpoint.seams[.tenSeconds])
+    parameters.append(timestamptz: checkpoint.seams[.minute])
+    parameters.append(timestamptz: checkpoint.seams[.hour])
+    parameters.append(timestamptz: checkpoint.seams[.day])
+    let result = try connection.query(
+      prepared: "checkpoint",
+      """
+      update \(schema.name).checkpoints set
+        sequence = $4, fingerprint_checksum = $5, fingerprint_stored_at = $6, log_time = $7,
+        watermark = $8, coarse_sequence = $9, last_delta_sequence = $10, seam_10s = $11,
+        seam_1m = $12, seam_1h = $13, seam_1d = $14, commits = commits + 1, updated_at = now()
+      where stream = $1 and epoch = $2 and sequence = $3
+      returning commits
+      """, parameters)
+    try result.require(.int8)
+    return result.rowCount == 0 ? nil : result.int8(0, 0)
+  }
+
+  /// All checkpoints with their epochs.
+  static func read(
+    in schema: ViewSchema, _ connection: PostgresConnection
+  ) throws(PostgresError) -> [StreamPartition: (epoch: Int64, checkpoint: Checkpoint)] {
+    let result = try connection.query(
+      """
+      select stream, generation, partition, epoch, sequence, fingerprint_checksum,
+        fingerprint_stored_at, log_time, watermark, coarse_sequence, last_delta_sequence,
+        seam_10s, seam_1m, seam_1h, seam_1d
+      from \(schema.name).checkpoints
+      """)
+    try result.require(
+      .text, .int4, .int4, .int8, .int8, .int8, .int8, .int8, .int8, .int8, .int8, .timestamptz,
+      .timestamptz, .timestamptz, .timestamptz)
+    var checkpoints: [StreamPartition: (epoch: Int64, checkpoint: Checkpoint)] = [:]
+    for row in 0..<result.rowCount {
+      let stream = StreamPartition(
+        stream: result.text(row, 0), generation: UInt32(bitPattern: result.int4(row, 1)),
+        partition: Int(result.int4(row, 2)))
+      var checkpoint = Checkpoint()
+      checkpoint.sequence = UInt64(bitPattern: result.int8(row, 4))
+      checkpoint.fingerprint = Checkpoint.Fingerprint(
+        checksum: UInt32(truncatingIfNeeded: result.int8(row, 5)), storedAt: result.int8(row, 6))
+      checkpoint.logTime = result.int8(row, 7)
+      checkpoint.watermark = result.int8(row, 8)
+      checkpoint.coarseSequence = UInt64(bitPattern: result.int8(row, 9))
+      checkpoint.lastDeltaSequence = UInt64(bitPattern: result.int8(row, 10))
+      checkpoint.seams[.tenSeconds] = result.timestamptz(row, 11)
+      checkpoint.seams[.minute] = result.timestamptz(row, 12)
+      checkpoint.seams[.hour] = result.timestamptz(row, 13)
+      checkpoint.seams[.day] = result.timestamptz(row, 14)
+      checkpoints[stream] = (result.int8(row, 3), checkpoint)
+    }
+    return checkpoints
+  }
+
+  /// Epoch and number of commits, once no transaction is writing the row.
+  static func lockedState(
+    of stream: StreamPartition, in schema: ViewSchema, _ connection: PostgresConnection
+  ) throws(PostgresError) -> (epoch: Int64, commits: Int64) {
+    var parameters = PostgresParameters()
+    parameters.append(text: stream.stream)
+    let result = try connection.query(
+      "select epoch, commits from \(schema.name).checkpoints where stream = $1 for share",
+      parameters)
+    try result.require(.int8, .int8)
+    guard result.rowCount == 1 else {
+      throw .unexpectedResult("the checkpoint of \(stream.stream) is gone")
+    }
+    return (result.int8(0, 0), result.int8(0, 1))
+  }
+}

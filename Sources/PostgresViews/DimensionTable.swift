@@ -1,0 +1,108 @@
+import Events
+import Ports
+import PostgresClient
+import Views
+
+/// The tuples behind the ids of window rows.
+///
+/// An id is a hash, so two tuples could share one; that would add up the numbers of two different
+/// things for ever, so every tuple is compared with what is stored under its id and a difference is
+/// an error that stops the stream. Ids that have been compared are remembered, at most `countMax`.
+struct DimensionTable {
+  private let schema: ViewSchema
+  private let countMax: Int
+  private var known: Set<Int64> = []
+  private static let rowsPerStatement = 4_096
+
+  init(_ schema: ViewSchema, countMax: Int) {
+    self.schema = schema
+    self.countMax = max(1, countMax)
+  }
+
+  /// Inserts those that are missing, outside of any transaction.
+  /// - Throws: `refused` if an id already stands for another tuple.
+  mutating func insert(
+    _ entries: [DimensionEntry], _ connection: PostgresConnection
+  ) throws(ViewStoreError) {
+    // In order of id: two streams that bring the same tuples wait for each other, never in a ring.
+    let new = entries.filter { !known.contains($0.id) }.sorted { $0.id < $1.id }
+    var rest = new[...]
+    while !rest.isEmpty {
+      let chunk = rest.prefix(DimensionTable.rowsPerStatement)
+      rest = rest.dropFirst(DimensionTable.rowsPerStatement)
+      try insert(chunk: chunk, connection)
+      if known.count + chunk.count > countMax { known.removeAll(keepingCapacity: true) }
+      known.formUnion(chunk.map(\.id))
+    }
+  }
+
+  private func insert(
+    chunk: ArraySlice<DimensionEntry>, _ connection: PostgresConnection
+  ) throws(ViewStoreError) {
+    var columns: [[String]] = Array(repeating: [], count: Dimension.allCases.count)
+    for entry in chunk {
+      guard let fields = DimensionTable.fields(of: entry.encoded) else {
+        throw .refused("the tuple of dimension id \(entry.id) is not encoded as a tuple")
+      }
+      for (index, field) in fields.enumerated() {
+        columns[index].append(StoredText.encode(field))
+      }
+    }
+    var parameters = PostgresParameters(capacity: 256 * chunk.count)
+    parameters.append(int8Array: chunk) { $0.id }
+    for column in columns { parameters.append(textArray: column) }
+    let clashing: Int64?
+    do throws(PostgresError) {
+      _ = try connection.query(prepared: "dimensions", insertion, parameters)
+      let result = try connection.query(prepared: "dimensions_check", comparison, parameters)
+      try result.require(.int8)
+      clashing = result.rowCount == 0 ? nil : result.int8(0, 0)
+    } catch {
+      throw ViewStoreError(error)
+    }
+    if let clashing {
+      throw .refused(
+        "dimension id \(clashing) stands for two different tuples:"
+          + " one of them must be renamed at its source")
+    }
+  }
+
+  /// The raw bytes of each value of an encoded tuple, so that even bytes that are not UTF-8 keep
+  /// two tuples apart. Nil where it is not one.
+  private static func fields(of encoded: [UInt8]) -> [ArraySlice<UInt8>]? {
+    var fields: [ArraySlice<UInt8>] = []
+    var rest = encoded[...]
+    for _ in Dimension.allCases {
+      guard rest.count >= 2 else { return nil }
+      let length = Int(rest[rest.startIndex]) | Int(rest[rest.startIndex + 1]) << 8
+      rest = rest.dropFirst(2)
+      guard rest.count >= length else { return nil }
+      fields.append(rest.prefix(length))
+      rest = rest.dropFirst(length)
+    }
+    return rest.isEmpty ? fields : nil
+  }
+
+  private var given: String {
+    """
+    unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+      as g (id, site, campaign, content, variant, channel, currency)
+    """
+  }
+
+  private var insertion: String {
+    """
+    insert into \(schema.name).dimensions (id, site, campaign, content, variant, channel, currency)
+    select * from \(given) on conflict do nothing
+    """
+  }
+
+  private var comparison: String {
+    """
+    select g.id from \(given) left join \(schema.name).dimensions d on d.id = g.id
+    where (d.site, d.campaign, d.content, d.variant, d.channel, d.currency)
+      is distinct from (g.site, g.campaign, g.content, g.variant, g.channel, g.currency)
+    limit 1
+    """
+  }
+}

@@ -1,0 +1,130 @@
+public import Dataflow
+public import Ports
+public import PostgresClient
+import SessionPool
+public import Views
+
+/// Answers questions from one pipeline version's durable rows.
+///
+/// Every answer comes from one REPEATABLE READ snapshot, so the checkpoints in it say exactly which
+/// frames its rows contain. Values that come from users are parameters, never part of the SQL text.
+/// A few threads with a session each serve any number of tasks; a query that takes longer than the
+/// settings' statement timeout is cancelled by the server.
+public final class PostgresViewReader: DurableViewReader {
+  private let settings: PostgresSettings
+  private let schema: ViewSchema
+  private let pool: SessionPool<PostgresConnection>
+  private let timezones = TimezoneNames()
+  /// Groups that one answer may have; more is refused, since the answer is held in memory.
+  private let groupCountMax: Int
+
+  /// - Parameters:
+  ///   - sessions: threads and Postgres sessions, opened when first used.
+  ///   - waitingMax: queries that may wait for a session before more are turned away.
+  /// - Throws: `refused` if the pipeline's name can't name a schema.
+  public init(
+    _ settings: PostgresSettings, pipeline: PipelineSpec, sessions: Int = 4, waitingMax: Int = 256,
+    groupCountMax: Int = 200_000
+  ) throws(ViewStoreError) {
+    self.settings = settings
+    schema = try ViewSchema(pipeline)
+    pool = SessionPool(size: sessions, waitingMax: waitingMax)
+    self.groupCountMax = groupCountMax
+  }
+
+  public func read(
+    _ selection: ViewSelection, belowSeams: Bool
+  ) async throws(ViewReadError) -> DurableAnswer {
+    let statement = SelectionStatement(
+      selection, schema: schema, belowSeams: belowSeams, groupCountMax: groupCountMax)
+    let answer = try await withSession { [schema] session throws(PostgresError) in
+      let checkpoints = try CheckpointTable.read(in: schema, session).mapValues(\.checkpoint)
+      let groups = try statement.run(session)
+      return DurableAnswer(groups: groups, checkpoints: checkpoints)
+    }
+    guard answer.groups.count <= groupCountMax else {
+      throw .refused(
+        "more than \(groupCountMax) groups: ask for fewer dimensions, a coarser granularity,"
+          + " a shorter range or a filter")
+    }
+    return answer
+  }
+
+  public func checkpoints() async throws(ViewReadError) -> [StreamPartition: Checkpoint] {
+    try await withSession { [schema] session throws(PostgresError) in
+      try CheckpointTable.read(in: schema, session).mapValues(\.checkpoint)
+    }
+  }
+
+  public func accounting() async throws(ViewReadError) -> Accounting {
+    try await withSession { [schema] session throws(PostgresError) in
+      try AccountingTable.read(in: schema, session)
+    }
+  }
+
+  public func localBoundaries(
+    unit: String, timezone: String, from: Int64, to: Int64
+  ) async throws(ViewReadError) -> [Int64] {
+    guard let unit = LocalBoundaries.Unit(rawValue: unit) else {
+      throw .refused("local boundaries are of day, week or month")
+    }
+    guard from < to else { throw .refused("a range of time ends after it starts") }
+    let boundaries = try await withSession { [timezones] session throws(PostgresError) in
+      guard try timezones.contains(timezone, session) else { return nil as [Int64]? }
+      return try LocalBoundaries.read(
+        unit, timezone: timezone, from: from, to: to, session)
+    }
+    guard let boundaries else { throw .unknownTimezone(timezone) }
+    guard boundaries.count <= LocalBoundaries.countMax else {
+      throw .refused(
+        "more than \(LocalBoundaries.countMax) local \(unit.rawValue)s: ask for a shorter range")
+    }
+    return boundaries
+  }
+
+  /// Runs `body` in one read-only snapshot, on a session of the pool.
+  private func withSession<Value: Sendable>(
+    _ body: @escaping @Sendable (PostgresConnection) throws(PostgresError) -> Value
+  ) async throws(ViewReadError) -> Value {
+    let settings = settings
+    return try await pool.run(orElse: ViewReadError.unavailable("too many queries are waiting")) {
+      session throws(ViewReadError) in
+      do throws(PostgresError) {
+        return try PostgresViewReader.run(body, settings, &session)
+      } catch {
+        if error.sqlState == "57014" {
+          throw .refused(
+            "the query took longer than \(settings.statementTimeoutMs) ms and was cancelled:"
+              + " ask for a shorter range or a filter")
+        }
+        throw error.isTransient ? .unavailable("\(error)") : .refused("\(error)")
+      }
+    }
+  }
+
+  /// A session that was idle while the server restarted shows it at its next statement; nothing was
+  /// read yet, so the work runs once more on a new one.
+  private static func run<Value>(
+    _ body: (PostgresConnection) throws(PostgresError) -> Value, _ settings: PostgresSettings,
+    _ session: inout PostgresConnection?
+  ) throws(PostgresError) -> Value {
+    let isReused = session?.isConnected ?? false
+    let used: PostgresConnection
+    if let open = session, isReused {
+      used = open
+    } else {
+      used = try PostgresConnection(settings)
+      session = used
+    }
+    do throws(PostgresError) {
+      return try used.transaction(.snapshotRead) { session throws(PostgresError) in
+        .commit(try body(session))
+      }
+    } catch {
+      if used.isConnected { throw error }
+      session = nil
+      guard isReused, case .connectionLost = error else { throw error }
+      return try run(body, settings, &session)
+    }
+  }
+}

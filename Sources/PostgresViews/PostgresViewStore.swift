@@ -1,0 +1,186 @@
+public import Dataflow
+public import Ports
+public import PostgresClient
+public import Views
+
+/// Writes one pipeline's rows and checkpoints into Postgres, exactly once.
+///
+/// One commit is one transaction, durable when it returns:
+///
+///     begin
+///     update checkpoints … where stream, epoch and sequence are what this owner left   (0 rows:
+///                                        another owner has taken over: roll back, `fenced`)
+///     upsert absolute rows, add deltas, accounting, late events
+///     commit
+///
+/// The checkpoint comes *first* because its row lock then covers the whole transaction: a new
+/// owner's `claim` waits until this commit has ended one way or the other, and so does the look at
+/// the checkpoint that settles a commit whose answer was lost (`settle`). `commits` rises with
+/// every transaction, so "did mine happen" is a comparison of one number even where the sequence
+/// did not move. Tables and dimension tuples are made before the transaction, each on its own: both
+/// are harmless if the commit then fails, and a partition's loop never waits for another's rows.
+///
+/// Blocks its thread; connects by itself and connects anew after a failure. Not `Sendable`.
+public final class PostgresViewStore: ViewStore {
+  private let settings: PostgresSettings
+  private let schema: ViewSchema
+  private let statements: WindowStatements
+  private let isStopping: () -> Bool
+  private var connection: PostgresConnection?
+  private var isMigrated = false
+  private var partitions: WindowPartitions
+  private var dimensions: DimensionTable
+  private var parameters = PostgresParameters(capacity: 1 << 20)
+
+  /// - Parameters:
+  ///   - pipeline: decides the schema; its hash must be the stored one.
+  ///   - isStopping: asked while the outcome of a commit can't be learned because Postgres is away;
+  ///     true gives up with `unavailable`, which only a process that ends may do.
+  /// - Throws: `refused` if the pipeline's name can't name a schema.
+  public init(
+    _ settings: PostgresSettings, pipeline: PipelineSpec,
+    isStopping: @escaping () -> Bool = { false }
+  ) throws(ViewStoreError) {
+    self.settings = settings
+    self.isStopping = isStopping
+    schema = try ViewSchema(pipeline)
+    statements = WindowStatements(schema)
+    partitions = WindowPartitions(schema)
+    dimensions = DimensionTable(schema, countMax: pipeline.tupleCountMax)
+  }
+
+  /// Connects if need be and makes the pipeline's tables.
+  public func migrate() throws(ViewStoreError) {
+    _ = try session()
+  }
+
+  public func claim(
+    _ stream: StreamPartition
+  ) throws(ViewStoreError) -> (epoch: Int64, checkpoint: Checkpoint, accounting: Accounting) {
+    let connection = try session()
+    do throws(PostgresError) {
+      return try connection.transaction { connection throws(PostgresError) in
+        let epoch = try CheckpointTable.claim(stream, in: schema, connection)
+        let (_, checkpoint) = try CheckpointTable.read(in: schema, connection)[stream]
+          .unwrapped("the claimed checkpoint")
+        let accounting = try AccountingTable.read(of: stream, in: schema, connection)
+        return .commit((epoch, checkpoint, accounting))
+      }
+    } catch .outcomeUnknown(let text) {
+      // Claiming twice only raises the epoch twice.
+      throw .unavailable(text)
+    } catch {
+      throw ViewStoreError(error)
+    }
+  }
+
+  public func commit(
+    _ batch: CommitBatch, stream: StreamPartition, epoch: Int64, previous: UInt64
+  ) throws(ViewStoreError) {
+    let connection = try session()
+    try dimensions.insert(batch.dimensions, connection)
+    for attempt in 0..<2 {
+      try partitions.make(for: batch, connection)
+      var commits: Int64?
+      do throws(PostgresError) {
+        commits = try write(batch, stream, epoch, previous, connection) { commits = $0 }
+      } catch .outcomeUnknown {
+        guard let commits else { preconditionFailure("COMMIT is sent after the checkpoint moved") }
+        return try settle(stream, epoch: epoch, commits: commits)
+      } catch .rejected(let rejection) where rejection.isMissingPartition && attempt == 0 {
+        // Retention in another process has dropped it since: make it again.
+        partitions.forget()
+        continue
+      } catch {
+        throw ViewStoreError(error)
+      }
+      guard commits != nil else { throw .fenced(stream: stream.stream) }
+      return partitions.dropExpired(at: batch.checkpoint.logTime, connection)
+    }
+    throw .unavailable("time partitions are dropped while rows still arrive for them")
+  }
+
+  /// - Parameter beforeCommit: gets the number of the commit before `COMMIT` is sent.
+  /// - Returns: that number, or nil where the checkpoint is not this owner's any more.
+  private func write(
+    _ batch: CommitBatch, _ stream: StreamPartition, _ epoch: Int64, _ previous: UInt64,
+    _ connection: PostgresConnection, beforeCommit: (Int64) -> Void
+  ) throws(PostgresError) -> Int64? {
+    try connection.transaction { connection throws(PostgresError) in
+      let moved = try CheckpointTable.advance(
+        stream, epoch: epoch, previous: previous, to: batch.checkpoint, in: schema, connection)
+      guard let commits = moved else { return .rollback(nil) }
+      if let source = stream.source {
+        for level in WindowLevel.allCases {
+          try statements.write(
+            batch.rows, .absolute, level, source: source, &parameters, connection)
+          try statements.write(
+            batch.deltas, .delta, level, source: source, &parameters, connection)
+        }
+      }
+      try AccountingTable.write(batch.accounting, of: stream, in: schema, connection)
+      try LateTable.insert(batch.lateEvents, of: stream, in: schema, connection)
+      beforeCommit(commits)
+      return .commit(commits)
+    }
+  }
+
+  /// Learns what became of a commit whose answer was lost. `for share` waits for the lost session's
+  /// transaction, which may still be committing, since that holds the row's lock.
+  private func settle(
+    _ stream: StreamPartition, epoch: Int64, commits: Int64
+  ) throws(ViewStoreError) {
+    while true {
+      let stored: (epoch: Int64, commits: Int64)
+      do throws(ViewStoreError) {
+        let connection = try session()
+        do throws(PostgresError) {
+          stored = try CheckpointTable.lockedState(of: stream, in: schema, connection)
+        } catch {
+          throw ViewStoreError(error)
+        }
+      } catch .unavailable(let text) {
+        if isStopping() {
+          throw .unavailable("stopped before the outcome of a commit was known: \(text)")
+        }
+        pause(milliseconds: 100)
+        continue
+      }
+      if stored.epoch != epoch { throw .fenced(stream: stream.stream) }
+      if stored.commits >= commits { return }
+      throw .unavailable("the connection was lost and the commit with it")
+    }
+  }
+
+  private func session() throws(ViewStoreError) -> PostgresConnection {
+    if let connection, connection.isConnected { return connection }
+    connection = nil
+    let opened: PostgresConnection
+    do throws(PostgresError) {
+      opened = try PostgresConnection(settings)
+      // A writer that hangs inside a transaction must not hold its checkpoint's lock for ever.
+      try opened.execute("set idle_in_transaction_session_timeout = '10s'")
+    } catch {
+      throw ViewStoreError(error)
+    }
+    if !isMigrated {
+      try schema.migrate(opened)
+      isMigrated = true
+    }
+    connection = opened
+    return opened
+  }
+}
+
+extension PostgresRejection {
+  /// 23514 is any check violation; with a row for which no partition exists there is no constraint.
+  fileprivate var isMissingPartition: Bool { sqlState == "23514" && constraint.isEmpty }
+}
+
+extension Optional where Wrapped: ~Copyable {
+  /// The value, or an error that names what the store should have held.
+  consuming func unwrapped(_ what: String) throws(PostgresError) -> Wrapped {
+    guard let value = self else { throw .unexpectedResult("\(what) is missing") }
+    return value
+  }
+}

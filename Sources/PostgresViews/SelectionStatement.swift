@@ -1,0 +1,118 @@
+import Events
+import PostgresClient
+import Ports
+import Views
+
+/// The SQL of one selection: its shape comes from enums alone, its values are parameters.
+///
+///     picked:  tuples of the site that pass the filters                       (dimensions)
+///     counted: per segment, sums by bucket and tuple of rows in its range     (metrics_…)
+///     answer:  sums by bucket, wanted dimensions and currency
+///
+/// Rows are summed by tuple before the tuple's texts are looked at: a tuple has many rows.
+struct SelectionStatement: Sendable {
+  private let selection: ViewSelection
+  private let schema: ViewSchema
+  private let belowSeams: Bool
+  private let groupCountMax: Int
+
+  init(_ selection: ViewSelection, schema: ViewSchema, belowSeams: Bool, groupCountMax: Int) {
+    self.selection = selection
+    self.schema = schema
+    self.belowSeams = belowSeams
+    self.groupCountMax = groupCountMax
+  }
+
+  private static let counts = [
+    "impressions", "views", "clicks", "engagements", "conversions", "revenue_micros",
+  ]
+
+  /// At most `groupCountMax` + 1 groups, in rising order of bucket and dimensions.
+  func run(_ session: PostgresConnection) throws(PostgresError) -> [ViewGroup] {
+    guard !selection.segments.isEmpty else { return [] }
+    var parameters = PostgresParameters()
+    let sql = text(&parameters)
+    let result = try session.query(sql, parameters)
+    let names = selection.groupBy.count
+    let firstCount = names + 2
+    guard result.columnCount == firstCount + SelectionStatement.counts.count else {
+      throw .unexpectedResult("\(result.columnCount) columns of groups")
+    }
+    return (0..<result.rowCount).map { row in
+      ViewGroup(
+        bucket: Int(result.int4(row, 0)),
+        dimensions: (0..<names).map { StoredText.decode(result.text(row, 1 + $0)) },
+        currency: StoredText.decode(result.text(row, 1 + names)),
+        counts: Counts(
+          impressions: result.int8(row, firstCount), views: result.int8(row, firstCount + 1),
+          clicks: result.int8(row, firstCount + 2), engagements: result.int8(row, firstCount + 3),
+          conversions: result.int8(row, firstCount + 4),
+          revenueMicros: result.int8(row, firstCount + 5)))
+    }
+  }
+
+  private func text(_ parameters: inout PostgresParameters) -> String {
+    var columns = selection.groupBy.enumerated().map { "p.\($1.name) as d\($0)" }
+    columns.append("p.currency as currency")
+    let keys = (["bucket"] + columns.indices.dropLast().map { "d\($0)" } + ["p.currency"])
+      .joined(separator: ", ")
+    let sums = SelectionStatement.counts.map { "sum(\($0))::int8" }.joined(separator: ", ")
+    let picked = pickedText(&parameters)
+    let counted = countedText(&parameters)
+    return """
+      with picked as materialized (\(picked)), counted as (\(counted))
+      select bucket, \(columns.joined(separator: ", ")), \(sums)
+      from counted join picked p on p.id = counted.dimension_id
+      group by \(keys) order by \(keys) limit \(groupCountMax + 1)
+      """
+  }
+
+  private func pickedText(_ parameters: inout PostgresParameters) -> String {
+    parameters.append(text: StoredText.encode(selection.site))
+    var conditions = ["site = $\(parameters.count)"]
+    for filter in selection.filters {
+      parameters.append(textArray: filter.values.map { StoredText.encode($0) })
+      let column = filter.dimension.name
+      let values = "$\(parameters.count)::text[]"
+      switch filter.operation {
+      case .isAnyOf: conditions.append("\(column) = any(\(values))")
+      case .isNoneOf: conditions.append("\(column) <> all(\(values))")
+      case .contains:
+        conditions.append(
+          "exists (select from unnest(\(values)) v where strpos(\(column), v) > 0)")
+      }
+    }
+    let condition = conditions.joined(separator: " and ")
+    return "select * from \(schema.name).dimensions where \(condition)"
+  }
+
+  private func countedText(_ parameters: inout PostgresParameters) -> String {
+    var bucket = "0"
+    if !selection.buckets.isEmpty {
+      parameters.append(timestamptzArray: selection.buckets) { $0 }
+      bucket = "greatest(width_bucket(m.window_start, $\(parameters.count)::timestamptz[]) - 1, 0)"
+    }
+    let sums = SelectionStatement.counts.map { "sum(m.\($0)) as \($0)" }.joined(separator: ", ")
+    var parts: [String] = []
+    for segment in selection.segments {
+      parameters.append(timestamptz: segment.from)
+      let from = parameters.count
+      parameters.append(timestamptz: segment.to)
+      let seam =
+        belowSeams
+        ? """
+         join \(schema.name).checkpoints c
+           on c.source = m.source and m.window_start < c.\(ViewSchema.seamColumn(segment.level))
+        """ : ""
+      parts.append(
+        """
+        select \(bucket) as bucket, m.dimension_id, \(sums)
+        from \(schema.table(segment.level)) m\(seam)
+        where m.window_start >= $\(from) and m.window_start < $\(from + 1)
+          and m.dimension_id in (select id from picked)
+        group by 1, 2
+        """)
+    }
+    return parts.joined(separator: "\nunion all\n")
+  }
+}

@@ -1,0 +1,185 @@
+import Dataflow
+import PostgresClient
+import Ports
+import Views
+
+/// The tables of one pipeline version, and how they come into being.
+///
+/// `smartcontent.pipelines` lists the versions; each version has a schema `p_<name>_<version>` of
+/// its own, so a rebuild writes version n+1 beside n. `migrate` may run in any number of processes
+/// at once and any number of times: it is one transaction behind an advisory lock, and every
+/// statement does nothing where its work is done.
+struct ViewSchema: Sendable {
+  /// `p_<name>_<version>`, safe to write into SQL without quotes.
+  let name: String
+  let pipeline: PipelineSpec
+
+  /// - Throws: `refused` if the pipeline's name can't be part of an identifier.
+  init(_ pipeline: PipelineSpec) throws(ViewStoreError) {
+    let letters = pipeline.name.utf8
+    let isPlain = letters.allSatisfy {
+      (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0)
+        || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || $0 == UInt8(ascii: "_")
+    }
+    // Postgres cuts identifiers at 63 bytes; the version takes up to 19 digits.
+    guard isPlain, (1...40).contains(letters.count), pipeline.version > 0 else {
+      throw .refused(
+        "pipeline names are 1 to 40 of a-z, 0-9 and _, versions are 1 or more")
+    }
+    name = "p_\(pipeline.name)_\(pipeline.version)"
+    self.pipeline = pipeline
+  }
+
+  func table(_ level: WindowLevel) -> String { "\(name).metrics_\(level.name)" }
+  static func seamColumn(_ level: WindowLevel) -> String { "seam_\(level.name)" }
+
+  /// Advisory lock for changes of tables: the bytes of `smartcon`.
+  static let lock = 0x736d_6172_7463_6f6e
+
+  /// Makes what is missing.
+  /// - Throws: `otherPipeline` if this name and version were declared differently before.
+  func migrate(_ connection: PostgresConnection) throws(ViewStoreError) {
+    let declared = pipeline.hash
+    let stored: UInt64
+    do throws(PostgresError) {
+      stored = try connection.transaction { connection throws(PostgresError) in
+        try connection.execute("select pg_advisory_xact_lock(\(ViewSchema.lock))")
+        try connection.execute(ViewSchema.catalog)
+        let hash = try register(connection)
+        guard hash == declared else { return .rollback(hash) }
+        try connection.execute(tables)
+        return .commit(hash)
+      }
+    } catch {
+      throw ViewStoreError(error)
+    }
+    guard stored == declared else { throw .otherPipeline(stored: stored, declared: declared) }
+  }
+
+  /// - Returns: the hash that this name and version have in the catalog.
+  private func register(_ connection: PostgresConnection) throws(PostgresError) -> UInt64 {
+    var parameters = PostgresParameters()
+    parameters.append(text: pipeline.name)
+    parameters.append(int4: Int32(clamping: pipeline.version))
+    parameters.append(int8: Int64(bitPattern: pipeline.hash))
+    _ = try connection.query(
+      """
+      insert into smartcontent.pipelines (name, version, hash, active)
+      select $1, $2, $3, not exists (
+        select from smartcontent.pipelines where name = $1 and active)
+      on conflict do nothing
+      """, parameters)
+    let result = try connection.query(
+      "select hash from smartcontent.pipelines where name = $1 and version = $2 and $3 is not null",
+      parameters)
+    try result.require(.int8)
+    return UInt64(bitPattern: result.int8(0, 0))
+  }
+
+  private static let catalog = """
+    create schema if not exists smartcontent;
+    create table if not exists smartcontent.pipelines (
+      name text collate "C" not null,
+      version int not null,
+      hash bigint not null,
+      active bool not null,
+      created_at timestamptz not null default now(),
+      primary key (name, version));
+    create unique index if not exists pipelines_active
+      on smartcontent.pipelines (name) where active;
+    """
+
+  private var tables: String {
+    """
+    create schema if not exists \(name);
+    create table if not exists \(name).checkpoints (
+      stream text collate "C" primary key,
+      partition int not null,
+      generation int not null,
+      source int unique,
+      epoch bigint not null,
+      sequence bigint not null default 0,
+      commits bigint not null default 0,
+      fingerprint_checksum bigint not null default 0,
+      fingerprint_stored_at bigint not null default 0,
+      log_time bigint not null default \(Int64.min),
+      watermark bigint not null default \(Int64.min),
+      coarse_sequence bigint not null default 0,
+      last_delta_sequence bigint not null default 0,
+      seam_10s timestamptz not null default '-infinity',
+      seam_1m timestamptz not null default '-infinity',
+      seam_1h timestamptz not null default '-infinity',
+      seam_1d timestamptz not null default '-infinity',
+      updated_at timestamptz not null default now()
+    ) with (fillfactor = 50);
+    create table if not exists \(name).accounting (
+      stream text collate "C" primary key,
+      received bigint not null,
+      on_time bigint not null,
+      late bigint not null,
+      too_late bigint not null,
+      duplicate bigint not null,
+      rejected bigint not null,
+      clamped_future bigint not null
+    ) with (fillfactor = 50);
+    create table if not exists \(name).dimensions (
+      id bigint primary key,
+      site text collate "C" not null,
+      campaign text collate "C" not null,
+      content text collate "C" not null,
+      variant text collate "C" not null,
+      channel text collate "C" not null,
+      currency text collate "C" not null,
+      unique (site, campaign, content, variant, channel, currency));
+    create table if not exists \(name).late_events (
+      stream text collate "C" not null,
+      sequence bigint not null,
+      index int not null,
+      event_time timestamptz not null,
+      kind smallint not null,
+      dimension_id bigint not null,
+      revenue_micros bigint not null,
+      primary key (stream, sequence, index));
+    """ + WindowLevel.allCases.map(metrics).joined()
+  }
+
+  private func metrics(_ level: WindowLevel) -> String {
+    """
+    create table if not exists \(table(level)) (
+      window_start timestamptz not null,
+      dimension_id bigint not null,
+      source int not null,
+      impressions bigint not null,
+      views bigint not null,
+      clicks bigint not null,
+      engagements bigint not null,
+      conversions bigint not null,
+      revenue_micros bigint not null,
+      revision int not null,
+      final bool not null,
+      primary key (window_start, dimension_id, source)
+    ) partition by range (window_start);
+    create table if not exists \(table(level))_before partition of \(table(level))
+      for values from (minvalue) to ('\(WindowPartition.firstYear)-01-01 00:00:00+00');
+    create table if not exists \(table(level))_after partition of \(table(level))
+      for values from ('\(WindowPartition.lastYear + 1)-01-01 00:00:00+00') to (maxvalue);
+    """
+  }
+}
+
+extension StreamPartition {
+  /// Which rows are this stream's: generation and partition in one number (partitions stay below
+  /// the 256 key groups). Nil for dead letters, which have no rows.
+  var source: Int32? {
+    guard !isDeadLetters else { return nil }
+    precondition(partition < 256 && generation < 1 << 22, "a partition is one of 256 key groups")
+    return Int32(generation) << 8 | Int32(partition)
+  }
+}
+
+extension ViewStoreError {
+  /// Transient failures are `unavailable`; nothing was written by what threw them.
+  init(_ error: PostgresError) {
+    self = error.isTransient ? .unavailable("\(error)") : .refused("\(error)")
+  }
+}

@@ -1,0 +1,24 @@
+import Dataflow
+import Views
+
+/// Names of the hot copy's keys; see `HotScripts` for all of them.
+struct HotKeys: Sendable {
+  private let pipeline: String
+
+  init(_ pipeline: PipelineSpec) { self.pipeline = "\(pipeline.name)_\(pipeline.version)" }
+
+  /// The one key that scripts are given; they derive the others, which share its hash tag.
+  func head(generation: UInt32, partition: Int) -> String {
+    "sc:{\(pipeline):\(generation):\(partition)}:head"
+  }
+
+  /// Before every window, and exact as a double.
+  static let secondsMin: Int64 = -(1 << 53)
+
+  /// A window's start in whole seconds, towards the past; nil for the beginning of time.
+  static func seconds(_ start: Int64) -> Int64? {
+    guard start != .min else { return nil }
+    let seconds = start / 1_000_000
+    return start % 1_000_000 < 0 ? seconds - 1 : seconds
+  }
+}

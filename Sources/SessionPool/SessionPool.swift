@@ -1,0 +1,42 @@
+/// A few threads, each with a session of its own (a database connection), for callers that may not
+/// block.
+///
+/// C clients block their thread, and a session belongs to one thread. A task hands its work over
+/// and suspends; one of the threads runs it with its session and resumes the task (about 6 µs for
+/// the round trip, nothing beside a query). At most `waitingMax` pieces of work wait; more are
+/// refused at once, so that a slow server shows as an error and not as growing memory. Work that
+/// has begun is not cancelled: sessions have time limits of their own.
+///
+/// The work gets the session as an optional: it opens one where there is none and sets it to nil
+/// where it broke, since only the work knows its errors.
+public final class SessionPool<Session>: Sendable {
+  private let shared: SessionQueue<Session>
+
+  /// Starts the threads. They end when the pool goes.
+  public init(size: Int, waitingMax: Int) {
+    precondition(size > 0 && waitingMax > 0, "a pool needs threads and room to wait")
+    shared = SessionQueue(waitingMax: waitingMax)
+    for _ in 0..<size { shared.startThread() }
+  }
+
+  deinit { shared.close() }
+
+  /// Runs `work` on one of the threads.
+  /// - Parameter refusal: what to throw when too much work is waiting already.
+  public func run<Value: Sendable, Failure: Error>(
+    orElse refusal: Failure,
+    _ work: @escaping @Sendable (inout Session?) throws(Failure) -> Value
+  ) async throws(Failure) -> Value {
+    let result: Result<Value, Failure> = await withUnsafeContinuation { continuation in
+      let accepted = shared.add { session in
+        do throws(Failure) {
+          continuation.resume(returning: .success(try work(&session)))
+        } catch {
+          continuation.resume(returning: .failure(error))
+        }
+      }
+      if !accepted { continuation.resume(returning: .failure(refusal)) }
+    }
+    return try result.get()
+  }
+}
