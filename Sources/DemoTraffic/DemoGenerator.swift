@@ -149,11 +149,11 @@ struct DemoGenerator: Sendable {
 
   // MARK: Requests
 
-  /// A pixel has one field for a person and none for identities or own names of events.
+  /// A pixel has no fields for traits and for events with names of their own.
   private static func isForPixel(_ event: DemoEvent) -> Bool {
     switch event.action {
-    case .impression, .view, .click, .engagement: true
-    case .conversion, .identify, .custom: false
+    case .impression, .view, .click, .engagement, .conversion: true
+    case .identify, .custom: false
     }
   }
 

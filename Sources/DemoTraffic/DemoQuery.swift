@@ -5,7 +5,8 @@ import HTTPClient
 struct DemoQuery {
   /// More places than the catalog has.
   private static let rowCountMax = 10_000
-  private static let timeout = "30s"
+  /// Seconds that the server waits until it covers the position; 60 at most.
+  private static let timeoutSeconds = 55
 
   var url: String
   /// A bearer token, where the API wants one.
@@ -18,7 +19,7 @@ struct DemoQuery {
   /// - Parameter after: waits until the answer covers this position; nil for the present state.
   func run(after: Position?, client: HTTPClient) throws(DemoError) -> DemoTruth {
     var target = "\(url)/v1/query"
-    if let after { target += "?after=\(after)&timeout=\(Self.timeout)" }
+    if let after { target += "?after=\(after)&timeout=\(Self.timeoutSeconds)" }
     var headers = [HTTPHeader("Content-Type", "application/json")]
     if let token { headers.append(HTTPHeader("Authorization", "Bearer \(token)")) }
     let answer: HTTPAnswer

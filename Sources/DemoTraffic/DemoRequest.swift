@@ -40,9 +40,8 @@ struct DemoWire: Sendable {
       ("cnt", event.place.content), ("var", event.place.variant), ("ch", event.place.channel),
       ("eid", event.id), ("ts", String(event.time / 1_000)),
     ]
-    if let person = event.person.anonymousID ?? event.person.userID {
-      fields.append(("uid", person))
-    }
+    if let id = event.person.anonymousID { fields.append(("aid", id)) }
+    if let id = event.person.userID { fields.append(("uid", id)) }
     if case .conversion(let micros, let currency) = event.action {
       fields.append(("v", Self.decimal(micros)))
       fields.append(("cur", currency))
