@@ -1,7 +1,7 @@
 public import Dataflow
 public import Ports
 public import RedisClient
-import Views
+public import Views
 
 /// Keeps the hot copy of one pipeline's windows in Redis.
 ///
