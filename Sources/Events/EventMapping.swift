@@ -1,65 +1,51 @@
-/// What the events of each ingest protocol mean: their kind, and where their dimensions and
-/// money are.
-///
-/// A plain value, made from `Streams/event-mapping.yaml` when a collector starts and read on its
-/// hot path without allocation.
+/// What the events of tracking protocols mean here: which kind an event's name is, and which
+/// properties hold the dimensions and the money. Data, not code: sites name things differently.
 public struct EventMapping: Hashable, Sendable {
-  /// By the name of the protocol, such as `segment` or `pixel`.
-  public var protocols: [String: Rules]
+  /// Names of `track` events to kinds; exact, letter case included.
+  public var names: [String: EventKind]
+  /// The other calls of the Segment protocol (`page`, `screen`, `identify`, `group`, `alias`).
+  public var calls: [String: EventKind]
+  /// What every other name is.
+  public var otherwise: EventKind
+  /// The properties of a dimension, the first that is present counts. Only ``mappedDimensions``.
+  public var properties: [Dimension: [String]]
+  /// The properties of a conversion's money; the first that is present counts.
+  public var revenue: [String]
+  /// The property of the money's currency.
+  public var currency: [String]
+  /// The currency of money that names none; ISO 4217.
+  public var defaultCurrency: String
 
-  public init(protocols: [String: Rules]) { self.protocols = protocols }
+  /// The dimensions that come from properties; site comes from the write key and currency from
+  /// the money.
+  public static let mappedDimensions: [Dimension] = [.campaign, .content, .variant, .channel]
 
-  public subscript(_ protocolName: String) -> Rules? { protocols[protocolName] }
-
-  /// What a property of an event is to the metrics.
-  public enum Role: Hashable, Sendable {
-    /// Never ``Dimension/site``, which follows from the write key.
-    case dimension(Dimension)
-    case revenue
+  public init(
+    names: [String: EventKind], calls: [String: EventKind], otherwise: EventKind = .custom,
+    properties: [Dimension: [String]], revenue: [String], currency: [String],
+    defaultCurrency: String
+  ) {
+    self.names = names
+    self.calls = calls
+    self.otherwise = otherwise
+    self.properties = properties
+    self.revenue = revenue
+    self.currency = currency
+    self.defaultCurrency = defaultCurrency
   }
 
-  /// A property's role, and its rank among the properties with this role: where an event has
-  /// several of them, the lowest rank counts.
-  public struct Property: Hashable, Sendable {
-    public var role: Role
-    public var rank: Int
-
-    public init(role: Role, rank: Int) {
-      self.role = role
-      self.rank = rank
-    }
-  }
-
-  /// The mapping of one protocol.
-  public struct Rules: Hashable, Sendable {
-    /// Kinds by the protocol's own call type, such as Segment's `page`; looked up first.
-    public var calls: NameTable<EventKind>
-    /// Kinds by the event's name, exactly as sent.
-    public var events: NameTable<EventKind>
-    /// The kind of everything else.
-    public var unmapped: EventKind
-    public var properties: NameTable<Property>
-    /// ISO 4217 code of money that comes without a currency.
-    public var defaultCurrency: String
-
-    public init(
-      calls: [String: EventKind] = [:], events: [String: EventKind] = [:],
-      unmapped: EventKind = .custom, properties: [String: Property] = [:],
-      defaultCurrency: String
-    ) {
-      self.calls = NameTable(calls)
-      self.events = NameTable(events)
-      self.unmapped = unmapped
-      self.properties = NameTable(properties)
-      self.defaultCurrency = defaultCurrency
-    }
-
-    /// The kind of an event by its name.
-    public func kind(event name: JSONString) -> EventKind { events[name] ?? unmapped }
-
-    public func kind(event name: UnsafeRawBufferPointer) -> EventKind { events[name] ?? unmapped }
-
-    /// The kind of a call that has no event name, by its type.
-    public func kind(call type: JSONString) -> EventKind { calls[type] ?? unmapped }
-  }
+  /// The mapping that holds where a site declares no other.
+  public static let standard = EventMapping(
+    names: [
+      "Content Impression": .impression, "Content Viewed": .view, "Content Clicked": .click,
+      "Content Engaged": .engagement, "Order Completed": .conversion, "Conversion": .conversion,
+    ],
+    calls: [
+      "page": .view, "screen": .view, "identify": .identify, "group": .custom, "alias": .custom,
+    ],
+    properties: [
+      .campaign: ["campaign_id"], .content: ["content_id"], .variant: ["variant_id"],
+      .channel: ["channel"],
+    ],
+    revenue: ["revenue", "value"], currency: ["currency"], defaultCurrency: "USD")
 }

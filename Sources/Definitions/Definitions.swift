@@ -1,0 +1,44 @@
+public import Dataflow
+public import Events
+
+/// Everything that the folder `Streams/` declares, checked.
+///
+/// The folder is the only place of these values: the program has no defaults of its own.
+public struct Definitions: Hashable, Sendable {
+  public var streams: StreamDefinitions
+  /// In order of the file; one of them is named `default`.
+  public var pipelines: [PipelineSpec]
+  public var mapping: EventMapping
+
+  /// - Parameter folder: see ``DefinitionFolder/find(stated:executable:workingFolder:)``.
+  /// - Throws: every problem of every file.
+  public init(folder: String) throws(DefinitionsError) {
+    let streams = DefinitionFile.read(
+      folder: folder, name: StreamDefinitions.fileName, keys: StreamDefinitions.rootKeys
+    ) { StreamDefinitions($0) }
+    let pipelines = DefinitionFile.read(
+      folder: folder, name: PipelineDefinitions.fileName, keys: PipelineDefinitions.rootKeys,
+      PipelineDefinitions.read)
+    let mapping = DefinitionFile.read(
+      folder: folder, name: MappingDefinitions.fileName, keys: MappingDefinitions.rootKeys,
+      MappingDefinitions.read)
+    let problems = streams.problems + pipelines.problems + mapping.problems
+    guard let streams = streams.value, let pipelines = pipelines.value, let mapping = mapping.value
+    else { throw DefinitionsError(problems: problems) }
+    self.streams = streams
+    self.pipelines = pipelines
+    self.mapping = mapping
+  }
+
+  /// - Returns: every problem of every file; empty where the folder can be used.
+  public static func check(folder: String) -> [Problem] {
+    do throws(DefinitionsError) {
+      _ = try Definitions(folder: folder)
+      return []
+    } catch {
+      return error.problems
+    }
+  }
+
+  public func pipeline(_ name: String) -> PipelineSpec? { pipelines.first { $0.name == name } }
+}

@@ -1,0 +1,154 @@
+public import Dataflow
+
+/// What `Streams/streams.yaml` declares: the partitions of one generation, and the dead letters.
+public struct StreamDefinitions: Hashable, Sendable {
+  public static let fileName = "streams.yaml"
+
+  public var generation: UInt32
+  /// The streams of events, by partition.
+  public var events: [StreamConfig]
+  public var deadLetters: StreamConfig
+
+  public var partitions: Int { events.count }
+
+  /// In order of partition, the dead letters last.
+  public var all: [StreamConfig] { events + [deadLetters] }
+
+  /// What pipelines read: ``all`` with generation and partition.
+  public var streamPartitions: [StreamPartition] {
+    events.enumerated().map { partition, config in
+      StreamPartition(stream: config.name, generation: generation, partition: partition)
+    } + [StreamPartition(stream: deadLetters.name, generation: generation, partition: -1)]
+  }
+
+  /// The same streams made smaller, in proportion, where a server's file storage is too small:
+  /// JetStream refuses a stream whose `max_bytes` it cannot reserve.
+  ///
+  /// - Parameter storeBytes: the server's `max_file_store`; a tenth of it is left to others.
+  public func fitted(toStoreBytes storeBytes: Int64) -> StreamDefinitions {
+    let declared = all.reduce(0) { $0 + $1.bytesMax }
+    let room = storeBytes / 10 * 9
+    guard declared > room else { return self }
+    let share = Double(max(room, 0)) / Double(declared)
+    func fit(_ config: StreamConfig) -> StreamConfig {
+      var config = config
+      config.bytesMax = max(config.messageBytesMax, Int64(Double(config.bytesMax) * share))
+      return config
+    }
+    var fitted = self
+    fitted.events = events.map(fit)
+    fitted.deadLetters = fit(deadLetters)
+    return fitted
+  }
+}
+
+extension StreamDefinitions {
+  /// Metadata keys of the streams; see ``StreamConfig/metadata``.
+  static let generationKey = "smartcontent.generation"
+  static let partitionsKey = "smartcontent.partitions"
+  static let partitionKey = "smartcontent.partition"
+
+  static let rootKeys = ["events", "dead_letters"]
+  private static let commonKeys = [
+    "name", "subjects", "storage", "retention", "discard", "max_bytes", "max_message_bytes",
+    "duplicate_window", "replicas",
+  ]
+
+  init?(_ root: Section) {
+    guard
+      let events = root.section(
+        "events", keys: Self.commonKeys + ["generation", "partitions"]),
+      let dead = root.section("dead_letters", keys: Self.commonKeys)
+    else { return nil }
+    let generation = events.integer("generation", 1...Int(Int32.max))
+    // 256 key groups bound the partitions; two digits in the name bound them further.
+    let partitions = events.integer("partitions", 1...100)
+    let pattern = Self.name(of: events, hasPartition: true)
+    let deadName = Self.name(of: dead, hasPartition: false)
+    guard let eventConfig = Self.config(events), let deadConfig = Self.config(dead),
+      let generation, let partitions, let pattern, let deadName
+    else { return nil }
+    self.generation = UInt32(generation)
+    self.events = (0..<partitions).map { partition in
+      let number = (partition < 10 ? "0" : "") + "\(partition)"
+      var config = eventConfig
+      config.name = pattern.replacing("NN", with: number)
+      config.subjects = config.subjects.map {
+        $0.replacing("{name}", with: config.name)
+      }
+      config.metadata = [
+        Self.generationKey: "\(generation)", Self.partitionsKey: "\(partitions)",
+        Self.partitionKey: "\(partition)",
+      ]
+      return config
+    }
+    deadLetters = deadConfig
+    deadLetters.name = deadName
+    deadLetters.subjects = deadLetters.subjects.map { $0.replacing("{name}", with: deadName) }
+    let names = all.map(\.name)
+    if Set(names).count < names.count {
+      root.problems.add(
+        line: dead.line, key: "dead_letters.name", what: "is also the name of a partition",
+        allowed: "a name of its own", fix: "write dead-letters")
+      return nil
+    }
+  }
+
+  private static func name(of section: Section, hasPartition: Bool) -> String? {
+    let allowed =
+      "1 to 60 of a-z, A-Z, 0-9, - and _"
+      + (hasPartition ? ", with NN once, where the partition's two digits stand" : "")
+    return section.value(
+      "name", allowed: allowed,
+      fix: "write \(hasPartition ? "events-NN" : "dead-letters")"
+    ) { text in
+      let isPlain = text.utf8.allSatisfy { byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+          true
+        default: false
+        }
+      }
+      let places = text.split(separator: "NN", omittingEmptySubsequences: false).count - 1
+      return isPlain && text.utf8.count <= 60 && places == (hasPartition ? 1 : 0) ? text : nil
+    }
+  }
+
+  /// Everything but name and metadata.
+  private static func config(_ section: Section) -> StreamConfig? {
+    let subjects = section.texts("subjects", allowed: "[\"{name}\"]")
+    if let subjects, subjects != ["{name}"] {
+      section.problems.add(
+        line: section["subjects"]?.line ?? section.line, key: section.path("subjects"),
+        what: "is \(subjects)", allowed: "[\"{name}\"]",
+        fix: "write [\"{name}\"]: frames are published to the stream's own name")
+    }
+    let storage = section.choice("storage", ["file"], because: "the log is the only truth")
+    let retention = section.choice(
+      "retention", ["limits"], because: "reading must not remove events")
+    let discard = section.choice(
+      "discard", ["new"], because: "a full log refuses new events and never drops old ones")
+    let bytesMax = section.bytes("max_bytes", (1 << 20)...(1 << 50))
+    let messageBytesMax = section.bytes("max_message_bytes", (64 << 10)...(8 << 20))
+    let window = section.duration("duplicate_window", 1_000_000...86_400_000_000)
+    let replicas = section.value(
+      "replicas", allowed: "1, 3, 5",
+      fix: "write 1 on a single server and 3 in a cluster"
+    ) { text in [1, 3, 5].first { "\($0)" == text } }
+    guard let subjects, let storage, let retention, let discard, let bytesMax,
+      let messageBytesMax, let window, let replicas
+    else { return nil }
+    guard bytesMax >= messageBytesMax else {
+      section.problems.add(
+        line: section.line, key: section.path("max_bytes"),
+        what: "is less than max_message_bytes", allowed: "at least max_message_bytes",
+        fix: "raise it")
+      return nil
+    }
+    return StreamConfig(
+      name: "", subjects: subjects, storage: storage, retention: retention, discard: discard,
+      bytesMax: bytesMax, messageBytesMax: messageBytesMax, duplicateWindow: window,
+      replicas: replicas)
+  }
+}

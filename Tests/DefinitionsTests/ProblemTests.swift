@@ -1,0 +1,140 @@
+import Testing
+
+@testable import Definitions
+
+/// One mistake in one file.
+struct Mistake: Sendable, CustomTestStringConvertible {
+  let file: String
+  let old: String
+  let new: String
+  let key: String
+  /// What the problem's text must have.
+  let says: [String]
+
+  init(_ file: String, _ old: String, _ new: String, key: String, _ says: String...) {
+    self.file = file + ".yaml"
+    self.old = old
+    self.new = new
+    self.key = key
+    self.says = says
+  }
+
+  var testDescription: String { "\(key): \(new)" }
+}
+
+@Suite("Problems in definition files")
+struct ProblemTests {
+  static let mistakes = [
+    Mistake(
+      "streams", "replicas: 1", "replicas: 2", key: "events.replicas", "is 2", "1, 3, 5"),
+    Mistake("streams", "  replicas: 1", "  replica: 1", key: "events.replica", "write replicas"),
+    Mistake("streams", "storage: file", "storage: memory", key: "events.storage", "file", "truth"),
+    Mistake("streams", "discard: new", "discard: old", key: "events.discard", "never drops"),
+    Mistake(
+      "streams", "retention: limits", "retention: interest", key: "events.retention", "limits"),
+    Mistake(
+      "streams", "partitions: 4", "partitions: 0", key: "events.partitions", "from 1 to 100"),
+    Mistake(
+      "streams", "partitions: 4", "partitions: four", key: "events.partitions", "whole number"),
+    Mistake("streams", "partitions: 4", "partitions:", key: "events.partitions", "is empty"),
+    Mistake("streams", "4GiB", "4GB", key: "events.max_bytes", "is 4GB", "KiB"),
+    Mistake("streams", "4GiB", "99999999999TiB", key: "events.max_bytes", "to 1024TiB"),
+    Mistake("streams", "4GiB", "-1GiB", key: "events.max_bytes", "from 1MiB"),
+    Mistake("streams", "1MiB", "64MiB", key: "events.max_message_bytes", "to 8MiB"),
+    Mistake(
+      "streams", "duplicate_window: 2m", "duplicate_window: 2 minutes",
+      key: "events.duplicate_window", "us, ms, s, m, h, d"),
+    Mistake("streams", "name: events-NN", "name: events", key: "events.name", "NN once"),
+    Mistake("streams", "name: events-NN", "name: events.NN", key: "events.name", "A-Z"),
+    Mistake(
+      "streams", "name: dead-letters", "name: events-03", key: "dead_letters.name",
+      "also the name"),
+    Mistake(
+      "streams", "[\"{name}\"]", "[\"events.>\"]", key: "events.subjects", "own name"),
+    Mistake("streams", "subjects: [\"{name}\"]", "subjects: x", key: "events.subjects", "list"),
+    Mistake("streams", "dead_letters:", "dead_leters:", key: "dead_leters", "write dead_letters"),
+    Mistake(
+      "pipelines", "allowed_lateness: 1h", "allowed_lateness: never",
+      key: "pipelines.recent.allowed_lateness", "unlimited"),
+    Mistake(
+      "pipelines", "dedupe_horizon: 24h", "dedupe_horizon: 1s",
+      key: "pipelines.default.dedupe_horizon", "from 1m to 90d"),
+    Mistake("pipelines", "  recent:", "  Recent:", key: "pipelines.Recent", "a-z"),
+    Mistake("pipelines", "  default:", "  normal:", key: "pipelines.default", "is missing"),
+    Mistake(
+      "pipelines", "    version: 1", "    verison: 1", key: "pipelines.default.verison",
+      "write version"),
+    Mistake(
+      "pipelines", "window_grace: 60s", "window_grace: [60s]",
+      key: "pipelines.default.window_grace", "is a list"),
+    Mistake(
+      "event-mapping", "Content Clicked: click", "Content Clicked: clik",
+      key: "segment.events.Content Clicked", "write click", "impression, view, click"),
+    Mistake(
+      "event-mapping", "page: view", "pages: view", key: "segment.calls.pages", "write page"),
+    Mistake(
+      "event-mapping", "campaign: [campaign_id]", "site: [campaign_id]",
+      key: "segment.dimensions.site", "campaign, content, variant, channel"),
+    Mistake(
+      "event-mapping", "[channel]", "[content_id]", key: "segment.dimensions.channel",
+      "another line"),
+    Mistake(
+      "event-mapping", "[revenue, value]", "[value, value]", key: "segment.revenue", "twice"),
+    Mistake(
+      "event-mapping", "default_currency: USD", "default_currency: dollars",
+      key: "segment.default_currency", "ISO 4217"),
+    Mistake("event-mapping", "\nsegment:", "\nsegments:", key: "segments", "write segment"),
+  ]
+
+  @Test("a mistake is named with file, line, what is allowed and the fix", arguments: mistakes)
+  func mistake(_ mistake: Mistake) throws {
+    let fixture = try Fixture()
+    let line = try fixture.replace(mistake.file, mistake.old, with: mistake.new)
+    let problems = Definitions.check(folder: fixture.folder)
+    let problem = try #require(
+      problems.first { $0.key == mistake.key }, "\(problems.map(\.description))")
+    #expect(problem.file == "\(fixture.folder)/\(mistake.file)")
+    #expect(!problem.allowed.isEmpty && !problem.fix.isEmpty)
+    for text in mistake.says { #expect(problem.description.contains(text), "\(problem)") }
+    // A missing key and a clash are reported where their section starts.
+    let isElsewhere = problem.what.contains("missing") || problem.what.contains("also the name")
+    #expect(isElsewhere || abs(problem.line - line) <= 1, "\(problem) is not near line \(line)")
+    #expect(throws: DefinitionsError.self) { try Definitions(folder: fixture.folder) }
+  }
+
+  @Test("all problems of all files come at once")
+  func manyProblems() throws {
+    let fixture = try Fixture()
+    try fixture.replace("streams.yaml", "storage: file", with: "storage: disk")
+    try fixture.replace("streams.yaml", "generation: 1", with: "generation: 0")
+    try fixture.replace("pipelines.yaml", "allowed_disorder: 5s", with: "allowed_disorder: 5")
+    try fixture.replace("event-mapping.yaml", "unmapped: custom", with: "unmapped: none")
+    let keys = Definitions.check(folder: fixture.folder).map(\.key)
+    #expect(
+      Set(keys) == [
+        "events.storage", "events.generation", "pipelines.default.allowed_disorder",
+        "segment.unmapped",
+      ])
+  }
+
+  @Test(
+    "a file that is no YAML mapping is refused with its line",
+    arguments: [
+      ("events: [", "not YAML"), ("", "is empty"), ("- a\n- b", "not a mapping"),
+      ("events: {a: 1}\nevents: {a: 1}", "more than once"), ("a: b: c", "not YAML"),
+      ("\u{feff}\u{0}", "not YAML"), ("x: *y", "not YAML"),
+    ])
+  func notYAML(text: String, says: String) throws {
+    let fixture = try Fixture()
+    try fixture.write("streams.yaml", text)
+    let problems = Definitions.check(folder: fixture.folder)
+    #expect(problems.contains { $0.what.contains(says) }, "\(problems.map(\.description))")
+  }
+
+  @Test("a missing file is a problem that says what to do")
+  func missingFile() {
+    let problems = Definitions.check(folder: "/nonexistent")
+    #expect(problems.count == 3)
+    #expect(problems.allSatisfy { $0.description.contains("--streams") })
+  }
+}
