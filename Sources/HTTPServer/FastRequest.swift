@@ -24,13 +24,13 @@ public struct FastRequest: Sendable {
   public func header(_ name: String) -> String? { head.headers.first(name: name) }
 
   /// The query without `?`; empty where there is none.
-  public func withQuery<R>(_ read: (RawSpan) throws -> R) rethrows -> R {
+  public func withQuery<R, E: Error>(_ read: (RawSpan) throws(E) -> R) throws(E) -> R {
     let span = head.uri.utf8.span.bytes
     return try read(span.extracting(min(pathEnd + 1, span.byteCount)..<span.byteCount))
   }
 
   /// The body; empty where there is none.
-  public func withBody<R>(_ read: (RawSpan) throws -> R) rethrows -> R {
+  public func withBody<R, E: Error>(_ read: (RawSpan) throws(E) -> R) throws(E) -> R {
     guard let body else { return try read(RawSpan()) }
     return try read(body.readableBytesSpan)
   }

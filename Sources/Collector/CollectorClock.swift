@@ -1,0 +1,28 @@
+import Glibc
+
+/// The collector's clocks; replaced in tests.
+public struct CollectorClock: Sendable {
+  /// Microseconds since the Unix epoch.
+  public var nowMicros: @Sendable () -> Int64
+  /// Milliseconds of a clock that never jumps.
+  public var steadyMs: @Sendable () -> Int64
+
+  public init(
+    nowMicros: @escaping @Sendable () -> Int64, steadyMs: @escaping @Sendable () -> Int64
+  ) {
+    self.nowMicros = nowMicros
+    self.steadyMs = steadyMs
+  }
+
+  public static let system = CollectorClock(
+    nowMicros: {
+      var time = timespec()
+      clock_gettime(CLOCK_REALTIME, &time)
+      return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
+    },
+    steadyMs: {
+      var time = timespec()
+      clock_gettime(CLOCK_MONOTONIC, &time)
+      return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+    })
+}

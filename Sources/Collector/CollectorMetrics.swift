@@ -1,0 +1,42 @@
+public import Metrics
+
+/// Every metric of the collector.
+public enum CollectorMetrics {
+  public static let requests = MetricDeclaration(
+    "smartcontent_ingest_requests_total",
+    "Ingest requests by protocol and outcome (stored, rejected, unknown_key, refused, unavailable).",
+    .counter, labels: ["protocol", "outcome"])
+  public static let events = MetricDeclaration(
+    "smartcontent_ingest_events_total", "Events that were acknowledged as durable, by protocol.",
+    .counter, labels: ["protocol"])
+  public static let rejected = MetricDeclaration(
+    "smartcontent_ingest_rejected_events_total",
+    "Events that went to the dead letters, by protocol and reason.", .counter,
+    labels: ["protocol", "reason"])
+  public static let frames = MetricDeclaration(
+    "smartcontent_ingest_frames_total",
+    "Frames by stream and outcome (stored, duplicate, unavailable, full, expired).", .counter,
+    labels: ["stream", "outcome"])
+  public static let frameBytes = MetricDeclaration(
+    "smartcontent_ingest_frame_bytes", "Length of published frames in bytes.",
+    .histogram(bounds: [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072]))
+  public static let frameEvents = MetricDeclaration(
+    "smartcontent_ingest_frame_events", "Events per published frame.",
+    .histogram(bounds: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 4096]))
+  public static let publishSeconds = MetricDeclaration(
+    "smartcontent_ingest_publish_seconds",
+    "From publishing a frame to its acknowledgement, in seconds.",
+    .histogram(
+      bounds: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]))
+  public static let inFlight = MetricDeclaration(
+    "smartcontent_ingest_frames_in_flight",
+    "Frames that are published and not yet acknowledged, by stream.", .gauge, labels: ["stream"])
+  public static let waitingBytes = MetricDeclaration(
+    "smartcontent_ingest_waiting_bytes", "Bytes of events that wait for a frame, by stream.",
+    .gauge, labels: ["stream"])
+
+  public static let catalog: [MetricDeclaration] = [
+    requests, events, rejected, frames, frameBytes, frameEvents, publishSeconds, inFlight,
+    waitingBytes,
+  ]
+}

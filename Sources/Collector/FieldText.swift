@@ -1,0 +1,48 @@
+import Events
+
+/// Reads texts of events with the checks that every protocol shares.
+enum FieldText {
+  /// The longest event id and event name, in bytes of UTF-8.
+  static let bytesMax = 256
+
+  /// - Throws: where the text is too long or holds U+0000, which Postgres cannot store.
+  static func check(_ text: String, _ field: String) throws(Refusal) -> String {
+    if text.utf8.count > bytesMax {
+      throw Refusal(.textTooLong, "\(field) may have \(bytesMax) bytes")
+    }
+    if text.utf8.contains(0) {
+      throw Refusal(.nulCharacter, "\(field) holds U+0000, which is not allowed")
+    }
+    return text
+  }
+
+  static func check(_ text: JSONString, _ field: String) throws(Refusal) -> String {
+    // An escape is at most six times as long as what it stands for.
+    if text.bytes.count > bytesMax * (text.isEscaped ? 6 : 1) {
+      throw Refusal(.textTooLong, "\(field) may have \(bytesMax) bytes")
+    }
+    return text.isEscaped ? try check(text.string, field) : text.string
+  }
+
+  /// A text, or a number or truth value as text; nil for null.
+  static func scalar(_ json: inout JSONScanner, _ field: String) throws(Refusal) -> String? {
+    do {
+      switch try json.peek() {
+      case .string: return try check(json.text(), field)
+      case .number:
+        let digits = try json.numberText()
+        return try check(String(decoding: digits, as: UTF8.self), field)
+      case .boolean: return try json.bool() ? "true" : "false"
+      case .null:
+        _ = try json.skipNull()
+        return nil
+      case .object, .array:
+        throw Refusal(.wrongFieldType, "\(field) is a text, number, truth value or null")
+      }
+    } catch let refusal as Refusal {
+      throw refusal
+    } catch {
+      throw Refusal(.malformedJSON, "\(error)")
+    }
+  }
+}

@@ -1,0 +1,131 @@
+public import Events
+import HTTPServer
+public import Logging
+public import Metrics
+public import Ports
+import Synchronization
+
+/// Where a pipeline puts its frames.
+public struct IngestTarget: Sendable {
+  /// The stream of each partition, in order.
+  public var streams: [String]
+  public var deadLetterStream: String
+  public var generation: UInt32
+  /// A random number chosen at the start of this process.
+  public var producer: Key128
+
+  public init(
+    streams: [String], deadLetterStream: String, generation: UInt32, producer: Key128
+  ) {
+    self.streams = streams
+    self.deadLetterStream = deadLetterStream
+    self.generation = generation
+    self.producer = producer
+  }
+}
+
+/// Group commit: gathers the events of many requests into frames, one being filled per partition
+/// while at most two are on their way, and answers a request when all its frames are durable.
+///
+///     event loops ──append──► lane 0 [open frame] ─┐
+///                             lane 1 [open frame] ─┼─► publisher thread ──► log
+///                             dead letters  […]   ─┘        │
+///          ◄────────── one task per event loop ─────────────┘ acknowledgements
+///
+/// At low load a frame leaves at once; at high load frames fill while earlier ones are synced.
+public final class IngestPipeline: Sendable {
+  let parameters: IngestParameters
+  let generation: UInt32
+  private let lanes: [Lane]
+  private let deadLetters: Lane
+  private let clock: CollectorClock
+  private let loop: PublisherLoop
+
+  /// - Parameter publisher: the pipeline's alone from now on.
+  /// - Throws: ``IngestParameterError``.
+  public init(
+    _ parameters: IngestParameters, target: IngestTarget, publisher: any FramePublisher,
+    metrics: MetricRegistry, clock: CollectorClock = .system, log: Logger
+  ) throws(IngestParameterError) {
+    try parameters.check()
+    precondition(!target.streams.isEmpty, "a log has at least one partition")
+    self.parameters = parameters
+    self.clock = clock
+    generation = target.generation
+    lanes = target.streams.enumerated().map {
+      Lane(stream: $0.element, partition: $0.offset, parameters: parameters)
+    }
+    deadLetters = Lane(
+      stream: target.deadLetterStream, partition: nil, parameters: parameters)
+    loop = PublisherLoop(
+      lanes: lanes + [deadLetters], target: target, parameters: parameters, publisher: publisher,
+      metrics: metrics, clock: clock, log: log)
+    let all = lanes + [deadLetters]
+    metrics.computed(CollectorMetrics.inFlight) {
+      all.map { MetricSample([$0.stream], Double($0.inFlight.load(ordering: .relaxed))) }
+    }
+    metrics.computed(CollectorMetrics.waitingBytes) {
+      all.map { MetricSample([$0.stream], Double($0.waitingBytes.load(ordering: .relaxed))) }
+    }
+  }
+
+  /// Starts the publisher's thread.
+  public func start() { loop.start() }
+
+  /// Publishes what waits, then ends the thread; what is left at the deadline gets a 503.
+  /// Nothing may be submitted any more. Blocks no thread.
+  public func stop(withinMs deadlineMs: Int) async { await loop.stop(withinMs: deadlineMs) }
+
+  /// True while requests should be refused before they are parsed: too much waits, or the log is
+  /// away and others are already trying it.
+  public var isSaturated: Bool {
+    var waits = 0
+    for lane in lanes {
+      let bytes = lane.waitingBytes.load(ordering: .relaxed)
+      if bytes > parameters.waitingBytesMax { return true }
+      waits += bytes
+    }
+    let rejected = deadLetters.waitingBytes.load(ordering: .relaxed)
+    if rejected > parameters.waitingBytesMax { return true }
+    return loop.logIsAway.load(ordering: .relaxed) && waits + rejected > 0
+  }
+
+  /// False while the log has refused or lost frames and taken none since.
+  public var logIsReachable: Bool { !loop.logIsAway.load(ordering: .relaxed) }
+
+  /// Hands the events of one request over. The completion comes once, on the publisher's thread,
+  /// or on this one where there is nothing to store.
+  public func submit(
+    _ events: [IncomingEvent], deadLetters letters: [IncomingEvent] = [],
+    completion: @escaping @Sendable (IngestOutcome) -> Void
+  ) {
+    submit(events, deadLetters: letters) { outcome, _, _ in completion(outcome) }
+  }
+
+  func submit(
+    _ events: [IncomingEvent], deadLetters letters: [IncomingEvent],
+    completion: @escaping PendingRequest.Completion
+  ) {
+    let request = PendingRequest(generation: generation, completion: completion)
+    let nowMs = clock.steadyMs()
+    if events.count == 1 {
+      let partition = KeyGroup.partition(of: events[0].person, partitions: lanes.count)
+      lanes[partition].append(events, CollectionOfOne(0), of: request, nowMs: nowMs)
+    } else if !events.isEmpty {
+      let partitions = events.map { event in
+        KeyGroup.partition(of: event.person, partitions: lanes.count)
+      }
+      for (partition, lane) in lanes.enumerated() where partitions.contains(partition) {
+        let indices = partitions.indices.lazy.filter { partitions[$0] == partition }
+        lane.append(events, indices, of: request, nowMs: nowMs)
+      }
+    }
+    if !letters.isEmpty {
+      deadLetters.append(letters, letters.indices, of: request, nowMs: nowMs)
+    }
+    var batch = ResponseBatch()
+    request.submitted(&batch)
+    batch.deliver()
+    loop.wakeIfAsleep()
+  }
+}

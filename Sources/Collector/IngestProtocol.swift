@@ -1,0 +1,84 @@
+public import Events
+public import HTTPServer
+
+/// What a protocol reads: the bytes of one request and what the collector knows. The buffers are
+/// valid only during the call.
+public struct IngestInput {
+  public let query: UnsafeRawBufferPointer
+  /// Inflated where it came compressed.
+  public let body: UnsafeRawBufferPointer
+  public let header: (String) -> String?
+  public let keys: WriteKeyTable
+  /// The collector's clock, microseconds since the epoch.
+  public let receivedAt: Int64
+  /// An id for an event of a client that never sends twice.
+  public let uniqueID: () -> String
+
+  public init(
+    query: UnsafeRawBufferPointer, body: UnsafeRawBufferPointer,
+    header: @escaping (String) -> String?, keys: WriteKeyTable, receivedAt: Int64,
+    uniqueID: @escaping () -> String
+  ) {
+    self.query = query
+    self.body = body
+    self.header = header
+    self.keys = keys
+    self.receivedAt = receivedAt
+    self.uniqueID = uniqueID
+  }
+}
+
+/// What a protocol made of a request.
+public enum IngestReading: Sendable {
+  /// The events that are accepted and those that are not; both are to be stored.
+  case events([IncomingEvent], rejected: [Rejection], WriteKey)
+  /// The request as a whole is not accepted; it is stored as one dead letter.
+  case refused(Rejection, WriteKey)
+  /// No write key, or an unknown one. Nothing is stored.
+  case unknownKey
+  /// Not accepted and not stored: it cannot be told whose it is, or it is beyond a limit.
+  case problem(code: String, detail: String)
+}
+
+/// One address of a protocol.
+public struct IngestEndpoint: Sendable {
+  public let method: HTTPMethod
+  public let path: String
+  /// A pure function: the same input, the same reading.
+  public let read: @Sendable (IngestInput) -> IngestReading
+}
+
+/// A way in. Adding one is a file with a value of this type and a line in ``ProtocolCatalog``.
+public struct IngestProtocol: Sendable {
+  /// Part of the events' source and a metric's label.
+  public let name: String
+  /// The longest body, on the wire and inflated.
+  public let bodyBytesMax: Int
+  public let endpoints: [IngestEndpoint]
+  /// The answer to a request whose events are durable.
+  public let answer: @Sendable (StoredAnswer) -> FastResponse
+}
+
+/// What the answer to a stored request says.
+public struct StoredAnswer: Sendable {
+  /// The text of the request's ``Position``.
+  public let position: String
+  /// The position as a header line.
+  public let positionHeader: [UInt8]
+  public let rejected: [RejectedEvent]
+}
+
+/// A rejected event in an answer.
+public struct RejectedEvent: Sendable {
+  public let index: Int
+  public let code: String
+  public let message: String
+}
+
+/// Every protocol of the collector.
+public enum ProtocolCatalog {
+  public static let all: [IngestProtocol] = [
+    PixelProtocol.declaration,
+    SegmentProtocol.declaration,
+  ]
+}

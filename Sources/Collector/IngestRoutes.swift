@@ -1,0 +1,227 @@
+public import HTTPServer
+public import Events
+public import Metrics
+import Synchronization
+
+/// Puts every protocol of the catalog on a server's routes: reads requests on the event loop,
+/// hands their events to the pipeline, and answers when they are durable.
+public final class IngestRoutes: Sendable {
+  private let keys: WriteKeyTable
+  private let pipeline: IngestPipeline
+  private let clock: CollectorClock
+  private let requests: MetricFamily<Counter>
+  private let events: MetricFamily<Counter>
+  private let rejected: MetricFamily<Counter>
+  private let producer: String
+  private let uniqueIDs = Atomic<UInt64>(0)
+  private let overloaded: PreparedResponse
+  private let unknownKey: PreparedResponse
+
+  /// - Parameter producer: the same random number as the pipeline's target; makes ids of events
+  ///   that have none unique.
+  public init(
+    keys: WriteKeyTable, pipeline: IngestPipeline, producer: Key128, metrics: MetricRegistry,
+    clock: CollectorClock = .system
+  ) {
+    self.keys = keys
+    self.pipeline = pipeline
+    self.clock = clock
+    self.producer = producer.description
+    requests = metrics.counter(CollectorMetrics.requests)
+    events = metrics.counter(CollectorMetrics.events)
+    rejected = metrics.counter(CollectorMetrics.rejected)
+    overloaded =
+      Problem(
+        .serviceUnavailable, code: "overloaded",
+        detail: "Too many events wait for the log; send the same request again.",
+        retryAfterSeconds: pipeline.parameters.retryAfterSeconds
+      ).prepared
+    unknownKey =
+      Problem(
+        .unauthorized, code: "unknown_write_key",
+        detail: "The write key is missing or unknown; send it as k, by Basic authorization or "
+          + "as writeKey.",
+        headers: [(name: "WWW-Authenticate", value: "Basic realm=\"write key\"")]
+      ).prepared
+  }
+
+  /// Adds the routes of all protocols.
+  public func add(to routes: inout Routes) {
+    for ingest in ProtocolCatalog.all {
+      let meters = Meters(
+        name: ingest.name, requests: requests, events: events, rejected: rejected)
+      let options = RouteOptions(
+        maxBodyBytes: ingest.bodyBytesMax, bodyTooLarge: .badRequest, crossOrigin: .mirrored,
+        admission: { [pipeline, overloaded] in
+          guard pipeline.isSaturated else { return nil }
+          meters.refused.add()
+          return FastResponse(overloaded)
+        })
+      for endpoint in ingest.endpoints {
+        routes.fast(endpoint.method, endpoint.path, options: options) { request, responder in
+          self.answer(request, responder, endpoint, ingest, meters)
+        }
+      }
+    }
+  }
+
+  /// The counters of one protocol, looked up once.
+  private struct Meters: Sendable {
+    let name: String
+    let stored: Counter
+    let rejectedRequests: Counter
+    let unknownKey: Counter
+    let refused: Counter
+    let unavailable: Counter
+    let events: Counter
+    let rejected: MetricFamily<Counter>
+
+    init(
+      name: String, requests: MetricFamily<Counter>, events: MetricFamily<Counter>,
+      rejected: MetricFamily<Counter>
+    ) {
+      self.name = name
+      stored = requests.with(name, "stored")
+      rejectedRequests = requests.with(name, "rejected")
+      unknownKey = requests.with(name, "unknown_key")
+      refused = requests.with(name, "refused")
+      unavailable = requests.with(name, "unavailable")
+      self.events = events.with(name)
+      self.rejected = rejected
+    }
+  }
+
+  private func answer(
+    _ request: FastRequest, _ responder: Responder, _ endpoint: IngestEndpoint,
+    _ ingest: IngestProtocol, _ meters: Meters
+  ) -> FastResponse? {
+    let receivedAt = clock.nowMicros()
+    let reading: IngestReading
+    do {
+      reading = try read(request, endpoint, ingest, receivedAt)
+    } catch {
+      meters.rejectedRequests.add()
+      return FastResponse(
+        Problem(.badRequest, code: "bad_compression", detail: error.description))
+    }
+    switch reading {
+    case .unknownKey:
+      meters.unknownKey.add()
+      return FastResponse(unknownKey)
+    case .problem(let code, let detail):
+      meters.rejectedRequests.add()
+      return FastResponse(Problem(.badRequest, code: code, detail: detail))
+    case .refused(let rejection, let key):
+      let letter = rejection.event(
+        protocolName: ingest.name, site: key.site, source: key.source, receivedAt: receivedAt)
+      let problem = Problem(
+        .badRequest, code: rejection.code.rawValue, detail: rejection.detail)
+      submit([], [letter], responder, meters) { _ in
+        meters.rejectedRequests.add()
+        meters.rejected.with(meters.name, rejection.code.rawValue).add()
+        return FastResponse(problem)
+      }
+    case .events(let accepted, let rejections, let key):
+      if accepted.isEmpty && rejections.isEmpty {
+        let frame = PublishedFrame(generation: pipeline.generation, partition: nil, sequence: 0)
+        meters.stored.add()
+        return ingest.answer(
+          StoredAnswer(
+            position: frame.positionText, positionHeader: frame.positionHeader, rejected: []))
+      }
+      let letters = rejections.map {
+        $0.event(
+          protocolName: ingest.name, site: key.site, source: key.source, receivedAt: receivedAt)
+      }
+      let named = rejections.map {
+        RejectedEvent(index: $0.index, code: $0.code.rawValue, message: $0.detail)
+      }
+      let count = accepted.count
+      submit(accepted, letters, responder, meters) { stored in
+        meters.stored.add()
+        meters.events.add(count)
+        for event in named { meters.rejected.with(meters.name, event.code).add() }
+        return ingest.answer(
+          StoredAnswer(
+            position: stored.position, positionHeader: stored.header, rejected: named))
+      }
+    }
+    return nil
+  }
+
+  private func submit(
+    _ events: [IncomingEvent], _ letters: [IncomingEvent], _ responder: Responder,
+    _ meters: Meters,
+    stored: @escaping @Sendable ((position: String, header: [UInt8])) -> FastResponse
+  ) {
+    let retryAfterSeconds = pipeline.parameters.retryAfterSeconds
+    pipeline.submit(events, deadLetters: letters) { outcome, frame, batch in
+      switch outcome {
+      case .stored(let position):
+        if let frame {
+          batch.add(responder, stored((frame.positionText, frame.positionHeader)))
+        } else {
+          let text = position.description
+          batch.add(responder, stored((text, PublishedFrame.header(text))))
+        }
+      case .unavailable(let reason):
+        meters.unavailable.add()
+        batch.add(
+          responder,
+          FastResponse(
+            Problem(
+              .serviceUnavailable, code: "log_unavailable",
+              detail: "Not stored: \(reason). Send the same request again; nothing counts twice.",
+              retryAfterSeconds: retryAfterSeconds)))
+      }
+    }
+  }
+
+  private func read(
+    _ request: FastRequest, _ endpoint: IngestEndpoint, _ ingest: IngestProtocol,
+    _ receivedAt: Int64
+  ) throws(InflateError) -> IngestReading {
+    let isCompressed = Self.isCompressed(request)
+    return try request.withQuery { query throws(InflateError) in
+      try query.withUnsafeBytes { query throws(InflateError) in
+        try request.withBody { body throws(InflateError) in
+          try body.withUnsafeBytes { body throws(InflateError) in
+            guard isCompressed else {
+              return endpoint.read(input(query, body, request, receivedAt))
+            }
+            let inflated = try inflate(body, maxBytes: ingest.bodyBytesMax)
+            return inflated.withUnsafeBytes {
+              endpoint.read(input(query, $0, request, receivedAt))
+            }
+          }
+        }
+      }
+    }
+  }
+
+  private func input(
+    _ query: UnsafeRawBufferPointer, _ body: UnsafeRawBufferPointer, _ request: FastRequest,
+    _ receivedAt: Int64
+  ) -> IngestInput {
+    IngestInput(
+      query: query, body: body, header: { request.header($0) }, keys: keys,
+      receivedAt: receivedAt, uniqueID: { self.uniqueID() })
+  }
+
+  /// The field says so, or the body begins with gzip's magic number: some browsers' SDKs cannot
+  /// set the field.
+  private static func isCompressed(_ request: FastRequest) -> Bool {
+    guard request.bodyByteCount > 0 else { return false }
+    if let encoding = request.header("content-encoding") {
+      return encoding.lowercased() == "gzip" || encoding.lowercased() == "deflate"
+    }
+    return request.withBody { body in
+      body.byteCount > 2 && body.unsafeLoad(as: UInt8.self) == 0x1f
+        && body.unsafeLoad(fromByteOffset: 1, as: UInt8.self) == 0x8b
+    }
+  }
+
+  private func uniqueID() -> String {
+    "\(producer)-\(uniqueIDs.add(1, ordering: .relaxed).newValue)"
+  }
+}

@@ -1,0 +1,86 @@
+public import Events
+import HTTPServer
+import Synchronization
+
+/// What becomes of the events of one request.
+public enum IngestOutcome: Sendable {
+  /// All of them are durable.
+  case stored(Position)
+  /// Some may be stored, some are not; the client has to send all of them again.
+  case unavailable(String)
+}
+
+/// A request that waits until every frame with events of it is acknowledged.
+///
+/// The event loop adds frames; the publisher's thread settles them. Whoever takes the last
+/// outstanding part finishes the request.
+final class PendingRequest: @unchecked Sendable {
+  // `sequences` and `failure` are written by the publisher's thread alone, before its release of
+  // `outstanding`; whoever takes the last part reads them after acquiring it.
+
+  typealias Completion = @Sendable (IngestOutcome, PublishedFrame?, inout ResponseBatch) -> Void
+
+  /// Frames not yet settled, and one for the submission itself.
+  private let outstanding = Atomic<Int>(1)
+  private let generation: UInt32
+  private var sequences: [(partition: Int, sequence: UInt64)] = []
+  private var failure: String?
+  /// Set where one frame settled everything: its texts can be shared.
+  private var onlyFrame: PublishedFrame?
+  private let completion: Completion
+
+  init(generation: UInt32, completion: @escaping Completion) {
+    self.generation = generation
+    self.completion = completion
+  }
+
+  func addFrame() { outstanding.add(1, ordering: .relaxed) }
+
+  /// All events are in frames; finishes the request if these are settled already.
+  func submitted(_ batch: inout ResponseBatch) { take(&batch) }
+
+  func settled(_ frame: PublishedFrame, _ batch: inout ResponseBatch) {
+    if let partition = frame.partition { sequences.append((partition, frame.sequence)) }
+    onlyFrame = frame
+    take(&batch)
+  }
+
+  func failed(_ reason: String, _ batch: inout ResponseBatch) {
+    failure = reason
+    take(&batch)
+  }
+
+  private func take(_ batch: inout ResponseBatch) {
+    guard outstanding.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 else { return }
+    if let failure {
+      completion(.unavailable(failure), nil, &batch)
+      return
+    }
+    var position = Position(generation: generation)
+    for (partition, sequence) in sequences { position.advance(partition: partition, to: sequence) }
+    completion(.stored(position), sequences.count == 1 ? onlyFrame : nil, &batch)
+  }
+}
+
+/// A frame that is durable, with the texts that the answers to its requests share.
+final class PublishedFrame: Sendable {
+  /// Nil for dead letters, which are no part of positions.
+  let partition: Int?
+  let sequence: UInt64
+  let positionText: String
+  let positionHeader: [UInt8]
+
+  init(generation: UInt32, partition: Int?, sequence: UInt64) {
+    self.partition = partition
+    self.sequence = sequence
+    var position = Position(generation: generation)
+    if let partition { position.advance(partition: partition, to: sequence) }
+    positionText = position.description
+    positionHeader = Self.header(positionText)
+  }
+
+  /// The header field that every ingest answer carries its position in.
+  static func header(_ position: String) -> [UInt8] {
+    HeaderText.line("SmartContent-Position", position)
+  }
+}

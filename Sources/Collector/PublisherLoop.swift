@@ -1,0 +1,240 @@
+import Events
+import Glibc
+import HTTPServer
+import Logging
+import Metrics
+import Ports
+import Synchronization
+
+/// The thread that seals and publishes frames and settles their requests.
+///
+/// States: running -> draining (by ``stop(withinMs:)``) -> ended. While draining it publishes
+/// what waits; at the deadline it fails what is left.
+final class PublisherLoop: @unchecked Sendable {
+  // All but the atomics and `control` is touched only by the thread itself after `start`; of the
+  // publisher, other threads call only `wake`, which its contract allows.
+
+  private struct InFlightFrame {
+    let lane: Int
+    var waiters: [PendingRequest]
+    let publishedMs: Int64
+    let events: Int
+  }
+
+  private struct Control {
+    var isStarted = false
+    var hasEnded = false
+    var waiters: [CheckedContinuation<Void, Never>] = []
+  }
+
+  /// Between outcomes, deadlines are looked at this often.
+  private static let pollTimeoutMs = 50
+
+  let logIsAway = Atomic<Bool>(false)
+  private let isAsleep = Atomic<Bool>(false)
+  /// Steady milliseconds; 0 while running.
+  private let drainDeadlineMs = Atomic<Int64>(0)
+  private let control = Mutex(Control())
+  private let lanes: [Lane]
+  private let target: IngestTarget
+  private let parameters: IngestParameters
+  private let publisher: any FramePublisher
+  private let clock: CollectorClock
+  private let log: Logger
+  private var producerSequences: [UInt64]
+  private var inFlight: [UInt64: InFlightFrame] = [:]
+  private var nextToken: UInt64 = 1
+  private var batch = ResponseBatch()
+
+  private let frames: MetricFamily<Counter>
+  private let frameBytes: Histogram
+  private let frameEvents: Histogram
+  private let publishSeconds: Histogram
+
+  init(
+    lanes: [Lane], target: IngestTarget, parameters: IngestParameters,
+    publisher: any FramePublisher, metrics: MetricRegistry, clock: CollectorClock, log: Logger
+  ) {
+    self.lanes = lanes
+    self.target = target
+    self.parameters = parameters
+    self.publisher = publisher
+    self.clock = clock
+    self.log = log
+    producerSequences = [UInt64](repeating: 0, count: lanes.count)
+    frames = metrics.counter(CollectorMetrics.frames)
+    frameBytes = metrics.histogram(CollectorMetrics.frameBytes).with()
+    frameEvents = metrics.histogram(CollectorMetrics.frameEvents).with()
+    publishSeconds = metrics.histogram(CollectorMetrics.publishSeconds).with()
+  }
+
+  // MARK: Other threads
+
+  func start() {
+    let isFirst = control.withLock { control in
+      defer { control.isStarted = true }
+      return !control.isStarted
+    }
+    precondition(isFirst, "a publisher loop starts once")
+    let context = Unmanaged.passRetained(self).toOpaque()
+    var thread = pthread_t()
+    let failure = pthread_create(
+      &thread, nil,
+      { context in
+        guard let context else { return nil }
+        Unmanaged<PublisherLoop>.fromOpaque(context).takeRetainedValue().run()
+        return nil
+      }, context)
+    precondition(failure == 0, "the system has no thread left: \(failure)")
+    pthread_detach(thread)
+  }
+
+  func stop(withinMs deadlineMs: Int) async {
+    guard control.withLock({ $0.isStarted }) else { return }
+    drainDeadlineMs.store(
+      max(1, clock.steadyMs() + Int64(deadlineMs)), ordering: .sequentiallyConsistent)
+    publisher.wake()
+    await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+      let hasEnded = control.withLock { control in
+        if !control.hasEnded { control.waiters.append(continuation) }
+        return control.hasEnded
+      }
+      if hasEnded { continuation.resume() }
+    }
+  }
+
+  /// Called after events were appended.
+  func wakeIfAsleep() {
+    if isAsleep.exchange(false, ordering: .sequentiallyConsistent) { publisher.wake() }
+  }
+
+  // MARK: The thread
+
+  private func run() {
+    while true {
+      publishReady()
+      expire()
+      batch.deliver()
+      let deadline = drainDeadlineMs.load(ordering: .sequentiallyConsistent)
+      if deadline != 0 {
+        let isEmpty = inFlight.isEmpty && lanes.allSatisfy { !hasWork($0) }
+        if isEmpty || clock.steadyMs() >= deadline { break }
+      }
+      isAsleep.store(true, ordering: .sequentiallyConsistent)
+      let hasMore = lanes.contains { hasWork($0) && hasSlot($0) }
+      let outcomes = publisher.poll(timeoutMs: hasMore ? 0 : Self.pollTimeoutMs)
+      isAsleep.store(false, ordering: .sequentiallyConsistent)
+      for (token, outcome) in outcomes { settle(token, outcome) }
+      batch.deliver()
+    }
+    failEverything("the collector stops")
+    let waiters = control.withLock { control in
+      control.hasEnded = true
+      defer { control.waiters = [] }
+      return control.waiters
+    }
+    for waiter in waiters { waiter.resume() }
+  }
+
+  private func hasWork(_ lane: Lane) -> Bool {
+    lane.waitingBytes.load(ordering: .sequentiallyConsistent) > 0
+  }
+
+  private func hasSlot(_ lane: Lane) -> Bool {
+    lane.inFlight.load(ordering: .relaxed) < parameters.framesInFlightMax
+      && publisher.inFlight < publisher.windowMax
+  }
+
+  private func publishReady() {
+    for (index, lane) in lanes.enumerated() {
+      while hasSlot(lane), let frame = lane.takeFrame() { publish(frame, lane, index) }
+    }
+  }
+
+  private func publish(_ frame: OpenFrame, _ lane: Lane, _ index: Int) {
+    producerSequences[index] += 1
+    let header = FrameHeader(
+      kind: lane.partition == nil ? .deadLetters : .events, generation: target.generation,
+      partition: UInt32(lane.partition ?? 0), producer: target.producer, epoch: 0,
+      producerSequence: producerSequences[index])
+    let events = frame.encoder.count
+    let bytes = frame.encoder.seal(header)
+    let token = nextToken
+    nextToken += 1
+    inFlight[token] = InFlightFrame(
+      lane: index, waiters: frame.waiters, publishedMs: clock.steadyMs(), events: events)
+    lane.inFlight.add(1, ordering: .relaxed)
+    lane.recycle(frame)
+    frameBytes.observe(Double(bytes.count))
+    frameEvents.observe(Double(events))
+    publisher.publish(
+      stream: lane.stream, messageID: header.messageID, frame: bytes, token: token)
+  }
+
+  private func settle(_ token: UInt64, _ outcome: PublishOutcome) {
+    guard let frame = inFlight.removeValue(forKey: token) else {
+      log.error("an outcome came for no frame in flight", metadata: ["token": "\(token)"])
+      return
+    }
+    let lane = lanes[frame.lane]
+    lane.inFlight.subtract(1, ordering: .relaxed)
+    publishSeconds.observe(Double(clock.steadyMs() - frame.publishedMs) / 1000)
+    switch outcome {
+    case .stored(let sequence, let isDuplicate):
+      frames.with(lane.stream, isDuplicate ? "duplicate" : "stored").add()
+      let published = PublishedFrame(
+        generation: target.generation, partition: lane.partition, sequence: sequence)
+      for waiter in frame.waiters { waiter.settled(published, &batch) }
+      if logIsAway.exchange(false, ordering: .relaxed) { log.notice("the log takes frames again") }
+    case .unavailable(let reason):
+      frames.with(lane.stream, "unavailable").add()
+      fail(frame.waiters, "the log is not reachable", reason)
+    case .full(let reason):
+      frames.with(lane.stream, "full").add()
+      fail(frame.waiters, "the log is full", reason)
+    }
+  }
+
+  private func fail(_ waiters: [PendingRequest], _ answer: String, _ reason: String) {
+    if !logIsAway.exchange(true, ordering: .relaxed) {
+      log.error("\(answer); requests get 503 until it is back", metadata: ["reason": "\(reason)"])
+    }
+    for waiter in waiters { waiter.failed(answer, &batch) }
+  }
+
+  /// Fails requests that have waited too long. Frames that were never published are dropped: the
+  /// clients send their events again, with the same ids.
+  private func expire() {
+    let limit = clock.steadyMs() - Int64(parameters.answerDeadlineMs)
+    for lane in lanes {
+      while let frame = lane.takeFrame(openedBefore: limit) {
+        frames.with(lane.stream, "expired").add()
+        fail(frame.waiters, "the log is too slow", "a frame waited for a slot")
+        drop(frame, lane)
+      }
+    }
+    for (token, frame) in inFlight where frame.publishedMs < limit && !frame.waiters.isEmpty {
+      inFlight[token]?.waiters = []
+      frames.with(lanes[frame.lane].stream, "expired").add()
+      fail(frame.waiters, "the log is too slow", "no acknowledgement of a frame")
+    }
+  }
+
+  private func drop(_ frame: OpenFrame, _ lane: Lane) {
+    frame.encoder = FrameEncoder()
+    lane.recycle(frame)
+  }
+
+  private func failEverything(_ reason: String) {
+    for frame in inFlight.values {
+      for waiter in frame.waiters { waiter.failed(reason, &batch) }
+    }
+    inFlight = [:]
+    for lane in lanes {
+      while let frame = lane.takeFrame() {
+        for waiter in frame.waiters { waiter.failed(reason, &batch) }
+      }
+    }
+    batch.deliver()
+  }
+}

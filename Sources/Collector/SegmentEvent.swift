@@ -1,0 +1,249 @@
+import Events
+
+/// One call of the Segment protocol, read in one pass over its JSON.
+enum SegmentEvent {
+  /// The calls of the protocol. The raw value is `type` in a batch and the path of a single call.
+  enum CallType: String, CaseIterable {
+    case track, page, screen, identify, group, alias
+  }
+
+  /// What the scan of an event has found.
+  private struct Fields {
+    var type: CallType?
+    var typeIsKnown = true
+    var id: String?
+    var time: Int64?
+    var originalTime: Int64?
+    var user: String?
+    var anonymous: String?
+    var name: (text: String, kind: EventKind)?
+    var properties = Properties()
+    /// Where a member `sentAt` stands, counted from the event's start.
+    var sentAt: Range<Int>?
+  }
+
+  /// What the mapping finds in `properties`.
+  private struct Properties {
+    var campaign = Property()
+    var content = Property()
+    var variant = Property()
+    var channel = Property()
+    var revenue = Property()
+    var currency = Property()
+  }
+
+  private struct Property {
+    var text: String?
+    var rank = Int.max
+
+    /// Takes a value unless one that counts more is there.
+    mutating func offer(_ text: String?, rank: Int) {
+      guard let text, rank <= self.rank else { return }
+      self.text = text
+      self.rank = rank
+    }
+  }
+
+  struct Reader {
+    let key: WriteKey
+    let receivedAt: Int64
+    let sentAt: Int64
+    private let source: String
+
+    init(key: WriteKey, receivedAt: Int64, sentAt: Int64) {
+      self.key = key
+      self.receivedAt = receivedAt
+      self.sentAt = sentAt
+      source = "segment/\(key.source)"
+    }
+
+    /// Reads the next value of `json`, which is known to be valid JSON, as an event.
+    ///
+    /// - Parameters:
+    ///   - type: of a single call; nil where the event says it itself.
+    ///   - place: part of the identity of an event without an id.
+    func read(
+      _ json: inout JSONScanner, type: CallType?, place: String
+    ) throws(Refusal) -> IncomingEvent {
+      do {
+        var whole = json
+        let bytes = try whole.skipValue()
+        guard try json.peek() == .object else {
+          throw Refusal(.notAnObject, "an event is a JSON object")
+        }
+        guard bytes.count <= SegmentProtocol.eventBytesMax else {
+          throw Refusal(
+            .eventTooLarge, "an event may have \(SegmentProtocol.eventBytesMax) bytes")
+        }
+        let fields = try scan(&json, start: json.offset)
+        return try event(fields, type: type, place: place, bytes: bytes)
+      } catch let refusal as Refusal {
+        throw refusal
+      } catch {
+        throw Refusal(.wrongFieldType, "\(error)")
+      }
+    }
+
+    // MARK: Scanning
+
+    private func scan(_ json: inout JSONScanner, start: Int) throws -> Fields {
+      var fields = Fields()
+      try json.beginObject()
+      while true {
+        let memberStart = json.offset
+        guard let name = try json.nextKey() else { return fields }
+        switch name {
+        case "type":
+          let text = try FieldText.scalar(&json, "type") ?? ""
+          fields.type = CallType(rawValue: text)
+          fields.typeIsKnown = fields.type != nil
+        case "messageId": fields.id = try FieldText.scalar(&json, "messageId")
+        case "timestamp": fields.time = try time(&json, "timestamp")
+        case "originalTimestamp": fields.originalTime = try time(&json, "originalTimestamp")
+        case "userId": fields.user = try FieldText.scalar(&json, "userId")
+        case "anonymousId": fields.anonymous = try FieldText.scalar(&json, "anonymousId")
+        case "event": fields.name = try eventName(&json)
+        case "properties": try scanProperties(&json, &fields.properties)
+        case "sentAt":
+          try json.skipValue()
+          fields.sentAt = memberStart - start..<json.offset - start
+        default: try json.skipValue()
+        }
+      }
+    }
+
+    private func eventName(
+      _ json: inout JSONScanner
+    ) throws -> (text: String, kind: EventKind)? {
+      if try json.skipNull() { return nil }
+      guard try json.peek() == .string else {
+        throw Refusal(.wrongFieldType, "event is the name of the event, a text")
+      }
+      let text = try json.text()
+      if text.isEscaped || text.bytes.count > FieldText.bytesMax {
+        _ = try FieldText.check(text, "event")
+      }
+      return text.isEmpty ? nil : key.mapping.name(text)
+    }
+
+    /// An ISO 8601 text, or a number of milliseconds since the epoch.
+    private func time(_ json: inout JSONScanner, _ field: String) throws -> Int64? {
+      switch try json.peek() {
+      case .null:
+        _ = try json.skipNull()
+        return nil
+      case .string:
+        let text = try json.text()
+        let time =
+          text.isEscaped ? Timestamp.parse(text.string) : Timestamp.parse(text.bytes)
+        if let time { return time }
+      case .number:
+        let digits = try json.numberText()
+        if let milliseconds = Int64(String(decoding: digits, as: UTF8.self)),
+          (0...Timestamp.max / 1000).contains(milliseconds)
+        {
+          return milliseconds * 1000
+        }
+      case .object, .array, .boolean: break
+      }
+      throw Refusal(
+        .badTimestamp,
+        "\(field) is ISO 8601 such as 2026-01-01T00:00:00.000Z, or milliseconds since 1970")
+    }
+
+    private func scanProperties(
+      _ json: inout JSONScanner, _ properties: inout Properties
+    ) throws {
+      guard try json.peek() == .object else {
+        try json.skipValue()
+        return
+      }
+      try json.beginObject()
+      while let name = try json.nextKey() {
+        guard let (role, rank) = key.mapping.property(name) else {
+          try json.skipValue()
+          continue
+        }
+        let text = try FieldText.scalar(&json, name.string)
+        switch role {
+        case .campaign: properties.campaign.offer(text, rank: rank)
+        case .content: properties.content.offer(text, rank: rank)
+        case .variant: properties.variant.offer(text, rank: rank)
+        case .channel: properties.channel.offer(text, rank: rank)
+        case .revenue: properties.revenue.offer(text, rank: rank)
+        case .currency: properties.currency.offer(text, rank: rank)
+        }
+      }
+    }
+
+    // MARK: Building
+
+    private func event(
+      _ fields: Fields, type stated: CallType?, place: String, bytes: UnsafeRawBufferPointer
+    ) throws(Refusal) -> IncomingEvent {
+      let types = CallType.allCases.map(\.rawValue)
+      guard let type = stated ?? fields.type else {
+        throw Refusal(
+          fields.typeIsKnown ? .noType : .unknownType,
+          "type is one of \(types.joined(separator: ", "))")
+      }
+      let (name, kind) = try nameAndKind(fields, type)
+      let user = fields.user ?? ""
+      let anonymous = fields.anonymous ?? ""
+      guard !user.isEmpty || !anonymous.isEmpty else {
+        throw Refusal(.noIdentity, "an event has a userId or an anonymousId")
+      }
+      let id =
+        fields.id.flatMap { $0.isEmpty ? nil : $0 }
+        ?? derivedID(bytes, without: fields.sentAt, place: place)
+      var revenue: Int64 = 0
+      var currency = ""
+      if kind == .conversion, let text = fields.properties.revenue.text {
+        revenue = try Conversion.revenue(text, "properties.revenue")
+        currency =
+          try fields.properties.currency.text.map { text throws(Refusal) in
+            try Conversion.currency(text, "properties.currency")
+          } ?? key.mapping.mapping.defaultCurrency
+      }
+      let tuple = DimensionTuple(
+        site: key.site, campaign: fields.properties.campaign.text ?? "",
+        content: fields.properties.content.text ?? "",
+        variant: fields.properties.variant.text ?? "",
+        channel: fields.properties.channel.text ?? "", currency: currency)
+      return IncomingEvent(
+        kind: kind,
+        key: EventIdentity.dedupeKey(site: key.site, source: key.source, eventID: id),
+        person: EventIdentity.personKey(
+          site: key.site, id: anonymous.isEmpty ? user : anonymous),
+        eventTime: fields.time ?? fields.originalTime ?? receivedAt, receivedAt: receivedAt,
+        sentAt: sentAt, dimensions: tuple.encoded, revenueMicros: revenue, id: id, name: name,
+        source: source, payload: Array(bytes))
+    }
+
+    private func nameAndKind(
+      _ fields: Fields, _ type: CallType
+    ) throws(Refusal) -> (text: String, kind: EventKind) {
+      guard type == .track else {
+        let mapping = key.mapping.mapping
+        return (type.rawValue, mapping.calls[type.rawValue] ?? mapping.otherwise)
+      }
+      guard let name = fields.name else {
+        throw Refusal(.noEventName, "a track call has event, the name of the event")
+      }
+      return name
+    }
+
+    /// The same for every copy that a client sends again: SDKs renew only the sent-at.
+    private func derivedID(
+      _ bytes: UnsafeRawBufferPointer, without sentAt: Range<Int>?, place: String
+    ) -> String {
+      var hash = SipHash128()
+      hash.update(field: key.key)
+      hash.update(field: place)
+      let gap = sentAt ?? bytes.count..<bytes.count
+      hash.update(UnsafeRawBufferPointer(rebasing: bytes[..<gap.lowerBound]))
+      hash.update(UnsafeRawBufferPointer(rebasing: bytes[gap.upperBound...]))
+      return hash.finalize().description
+    }
+  }
+}
