@@ -111,6 +111,7 @@ let package = Package(
     tests("CollectorTests", ["Events", "Definitions", "Ports", "Collector", "HTTPServer", "Metrics", nioHTTP1]),
     tests("QueryTests", ["Events", "Views", "Dataflow", "Ports", "QueryAPI", "HTTPServer", "Metrics"]),
     tests("DefinitionsTests", ["Events", "Views", "Dataflow", "Definitions"]),
+    tests("DemoTrafficTests", ["Events", "HTTPClient", "DemoTraffic"]),
     tests("TidyTests", []),
     tests("IntegrationTests", ["Events", "LocalServers", "HTTPClient", "PostgresClient", "NATSClient", "RedisClient", "JetStreamLog", "Ports", "Definitions", "Views", "Dataflow"]),
   ]
