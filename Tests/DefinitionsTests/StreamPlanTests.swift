@@ -103,7 +103,7 @@ struct StreamPlanTests {
       down.filter { $0.action == .abandon }.map(\.stream) == [
         "events-10", "events-11", "events-12", "events-13",
       ])
-    #expect(down.allSatisfy(\.isDestructive))
+    #expect(down.allSatisfy { $0.isDestructive })
   }
 
   @Test("an answer that is no configuration is refused")
