@@ -18,4 +18,12 @@ public enum KeyGroup {
   public static func partition(of person: Key128, partitions: Int) -> Int {
     partition(of: of(person: person), partitions: partitions)
   }
+
+  /// The groups that `partition` owns among `partitions`; empty for a partition that is not one.
+  public static func groups(of partition: Int, partitions: Int) -> Range<Int> {
+    guard partition >= 0, partition < partitions else { return 0..<0 }
+    let first = (partition * count + partitions - 1) / partitions
+    let end = ((partition + 1) * count + partitions - 1) / partitions
+    return first..<end
+  }
 }

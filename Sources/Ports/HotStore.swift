@@ -33,18 +33,6 @@ public struct HotHeader: Hashable, Sendable {
   }
 }
 
-/// A row of the hot copy; its tuple is written out so that the copy needs nothing beside it.
-public struct HotRow: Hashable, Sendable {
-  public var row: WindowRow
-  /// An encoded ``DimensionTuple``.
-  public var tuple: [UInt8]
-
-  public init(row: WindowRow, tuple: [UInt8]) {
-    self.row = row
-    self.tuple = tuple
-  }
-}
-
 public enum HotStoreError: Error, Hashable, Sendable {
   case unavailable(String)
   /// The stored header is not what this owner wrote last: the copy must be written anew.

@@ -1,0 +1,251 @@
+public import Events
+import Operators
+public import Views
+
+/// The operators of one pipeline on one stream: deduplication, then windows.
+///
+/// A pure state machine, confined to the thread of its loop, which feeds it frames and takes drained
+/// batches to the stores. It goes through three phases, told apart by sequence:
+///
+///     0 ── oldest group ──────── head ──────────── committed ─────────────▶ log
+///          │ catching up: ids    │ silent replay:  │ live: everything
+///          │ of older groups only│ nothing drained │ is drained
+///
+/// Being restored without snapshots, all up to the committed sequence is silent replay.
+///
+/// The order of calls: ``restore(head:group:committed:accounting:)`` (or none, for an empty read
+/// model), then `process` or `skip` for each frame after ``position``. While ``isSilent`` nothing may
+/// be drained. A drained commit must be committed before the next one is drained and before a
+/// snapshot is written: corrections are handed out once.
+public struct Pipeline: ~Copyable {
+  public let spec: PipelineSpec
+  public let stream: StreamPartition
+  /// The key groups whose ids are remembered here; none for dead letters.
+  public let groups: Range<Int>
+  let pipelineHash: UInt64
+
+  var deduplicator: Deduplicator
+  var windows: WindowAggregator
+  private var verdicts = Verdicts()
+
+  /// The last frame that was read.
+  public internal(set) var position: UInt64 = 0
+  /// Running maximum of stored times, microseconds since the epoch; `.min` before the first frame.
+  public internal(set) var logTime = Int64.min
+  /// The position that windows and accounting were restored to.
+  var headSequence: UInt64 = 0
+  public internal(set) var accounting = Accounting()
+  /// The checkpoint that the read model had at the start.
+  var committed = Checkpoint()
+  var committedAccounting = Accounting()
+  var coarseSequence: UInt64 = 0
+  var fingerprint = Checkpoint.Fingerprint(checksum: 0, storedAt: 0)
+
+  /// - Parameter groups: ``KeyGroup/groups(of:partitions:)``; empty for dead letters.
+  public init(spec: PipelineSpec, stream: StreamPartition, groups: Range<Int>) {
+    self.spec = spec
+    self.stream = stream
+    self.groups = groups
+    pipelineHash = spec.hash
+    deduplicator = Self.deduplicator(spec, groups)
+    windows = Self.windows(spec)
+  }
+
+  static func deduplicator(_ spec: PipelineSpec, _ groups: Range<Int>) -> Deduplicator {
+    Deduplicator(groups: groups, horizon: spec.dedupeHorizon, countMax: spec.dedupeCountMax)
+  }
+
+  static func windows(_ spec: PipelineSpec) -> WindowAggregator {
+    WindowAggregator(
+      policy: WindowPolicy(
+        allowedLateness: spec.allowedLateness, windowGrace: spec.windowGrace,
+        tupleCountMax: spec.tupleCountMax))
+  }
+
+  // MARK: Where it is
+
+  /// True up to the sequence that was committed before the start.
+  public var isSilent: Bool { position < committed.sequence }
+
+  /// True while only the ids of groups with older snapshots are collected.
+  public var isCatchingUp: Bool { position < headSequence }
+
+  /// Log time minus the allowed disorder; `.min` before the first frame.
+  public var watermark: Int64 { watermark(at: logTime) }
+
+  public var seams: Seams {
+    var seams = Seams()
+    for level in WindowLevel.allCases { seams[level] = windows.seam(level) }
+    return seams
+  }
+
+  /// The last frame that corrected an expired window; 0 for none.
+  public var lastDeltaSequence: UInt64 { windows.lastCorrectionSequence }
+
+  /// The next watermark at which windows become final or expire without further events; nil if there
+  /// are none. Heartbeats are needed while it is not nil.
+  public var earliestTimer: Int64? { windows.earliestTimer }
+
+  /// Rows in state.
+  public var rowCount: Int { windows.rowCount }
+  /// Tuples with rows in state.
+  public var tupleCount: Int { windows.tupleCount }
+  /// Events that counted for `(other)`.
+  public var overflowedCount: Int64 { windows.overflowed }
+  /// Remembered event ids, of at most ``PipelineSpec/dedupeCountMax``.
+  public var idCount: Int { deduplicator.count }
+  /// Rows, corrections and late events that are kept only until the next commit is drained; a loop
+  /// commits early when they are many.
+  public var pendingCount: Int { windows.pendingCount }
+
+  // MARK: Input
+
+  /// Takes a frame in.
+  ///
+  /// - Parameters:
+  ///   - sequence: the frame's sequence in the stream.
+  ///   - storedAt: when the log stored it, microseconds since the epoch.
+  public mutating func process(
+    frame: FrameView, sequence: UInt64, storedAt: Int64
+  ) throws(PipelineError) {
+    // A copied frame has the time at which its original was stored, which is not after its own.
+    let stored =
+      frame.header.originalLogTime != 0 ? min(frame.header.originalLogTime, storedAt) : storedAt
+    let moment = try self.moment(sequence: sequence, stored: stored)
+    let holdsEvents = frame.header.kind == .events && frame.count > 0
+    if sequence <= headSequence {
+      deduplicator.advance(to: moment)
+      if holdsEvents { deduplicator.catchUp(frame, at: moment) }
+    } else {
+      deduplicator.advance(to: moment)
+      if holdsEvents {
+        verdicts.reset(count: frame.count)
+        // Before anything else is changed: a frame that is refused has left no trace but time.
+        do throws(OperatorError) {
+          try deduplicator.process(frame, at: moment, verdicts: &verdicts)
+        } catch {
+          throw .refused(sequence: sequence, error)
+        }
+      }
+      windows.advance(to: moment)
+      if holdsEvents {
+        do throws(OperatorError) {
+          try windows.process(frame, at: moment, verdicts: &verdicts)
+        } catch {
+          throw .refused(sequence: sequence, error)
+        }
+      }
+      account(for: frame)
+    }
+    fingerprint = Checkpoint.Fingerprint(checksum: frame.checksum, storedAt: storedAt)
+    try finish(moment)
+  }
+
+  /// Passes over a frame that cannot be read: only time moves.
+  ///
+  /// - Parameter checksum: what stands in its header, if it has one.
+  public mutating func skip(
+    sequence: UInt64, storedAt: Int64, checksum: UInt32 = 0
+  ) throws(PipelineError) {
+    let moment = try self.moment(sequence: sequence, stored: storedAt)
+    deduplicator.advance(to: moment)
+    if sequence > headSequence { windows.advance(to: moment) }
+    fingerprint = Checkpoint.Fingerprint(checksum: checksum, storedAt: storedAt)
+    try finish(moment)
+  }
+
+  private func moment(
+    sequence: UInt64, stored: Int64
+  ) throws(PipelineError) -> FrameMoment {
+    guard sequence > position else { throw .outOfOrder(sequence: sequence, position: position) }
+    // Where frames were purged a step may lead past the committed sequence.
+    if isSilent && sequence > committed.sequence { try checkReplay() }
+    var time = max(logTime, TimeRange.clamp(stored))
+    if sequence > headSequence { time = max(time, windows.logTime) }
+    return FrameMoment(
+      sequence: sequence, logTime: time, watermark: watermark(at: time),
+      isSilent: sequence <= committed.sequence)
+  }
+
+  func watermark(at logTime: Int64) -> Int64 {
+    logTime == .min
+      ? .min : logTime - min(max(0, spec.allowedDisorder), TimeRange.latest)
+  }
+
+  private mutating func finish(_ moment: FrameMoment) throws(PipelineError) {
+    position = moment.sequence
+    logTime = moment.logTime
+    if position == committed.sequence { try checkReplay() }
+  }
+
+  /// What replay found must be what was committed.
+  func checkReplay() throws(PipelineError) {
+    guard accounting == committedAccounting else {
+      throw .diverged(
+        sequence: committed.sequence, committed: committedAccounting, replayed: accounting)
+    }
+  }
+
+  private mutating func account(for frame: FrameView) {
+    switch frame.header.kind {
+    case .heartbeat: break
+    case .deadLetters:
+      accounting.received += Int64(frame.count)
+      accounting.rejected += Int64(frame.count)
+    case .events:
+      if frame.count == 0 { return }
+      let tally = verdicts.tally()
+      accounting.received += Int64(frame.count)
+      accounting.duplicate += Int64(tally.duplicate)
+      accounting.onTime += Int64(tally.onTime)
+      accounting.late += Int64(tally.late)
+      accounting.tooLate += Int64(tally.tooLate)
+      accounting.clampedFuture += Int64(verdicts.clampedFuture)
+    }
+  }
+
+  // MARK: Output
+
+  /// Rows that changed since the last call, in key order: absolute values, open and final.
+  public mutating func drainHot() -> [HotRow] {
+    precondition(!isSilent, "nothing is drained during silent replay")
+    var outbox = Outbox()
+    windows.drain(.hot, into: &outbox)
+    return outbox.hot
+  }
+
+  /// Every row in state, in key order; the next ``drainHot()`` starts from here.
+  public mutating func allHot() -> [HotRow] {
+    precondition(!isSilent, "nothing is drained during silent replay")
+    var outbox = Outbox()
+    windows.drain(.hotComplete, into: &outbox)
+    return outbox.hot
+  }
+
+  /// Everything that the next transaction must write, with its checkpoint at ``position``.
+  ///
+  /// The batch is handed out once: the caller keeps it until it is committed and neither processes
+  /// nor takes snapshots meanwhile.
+  ///
+  /// - Parameter includeCoarse: also hour and day rows of open windows that have changed.
+  public mutating func drainCommit(includeCoarse: Bool) -> CommitBatch {
+    precondition(!isSilent, "nothing is drained during silent replay")
+    var outbox = Outbox()
+    windows.drain(.commit(includeCoarse: includeCoarse), into: &outbox)
+    if includeCoarse { coarseSequence = position }
+    var batch = CommitBatch()
+    batch.dimensions = outbox.dimensions
+    batch.rows = outbox.rows
+    batch.deltas = outbox.deltas
+    batch.lateEvents = outbox.lateEvents
+    batch.accounting = accounting
+    batch.checkpoint.sequence = position
+    batch.checkpoint.fingerprint = fingerprint
+    batch.checkpoint.logTime = logTime
+    batch.checkpoint.watermark = watermark
+    batch.checkpoint.coarseSequence = coarseSequence
+    batch.checkpoint.lastDeltaSequence = lastDeltaSequence
+    batch.checkpoint.seams = seams
+    return batch
+  }
+}

@@ -1,0 +1,10 @@
+import Views
+
+/// What frames have added to an expired window of one tuple since the last commit drain.
+struct Correction: BitwiseCopyable {
+  var counts = Counts()
+  /// The number of those frames.
+  var revision: Int32 = 0
+  /// Changed by the present frame.
+  var isRevised = false
+}

@@ -1,0 +1,38 @@
+import Events
+
+/// Reads and makes encoded ``DimensionTuple``s without strings.
+enum EncodedTuple {
+  /// The value that stands in for further campaigns, contents, variants and channels of a site.
+  static let other = "(other)"
+
+  /// What an event counts for whose tuple is not one; no collector writes such a frame. No site has
+  /// an empty name.
+  static let malformed = DimensionTuple(site: "", campaign: "(malformed)").encoded
+
+  static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    var offset = 0
+    for _ in Dimension.allCases {
+      guard offset + 2 <= bytes.count else { return false }
+      offset += 2 + (Int(bytes[offset]) | Int(bytes[offset + 1]) << 8)
+    }
+    return offset == bytes.count
+  }
+
+  /// The tuple that counts for `bytes` when there are too many: its site and its currency, because
+  /// neither sites nor kinds of money are ever added up, and `(other)` for the rest.
+  ///
+  /// - Precondition: `bytes` is valid.
+  static func other(of bytes: UnsafeRawBufferPointer) -> [UInt8] {
+    var tuple: [UInt8] = []
+    var offset = 0
+    for dimension in Dimension.allCases {
+      let end = offset + 2 + (Int(bytes[offset]) | Int(bytes[offset + 1]) << 8)
+      switch dimension {
+      case .site, .currency: tuple.append(contentsOf: bytes[offset..<end])
+      case .campaign, .content, .variant, .channel: DimensionTuple.append(other, to: &tuple)
+      }
+      offset = end
+    }
+    return tuple
+  }
+}

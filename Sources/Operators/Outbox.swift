@@ -1,0 +1,27 @@
+public import Views
+
+/// What is wanted from a drain.
+public enum Drain: Hashable, Sendable {
+  /// Rows that changed since the last hot drain, open windows included.
+  case hot
+  /// Every live row; the next hot drain starts from here.
+  case hotComplete
+  /// What a transaction must write: final and corrected rows, corrections of expired windows, late
+  /// events, and the tuples that they use. Hour and day rows of open windows only if
+  /// `includeCoarse`.
+  case commit(includeCoarse: Bool)
+}
+
+/// What operators hand out, in key order: (level, start, dimension) for rows and deltas,
+/// (sequence, index) for late events, id for dimensions.
+public struct Outbox: Sendable {
+  public var hot: [HotRow] = []
+  public var dimensions: [DimensionEntry] = []
+  /// Absolute values.
+  public var rows: [WindowRow] = []
+  /// To be added to what is stored.
+  public var deltas: [WindowRow] = []
+  public var lateEvents: [LateEvent] = []
+
+  public init() {}
+}

@@ -1,0 +1,115 @@
+import Events
+import Views
+
+// What the aggregator hands out; see `Drain` and `Outbox`.
+extension WindowAggregator {
+  public mutating func drain(_ drain: Drain, into outbox: inout Outbox) {
+    fold()
+    switch drain {
+    case .hot: drainHot(complete: false, into: &outbox)
+    case .hotComplete: drainHot(complete: true, into: &outbox)
+    case .commit(let includeCoarse): drainCommit(includeCoarse, into: &outbox)
+    }
+  }
+
+  /// Rows in state.
+  public var rowCount: Int {
+    windows.reduce(0) { $1.reduce($0) { $0 + $1.pointee.rows.count } }
+  }
+
+  /// Tuples with rows in state, of at most ``WindowPolicy/tupleCountMax`` and the `(other)` ones.
+  public var tupleCount: Int { tuples.liveCount }
+
+  /// What waits for the next commit beside rows in state; it grows until then.
+  public var pendingCount: Int {
+    corrections.count + lateEvents.count + expired.reduce(0) { $0 + $1.count }
+  }
+
+  private mutating func drainHot(complete: Bool, into outbox: inout Outbox) {
+    for level in windows {
+      for window in level {
+        let indices =
+          complete ? Array(0..<UInt32(window.pointee.rows.count)) : window.pointee.hotChanged
+        for row in ordered(indices, of: window) {
+          outbox.hot.append(
+            HotRow(
+              row: value(row.index, of: window, id: row.id),
+              tuple: Array(tuples.bytes(Int(window.pointee.rows.entries[row.index].key)))))
+          window.pointee.rows.entries[row.index].value.isHotChanged = false
+        }
+        window.pointee.hotChanged.removeAll(keepingCapacity: true)
+      }
+    }
+  }
+
+  private mutating func drainCommit(_ includeCoarse: Bool, into outbox: inout Outbox) {
+    for level in WindowLevel.allCases {
+      // Expired windows start before those in state.
+      outbox.rows.append(contentsOf: expired[level.rawValue].sorted(by: WindowRow.isOrdered))
+      expired[level.rawValue].removeAll(keepingCapacity: true)
+      for window in windows[level.rawValue]
+      where window.pointee.isFinal || (level.isCoarse && includeCoarse) {
+        for row in ordered(window.pointee.commitChanged, of: window) {
+          announce(Int(window.pointee.rows.entries[row.index].key))
+          outbox.rows.append(value(row.index, of: window, id: row.id))
+          window.pointee.rows.entries[row.index].value.isCommitChanged = false
+        }
+        window.pointee.commitChanged.removeAll(keepingCapacity: true)
+      }
+    }
+    drainCorrections(into: &outbox)
+    outbox.lateEvents.append(contentsOf: lateEvents)
+    lateEvents.removeAll(keepingCapacity: true)
+    var last: Int64?
+    for entry in dimensions.sorted(by: { $0.id < $1.id }) where entry.id != last {
+      outbox.dimensions.append(entry)
+      last = entry.id
+    }
+    dimensions.removeAll(keepingCapacity: true)
+  }
+
+  private mutating func drainCorrections(into outbox: inout Outbox) {
+    if corrections.count == 0 { return }
+    var deltas: [WindowRow] = []
+    deltas.reserveCapacity(corrections.count)
+    for index in 0..<corrections.count {
+      let entry = corrections.entries[index]
+      let slot = WindowKey.slot(entry.key)
+      announce(slot)
+      deltas.append(
+        WindowRow(
+          level: WindowKey.level(entry.key), start: WindowKey.start(entry.key),
+          dimensionID: tuples.slots[slot].id, counts: entry.value.counts,
+          revision: entry.value.revision, isFinal: true))
+      tuples.releasePending(slot)
+    }
+    corrections.removeAll()
+    deltas.sort(by: WindowRow.isOrdered)
+    outbox.deltas.append(contentsOf: deltas)
+  }
+
+  private func ordered(
+    _ indices: [UInt32], of window: UnsafeMutablePointer<LiveWindow>
+  ) -> [(id: Int64, index: Int)] {
+    indices.map { index in
+      let slot = Int(window.pointee.rows.entries[Int(index)].key)
+      return (tuples.slots[slot].id, Int(index))
+    }.sorted { $0.id < $1.id }
+  }
+
+  private func value(
+    _ index: Int, of window: UnsafeMutablePointer<LiveWindow>, id: Int64
+  ) -> WindowRow {
+    let row = window.pointee.rows.entries[index].value
+    return WindowRow(
+      level: window.pointee.level, start: window.pointee.start, dimensionID: id,
+      counts: row.counts, revision: row.revision, isFinal: window.pointee.isFinal)
+  }
+}
+
+extension WindowRow {
+  /// The order of everything that is handed out: level, start, dimension.
+  static func isOrdered(_ a: WindowRow, _ b: WindowRow) -> Bool {
+    (a.level.rawValue, a.start, a.dimensionID) < (b.level.rawValue, b.start, b.dimensionID)
+  }
+}
