@@ -15,13 +15,15 @@ final class AckQueue: @unchecked Sendable {
   }
 
   /// Called on a thread of the library. Foreign messages are ignored.
-  func receive(_ message: NATSMessage) {
-    guard let id = Self.id(of: message.subject) else { return }
+  ///
+  /// - Parameter waiting: how many more messages the thread has already: the publisher is woken with
+  ///   the last of them (or when the queue fills), which saves most of the wake-ups under load.
+  func receive(_ message: NATSMessage, waiting: Int) {
+    let id = Self.id(of: message.subject)
     let ack = PubAck(message)
     monitor.locked {
-      guard acks.count < capacity else { return }
-      acks.append((id, ack))
-      if acks.count == 1 { monitor.broadcast() }
+      if let id, acks.count < capacity { acks.append((id, ack)) }
+      if waiting == 0 || acks.count % 32 == 0 { monitor.broadcast() }
     }
   }
 
@@ -39,7 +41,9 @@ final class AckQueue: @unchecked Sendable {
     batch.removeAll(keepingCapacity: true)
     monitor.lock()
     defer { monitor.unlock() }
-    while acks.isEmpty, !isAwake, monitor.wait(untilMs: untilMs) {}
+    if acks.isEmpty {
+      while !isAwake, acks.isEmpty, monitor.wait(untilMs: untilMs) {}
+    }
     swap(&acks, &batch)
     let wasAwake = isAwake
     isAwake = false

@@ -170,7 +170,7 @@ public final class JetStreamPublisher: FramePublisher {
       let session = try connection.session(timeoutMs: 0)
       subscription = try session.subscribe(
         "\(inbox).*", maxMessages: 4 * windowMax, maxBytes: 1 << 20,
-        handler: { [acks] in acks.receive($0) })
+        handler: { [acks] in acks.receive($0, waiting: $1) })
       window.sessionBegan()
       return session
     } catch {

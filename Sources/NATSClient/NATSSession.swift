@@ -184,21 +184,23 @@ public final class NATSSession: @unchecked Sendable {
       maxBytes: maxBytes)
   }
 
-  /// Calls `handler` for each message on `subject`, on one thread of the library. The handler must
-  /// not block: it may only hand over to a bounded queue.
+  /// Calls `handler` for each message on `subject`, on one thread of the library, with how many more
+  /// wait already. The handler must not block: it may only hand over to a bounded queue.
   public func subscribe(
     _ subject: String, maxMessages: Int, maxBytes: Int,
-    handler: @escaping @Sendable (NATSMessage) -> Void
+    handler: @escaping @Sendable (_ message: NATSMessage, _ waiting: Int) -> Void
   ) throws(NATSError) -> NATSSubscription {
     guard isOpen else { throw disconnected() }
     let box = Unmanaged.passRetained(MessageHandler(handler))
     var subscription: OpaquePointer?
     let status = natsConnection_Subscribe(
       &subscription, handle, subject,
-      { _, _, message, closure in
+      { _, subscription, message, closure in
         guard let message, let closure else { return }
+        var waiting: UInt64 = 0
+        natsSubscription_QueuedMsgs(subscription, &waiting)
         Unmanaged<MessageHandler>.fromOpaque(closure).takeUnretainedValue()
-          .call(NATSMessage(owning: message))
+          .call(NATSMessage(owning: message), Int(waiting))
       }, box.toOpaque())
     guard status == NATS_OK, let subscription else {
       box.release()
@@ -228,7 +230,7 @@ private final class SessionLife: Sendable {
 }
 
 private final class MessageHandler: Sendable {
-  let call: @Sendable (NATSMessage) -> Void
+  let call: @Sendable (NATSMessage, Int) -> Void
 
-  init(_ call: @escaping @Sendable (NATSMessage) -> Void) { self.call = call }
+  init(_ call: @escaping @Sendable (NATSMessage, Int) -> Void) { self.call = call }
 }
