@@ -1,0 +1,190 @@
+import Events
+import HTTPServer
+import Ports
+import Views
+
+/// Writes answers as JSON. Integers print as integers, money as an exact decimal, ratios without
+/// a denominator as null.
+///
+///     {"results":[{"dimensions":["2026-11-01T00:00:00Z","spring"],"metrics":[10,0.2,{"USD":3.5}]}],
+///      "meta":{…},"query":{…}}
+struct AnswerWriter {
+  var request: QueryRequest
+  var plan: QueryPlan
+  var zone: ZoneRules
+
+  func answer(_ answer: QueryAnswer) -> [UInt8] {
+    var output = Array(#"{"results":["#.utf8)
+    write(answer.rows, to: &output)
+    output.append(contentsOf: #"],"meta":"#.utf8)
+    write(answer.meta, to: &output)
+    output.append(contentsOf: #","query":"#.utf8)
+    writeQuery(to: &output)
+    output.append(UInt8(ascii: "}"))
+    return output
+  }
+
+  /// Rows that are new or have other values, and the dimensions of those that are gone.
+  func change(_ difference: AnswerDifference, meta: QueryAnswer.Meta) -> [UInt8] {
+    var output = Array(#"{"results":["#.utf8)
+    write(difference.changed, to: &output)
+    output.append(contentsOf: #"],"removed":["#.utf8)
+    for (index, identity) in difference.removed.enumerated() {
+      if index > 0 { output.append(UInt8(ascii: ",")) }
+      write(identity, to: &output)
+    }
+    output.append(contentsOf: #"],"meta":"#.utf8)
+    write(meta, to: &output)
+    output.append(UInt8(ascii: "}"))
+    return output
+  }
+
+  private func write(_ rows: [QueryAnswer.Row], to output: inout [UInt8]) {
+    for (index, row) in rows.enumerated() {
+      if index > 0 { output.append(UInt8(ascii: ",")) }
+      output.append(contentsOf: #"{"dimensions":"#.utf8)
+      write(row.identity, to: &output)
+      output.append(contentsOf: #","metrics":["#.utf8)
+      for (index, metric) in request.metrics.enumerated() {
+        if index > 0 { output.append(UInt8(ascii: ",")) }
+        write(metric, of: row, to: &output)
+      }
+      output.append(contentsOf: "]}".utf8)
+    }
+  }
+
+  private func write(_ identity: QueryAnswer.Identity, to output: inout [UInt8]) {
+    output.append(UInt8(ascii: "["))
+    var isFirst = true
+    if let start = identity.bucketStart {
+      JSONText.append(time(start), to: &output)
+      isFirst = false
+    }
+    for dimension in identity.dimensions {
+      if !isFirst { output.append(UInt8(ascii: ",")) }
+      JSONText.append(dimension, to: &output)
+      isFirst = false
+    }
+    output.append(UInt8(ascii: "]"))
+  }
+
+  private func write(_ metric: Metric, of row: QueryAnswer.Row, to output: inout [UInt8]) {
+    switch metric {
+    case .impressions: output.append(contentsOf: String(row.counts.impressions).utf8)
+    case .views: output.append(contentsOf: String(row.counts.views).utf8)
+    case .clicks: output.append(contentsOf: String(row.counts.clicks).utf8)
+    case .engagements: output.append(contentsOf: String(row.counts.engagements).utf8)
+    case .conversions: output.append(contentsOf: String(row.counts.conversions).utf8)
+    case .ctr, .engagementRate, .conversionRate:
+      guard let ratio = metric.value(of: row.counts) else {
+        output.append(contentsOf: "null".utf8)
+        return
+      }
+      output.append(contentsOf: Self.text(ratio).utf8)
+    case .revenue:
+      output.append(UInt8(ascii: "{"))
+      for (index, money) in row.revenue.enumerated() {
+        if index > 0 { output.append(UInt8(ascii: ",")) }
+        JSONText.append(money.currency, to: &output)
+        output.append(UInt8(ascii: ":"))
+        output.append(contentsOf: Self.text(micros: money.micros).utf8)
+      }
+      output.append(UInt8(ascii: "}"))
+    }
+  }
+
+  private func write(_ meta: QueryAnswer.Meta, to output: inout [UInt8]) {
+    output.append(contentsOf: #"{"position":"#.utf8)
+    JSONText.append(meta.position.description, to: &output)
+    output.append(contentsOf: #","watermark":"#.utf8)
+    write(instant: meta.watermark, to: &output)
+    output.append(contentsOf: #","final":\#(meta.isFinal),"log_time":"#.utf8)
+    write(instant: meta.logTime, to: &output)
+    output.append(contentsOf: #","as_of":"#.utf8)
+    write(instant: meta.asOf, to: &output)
+    if let lag = meta.lagFrames { output.append(contentsOf: #","lag_frames":\#(lag)"#.utf8) }
+    output.append(contentsOf: #","currencies":"#.utf8)
+    write(meta.currencies, to: &output)
+    output.append(contentsOf: #","row_count":\#(meta.rowCount),"warnings":"#.utf8)
+    write(meta.warnings, to: &output)
+    output.append(UInt8(ascii: "}"))
+  }
+
+  private func writeQuery(to output: inout [UInt8]) {
+    output.append(contentsOf: #"{"site_id":"#.utf8)
+    JSONText.append(request.site, to: &output)
+    output.append(contentsOf: #","pipeline":"#.utf8)
+    JSONText.append(request.pipeline, to: &output)
+    output.append(contentsOf: #","metrics":"#.utf8)
+    write(request.metrics.map(\.rawValue), to: &output)
+    output.append(contentsOf: #","date_range":"#.utf8)
+    write([time(plan.range.from), time(plan.range.to)], to: &output)
+    output.append(contentsOf: #","dimensions":"#.utf8)
+    let time = request.granularity.map { [$0.dimensionName] } ?? []
+    write(time + request.dimensions.map(\.name), to: &output)
+    output.append(contentsOf: #","filters":["#.utf8)
+    for (index, filter) in request.filters.enumerated() {
+      if index > 0 { output.append(UInt8(ascii: ",")) }
+      output.append(
+        contentsOf: #"["\#(filter.operation.rawValue)","\#(filter.dimension.name)","#.utf8)
+      write(filter.values, to: &output)
+      output.append(UInt8(ascii: "]"))
+    }
+    output.append(contentsOf: #"],"order_by":["#.utf8)
+    for (index, step) in request.order.enumerated() {
+      if index > 0 { output.append(UInt8(ascii: ",")) }
+      write([name(of: step.key), step.isDescending ? "desc" : "asc"], to: &output)
+    }
+    output.append(contentsOf: #"],"timezone":"#.utf8)
+    JSONText.append(request.timezone, to: &output)
+    output.append(contentsOf: #","limit":\#(request.limit),"offset":\#(request.offset)}"#.utf8)
+  }
+
+  private func name(of key: QueryRequest.Order.Key) -> String {
+    switch key {
+    case .time: "time"
+    case .metric(let metric): metric.rawValue
+    case .dimension(let index): request.dimensions[index].name
+    }
+  }
+
+  private func write(_ texts: [String], to output: inout [UInt8]) {
+    output.append(UInt8(ascii: "["))
+    for (index, text) in texts.enumerated() {
+      if index > 0 { output.append(UInt8(ascii: ",")) }
+      JSONText.append(text, to: &output)
+    }
+    output.append(UInt8(ascii: "]"))
+  }
+
+  private func write(instant: Int64?, to output: inout [UInt8]) {
+    guard let instant, instant != .min else {
+      output.append(contentsOf: "null".utf8)
+      return
+    }
+    JSONText.append(CivilTime.text(micros: instant), to: &output)
+  }
+
+  /// In the query's own zone.
+  private func time(_ micros: Int64) -> String {
+    CivilTime.text(
+      micros: micros, offset: zone.offset(at: CivilTime.floorDivide(micros, 1_000_000)))
+  }
+
+  /// The shortest decimal that reads back as the same number; without a point where it is whole.
+  static func text(_ ratio: Double) -> String {
+    let text = "\(ratio)"
+    return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
+  }
+
+  /// Millionths as an exact decimal, such as 12500000 as 12.5.
+  static func text(micros: Int64) -> String {
+    let magnitude = micros.magnitude
+    let sign = micros < 0 ? "-" : ""
+    let fraction = magnitude % 1_000_000
+    if fraction == 0 { return "\(sign)\(magnitude / 1_000_000)" }
+    var digits = String(fraction + 1_000_000).dropFirst()
+    while digits.last == "0" { digits.removeLast() }
+    return "\(sign)\(magnitude / 1_000_000).\(digits)"
+  }
+}

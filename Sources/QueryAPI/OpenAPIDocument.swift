@@ -1,0 +1,4 @@
+/// placeholder while the document is being written
+enum OpenAPIDocument {
+  static let text = "{}"
+}

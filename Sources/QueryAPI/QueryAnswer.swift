@@ -1,0 +1,135 @@
+import Events
+import Views
+
+/// A query's answer: rows in order, and what they stand for.
+struct QueryAnswer: Sendable {
+  struct Row: Hashable, Sendable {
+    /// Start of the time bucket, microseconds since the epoch; nil where the query has none.
+    var bucketStart: Int64?
+    var dimensions: [String]
+    /// Over all currencies; its `revenueMicros` means nothing where there are several.
+    var counts: Counts
+    /// By currency, in rising order of code.
+    var revenue: [Money]
+
+    var identity: Identity { Identity(bucketStart: bucketStart, dimensions: dimensions) }
+  }
+
+  struct Money: Hashable, Sendable {
+    /// ISO 4217; `XXX` for money without a currency.
+    var currency: String
+    /// Millionths of it.
+    var micros: Int64
+  }
+
+  /// What a row is about.
+  struct Identity: Hashable, Sendable {
+    var bucketStart: Int64?
+    var dimensions: [String]
+  }
+
+  /// How much of the log the rows contain.
+  struct Meta: Hashable, Sendable {
+    var position: Position
+    /// No event on time is older; nil before the first event. Microseconds since the epoch.
+    var watermark: Int64?
+    /// When the log stored the newest frame that was read; nil before the first.
+    var logTime: Int64?
+    /// Whether the watermark has passed the end of the range.
+    var isFinal: Bool
+    /// The server's clock at the answer.
+    var asOf: Int64
+    /// Frames that the log has and the rows have not; nil where not known.
+    var lagFrames: UInt64?
+    var warnings: [String]
+    var currencies: [String]
+    /// Rows before limit and offset.
+    var rowCount: Int
+  }
+
+  var rows: [Row]
+  var meta: Meta
+}
+
+extension QueryAnswer {
+  /// Rows of a table of groups, ordered, limited, with one row of zeros where nothing is grouped.
+  static func rows(
+    of table: GroupTable, plan: QueryPlan, request: QueryRequest
+  ) -> (rows: [Row], total: Int, currencies: [String]) {
+    var rows: [Row] = []
+    rows.reserveCapacity(table.groups.count)
+    var currencies: Set<String> = []
+    for (key, byCurrency) in table.groups {
+      var row = Row(
+        bucketStart: plan.buckets.isEmpty ? nil : plan.buckets[key.bucket],
+        dimensions: key.dimensions, counts: Counts(), revenue: [])
+      for (currency, counts) in byCurrency {
+        row.counts += counts
+        if currency.isEmpty && counts.revenueMicros == 0 { continue }
+        let code = currency.isEmpty ? "XXX" : currency
+        currencies.insert(code)
+        row.revenue.append(Money(currency: code, micros: counts.revenueMicros))
+      }
+      row.revenue.sort { $0.currency < $1.currency }
+      rows.append(row)
+    }
+    if rows.isEmpty && request.dimensions.isEmpty && request.granularity == nil {
+      rows = [Row(bucketStart: nil, dimensions: [], counts: Counts(), revenue: [])]
+    }
+    let sortedCurrencies = currencies.sorted()
+    RowOrder(order: request.order, currencies: sortedCurrencies).sort(&rows)
+    let total = rows.count
+    let page = rows.dropFirst(request.offset).prefix(request.limit)
+    return (rows: Array(page), total: total, currencies: sortedCurrencies)
+  }
+}
+
+/// The order of an answer: as asked for, then by time, then by dimensions; never by chance.
+///
+/// A ratio without a denominator comes last either way. Revenue is compared in the first currency
+/// of the answer, then the second, and so on.
+struct RowOrder {
+  var order: [QueryRequest.Order]
+  var currencies: [String]
+
+  func sort(_ rows: inout [QueryAnswer.Row]) {
+    rows.sort { a, b in
+      for step in order {
+        if let isBefore = isBefore(a, b, step) { return isBefore }
+      }
+      if a.bucketStart != b.bucketStart { return (a.bucketStart ?? 0) < (b.bucketStart ?? 0) }
+      return a.dimensions.lexicographicallyPrecedes(b.dimensions)
+    }
+  }
+
+  /// Nil where the step does not tell the rows apart.
+  private func isBefore(
+    _ a: QueryAnswer.Row, _ b: QueryAnswer.Row, _ step: QueryRequest.Order
+  ) -> Bool? {
+    func compare<Value: Comparable>(_ x: Value, _ y: Value) -> Bool? {
+      x == y ? nil : step.isDescending ? x > y : x < y
+    }
+    switch step.key {
+    case .time: return compare(a.bucketStart ?? 0, b.bucketStart ?? 0)
+    case .dimension(let index): return compare(a.dimensions[index], b.dimensions[index])
+    case .metric(.revenue):
+      for currency in currencies {
+        if let result = compare(a.micros(currency), b.micros(currency)) { return result }
+      }
+      return nil
+    case .metric(let metric):
+      switch (metric.value(of: a.counts), metric.value(of: b.counts)) {
+      case (nil, nil): return nil
+      case (nil, _): return false
+      case (_, nil): return true
+      case (let x?, let y?): return compare(x, y)
+      }
+    }
+  }
+}
+
+extension QueryAnswer.Row {
+  fileprivate func micros(_ currency: String) -> Int64 {
+    revenue.first { $0.currency == currency }?.micros ?? 0
+  }
+}

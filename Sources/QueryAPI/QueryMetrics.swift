@@ -1,0 +1,53 @@
+public import Metrics
+
+/// Every metric of the query API.
+public struct QueryMetrics: Sendable {
+  public static let requests = MetricDeclaration(
+    "smartcontent_query_requests_total", "Answered requests of the query API, by route and outcome.",
+    .counter, labels: ["route", "outcome"])
+  public static let duration = MetricDeclaration(
+    "smartcontent_query_duration_seconds",
+    "Time from a query's arrival to its answer, waiting for a position included, in seconds.",
+    .histogram(bounds: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]),
+    labels: ["route"])
+  public static let durableOnly = MetricDeclaration(
+    "smartcontent_query_durable_only_total",
+    "Answers made from durable rows alone because the hot copy was away or did not join.",
+    .counter)
+  public static let streams = MetricDeclaration(
+    "smartcontent_query_streams", "Live streams that are open.", .gauge)
+  public static let streamEvents = MetricDeclaration(
+    "smartcontent_query_stream_events_total", "Events sent to live streams, by kind.", .counter,
+    labels: ["event"])
+
+  static let all = [requests, duration, durableOnly, streams, streamEvents]
+
+  private let requestCounts: MetricFamily<Counter>
+  private let durations: MetricFamily<Histogram>
+  private let durableOnlyCount: Counter
+  private let openStreams: Gauge
+  private let eventCounts: MetricFamily<Counter>
+
+  init(_ registry: MetricRegistry) {
+    requestCounts = registry.counter(Self.requests)
+    durations = registry.histogram(Self.duration)
+    durableOnlyCount = registry.counter(Self.durableOnly).with()
+    openStreams = registry.gauge(Self.streams).with()
+    eventCounts = registry.counter(Self.streamEvents)
+  }
+
+  /// - Parameter outcome: `ok` or a problem's code.
+  func answered(route: String, outcome: String, duration: Duration) {
+    requestCounts.with(route, outcome).add()
+    let (seconds, attoseconds) = duration.components
+    durations.with(route).observe(Double(seconds) + Double(attoseconds) / 1e18)
+  }
+
+  func answeredFromDurableOnly() { durableOnlyCount.add() }
+
+  func streamOpened() { openStreams.add(1) }
+
+  func streamClosed() { openStreams.add(-1) }
+
+  func sent(_ event: String) { eventCounts.with(event).add() }
+}

@@ -1,0 +1,47 @@
+import Events
+import Ports
+import Views
+
+/// A query that has been checked, in the vocabulary of Plausible's Stats API v2.
+struct QueryRequest: Hashable, Sendable {
+  var pipeline: String
+  var site: String
+  var metrics: [Metric]
+  var range: DateRange
+  /// Without the time bucket.
+  var dimensions: [Dimension]
+  /// Where set, the time bucket comes first in the answer's dimensions.
+  var granularity: Granularity?
+  /// All of them hold.
+  var filters: [DimensionFilter]
+  var order: [Order]
+  var limit: Int
+  var offset: Int
+  var timezone: String
+  /// A position to wait for.
+  var after: Position?
+  var timeoutMs: Int
+
+  struct Order: Hashable, Sendable {
+    var key: Key
+    var isDescending: Bool
+
+    enum Key: Hashable, Sendable {
+      case time
+      case metric(Metric)
+      /// Index into ``QueryRequest/dimensions``.
+      case dimension(Int)
+    }
+  }
+
+  static let limitDefault = 1000
+  static let limitMax = 10_000
+  static let offsetMax = 1_000_000
+  static let timeoutMsDefault = 5000
+  static let timeoutMsMax = 60_000
+  static let filterCountMax = 20
+  static let filterValueCountMax = 1000
+
+  /// The dimensions that a query can group and filter by.
+  static let queryDimensions: [Dimension] = [.campaign, .content, .variant, .channel]
+}

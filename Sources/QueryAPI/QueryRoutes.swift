@@ -1,0 +1,62 @@
+import Events
+public import HTTPServer
+public import Metrics
+import Views
+
+/// The routes of the query API: `POST /v1/query`, `GET /v1/content/{id}/metrics`,
+/// `GET /v1/stream`, `GET /v1/accounting` and `GET /openapi.json`.
+public struct QueryRoutes: Sendable {
+  /// Bounds of what requests may use.
+  public struct Limits: Sendable {
+    /// Live streams that may be open at once.
+    public var streamCountMax = 256
+    /// Requests and streams that may wait for a position at once, per pipeline.
+    public var waiterCountMax = 1024
+    /// Bytes of a query's JSON.
+    public var queryBytesMax = 64 * 1024
+
+    public init() {}
+  }
+
+  private let service: QueryService
+  private let access: QueryAccess
+  private let limits: Limits
+
+  /// - Parameters:
+  ///   - views: the read models that are served, one per pipeline; the first is the default.
+  ///   - logHeads: the last sequence of each partition as far as known without asking, for
+  ///     `meta.lag_frames`; nil where not known.
+  ///   - clock: microseconds since the epoch.
+  /// - Precondition: there is at least one view, and no name twice.
+  public init(
+    views: [ReadView], access: QueryAccess, registry: MetricRegistry, limits: Limits = Limits(),
+    logHeads: (@Sendable () -> [Int: UInt64])? = nil,
+    clock: @escaping @Sendable () -> Int64 = QueryRoutes.systemClock
+  ) {
+    precondition(!views.isEmpty, "at least one read model is served")
+    self.access = access
+    self.limits = limits
+    service = QueryService(
+      views: views, registry: registry, limits: limits, logHeads: logHeads, clock: clock)
+  }
+
+  public func declare(on routes: inout Routes) {
+    let service = service
+    let guarded: (@escaping AsyncHandler) -> AsyncHandler = { [access] handler in
+      { request in
+        try access.check(request)
+        return try await handler(request)
+      }
+    }
+    let options = RouteOptions(maxBodyBytes: limits.queryBytesMax)
+    routes.on(.post, "/v1/query", options: options, guarded { try await service.query($0) })
+    routes.on(.get, "/v1/content/{id}/metrics", guarded { try await service.content($0) })
+    routes.on(.get, "/v1/stream", guarded { try await service.stream($0) })
+    routes.on(.get, "/v1/accounting", guarded { try await service.accounting($0) })
+    routes.on(.get, "/openapi.json") { _ in
+      HTTPResponse(
+        status: .ok, headers: [(name: "Content-Type", value: "application/json")],
+        body: .bytes(Array(OpenAPIDocument.text.utf8)))
+    }
+  }
+}

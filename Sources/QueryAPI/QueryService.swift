@@ -1,0 +1,206 @@
+import Events
+import HTTPServer
+import Metrics
+import Ports
+import Views
+
+/// Answers the query API's requests.
+struct QueryService: Sendable {
+  private let parser: QueryRequestParser
+  private let executors: [String: QueryExecutor]
+  private let watchers: [String: PositionWatcher]
+  private let zones = ZoneDatabase()
+  private let slots: StreamSlots
+  private let metrics: QueryMetrics
+  private let clock: @Sendable () -> Int64
+
+  init(
+    views: [ReadView], registry: MetricRegistry, limits: QueryRoutes.Limits,
+    logHeads: (@Sendable () -> [Int: UInt64])?, clock: @escaping @Sendable () -> Int64
+  ) {
+    parser = QueryRequestParser(pipelines: views.map(\.name))
+    let metrics = QueryMetrics(registry)
+    self.metrics = metrics
+    self.clock = clock
+    slots = StreamSlots(countMax: limits.streamCountMax, metrics: metrics)
+    var executors: [String: QueryExecutor] = [:]
+    var watchers: [String: PositionWatcher] = [:]
+    for view in views {
+      precondition(executors[view.name] == nil, "pipeline \(view.name) is served twice")
+      executors[view.name] = QueryExecutor(
+        view: view, clock: clock, logHeads: logHeads, metrics: metrics)
+      var settings = PositionWatcher.Settings()
+      settings.waiterCountMax = limits.waiterCountMax
+      watchers[view.name] = PositionWatcher(view: view, settings: settings)
+    }
+    self.executors = executors
+    self.watchers = watchers
+  }
+
+  func query(_ http: HTTPRequest) async throws(Problem) -> HTTPResponse {
+    try await measured("query") { () async throws(QueryError) -> HTTPResponse in
+      let parameters = try Self.parameters(http, allowed: ["after", "timeout"])
+      return try await answer(try parser.request(json: http.body, parameters: parameters))
+    }
+  }
+
+  func content(_ http: HTTPRequest) async throws(Problem) -> HTTPResponse {
+    try await measured("content") { () async throws(QueryError) -> HTTPResponse in
+      let parameters = try Self.parameters(http, allowed: nil)
+      return try await answer(
+        try parser.request(content: http.parameters["id"] ?? "", parameters: parameters))
+    }
+  }
+
+  func accounting(_ http: HTTPRequest) async throws(Problem) -> HTTPResponse {
+    try await measured("accounting") { () async throws(QueryError) -> HTTPResponse in
+      let parameters = try Self.parameters(http, allowed: ["pipeline"])
+      let name = try parser.pipeline(parameters.first?.value, path: "?pipeline")
+      let view = executor(name).view
+      do throws(ViewReadError) {
+        return .json(Self.json(try await view.durable.accounting(), pipeline: name))
+      } catch {
+        throw QueryError(reading: error)
+      }
+    }
+  }
+
+  func stream(_ http: HTTPRequest) async throws(Problem) -> HTTPResponse {
+    try await measured("stream") { () async throws(QueryError) -> HTTPResponse in
+      let parameters = try Self.parameters(http, allowed: ["query", "last_event_id"])
+      guard let text = parameters.first(where: { $0.name == "query" })?.value else {
+        throw QueryError(
+          .missingMember, path: "?query",
+          detail: "the query is needed: the JSON of POST /v1/query, percent-encoded")
+      }
+      let request = try parser.request(json: Array(text.utf8), parameters: [])
+      let given = http.header("Last-Event-ID")
+        ?? parameters.first(where: { $0.name == "last_event_id" })?.value
+      // Text that is no position of ours means a fresh start.
+      let lastEventID = given.flatMap { Position($0) }
+      let slot = try slots.take()
+      let zone = try zone(of: request)
+      let stream = LiveStream(
+        request: request, executor: executor(request.pipeline),
+        watcher: watcher(request.pipeline), zone: zone, metrics: metrics)
+      let start = try await stream.start()
+      return .eventStream { sink in
+        try await stream.run(start, lastEventID: lastEventID, into: sink)
+        // The slot is taken until here, and given back with this closure where it never runs.
+        withExtendedLifetime(slot) {}
+      }
+    }
+  }
+
+  private func answer(_ request: QueryRequest) async throws(QueryError) -> HTTPResponse {
+    let zone = try zone(of: request)
+    let executor = executor(request.pipeline)
+    guard let after = request.after else {
+      let plan = try QueryPlan.make(for: request, now: clock(), zone: zone)
+      return response(try await executor.answer(request, plan: plan), request, plan, zone)
+    }
+    let watcher = watcher(request.pipeline)
+    let deadline = ContinuousClock.now + .milliseconds(request.timeoutMs)
+    // A wrong request is told at once, not after the wait.
+    _ = try QueryPlan.make(for: request, now: clock(), zone: zone)
+    while true {
+      let isCovered = try await watcher.wait(for: after, until: deadline)
+      let plan = try QueryPlan.make(for: request, now: clock(), zone: zone)
+      let answer = try await executor.answer(request, plan: plan)
+      if answer.meta.position.covers(after) { return response(answer, request, plan, zone) }
+      if !isCovered || ContinuousClock.now >= deadline {
+        throw QueryError(
+          .positionNotReached, path: "",
+          detail: "the read model did not reach \(after) within \(request.timeoutMs) ms; it is at "
+            + "\(answer.meta.position). Try again, or with a longer timeout",
+          position: answer.meta.position.description)
+      }
+      _ = try await watcher.next(
+        after: await watcher.latest.version, until: min(deadline, .now + .milliseconds(50)))
+    }
+  }
+
+  private func response(
+    _ answer: QueryAnswer, _ request: QueryRequest, _ plan: QueryPlan, _ zone: ZoneRules
+  ) -> HTTPResponse {
+    HTTPResponse(
+      status: .ok,
+      headers: [
+        (name: "Content-Type", value: "application/json"),
+        (name: "Cache-Control", value: "no-store"),
+      ], body: .bytes(AnswerWriter(request: request, plan: plan, zone: zone).answer(answer)))
+  }
+
+  private func executor(_ pipeline: String) -> QueryExecutor {
+    guard let executor = executors[pipeline] else {
+      preconditionFailure("the parser admits only pipelines that are served")
+    }
+    return executor
+  }
+
+  private func watcher(_ pipeline: String) -> PositionWatcher {
+    guard let watcher = watchers[pipeline] else {
+      preconditionFailure("the parser admits only pipelines that are served")
+    }
+    return watcher
+  }
+
+  private func zone(of request: QueryRequest) throws(QueryError) -> ZoneRules {
+    guard let zone = zones.zone(named: request.timezone) else {
+      throw QueryError(
+        .unknownTimezone, path: "$.timezone",
+        detail: "\"\(request.timezone)\" is not an IANA time zone, such as Europe/Berlin")
+    }
+    return zone
+  }
+
+  /// The decoded query parameters, each at most once.
+  private static func parameters(
+    _ http: HTTPRequest, allowed: [String]?
+  ) throws(QueryError) -> [(name: String, value: String)] {
+    guard let fields = http.queryFields() else {
+      throw QueryError(
+        .invalidValue, path: "", detail: "the target's query is not percent-encoded UTF-8")
+    }
+    var names: Set<String> = []
+    for (name, _) in fields {
+      if let allowed, !allowed.contains(name) {
+        throw QueryError(
+          .unknownMember, path: "?\(name)", detail: "there is no such parameter", allowed: allowed)
+      }
+      guard names.insert(name).inserted else {
+        throw QueryError(.invalidValue, path: "?\(name)", detail: "the parameter is repeated")
+      }
+    }
+    return fields
+  }
+
+  private func measured(
+    _ route: String, _ body: () async throws(QueryError) -> HTTPResponse
+  ) async throws(Problem) -> HTTPResponse {
+    let started = ContinuousClock.now
+    do throws(QueryError) {
+      let response = try await body()
+      metrics.answered(route: route, outcome: "ok", duration: .now - started)
+      return response
+    } catch {
+      metrics.answered(route: route, outcome: error.code.rawValue, duration: .now - started)
+      throw error.problem
+    }
+  }
+
+  /// What became of every event: `on_time + late + too_late + duplicate + rejected = received`.
+  static func json(_ accounting: Accounting, pipeline: String) -> [UInt8] {
+    Array(
+      """
+      {"pipeline":\(JSONText.quoted(pipeline)),"received":\(accounting.received),\
+      "on_time":\(accounting.onTime),"late":\(accounting.late),"too_late":\(accounting.tooLate),\
+      "duplicate":\(accounting.duplicate),"rejected":\(accounting.rejected),\
+      "clamped_future":\(accounting.clampedFuture),"conserved":\(accounting.isConserved)}
+      """.utf8)
+  }
+}
+
+extension ContinuousClock.Instant {
+  fileprivate static func - (a: Self, b: Self) -> Duration { b.duration(to: a) }
+}
