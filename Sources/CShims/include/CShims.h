@@ -63,3 +63,6 @@ void smartcontent_name_thread(const char *name);
 
 /// A pipe that children don't inherit: 0 and `read_end`, `write_end`, or errno.
 int smartcontent_pipe(int *read_end, int *write_end, int nonblocking);
+
+/// Whether the kernel's clock is disciplined by a time service: 1 yes, 0 no, -1 not told.
+int smartcontent_clock_is_synchronised(void);
