@@ -28,6 +28,6 @@ ENV SMARTCONTENT_STREAMS=/usr/local/share/smartcontent/Streams
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=6 \
-  CMD ["smartcontent", "health", "--url", "http://127.0.0.1:8080/health/ready"]
+  CMD ["smartcontent", "health"]
 ENTRYPOINT ["smartcontent"]
 CMD ["--help"]
