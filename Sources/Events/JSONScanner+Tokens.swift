@@ -28,7 +28,7 @@ extension JSONScanner {
     let length = text.utf8CodeUnitCount
     for index in 0..<length {
       guard offset &+ index < count, byte(offset &+ index) == text.utf8Start[index] else {
-        throw error(.value)
+        throw error(.value, at: offset &+ index)
       }
     }
     offset &+= length

@@ -1,0 +1,60 @@
+import Events
+import Testing
+
+@Suite("Dead letters")
+struct DeadLetterTests {
+  @Test(
+    "a dead letter goes through a frame and comes back the same",
+    arguments: [
+      Array("{\"event\":\"x\"}".utf8), [], [0xff, 0xfe, 0], Array("\u{0}\n\"\\é😀".utf8),
+      [UInt8](repeating: 0x61, count: DeadLetter.bodyByteCountMax),
+    ] as [[UInt8]])
+  func roundTrip(body: [UInt8]) throws {
+    let letter = DeadLetter(
+      code: "event_too_large", detail: "at most \"32 KiB\"", place: "segment /v1/batch batch[3]",
+      body: body)
+    let event = letter.event(site: "default", source: "segment", receivedAt: 1_000_000)
+    #expect(event.name == "event_too_large" && event.kind == .custom && !event.id.isEmpty)
+    var encoder = FrameEncoder()
+    encoder.append(event)
+    var maker = FrameMaker(seed: 1)
+    let bytes = encoder.seal(maker.header(.deadLetters))
+    let read = try bytes.withUnsafeBytes { try DeadLetter(payload: FrameView($0).payload(0)) }
+    #expect(read == letter)
+  }
+
+  @Test("a long body is cut, and how long it was stays known")
+  func cut() throws {
+    let letter = DeadLetter(
+      code: "c", detail: "", place: "", body: [UInt8](repeating: 0xe9, count: 50_000))
+    #expect(letter.body.count == DeadLetter.bodyByteCountMax && letter.bodyByteCount == 50_000)
+    #expect(try letter.payload.withUnsafeBytes { try DeadLetter(payload: $0) } == letter)
+  }
+
+  @Test("members that this version does not know are passed over")
+  func unknownMembers() throws {
+    let payload = Array(#"{"x":[1],"code":"c","body":"b","y":{}}"#.utf8)
+    let letter = try payload.withUnsafeBytes { try DeadLetter(payload: $0) }
+    #expect(letter == DeadLetter(code: "c", detail: "", place: "", body: Array("b".utf8)))
+  }
+
+  @Test(
+    "a payload of something else is refused",
+    arguments: [
+      "", "{}", "[]", #"{"code":"c"}"#, #"{"body":"b"}"#, #"{"code":1,"body":""}"#,
+      #"{"code":"c","body_base64":"Z"}"#, #"{"code":"c","body":"b"}x"#,
+    ])
+  func refused(payload: String) {
+    #expect(throws: JSONError.self) {
+      try Array(payload.utf8).withUnsafeBytes { try DeadLetter(payload: $0) }
+    }
+  }
+
+  @Test("two rejections of the same bytes at different times are two dead letters")
+  func identity() {
+    let letter = DeadLetter(code: "c", detail: "", place: "", body: [1])
+    let first = letter.event(site: "s", source: "p", receivedAt: 1)
+    let second = letter.event(site: "s", source: "p", receivedAt: 2)
+    #expect(first.id != second.id && first.key != second.key)
+  }
+}

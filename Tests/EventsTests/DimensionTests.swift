@@ -1,0 +1,48 @@
+import Events
+import Testing
+
+@Suite("Dimension tuples")
+struct DimensionTests {
+  @Test("a tuple reads back from its encoding")
+  func roundTrip() {
+    let tuple = DimensionTuple(
+      site: "default", campaign: "c", content: "", variant: "ä😀",
+      channel: String(repeating: "x", count: 300), currency: "EUR")
+    let read = tuple.encoded.withUnsafeBytes { DimensionTuple(encoded: $0) }
+    #expect(read == tuple)
+    #expect(Dimension.allCases.map { tuple[$0] }.count == 6)
+  }
+
+  /// Part of frames, state and read models: may never change.
+  @Test("the encoding is length and bytes of each dimension in order")
+  func encoding() {
+    #expect(
+      Hex.text(DimensionTuple(site: "ab", variant: "é", currency: "USD").encoded)
+        == "02006162" + "0000" + "0000" + "0200c3a9" + "0000" + "0300555344")
+  }
+
+  @Test("an encoding that is cut or has bytes left over is refused")
+  func damaged() {
+    let encoded = DimensionTuple(site: "ab", channel: "mail").encoded
+    for count in 0..<encoded.count {
+      #expect(encoded[..<count].withUnsafeBytes { DimensionTuple(encoded: $0) } == nil)
+    }
+    #expect((encoded + [0]).withUnsafeBytes { DimensionTuple(encoded: $0) } == nil)
+  }
+
+  @Test("names of dimensions and kinds read back, and others are refused")
+  func names() {
+    for dimension in Dimension.allCases { #expect(Dimension(name: dimension.name) == dimension) }
+    for kind in EventKind.allCases { #expect(EventKind(name: kind.name) == kind) }
+    #expect(Dimension(name: "Site") == nil && EventKind(name: "") == nil)
+  }
+
+  @Test("wire values of kinds are what they always were")
+  func wireValues() {
+    #expect(
+      EventKind.allCases.map { "\($0.rawValue) \($0.name)" } == [
+        "1 impression", "2 view", "3 click", "4 engagement", "5 conversion", "6 identify",
+        "7 custom",
+      ])
+  }
+}
