@@ -17,6 +17,9 @@ public struct LocalServersOptions: Sendable {
   public var redisMaxMemoryBytes: Int64 = 1 << 30
   /// Postgres `shared_buffers`.
   public var postgresSharedBuffersMiB = 128
+  /// Postgres `max_wal_size`: most of it is replayed after a kill, which takes about a second per
+  /// 100 MiB on two busy cores.
+  public var postgresMaxWALMiB = 384
 
   /// All servers must be ready by then, counted from the start.
   public var startTimeoutMs = 20_000

@@ -10,6 +10,7 @@ struct PostgresRecipe: ServerRecipe {
   let program: ServerProgram
   let endpoints: LocalEndpoints
   let sharedBuffersMiB: Int
+  let maxWALMiB: Int
   /// Nil when we are not root.
   let user: UnprivilegedUser?
   /// Where the data really are.
@@ -17,12 +18,14 @@ struct PostgresRecipe: ServerRecipe {
 
   /// Finds the place of the data, and makes it where it is not in the home folder.
   init(
-    home: HomeFolder, program: ServerProgram, endpoints: LocalEndpoints, sharedBuffersMiB: Int
+    home: HomeFolder, program: ServerProgram, endpoints: LocalEndpoints,
+    options: LocalServersOptions
   ) throws(LocalServersError) {
     self.home = home
     self.program = program
     self.endpoints = endpoints
-    self.sharedBuffersMiB = sharedBuffersMiB
+    sharedBuffersMiB = options.postgresSharedBuffersMiB
+    maxWALMiB = options.postgresMaxWALMiB
     guard geteuid() == 0 else {
       user = nil
       dataPath = home.dataPath(.postgres)
@@ -114,7 +117,7 @@ struct PostgresRecipe: ServerRecipe {
       ("shared_buffers", "\(sharedBuffersMiB)MB"), ("work_mem", "8MB"),
       ("maintenance_work_mem", "64MB"), ("huge_pages", "off"),
       ("wal_level", "minimal"), ("max_wal_senders", "0"), ("wal_buffers", "8MB"),
-      ("max_wal_size", "512MB"), ("min_wal_size", "128MB"), ("checkpoint_timeout", "5min"),
+      ("max_wal_size", "\(maxWALMiB)MB"), ("min_wal_size", "128MB"), ("checkpoint_timeout", "5min"),
       ("recovery_init_sync_method", "syncfs"),
       ("autovacuum_naptime", "10s"), ("autovacuum_max_workers", "2"),
       ("max_parallel_workers_per_gather", "0"), ("jit", "off"), ("random_page_cost", "1.1"),

@@ -31,7 +31,8 @@ public struct ProcessIdentity: Sendable, Hashable {
     boot = String(words[2])
   }
 
-  var fileText: String { "\(pid) \(startTicks) \(boot)\n" }
+  /// The content of a pid file.
+  public var fileText: String { "\(pid) \(startTicks) \(boot)\n" }
 
   /// Whether this very process still runs.
   public var isRunning: Bool { ProcessIdentity(running: pid) == self }

@@ -152,8 +152,7 @@ final class Supervisor: Sendable {
     // Postgres first: it takes the longest.
     if let program = programs[.postgres] {
       let recipe = try PostgresRecipe(
-        home: home, program: program, endpoints: endpoints,
-        sharedBuffersMiB: options.postgresSharedBuffersMiB)
+        home: home, program: program, endpoints: endpoints, options: options)
       if recipe.dataPath != home.dataPath(.postgres) {
         logger.notice(
           "the data of postgres are outside of the home folder, which its user can't reach",

@@ -138,6 +138,42 @@ struct LocalServersTests {
     await again.stop()
   }
 
+  @Test("a server that a killed run left over is ended before the start")
+  func leftoverIsEnded() async throws {
+    let home = try TemporaryFolder.make("leftover")
+    #expect(mkdir(home + "/run", 0o700) == 0)
+    let sleeper = try ChildProgram(
+      path: "/bin/sleep", arguments: ["100"], logPath: home + "/sleep.log")
+    let identity = try #require(ProcessIdentity(running: sleeper.pid))
+    try write(identity.fileText, to: home + "/run/redis.pid")
+    let servers = try await TestServers.start("leftover", home: home, options: Self.natsOnly())
+    #expect(sleeper.ending == .killed(signal: SIGTERM))
+    await servers.stop()
+  }
+
+  @Test(
+    "as root, data of a home that postgres can't reach are kept where it can",
+    .enabled(if: geteuid() == 0))
+  func unreachableHome() async throws {
+    let closed = try TemporaryFolder.make("closed")
+    #expect(chmod(closed, 0o700) == 0)
+    var options = LocalServersOptions()
+    options.servers = [.postgres]
+    let first = try await TestServers.start("closed", home: closed + "/home", options: options)
+    await first.stop()
+    var status = stat()
+    #expect(lstat(first.home + "/postgres", &status) == 0 && status.st_mode & S_IFMT == S_IFLNK)
+    #expect(stat(first.home + "/postgres/PG_VERSION", &status) == 0)
+    let place = try #require(realpath(first.home + "/postgres", nil))
+    defer { free(place) }
+    #expect(String(cString: place).hasPrefix("/var/lib/smartcontent/"))
+
+    let second = try await TestServers.start("closed", home: first.home, options: options)
+    await second.stop()
+    try LocalServers.remove(home: first.home)
+    #expect(stat(place, &status) != 0)
+  }
+
   @Test("a missing program is an error that says how to install it")
   func missingProgram() {
     let error = LocalServersError.programMissing(
