@@ -106,9 +106,9 @@ let package = Package(
     // Tests.
     tests("EventsTests", ["Events"]),
     tests("OperatorsTests", ["Events", "Views", "Operators", "Dataflow"]),
-    tests("ClientTests", ["LocalServers", log, "NATSClient", "RedisClient", "PostgresClient", "HTTPServer", "HTTPClient", "Metrics", nioHTTP1]),
+    tests("ClientTests", ["LocalServers", log, "CZlib", "NATSClient", "RedisClient", "PostgresClient", "HTTPServer", "HTTPClient", "Metrics", nioHTTP1]),
     tests("AdapterTests", ["Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "RedisClient", "PostgresClient", "JetStreamLog", "PostgresViews", "RedisViews", "FileSnapshots", "LocalServers", log]),
-    tests("CollectorTests", ["Events", "Definitions", "Ports", "Collector", "HTTPServer", "Metrics", nioHTTP1]),
+    tests("CollectorTests", ["Events", "Ports", "Collector", "HTTPServer", "Metrics", "CZlib", log]),
     tests("QueryTests", ["Events", "Views", "Dataflow", "Ports", "QueryAPI", "HTTPServer", "Metrics"]),
     tests("DefinitionsTests", ["Events", "Views", "Dataflow", "Definitions"]),
     tests("DemoTrafficTests", ["Events", "HTTPClient", "DemoTraffic"]),

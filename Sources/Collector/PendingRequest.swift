@@ -25,7 +25,7 @@ final class PendingRequest: @unchecked Sendable {
   private let generation: UInt32
   private var sequences: [(partition: Int, sequence: UInt64)] = []
   private var failure: String?
-  /// Set where one frame settled everything: its texts can be shared.
+  /// The frame of the last settled events; its texts are shared where it was the only one.
   private var onlyFrame: PublishedFrame?
   private let completion: Completion
 
@@ -40,8 +40,10 @@ final class PendingRequest: @unchecked Sendable {
   func submitted(_ batch: inout ResponseBatch) { take(&batch) }
 
   func settled(_ frame: PublishedFrame, _ batch: inout ResponseBatch) {
-    if let partition = frame.partition { sequences.append((partition, frame.sequence)) }
-    onlyFrame = frame
+    if let partition = frame.partition {
+      sequences.append((partition, frame.sequence))
+      onlyFrame = frame
+    }
     take(&batch)
   }
 
