@@ -101,20 +101,22 @@ public enum StreamPlan {
       return old != new
     }
     var action = StreamChange.Action.update
-    for (name, old, new) in [
-      ("storage", actual.storage, desired.storage),
-      ("retention", actual.retention, desired.retention),
-    ] where compare(name, old, new) {
+    if compare("storage", actual.storage, desired.storage) {
       action = .recreate
-      warnings.append("the server cannot change \(name): the stream and all its events are deleted")
+      warnings.append("the server cannot change storage: the stream and all its events are deleted")
+    }
+    if compare("retention", actual.retention, desired.retention), actual.retention == "workqueue" {
+      action = .recreate
+      warnings.append("the server cannot change a work queue: it and all its events are deleted")
     }
     _ = compare(
       "subjects", actual.subjects.joined(separator: ","), desired.subjects.joined(separator: ","))
     _ = compare("discard", actual.discard, desired.discard)
     if compare("max_bytes", sizeText(actual.bytesMax), sizeText(desired.bytesMax)),
-      actual.bytesMax < 0 || desired.bytesMax < actual.bytesMax
+      actual.discard != "new", actual.bytesMax < 0 || desired.bytesMax < actual.bytesMax
     {
-      warnings.append("a smaller max_bytes may remove the oldest events, and refuse new ones")
+      // With discard `new` the server keeps what is beyond the limit and refuses more.
+      warnings.append("the server drops the oldest events beyond a smaller max_bytes")
     }
     _ = compare(
       "max_message_bytes", sizeText(actual.messageBytesMax), sizeText(desired.messageBytesMax))

@@ -33,19 +33,4 @@ public struct EventMapping: Hashable, Sendable {
     self.currency = currency
     self.defaultCurrency = defaultCurrency
   }
-
-  /// The mapping that holds where a site declares no other.
-  public static let standard = EventMapping(
-    names: [
-      "Content Impression": .impression, "Content Viewed": .view, "Content Clicked": .click,
-      "Content Engaged": .engagement, "Order Completed": .conversion, "Conversion": .conversion,
-    ],
-    calls: [
-      "page": .view, "screen": .view, "identify": .identify, "group": .custom, "alias": .custom,
-    ],
-    properties: [
-      .campaign: ["campaign_id"], .content: ["content_id"], .variant: ["variant_id"],
-      .channel: ["channel"],
-    ],
-    revenue: ["revenue", "value"], currency: ["currency"], defaultCurrency: "USD")
 }

@@ -41,10 +41,12 @@ struct StreamPlanTests {
       "max_msgs_per_subject":-1,"max_msg_size":1048576,"discard":"new","storage":"file",\
       "num_replicas":1,"duplicate_window":120000000000,"compression":"none",\
       "allow_direct":true,"mirror_direct":false,"sealed":false,"deny_delete":false,\
-      "deny_purge":false,"allow_rollup_hdrs":false,"consumer_limits":{},\
-      "metadata":{"_nats.level":"1","_nats.req.level":"0","_nats.ver":"2.15.1",\
+      "deny_purge":false,"allow_rollup_hdrs":false,"consumer_limits":{},"allow_msg_ttl":false,\
+      "metadata":{"_nats.level":"5","_nats.req.level":"0","_nats.ver":"2.15.1",\
       "smartcontent.generation":"1","smartcontent.partition":"0","smartcontent.partitions":"4"}},\
-      "created":"2026-11-23T09:00:00Z","state":{"messages":0,"bytes":0,"first_seq":0}}
+      "created":"2026-11-23T09:29:32.067204945Z","state":{"messages":0,"bytes":0,"first_seq":0,\
+      "first_ts":"0001-01-01T00:00:00Z","last_seq":0,"last_ts":"0001-01-01T00:00:00Z",\
+      "consumer_count":0},"ts":"2026-11-23T09:29:32.100436485Z"}
       """
     let changes = try StreamPlan.changes(
       desired: desired, actual: [answer] + desired.all.dropFirst().map(\.json))
@@ -58,17 +60,28 @@ struct StreamPlanTests {
     #expect(changes[0].config == desired.events[1] && !changes[0].isDestructive)
   }
 
-  @Test("a smaller limit, fewer replicas, and what needs a new stream are destructive")
+  @Test("a smaller limit loses nothing where a full stream refuses, and events where it drops")
+  func smaller() throws {
+    let refusing = try changes { $0[0].bytesMax = 8 << 30 }
+    #expect(refusing.map(\.action) == [.update] && !refusing[0].isDestructive)
+    let dropping = try changes {
+      $0[0].bytesMax = -1
+      $0[0].discard = "old"
+    }
+    #expect(dropping.map(\.action) == [.update] && dropping[0].isDestructive)
+  }
+
+  @Test("fewer replicas, and what needs a new stream, are destructive")
   func destructive() throws {
-    let smaller = try changes { $0[0].bytesMax = 8 << 30 }
-    #expect(smaller.map(\.action) == [.update] && smaller[0].isDestructive)
-    let unlimited = try changes { $0[0].bytesMax = -1 }
-    #expect(unlimited[0].isDestructive)
     let replicas = try changes { $0[0].replicas = 3 }
     #expect(replicas.map(\.action) == [.update] && replicas[0].isDestructive)
     let memory = try changes { $0[4].storage = "memory" }
     #expect(memory.map(\.action) == [.recreate] && memory[0].isDestructive)
     #expect(memory[0].description.contains("all its events are deleted"))
+    let queue = try changes { $0[4].retention = "workqueue" }
+    #expect(queue.map(\.action) == [.recreate] && queue[0].isDestructive)
+    let interest = try changes { $0[4].retention = "interest" }
+    #expect(interest.map(\.action) == [.update] && !interest[0].isDestructive)
   }
 
   @Test("a stream that drops its oldest messages or forgets by age is corrected")
