@@ -1,0 +1,69 @@
+import Dataflow
+public import Events
+public import Logging
+public import Ports
+
+/// Writes heartbeat frames: they move a quiet partition's log time on, so that its windows close.
+///
+/// Loops ask from their threads and do not wait; a heartbeat that cannot be stored is dropped, the
+/// loop asks again a second later.
+public final class HeartbeatWriter: Sendable {
+  private struct Request: Sendable {
+    var stream: String
+    var header: FrameHeader
+  }
+
+  private let queue: BoundedQueue<Request>
+  private let thread: LoopThread
+  private let producer: Key128
+  private let stop: StopFlag
+
+  /// - Parameters:
+  ///   - producer: a random number chosen at the start of this process.
+  ///   - publisher: made and used on the writer's own thread.
+  public init(
+    producer: Key128, logger: Logger, publisher: @escaping @Sendable () -> any FramePublisher
+  ) {
+    let queue = BoundedQueue<Request>(countMax: 64)
+    let stop = StopFlag()
+    self.queue = queue
+    self.stop = stop
+    self.producer = producer
+    thread = LoopThread(name: "heartbeat") {
+      let publisher = publisher()
+      var token: UInt64 = 0
+      while true {
+        let requests = queue.popAll()
+        if requests.isEmpty { return }
+        for request in requests where publisher.inFlight < publisher.windowMax {
+          token += 1
+          var header = request.header
+          header.producerSequence = token
+          publisher.publish(
+            stream: request.stream, messageID: header.messageID,
+            frame: FrameEncoder.heartbeat(header), token: token)
+        }
+        while publisher.inFlight > 0 && !stop.isSet {
+          for completion in publisher.poll(timeoutMs: 100) {
+            if case .stored = completion.outcome { continue }
+            logger.warning("heartbeat not stored", metadata: ["outcome": "\(completion.outcome)"])
+          }
+        }
+      }
+    }
+  }
+
+  func write(_ stream: StreamPartition) {
+    let header = FrameHeader(
+      kind: .heartbeat, generation: stream.generation, partition: UInt32(stream.partition),
+      producer: producer, epoch: 0, producerSequence: 0)
+    // A full queue means that the log is away; the loop asks again.
+    _ = queue.push(Request(stream: stream.stream, header: header))
+  }
+
+  public func close() {
+    stop.set()
+    queue.close()
+    thread.join()
+  }
+}

@@ -1,0 +1,119 @@
+import Dataflow
+import Logging
+import Ports
+
+/// Keeps the hot copy of one partition in step with its operators' state.
+///
+/// The copy is a cache. Where it is lost, evicted or somebody else's, it is written anew from state;
+/// while its store is away, rows simply stay marked as changed.
+struct HotCopy: ~Copyable {
+  var epoch: Int64 = 0
+  /// The last sequence whose effects the copy has.
+  private(set) var sequence: UInt64 = 0
+
+  private let store: any HotStore
+  private let stream: StreamPartition
+  private let parameters: RuntimeParameters
+  private let clock: LoopClock
+  private let metrics: LoopMetrics
+  private let logger: Logger
+  private var last: HotHeader?
+  private var lastUpdate: Int64 = 0
+  private var duration: Int64 = 0
+  private var isAway = false
+  /// Stored times of frames whose effects are not yet in the copy, for the freshness histogram.
+  private var waiting: [Int64] = []
+
+  /// More frames than this between two updates are a backlog; their freshness says nothing new.
+  private static let waitingCountMax = 256
+
+  init(
+    store: any HotStore, stream: StreamPartition, parameters: RuntimeParameters, clock: LoopClock,
+    metrics: LoopMetrics, logger: Logger
+  ) {
+    self.store = store
+    self.stream = stream
+    self.parameters = parameters
+    self.clock = clock
+    self.metrics = metrics
+    self.logger = logger
+  }
+
+  mutating func stored(at time: Int64) {
+    if waiting.count < Self.waitingCountMax { waiting.append(time) }
+  }
+
+  private var interval: Int64 {
+    if isAway { return Int64(parameters.hotIntervalMsMax) * 1000 }
+    return min(
+      Int64(parameters.hotIntervalMsMax) * 1000,
+      max(Int64(parameters.hotIntervalMs) * 1000, duration * Int64(parameters.sinkShare)))
+  }
+
+  /// How long until the next update may be made.
+  var waitMs: Int { max(0, Int((lastUpdate + interval - clock.monotonic()) / 1000)) }
+
+  func isDue(hasChanges: Bool) -> Bool {
+    hasChanges && !stream.isDeadLetters && clock.monotonic() - lastUpdate >= interval
+  }
+
+  mutating func update(_ pipeline: inout Pipeline, committed: UInt64) {
+    let started = clock.monotonic()
+    var header = HotHeader(
+      epoch: epoch, sequence: pipeline.position, lastDeltaSequence: pipeline.lastDeltaSequence,
+      committedSequence: committed, copy: last?.copy ?? 0, isComplete: true,
+      logTime: pipeline.logTime, watermark: pipeline.watermark, seams: pipeline.seams)
+    do throws(HotStoreError) {
+      if let last {
+        do throws(HotStoreError) {
+          try store.update(
+            pipeline.drainHot(), stream: stream, previous: last, header: header,
+            keepFrom: keepFrom(pipeline.seams))
+        } catch .stale {
+          logger.warning("hot copy is not what was written last: written anew")
+          try rebuild(&pipeline, &header)
+        }
+      } else {
+        try rebuild(&pipeline, &header)
+      }
+      last = header
+      sequence = header.sequence
+      if isAway { logger.info("hot copy is back") }
+      isAway = false
+    } catch {
+      // What was drained is lost to the copy, so the next update writes all of it.
+      last = nil
+      metrics.hotFailed()
+      if !isAway { logger.warning("hot copy cannot be written", metadata: ["error": "\(error)"]) }
+      isAway = true
+    }
+    lastUpdate = clock.monotonic()
+    duration = lastUpdate - started
+    guard !isAway else { return }
+    metrics.hotUpdated(durationMicros: duration)
+    let now = clock.wall()
+    for time in waiting { metrics.fresh(micros: now - time) }
+    waiting.removeAll(keepingCapacity: true)
+  }
+
+  /// Windows stay 60 s of log time beyond their expiry, so that a query that read Postgres just
+  /// before finds them here.
+  private func keepFrom(_ seams: Seams) -> Seams {
+    var keep = seams
+    for index in keep.values.indices where keep.values[index] > .min + Self.keepMicros {
+      keep.values[index] -= Self.keepMicros
+    }
+    return keep
+  }
+
+  private static let keepMicros: Int64 = 60_000_000
+
+  private func rebuild(
+    _ pipeline: inout Pipeline, _ header: inout HotHeader
+  ) throws(HotStoreError) {
+    let stored = try store.header(of: stream)
+    header.copy = (stored?.copy ?? 0) + 1
+    try store.rebuild(pipeline.allHot(), stream: stream, header: header)
+    metrics.hotRebuilt()
+  }
+}

@@ -1,0 +1,47 @@
+public import Dataflow
+import Synchronization
+
+/// What a partition's loop does now, as readiness, `/metrics` and the console show it.
+public struct PartitionStatus: Sendable {
+  public enum Phase: String, Sendable {
+    /// Taking the stream over and loading snapshots; next: `replaying` or `waiting`.
+    case starting
+    /// Reading again, silently, what is already committed; next: `live`.
+    case replaying
+    /// Processing and committing.
+    case live
+    /// Something outside cannot be reached; `detail` names it. Goes on by itself.
+    case waiting
+    /// Stopped for good; `detail` says why and what to do.
+    case halted
+    /// Stopped because it was asked to.
+    case stopped
+  }
+
+  public var pipeline: String
+  public var stream: StreamPartition
+  public var phase: Phase
+  public var detail: String
+  /// The last frame processed.
+  public var sequence: UInt64
+  /// The last frame committed.
+  public var committed: UInt64
+  /// The last frame known to be in the stream.
+  public var lastKnown: UInt64
+  public var logTime: Int64
+  public var watermark: Int64
+
+  /// Frames in the stream that are not processed yet.
+  public var lag: UInt64 { lastKnown > sequence ? lastKnown - sequence : 0 }
+}
+
+/// A value that one thread writes and others read.
+final class Shared<Value: Sendable>: Sendable {
+  private let value: Mutex<Value>
+
+  init(_ value: Value) { self.value = Mutex(value) }
+
+  var current: Value { value.withLock { $0 } }
+
+  func update(_ change: (inout Value) -> Void) { value.withLock { change(&$0) } }
+}

@@ -1,0 +1,238 @@
+import Dataflow
+public import Metrics
+import Views
+
+/// Every metric of the processor: the catalog that dashboards and alerts are checked against.
+public struct RuntimeMetrics: Sendable {
+  private static let labels = ["pipeline", "stream"]
+  private static let quick: MetricDeclaration.Kind = .histogram(bounds: [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
+  ])
+
+  public static let events = MetricDeclaration(
+    "smartcontent_processor_events_total", "Events read from the log, copies included.", .counter,
+    labels: labels)
+  public static let frames = MetricDeclaration(
+    "smartcontent_processor_frames_total", "Frames read from the log.", .counter, labels: labels)
+  public static let frameBytes = MetricDeclaration(
+    "smartcontent_processor_read_bytes_total", "Bytes of frames read from the log.", .counter,
+    labels: labels)
+  public static let poisonFrames = MetricDeclaration(
+    "smartcontent_processor_poison_frames_total",
+    "Stored frames that cannot be decoded and were passed over.", .counter, labels: labels)
+  public static let accounted = MetricDeclaration(
+    "smartcontent_events_accounted_total",
+    "Committed events since the beginning of the log by what became of them:"
+      + " on_time, late, too_late, duplicate, rejected.", .counter, labels: labels + ["class"],
+    maxSeries: 1000)
+  public static let received = MetricDeclaration(
+    "smartcontent_events_received_total",
+    "Committed events since the beginning of the log: the sum of their classes.", .counter,
+    labels: labels)
+  public static let commit = MetricDeclaration(
+    "smartcontent_commit_duration_seconds", "Time of one transaction into Postgres.", quick,
+    labels: labels)
+  public static let commitFailures = MetricDeclaration(
+    "smartcontent_commit_failures_total", "Transactions that failed and were tried again.",
+    .counter, labels: labels)
+  public static let rows = MetricDeclaration(
+    "smartcontent_commit_rows_total", "Rows written to Postgres: absolute ones and corrections.",
+    .counter, labels: labels)
+  public static let hot = MetricDeclaration(
+    "smartcontent_hot_update_duration_seconds", "Time of one update of the hot copy in Redis.",
+    quick, labels: labels)
+  public static let hotFailures = MetricDeclaration(
+    "smartcontent_hot_update_failures_total", "Updates of the hot copy that failed.", .counter,
+    labels: labels)
+  public static let hotRebuilds = MetricDeclaration(
+    "smartcontent_hot_rebuilds_total", "Complete rebuilds of the hot copy.", .counter,
+    labels: labels)
+  public static let freshness = MetricDeclaration(
+    "smartcontent_freshness_seconds",
+    "From a frame's storing in the log to its effect in the hot copy.", quick, labels: labels)
+  public static let snapshot = MetricDeclaration(
+    "smartcontent_snapshot_pause_seconds", "Time processing paused to take a snapshot.", quick,
+    labels: labels)
+  public static let snapshotBytes = MetricDeclaration(
+    "smartcontent_snapshot_written_bytes_total", "Bytes of state written as snapshots.", .counter,
+    labels: labels)
+  public static let snapshotFailures = MetricDeclaration(
+    "smartcontent_snapshot_failures_total", "Snapshots that could not be written.", .counter,
+    labels: labels)
+  public static let waits = MetricDeclaration(
+    "smartcontent_processor_waits_total",
+    "Quarter seconds spent waiting for NATS or Postgres to come back.", .counter, labels: labels)
+  public static let halts = MetricDeclaration(
+    "smartcontent_processor_halts_total", "Times a partition stopped for good.", .counter,
+    labels: labels)
+  public static let lagFrames = MetricDeclaration(
+    "smartcontent_lag_frames", "Frames in the stream that are not processed yet.", .gauge,
+    labels: labels)
+  public static let lagEvents = MetricDeclaration(
+    "smartcontent_lag_events",
+    "Events in the stream that are not processed yet: frames times the mean events of a frame.",
+    .gauge, labels: labels)
+  public static let lagSeconds = MetricDeclaration(
+    "smartcontent_lag_seconds",
+    "How far log time trails the clock where frames are waiting, else 0.", .gauge, labels: labels)
+  public static let watermarkDelay = MetricDeclaration(
+    "smartcontent_watermark_delay_seconds", "How far the watermark trails the clock.", .gauge,
+    labels: labels)
+  public static let running = MetricDeclaration(
+    "smartcontent_partition_running",
+    "1 where the partition is live or replaying, 0 where it starts, waits or has stopped.",
+    .gauge, labels: labels)
+
+  /// Everything above, for checks of dashboards and alerts.
+  public static let catalog = [
+    events, frames, frameBytes, poisonFrames, accounted, received, commit, commitFailures, rows,
+    hot, hotFailures, hotRebuilds, freshness, snapshot, snapshotBytes, snapshotFailures, waits,
+    halts, lagFrames, lagEvents, lagSeconds, watermarkDelay, running,
+  ]
+
+  private let registry: MetricRegistry
+
+  public init(_ registry: MetricRegistry) { self.registry = registry }
+
+  func loop(pipeline: String, stream: String) -> LoopMetrics {
+    LoopMetrics(registry, [pipeline, stream])
+  }
+
+  /// Gauges that follow from the loops' states, computed at each scrape.
+  ///
+  /// - Parameter now: microseconds since the epoch.
+  func observe(
+    _ statuses: @escaping @Sendable () -> [PartitionStatus],
+    now: @escaping @Sendable () -> Int64
+  ) {
+    let registry = registry
+    func computed(
+      _ declaration: MetricDeclaration, _ value: @escaping @Sendable (PartitionStatus) -> Double?
+    ) {
+      registry.computed(declaration) {
+        statuses().compactMap { status in
+          value(status).map { MetricSample([status.pipeline, status.stream.stream], $0) }
+        }
+      }
+    }
+    computed(Self.lagFrames) { Double($0.lag) }
+    computed(Self.lagEvents) { status in
+      let labels = [status.pipeline, status.stream.stream]
+      let frames = registry.counter(Self.frames).with(labels: labels).value
+      let events = registry.counter(Self.events).with(labels: labels).value
+      return frames == 0 ? Double(status.lag) : Double(status.lag) * Double(events) / Double(frames)
+    }
+    computed(Self.lagSeconds) { status in
+      status.lag == 0 || status.logTime == .min
+        ? 0 : max(0, Double(now() - status.logTime) / 1_000_000)
+    }
+    computed(Self.watermarkDelay) { status in
+      status.watermark == .min || status.stream.isDeadLetters
+        ? nil : Double(now() - status.watermark) / 1_000_000
+    }
+    computed(Self.running) { $0.phase == .live || $0.phase == .replaying ? 1 : 0 }
+  }
+}
+
+/// The metrics of one loop, looked up once.
+final class LoopMetrics: Sendable {
+  private let events: Counter
+  private let frames: Counter
+  private let frameBytes: Counter
+  private let poisonFrames: Counter
+  private let commits: Histogram
+  private let commitFailures: Counter
+  private let rows: Counter
+  private let hot: Histogram
+  private let hotFailures: Counter
+  private let hotRebuilds: Counter
+  private let freshness: Histogram
+  private let snapshots: Histogram
+  private let snapshotBytes: Counter
+  private let snapshotFailures: Counter
+  private let waits: Counter
+  private let halts: Counter
+  private let accounting: Shared<Accounting>
+
+  init(_ registry: MetricRegistry, _ labels: [String]) {
+    func counter(_ declaration: MetricDeclaration) -> Counter {
+      registry.counter(declaration).with(labels: labels)
+    }
+    func histogram(_ declaration: MetricDeclaration) -> Histogram {
+      registry.histogram(declaration).with(labels: labels)
+    }
+    events = counter(RuntimeMetrics.events)
+    frames = counter(RuntimeMetrics.frames)
+    frameBytes = counter(RuntimeMetrics.frameBytes)
+    poisonFrames = counter(RuntimeMetrics.poisonFrames)
+    commits = histogram(RuntimeMetrics.commit)
+    commitFailures = counter(RuntimeMetrics.commitFailures)
+    rows = counter(RuntimeMetrics.rows)
+    hot = histogram(RuntimeMetrics.hot)
+    hotFailures = counter(RuntimeMetrics.hotFailures)
+    hotRebuilds = counter(RuntimeMetrics.hotRebuilds)
+    freshness = histogram(RuntimeMetrics.freshness)
+    snapshots = histogram(RuntimeMetrics.snapshot)
+    snapshotBytes = counter(RuntimeMetrics.snapshotBytes)
+    snapshotFailures = counter(RuntimeMetrics.snapshotFailures)
+    waits = counter(RuntimeMetrics.waits)
+    halts = counter(RuntimeMetrics.halts)
+    accounting = Shared(Accounting())
+    accountingCounters = (
+      registry.counter(RuntimeMetrics.received).with(labels: labels),
+      ["on_time", "late", "too_late", "duplicate", "rejected"].map {
+        registry.counter(RuntimeMetrics.accounted).with(labels: labels + [$0])
+      }
+    )
+  }
+
+  private let accountingCounters: (received: Counter, classes: [Counter])
+
+  func fetched(bytes: Int) {
+    frames.add()
+    frameBytes.add(bytes)
+  }
+
+  func processed(events count: Int) { events.add(count) }
+
+  func poisoned() { poisonFrames.add() }
+
+  func committed(_ batch: CommitBatch, durationMicros: Int64) {
+    commits.observe(Double(durationMicros) / 1_000_000)
+    rows.add(batch.rows.count + batch.deltas.count)
+    let now = batch.accounting
+    accounting.update { before in
+      accountingCounters.received.add(Int(max(0, now.received - before.received)))
+      let changes = [
+        now.onTime - before.onTime, now.late - before.late, now.tooLate - before.tooLate,
+        now.duplicate - before.duplicate, now.rejected - before.rejected,
+      ]
+      for (counter, change) in zip(accountingCounters.classes, changes) {
+        counter.add(Int(max(0, change)))
+      }
+      before = now
+    }
+  }
+
+  func commitFailed() { commitFailures.add() }
+
+  func hotUpdated(durationMicros: Int64) { hot.observe(Double(durationMicros) / 1_000_000) }
+
+  func hotFailed() { hotFailures.add() }
+
+  func hotRebuilt() { hotRebuilds.add() }
+
+  func fresh(micros: Int64) { freshness.observe(Double(max(0, micros)) / 1_000_000) }
+
+  func snapshotTaken(durationMicros: Int64) {
+    snapshots.observe(Double(durationMicros) / 1_000_000)
+  }
+
+  func snapshotWritten(bytes: Int) { snapshotBytes.add(bytes) }
+
+  func snapshotFailed() { snapshotFailures.add() }
+
+  func waited() { waits.add() }
+
+  func halted() { halts.add() }
+}

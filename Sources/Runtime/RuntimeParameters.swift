@@ -1,0 +1,29 @@
+/// What can be set about partition loops, each with its unit and why it is what it is.
+public struct RuntimeParameters: Sendable {
+  /// Shortest time between commits; short enough that a killed process has little to replay.
+  public var commitIntervalMs = 250
+  /// Longest time between commits under backlog: larger transactions write fewer rows per event.
+  public var commitIntervalMsMax = 2000
+  /// Shortest time between updates of the hot copy: it bounds how fresh a query can be.
+  public var hotIntervalMs = 40
+  /// Longest time between updates of the hot copy under backlog.
+  public var hotIntervalMsMax = 1000
+  /// A commit or hot update may take at most one part in this many of a loop's time.
+  public var sinkShare = 5
+  /// Time between writes of open hour and day rows.
+  public var coarseIntervalMs = 5000
+  /// Corrections and late events kept in memory before a commit is made early.
+  public var pendingCountMax = 100_000
+  /// Time between snapshots of a partition that has moved.
+  public var snapshotIntervalMs = 2000
+  /// Bytes of deduplication state per snapshot: the rest follows in the next ones.
+  public var snapshotBytesMax = 8 << 20
+  /// A partition whose log time is this far behind its siblings gets a heartbeat.
+  public var heartbeatIdleMs = 10_000
+  /// Time between two heartbeats of a partition.
+  public var heartbeatIntervalMs = 1000
+  /// Longest wait for frames; bounds how late a loop sees the stop flag.
+  public var fetchWaitMsMax = 250
+
+  public init() {}
+}

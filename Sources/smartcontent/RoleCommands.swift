@@ -1,0 +1,184 @@
+import ArgumentParser
+import Collector
+import Dataflow
+import Definitions
+import Logging
+import NATSClient
+import PostgresClient
+import RedisClient
+import ServiceLifecycle
+
+/// `smartcontent collect`: takes events in and stores them in the log.
+struct CollectCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "collect", abstract: "Take events in over HTTP and store them in the log.")
+
+  @OptionGroup var servers: ServerOptions
+  @OptionGroup var folder: StreamsFolderOption
+  @OptionGroup var http: HTTPOptions
+
+  @Option(
+    help: ArgumentHelp(
+      "Write keys as KEY:SITE or KEY:SITE:SOURCE, several with commas"
+        + " [env SMARTCONTENT_WRITE_KEYS].", valueName: "keys"))
+  var writeKeys: String?
+
+  func run() async throws {
+    let definitions = try Definitions(folder: try folder.find())
+    let address = try http.address()
+    guard let keys = writeKeys ?? Environment["SMARTCONTENT_WRITE_KEYS"] else {
+      throw ValidationError("--write-keys is missing: give it, or set SMARTCONTENT_WRITE_KEYS")
+    }
+    try await Lifecycle.run(
+      SystemConfiguration(
+        roles: [.collect], definitions: definitions, nats: try NATSAddress(try servers.natsURL()),
+        httpHost: address.host, httpPort: address.port, httpThreads: http.httpThreads,
+        writeKeys: try WriteKeyList.parse(
+          keys, mapping: CompiledMapping(definitions.mapping)),
+        pipelines: []))
+  }
+}
+
+/// Which pipelines a process runs or serves.
+struct PipelineOption: ParsableArguments {
+  @Option(
+    name: .customLong("pipeline"),
+    help: "A pipeline of pipelines.yaml; may be repeated. All of them by default.")
+  var names: [String] = []
+
+  func select(_ definitions: Definitions) throws -> [PipelineSpec] {
+    guard !names.isEmpty else { return definitions.pipelines }
+    return try names.map { name in
+      guard let pipeline = definitions.pipeline(name) else {
+        throw ValidationError(
+          "--pipeline \(name) is not declared; there are "
+            + definitions.pipelines.map(\.name).joined(separator: ", "))
+      }
+      return pipeline
+    }
+  }
+}
+
+/// `smartcontent process`: computes the read models from the log.
+struct ProcessCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "process", abstract: "Compute the read models from the log, exactly once.")
+
+  @OptionGroup var servers: ServerOptions
+  @OptionGroup var folder: StreamsFolderOption
+  @OptionGroup var http: HTTPOptions
+  @OptionGroup var pipelines: PipelineOption
+
+  @Option(
+    help: ArgumentHelp(
+      "Folder for snapshots of state, a cache of the log [env SMARTCONTENT_STATE].",
+      valueName: "folder"))
+  var state: String = Environment["SMARTCONTENT_STATE"] ?? ".smartcontent/state"
+
+  @Option(
+    help: ArgumentHelp(
+      "Partitions to process, such as 0-1 or 2,3 [env SMARTCONTENT_PARTITIONS]. All by default."
+        + " Each belongs to one process; a later one takes it over.", valueName: "list"))
+  var partitions: String?
+
+  func run() async throws {
+    let definitions = try Definitions(folder: try folder.find())
+    let address = try http.address()
+    let text = partitions ?? Environment["SMARTCONTENT_PARTITIONS"]
+    try await Lifecycle.run(
+      SystemConfiguration(
+        roles: [.process], definitions: definitions, nats: try NATSAddress(try servers.natsURL()),
+        redis: try RedisSettings(url: try servers.redisURL()),
+        postgres: PostgresSettings(connection: try servers.postgresURL()),
+        httpHost: address.host, httpPort: address.port, httpThreads: http.httpThreads,
+        pipelines: try pipelines.select(definitions),
+        partitions: try text.map { try Self.parse($0, count: definitions.streams.partitions) },
+        stateFolder: state))
+  }
+
+  static func parse(_ text: String, count: Int) throws -> Set<Int> {
+    var partitions: Set<Int> = []
+    for part in text.split(separator: ",") {
+      let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
+      guard let first = ends.first ?? nil, let last = ends.last ?? nil, ends.count <= 2,
+        first <= last, (0..<count).contains(first), last < count
+      else {
+        throw ValidationError(
+          "--partitions takes numbers from 0 to \(count - 1), such as 0-1 or 2,3, not '\(text)'")
+      }
+      partitions.formUnion(first...last)
+    }
+    return partitions
+  }
+}
+
+/// `smartcontent serve`: answers queries and shows the live page.
+struct ServeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "serve", abstract: "Answer queries from the read models; the live page.")
+
+  @OptionGroup var servers: ServerOptions
+  @OptionGroup var folder: StreamsFolderOption
+  @OptionGroup var http: HTTPOptions
+  @OptionGroup var pipelines: PipelineOption
+
+  func run() async throws {
+    let definitions = try Definitions(folder: try folder.find())
+    let address = try http.address()
+    try await Lifecycle.run(
+      SystemConfiguration(
+        roles: [.serve], definitions: definitions,
+        // The query API reads no log; the address is not used.
+        nats: try NATSAddress("nats://127.0.0.1:4222"),
+        redis: try RedisSettings(url: try servers.redisURL()),
+        postgres: PostgresSettings(connection: try servers.postgresURL()),
+        httpHost: address.host, httpPort: address.port, httpThreads: http.httpThreads,
+        queryToken: Environment["SMARTCONTENT_TOKEN"],
+        pipelines: try pipelines.select(definitions)))
+  }
+}
+
+/// Runs a system until it is told to stop.
+enum Lifecycle {
+  /// Longest time from SIGTERM to the end.
+  static let stopWithinMs = 4000
+
+  static func run(_ configuration: SystemConfiguration) async throws {
+    let logger = Log.make()
+    let system = try System(configuration, logger: logger)
+    let roles = configuration.roles.map(\.rawValue).sorted().joined(separator: ", ")
+    let service = SystemService(system: system) { port in
+      logger.info(
+        "ready for requests",
+        metadata: ["roles": "\(roles)", "http": "\(configuration.httpHost):\(port)"])
+    }
+    try await ServiceGroup(
+      services: [service], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger
+    ).run()
+  }
+}
+
+/// A system as a service of a group.
+struct SystemService: Service {
+  var system: System
+  var started: @Sendable (Int) -> Void
+
+  func run() async throws {
+    started(try await system.start())
+    do {
+      try await gracefulShutdown()
+    } catch is CancellationError {
+      // The group is being cancelled: stopped all the same.
+    }
+    await system.stop(withinMs: Lifecycle.stopWithinMs)
+  }
+}
+
+/// Log lines on standard error; the level is SMARTCONTENT_LOG_LEVEL (trace … critical), by default info.
+enum Log {
+  static func make() -> Logger {
+    var logger = Logger(label: "smartcontent") { StreamLogHandler.standardError(label: $0) }
+    logger.logLevel = Environment["SMARTCONTENT_LOG_LEVEL"].flatMap(Logger.Level.init) ?? .info
+    return logger
+  }
+}

@@ -1,0 +1,18 @@
+import ArgumentParser
+
+/// The program: every role and tool is a subcommand.
+@main
+struct SmartContent: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "smartcontent",
+    abstract: "Real-time analytics for content: an append-only log, exact numbers, live.",
+    discussion: """
+      Start with `smartcontent dev`: it runs everything on this machine and prints what to try.
+      Exit codes: 0 done, 1 failed, 2 a check found problems, 3 something cannot be reached, 64 wrong usage.
+      """,
+    subcommands: [
+      DevCommand.self, CollectCommand.self, ProcessCommand.self, ServeCommand.self,
+      StreamsCommand.self, EventsCommand.self, DemoCommand.self, DoctorCommand.self,
+      HealthCommand.self,
+    ])
+}

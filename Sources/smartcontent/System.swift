@@ -1,0 +1,219 @@
+import Collector
+import Console
+import Dataflow
+import Definitions
+import Events
+import FileSnapshots
+import HTTPServer
+import JetStreamLog
+import Logging
+import Metrics
+import NATSClient
+import Ports
+import PostgresClient
+import PostgresViews
+import QueryAPI
+import RedisClient
+import RedisViews
+import Runtime
+import Synchronization
+
+/// The composition root: the roles of one process, put together from constructor arguments.
+///
+/// Life: `init`, ``start()``, ``stop(withinMs:)``, once each. Starting does not wait for the servers:
+/// every role connects by itself, and readiness says what is still away.
+final class System: Sendable {
+  private let configuration: SystemConfiguration
+  private let registry = MetricRegistry()
+  private let logger: Logger
+  private let server: Server
+  private let ingest: IngestPipeline?
+  private let processor: Processor?
+  private let business: BusinessMetrics?
+
+  init(_ configuration: SystemConfiguration, logger: Logger) throws {
+    self.configuration = configuration
+    self.logger = logger
+    var routes = Routes()
+    var checks: [HealthCheck] = []
+    let producer = Key128(
+      low: UInt64.random(in: 1 ... .max), high: UInt64.random(in: 0 ... .max))
+    let streams = configuration.definitions.streams
+
+    if configuration.roles.contains(.collect) {
+      let ingest = try Self.ingest(configuration, producer, registry, logger)
+      IngestRoutes(
+        keys: WriteKeyTable(configuration.writeKeys), pipeline: ingest, producer: producer,
+        metrics: registry
+      ).add(to: &routes)
+      checks.append(
+        HealthCheck(name: "log") {
+          ingest.logIsReachable
+            ? .ok : .failing("NATS cannot be reached, or refuses frames; ingest answers 503")
+        })
+      self.ingest = ingest
+    } else {
+      ingest = nil
+    }
+
+    if configuration.roles.contains(.process) {
+      let processor = try Self.processor(configuration, producer, registry, logger)
+      checks.append(HealthCheck(name: "processor") { Self.state(of: processor) })
+      self.processor = processor
+    } else {
+      processor = nil
+    }
+
+    if configuration.roles.contains(.serve) {
+      let views = try Self.views(configuration)
+      let processor = processor
+      let logHeads: (@Sendable () -> [Int: UInt64])? = processor.map { processor in
+        {
+          Dictionary(
+            processor.statuses.filter { !$0.stream.isDeadLetters }.map {
+              ($0.stream.partition, $0.lastKnown)
+            }, uniquingKeysWith: max)
+        }
+      }
+      QueryRoutes(
+        views: views,
+        access: try QueryAccess(
+          token: configuration.queryToken, boundTo: configuration.httpHost),
+        registry: registry, logHeads: logHeads
+      ).declare(on: &routes)
+      Console.declare(on: &routes)
+      checks += Self.checks(of: views[0], partitions: streams.partitions)
+      business = BusinessMetrics(view: views[0], registry: registry)
+    } else {
+      business = nil
+    }
+
+    OperationsRoutes(checks: checks, registry: registry).declare(on: &routes)
+    var parameters = ServerParameters(
+      host: configuration.httpHost, port: configuration.httpPort,
+      eventLoops: configuration.httpThreads)
+    parameters.maxHeaderBytes = 64 * 1024
+    let metrics = HTTPMetrics(registry)
+    server = Server(parameters, routes: routes, log: logger) { metrics.answered($0) }
+  }
+
+  /// - Returns: the port on which HTTP is answered.
+  func start() async throws -> Int {
+    processor?.start()
+    ingest?.start()
+    business?.start()
+    return try await server.start()
+  }
+
+  /// Stops taking requests, stores what was accepted, commits what was processed.
+  func stop(withinMs deadlineMs: Int) async {
+    do {
+      let cut = try await server.shutdown(withinMs: min(1000, deadlineMs / 3))
+      if cut > 0 { logger.notice("connections cut at shutdown", metadata: ["count": "\(cut)"]) }
+    } catch {
+      logger.error("HTTP server did not stop cleanly", metadata: ["error": "\(error)"])
+    }
+    business?.stop()
+    await ingest?.stop(withinMs: min(1000, deadlineMs / 3))
+    processor?.stop()
+  }
+
+  // MARK: Parts
+
+  private static func ingest(
+    _ configuration: SystemConfiguration, _ producer: Key128, _ registry: MetricRegistry,
+    _ logger: Logger
+  ) throws -> IngestPipeline {
+    let streams = configuration.definitions.streams
+    return try IngestPipeline(
+      IngestParameters(),
+      target: IngestTarget(
+        streams: streams.events.map(\.name), deadLetterStream: streams.deadLetters.name,
+        generation: streams.generation, producer: producer),
+      publisher: try JetStreamPublisher(
+        address: configuration.nats, name: "smartcontent-collect"),
+      metrics: registry, log: logger)
+  }
+
+  private static func processor(
+    _ configuration: SystemConfiguration, _ producer: Key128, _ registry: MetricRegistry,
+    _ logger: Logger
+  ) throws -> Processor {
+    guard let postgres = configuration.postgres, let redis = configuration.redis,
+      let state = configuration.stateFolder
+    else { preconditionFailure("the processor is configured with Postgres, Redis and a folder") }
+    let streams = configuration.definitions.streams
+    let nats = configuration.nats
+    let owned = streams.streamPartitions.filter { stream in
+      configuration.partitions?.contains(max(0, stream.partition)) ?? true
+    }
+    let heartbeatPublisher = try JetStreamPublisher(address: nats, name: "smartcontent-heartbeat")
+    let handover = Mutex<JetStreamPublisher?>(heartbeatPublisher)
+    return Processor(
+      pipelines: configuration.pipelines, streams: owned, partitions: streams.partitions,
+      log: JetStreamLog(address: nats, name: "smartcontent-process"),
+      stores: ProcessorStores(
+        views: { pipeline throws(ViewStoreError) in
+          try PostgresViewStore(postgres, pipeline: pipeline)
+        },
+        hot: { pipeline in RedisHotStore(redis, pipeline: pipeline) },
+        snapshots: { pipeline, stream throws(SnapshotError) in
+          try FileSnapshotStore(
+            folder: "\(state)/\(pipeline.name)_\(pipeline.version)/\(stream.stream)")
+        }),
+      heartbeats: HeartbeatWriter(producer: producer, logger: logger) {
+        guard let publisher = handover.withLock({ $0.take() }) else {
+          preconditionFailure("the writer takes its publisher once")
+        }
+        return publisher
+      },
+      metrics: RuntimeMetrics(registry), logger: logger)
+  }
+
+  private static func views(_ configuration: SystemConfiguration) throws -> [ReadView] {
+    guard let postgres = configuration.postgres, let redis = configuration.redis else {
+      preconditionFailure("the query API is configured with Postgres and Redis")
+    }
+    let streams = configuration.definitions.streams
+    return try configuration.pipelines.map { pipeline in
+      ReadView(
+        name: pipeline.name, durable: try PostgresViewReader(postgres, pipeline: pipeline),
+        hot: RedisViewReader(redis, pipeline: pipeline, generation: streams.generation),
+        generation: streams.generation, partitionCount: streams.partitions)
+    }
+  }
+
+  // MARK: Readiness
+
+  private static func state(of processor: Processor) -> HealthCheck.State {
+    let failing = processor.statuses.filter { $0.phase != .live }
+    guard let worst = failing.first(where: { $0.phase == .halted }) ?? failing.first else {
+      return .ok
+    }
+    return .failing(
+      "\(worst.pipeline)/\(worst.stream.stream) is \(worst.phase.rawValue)"
+        + (worst.detail.isEmpty ? "" : ": \(worst.detail)"))
+  }
+
+  private static func checks(of view: ReadView, partitions: Int) -> [HealthCheck] {
+    [
+      HealthCheck(name: "postgres") {
+        do throws(ViewReadError) {
+          let known = try await view.durable.checkpoints()
+          return known.isEmpty ? .failing("no partition has been taken over yet") : .ok
+        } catch {
+          return .failing("\(error)")
+        }
+      },
+      HealthCheck(name: "redis") {
+        do throws(ViewReadError) {
+          let headers = try await view.hot.headers(partitions: Array(0..<partitions))
+          return headers.isEmpty ? .ok : headers.values.allSatisfy(\.isComplete)
+            ? .ok : .failing("a hot copy is being rebuilt")
+        } catch {
+          return .failing("\(error)")
+        }
+      },
+    ]
+  }
+}

@@ -1,0 +1,64 @@
+import Collector
+import Dataflow
+import Definitions
+import NATSClient
+import PostgresClient
+import RedisClient
+
+/// What one process runs.
+enum Role: String, CaseIterable, Sendable {
+  case collect
+  case process
+  case serve
+}
+
+/// Everything that decides what a process does, checked before anything is started.
+struct SystemConfiguration: Sendable {
+  var roles: Set<Role>
+  var definitions: Definitions
+  var nats: NATSAddress
+  var redis: RedisSettings?
+  var postgres: PostgresSettings?
+  var httpHost: String
+  var httpPort: Int
+  var httpThreads: Int
+  /// Write keys with their sites; for the collector.
+  var writeKeys: [WriteKey] = []
+  /// Bearer token of the query API; none is needed on loopback.
+  var queryToken: String?
+  /// Names of the pipelines to run or serve.
+  var pipelines: [PipelineSpec]
+  /// Partitions to process; all where nil. The dead letters go with partition 0.
+  var partitions: Set<Int>?
+  /// Folder of snapshots; for the processor.
+  var stateFolder: String?
+}
+
+/// Write keys as they are given on the command line or in the environment.
+enum WriteKeyList {
+  /// - Parameter text: `KEY:SITE` or `KEY:SITE:SOURCE`, several with commas; the source, within
+  ///   which event ids are unique, is by default the key.
+  static func parse(_ text: String, mapping: CompiledMapping) throws(WriteKeyError) -> [WriteKey] {
+    var keys: [WriteKey] = []
+    for entry in text.split(separator: ",") {
+      let parts = entry.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+      guard (2...3).contains(parts.count), parts.allSatisfy({ !$0.isEmpty && $0.utf8.count <= 128 })
+      else { throw WriteKeyError(entry: keys.count + 1) }
+      keys.append(
+        WriteKey(
+          key: parts[0], site: parts[1], source: parts.count == 3 ? parts[2] : nil,
+          mapping: mapping))
+    }
+    return keys
+  }
+}
+
+/// The entry is named by its place: a key is not shown in messages.
+struct WriteKeyError: Error, CustomStringConvertible {
+  var entry: Int
+
+  var description: String {
+    "write key \(entry) is not KEY:SITE or KEY:SITE:SOURCE with 1 to 128 bytes each;"
+      + " several are parted by commas"
+  }
+}
