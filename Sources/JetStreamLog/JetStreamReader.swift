@@ -39,6 +39,9 @@ public final class JetStreamReader: FrameReader {
     lastKnownSequence = after
   }
 
+  // The consumer says good-bye over the connection, so it must go first.
+  deinit { consumer = nil }
+
   public func next(timeoutMs: Int) throws(LogError) -> [any StoredFrame] {
     let deadline = monotonicMs() + Int64(max(0, timeoutMs))
     var frames: [any StoredFrame] = []

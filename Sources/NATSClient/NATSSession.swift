@@ -145,7 +145,13 @@ public final class NATSSession: @unchecked Sendable {
     throw .disconnected(servers: place, reason: "a write failed (\(statusText(status)))")
   }
 
-  func disconnected() -> NATSError {
+  /// The library says that the connection is gone; its callback comes a little later.
+  func noticeLoss() -> NATSError {
+    life.ended.store(true, ordering: .releasing)
+    return disconnected()
+  }
+
+  private func disconnected() -> NATSError {
     .disconnected(servers: place, reason: "the connection was lost")
   }
 
@@ -163,7 +169,7 @@ public final class NATSSession: @unchecked Sendable {
     switch status {
     case NATS_TIMEOUT: throw .timedOut(operation: "request \(subject)", milliseconds: timeoutMs)
     case NATS_NO_RESPONDERS: throw .noResponders(subject: subject)
-    case NATS_CONNECTION_CLOSED, NATS_CONNECTION_DISCONNECTED: throw disconnected()
+    case NATS_CONNECTION_CLOSED, NATS_CONNECTION_DISCONNECTED: throw noticeLoss()
     default: try failWrite(status, bytes: payload.count)
     }
   }
@@ -216,7 +222,7 @@ public final class NATSSession: @unchecked Sendable {
   }
 
   private func failed(_ operation: String, _ status: natsStatus) -> NATSError {
-    if status == NATS_CONNECTION_CLOSED { return disconnected() }
+    if status == NATS_CONNECTION_CLOSED { return noticeLoss() }
     return .failed(operation: operation, reason: statusText(status))
   }
 }

@@ -42,7 +42,7 @@ public final class NATSSubscription {
     switch status {
     case NATS_TIMEOUT: return nil
     case NATS_SLOW_CONSUMER: throw .slowConsumer(subject: subject)
-    case NATS_CONNECTION_CLOSED, NATS_INVALID_SUBSCRIPTION: throw session.disconnected()
+    case NATS_CONNECTION_CLOSED, NATS_INVALID_SUBSCRIPTION: throw session.noticeLoss()
     default: throw .failed(operation: "receive \(subject)", reason: statusText(status))
     }
   }

@@ -200,6 +200,8 @@ struct JetStreamReaderTests {
   }
 }
 
+struct UnexpectedAnswer: Error { let text: String }
+
 extension JetStreamTestServer {
   func consumers(of stream: String) throws -> [String] {
     let answer = try log.connection.request(
@@ -207,7 +209,7 @@ extension JetStreamTestServer {
     let text = String(decoding: answer, as: UTF8.self)
     guard let start = text.firstRange(of: "\"consumers\":[")?.upperBound,
       let end = text[start...].firstIndex(of: "]")
-    else { return [] }
+    else { throw UnexpectedAnswer(text: text) }
     return text[start..<end].split(separator: ",").map { String($0.dropFirst().dropLast()) }
   }
 }

@@ -42,7 +42,32 @@ struct JetStreamTestServer {
     let process = try #require(servers.processID(of: .nats))
     Glibc.kill(process, SIGSTOP)
     defer { Glibc.kill(process, SIGCONT) }
+    // The signal takes effect a little later, thread by thread.
+    let deadline = monotonicMs() + 5_000
+    while try !Self.isStopped(process), monotonicMs() < deadline {}
     return try body()
+  }
+
+  private static func isStopped(_ process: Int32) throws -> Bool {
+    let folder = try #require(opendir("/proc/\(process)/task"))
+    defer { closedir(folder) }
+    while let entry = readdir(folder) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      guard name.first != ".", let file = fopen("/proc/\(process)/task/\(name)/stat", "r") else {
+        continue
+      }
+      defer { fclose(file) }
+      var line = [CChar](repeating: 0, count: 512)
+      guard fgets(&line, 512, file) != nil else { continue }
+      let text = line.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+      // "pid (name) state …"
+      guard let end = text.lastIndex(of: ")"), text[end...].dropFirst(2).first == "T" else {
+        return false
+      }
+    }
+    return true
   }
 
   // MARK: Streams
