@@ -20,7 +20,7 @@ struct FileTests {
     ]
     for file in try Repository.files(below: "Sources", ending: ".swift") {
       let name = file.name.dropLast(".swift".count)
-      let words = SwiftSource.code(file.text)
+      let words = file.code
         .split { !($0.isLetter || $0.isNumber || $0 == "_" || $0 == ".") }
       let declared = zip(words, words.dropFirst())
         .filter { keywords.contains(String($0.0)) }
@@ -32,9 +32,13 @@ struct FileTests {
     }
   }
 
-  /// The words of a name in camel case, in lower case: `NATSInbox` has nats and inbox.
+  /// The words of a name in camel case, in lower case and the singular: `NATSInboxes` has nat and
+  /// inboxe.
   private static func parts(_ name: Substring) -> [String] {
-    name.matches(of: /[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+/).map { $0.0.lowercased() }
+    name.matches(of: /[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+/).map { match in
+      let word = match.0.lowercased()
+      return word.hasSuffix("s") ? String(word.dropLast()) : word
+    }
   }
 
   @Test("no type is called after its being unclear")
@@ -68,7 +72,7 @@ struct FileTests {
   @Test("no error is thrown away with a question mark")
   func droppedErrors() throws {
     for file in try Repository.files(below: "Sources", ending: ".swift") {
-      for (index, line) in SwiftSource.code(file.text).split(
+      for (index, line) in file.code.split(
         separator: "\n", omittingEmptySubsequences: false
       ).enumerated() {
         #expect(
@@ -102,7 +106,7 @@ struct FileTests {
         let isNamed = part.hasPrefix("(\"") || part.hasPrefix("( \"")
         #expect(isNamed, "\(file): a test without a sentence: \(part.prefix(60))")
       }
-      let sleeps = SwiftSource.words(file.text).intersection(["sleep", "usleep", "nanosleep"])
+      let sleeps = file.words.intersection(["sleep", "usleep", "nanosleep"])
       #expect(sleeps.isEmpty, "\(file) sleeps; wait for a condition with a deadline")
     }
   }

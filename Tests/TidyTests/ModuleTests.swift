@@ -106,7 +106,7 @@ struct ModuleTests {
     for file in try Repository.files(below: "Sources", ending: ".swift") {
       let module = String(file.path.split(separator: "/")[1])
       guard let layer = Self.layers[module], let dependencies = declared[module] else { continue }
-      for imported in SwiftSource.imports(file.text) {
+      for imported in SwiftSource.imports(file.code) {
         if let lowest = Self.toolchain[imported] {
           #expect(
             layer >= lowest,
@@ -133,7 +133,7 @@ struct ModuleTests {
     ]
     for (module, layer) in Self.layers where layer == .core {
       for file in try Repository.files(below: "Sources/\(module)", ending: ".swift") {
-        let found = banned.filter(SwiftSource.words(file.text).contains)
+        let found = banned.filter(file.words.contains)
         #expect(
           found.isEmpty,
           """

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// The files of this repository, as the tests of its tidiness read them.
 enum Repository {
@@ -13,8 +14,23 @@ enum Repository {
 
     var name: String { String(path.split(separator: "/").last ?? "") }
     var folder: String { String(path.split(separator: "/").dropLast().joined(separator: "/")) }
+    /// See ``SwiftSource/code(_:)``; for files of Swift, worked out once.
+    var code: String { Repository.code(of: self) }
+    /// The words of the code: maximal runs of letters, digits and underscores.
+    var words: Set<Substring> {
+      Set(code.split { !($0.isLetter || $0.isNumber || $0 == "_") })
+    }
     var lines: [Substring] { text.split(separator: "\n", omittingEmptySubsequences: false) }
     var description: String { path }
+  }
+
+  private static let codes = Mutex<[String: String]>([:])
+
+  private static func code(of file: File) -> String {
+    if let known = codes.withLock({ $0[file.path] }) { return known }
+    let code = SwiftSource.code(file.text)
+    codes.withLock { $0[file.path] = code }
+    return code
   }
 
   static func read(_ path: String) throws -> File {

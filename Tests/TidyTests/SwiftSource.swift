@@ -3,73 +3,55 @@
 /// Good enough for checks of words; not a parser: an interpolation inside a string literal is
 /// dropped with the literal.
 enum SwiftSource {
-  /// The text with comments and the contents of string literals blanked out; lines are kept.
+  private enum State { case code, lineComment, blockComment, string, longString }
+
+  /// The text without comments and the contents of string literals; lines are kept.
   static func code(_ text: String) -> String {
-    var output: [UInt8] = []
-    var state = State.code
     let bytes = Array(text.utf8)
+    var output: [UInt8] = []
+    output.reserveCapacity(bytes.count)
+    var state = State.code
     var index = 0
-    func starts(_ literal: StaticString) -> Bool {
-      let count = literal.utf8CodeUnitCount
-      guard index + count <= bytes.count else { return false }
-      return (0..<count).allSatisfy { bytes[index + $0] == literal.utf8Start[$0] }
-    }
     while index < bytes.count {
       let byte = bytes[index]
+      let next = index + 1 < bytes.count ? bytes[index + 1] : 0
+      let isLongQuote =
+        byte == quote && next == quote && index + 2 < bytes.count && bytes[index + 2] == quote
+      if byte == newline, state != .code { output.append(newline) }
       switch state {
-      case .code:
-        if starts("//") {
-          state = .lineComment
-        } else if starts("/*") {
-          state = .blockComment
-        } else if starts("\"\"\"") {
-          state = .longString
-          index += 3
-          continue
-        } else if byte == UInt8(ascii: "\"") {
-          state = .string
-        } else {
-          output.append(byte)
-        }
+      case .code where byte == slash && next == slash: state = .lineComment
+      case .code where byte == slash && next == star: state = .blockComment
+      case .code where isLongQuote:
+        state = .longString
+        index += 2
+      case .code where byte == quote: state = .string
+      case .code: output.append(byte)
+      case .lineComment where byte == newline: state = .code
+      case .blockComment where byte == star && next == slash:
+        state = .code
         index += 1
-      case .lineComment:
-        if byte == UInt8(ascii: "\n") {
-          output.append(byte)
-          state = .code
-        }
-        index += 1
-      case .blockComment:
-        if byte == UInt8(ascii: "\n") { output.append(byte) }
-        index += starts("*/") ? 2 : 1
-        if index >= 2, bytes[index - 2] == UInt8(ascii: "*"), bytes[index - 1] == UInt8(ascii: "/")
-        {
-          state = .code
-        }
-      case .string:
-        if byte == UInt8(ascii: "\\") {
-          index += 2
-          continue
-        }
-        if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\n") { state = .code }
-        index += 1
-      case .longString:
-        if byte == UInt8(ascii: "\n") { output.append(byte) }
-        if starts("\"\"\"") {
-          state = .code
-          index += 3
-        } else {
-          index += 1
-        }
+      case .string where byte == backslash: index += 1
+      case .string where byte == quote || byte == newline: state = .code
+      case .longString where isLongQuote:
+        state = .code
+        index += 2
+      case .lineComment, .blockComment, .string, .longString: break
       }
+      index += 1
     }
     return String(decoding: output, as: UTF8.self)
   }
 
-  private enum State { case code, lineComment, blockComment, string, longString }
+  private static let quote = UInt8(ascii: "\"")
+  private static let slash = UInt8(ascii: "/")
+  private static let star = UInt8(ascii: "*")
+  private static let backslash = UInt8(ascii: "\\")
+  private static let newline = UInt8(ascii: "\n")
 
-  /// The modules that the text imports, in order.
-  static func imports(_ text: String) -> [String] {
-    code(text).split(separator: "\n").compactMap { line in
+  /// The modules that the code imports, in order.
+  static func imports(_ code: String) -> [String] {
+    code.split(separator: "\n").compactMap { line in
+      guard line.contains("import ") else { return nil }
       var words = line.split(separator: " ")
       while let first = words.first, first.hasPrefix("@") || accessLevels.contains(first) {
         words.removeFirst()
@@ -84,9 +66,4 @@ enum SwiftSource {
   private static let accessLevels: Set<Substring> = [
     "public", "package", "internal", "private", "fileprivate",
   ]
-
-  /// The words of the code: maximal runs of letters, digits and underscores.
-  static func words(_ text: String) -> Set<Substring> {
-    Set(code(text).split { !($0.isLetter || $0.isNumber || $0 == "_") })
-  }
 }
