@@ -16,8 +16,10 @@ func module(
   .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-  .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+func tests(
+  _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []
+) -> Target {
+  .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: strict)
 }
 
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
@@ -48,7 +50,8 @@ let package = Package(
     .systemLibrary(name: "CNats", pkgConfig: "libnats", providers: [.apt(["libnats-dev"])]),
     .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
     .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
-    .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+    .systemLibrary(
+      name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "CShims"),
 
@@ -106,13 +109,32 @@ let package = Package(
     // Tests.
     tests("EventsTests", ["Events"]),
     tests("OperatorsTests", ["Events", "Views", "Operators", "Dataflow"]),
-    tests("ClientTests", ["LocalServers", log, "CZlib", "NATSClient", "RedisClient", "PostgresClient", "HTTPServer", "HTTPClient", "Metrics", nioHTTP1]),
-    tests("AdapterTests", ["Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "RedisClient", "PostgresClient", "JetStreamLog", "PostgresViews", "RedisViews", "FileSnapshots", "LocalServers", log]),
-    tests("CollectorTests", ["Events", "Ports", "Collector", "HTTPServer", "Metrics", "CZlib", log]),
-    tests("QueryTests", ["Events", "Views", "Dataflow", "Ports", "QueryAPI", "HTTPServer", "Metrics"]),
+    tests(
+      "ClientTests",
+      [
+        "LocalServers", log, "CZlib", "NATSClient", "RedisClient", "PostgresClient", "HTTPServer",
+        "HTTPClient", "Metrics", nioHTTP1,
+      ]),
+    tests(
+      "AdapterTests",
+      [
+        "Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "RedisClient",
+        "PostgresClient", "JetStreamLog", "PostgresViews", "RedisViews", "FileSnapshots",
+        "LocalServers", log,
+      ]),
+    tests(
+      "CollectorTests", ["Events", "Ports", "Collector", "HTTPServer", "Metrics", "CZlib", log]),
+    tests(
+      "QueryTests", ["Events", "Views", "Dataflow", "Ports", "QueryAPI", "HTTPServer", "Metrics"]),
     tests("DefinitionsTests", ["Events", "Views", "Dataflow", "Definitions"]),
     tests("DemoTrafficTests", ["Events", "HTTPClient", "DemoTraffic"]),
     tests("TidyTests", []),
-    tests("IntegrationTests", ["Events", "LocalServers", "HTTPClient", "PostgresClient", "NATSClient", "RedisClient", "JetStreamLog", "Ports", "Definitions", "Views", "Dataflow"]),
+    tests(
+      "IntegrationTests",
+      [
+        "Events", "LocalServers", "HTTPClient", "PostgresClient", "NATSClient", "RedisClient",
+        "JetStreamLog", "Ports", "Definitions", "Views", "Dataflow",
+      ],
+      exclude: ["Clients"]),
   ]
 )
