@@ -1,0 +1,89 @@
+import Collector
+import Events
+import HTTPServer
+import Testing
+
+/// The mapping of the development site.
+let standardMapping = EventMapping(
+  names: [
+    "Content Impression": .impression, "Content Viewed": .view, "Content Clicked": .click,
+    "Content Engaged": .engagement, "Order Completed": .conversion, "Conversion": .conversion,
+  ],
+  calls: [
+    "page": .view, "screen": .view, "identify": .identify, "group": .custom, "alias": .custom,
+  ],
+  properties: [
+    .campaign: ["campaign_id"], .content: ["content_id"], .variant: ["variant_id"],
+    .channel: ["channel"],
+  ],
+  revenue: ["revenue", "value"], currency: ["currency"], defaultCurrency: "USD")
+
+let testKeys = WriteKeyTable([
+  WriteKey(key: "dev", site: "default", mapping: CompiledMapping(standardMapping)),
+  WriteKey(key: "wk_demo", site: "shop", source: "web", mapping: CompiledMapping(standardMapping)),
+])
+
+/// 2026-11-23T09:00:00Z.
+let testNow: Int64 = 1_795_424_400_000_000
+
+/// What a protocol made of a request, in the parts that tests look at.
+struct Reading {
+  var events: [IncomingEvent] = []
+  var rejected: [Rejection] = []
+  /// The whole request's rejection.
+  var refused: Rejection?
+  var isUnknownKey = false
+  var problem: String?
+
+  init(_ reading: IngestReading) {
+    switch reading {
+    case .events(let events, let rejected, _):
+      self.events = events
+      self.rejected = rejected
+    case .refused(let rejection, _): refused = rejection
+    case .unknownKey: isUnknownKey = true
+    case .problem(let code, _): problem = code
+    }
+  }
+
+  /// True where exactly one thing became of the request.
+  var isClear: Bool {
+    (refused != nil ? 1 : 0) + (isUnknownKey ? 1 : 0) + (problem != nil ? 1 : 0) <= 1
+      && (refused == nil && !isUnknownKey && problem == nil || events.isEmpty && rejected.isEmpty)
+  }
+}
+
+/// Reads a request as the server would hand it over.
+func read(
+  _ path: String, query: String = "", body: [UInt8] = [], authorization: String? = nil,
+  receivedAt: Int64 = testNow
+) throws -> Reading {
+  let endpoint = try #require(
+    ProtocolCatalog.all.flatMap(\.endpoints).first { $0.path == path }, "\(path)")
+  var unique = 0
+  let reading = Array(query.utf8).withUnsafeBytes { query in
+    body.withUnsafeBytes { body in
+      endpoint.read(
+        IngestInput(
+          query: query, body: body,
+          header: { $0 == "authorization" ? authorization : nil }, keys: testKeys,
+          receivedAt: receivedAt,
+          uniqueID: {
+            unique += 1
+            return "unique-\(unique)"
+          }))
+    }
+  }
+  let parts = Reading(reading)
+  #expect(parts.isClear)
+  return parts
+}
+
+/// `Basic dev:`.
+let basicDev = "Basic ZGV2Og=="
+
+func dimensions(_ event: IncomingEvent) throws -> DimensionTuple {
+  try #require(event.dimensions.withUnsafeBytes { DimensionTuple(encoded: $0) })
+}
+
+func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }

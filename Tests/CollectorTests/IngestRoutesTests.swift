@@ -1,0 +1,270 @@
+@testable import Collector
+import CZlib
+import Events
+import Foundation
+import HTTPServer
+import Logging
+import Metrics
+import Ports
+import Testing
+
+@Suite("Ingest over HTTP")
+struct IngestRoutesTests {
+  /// Runs a collector on a free port in front of the publisher.
+  private func withCollector(
+    _ publisher: ScriptedPublisher = .storing,
+    configure: (inout IngestParameters) -> Void = { _ in },
+    _ body: (Int, MetricRegistry) async throws -> Void
+  ) async throws {
+    var log = Logger(label: "test")
+    log.logLevel = .critical
+    let registry = MetricRegistry()
+    let producer = Key128(low: 7, high: 9)
+    var parameters = IngestParameters()
+    configure(&parameters)
+    let pipeline = try IngestPipeline(
+      parameters,
+      target: IngestTarget(
+        streams: IngestPipelineTests.streams, deadLetterStream: "dead-letters", generation: 1,
+        producer: producer), publisher: publisher, metrics: registry, log: log)
+    pipeline.start()
+    var routes = Routes()
+    IngestRoutes(keys: testKeys, pipeline: pipeline, producer: producer, metrics: registry)
+      .add(to: &routes)
+    let server = Server(
+      ServerParameters(host: "127.0.0.1", port: 0, eventLoops: 2), routes: routes, log: log)
+    let port = try await server.start()
+    do {
+      try await body(port, registry)
+    } catch {
+      try await server.shutdown(withinMs: 0)
+      await pipeline.stop(withinMs: 0)
+      throw error
+    }
+    try await server.shutdown(withinMs: 0)
+    await pipeline.stop(withinMs: 0)
+  }
+
+  private static let auth = "Authorization: \(basicDev)\r\n"
+  private static let goodEvent = #"{"type":"page","userId":"u","messageId":"m"}"#
+
+  @Test("A pixel is answered with the GIF, uncached, and its position")
+  func pixel() async throws {
+    try await withCollector { port, registry in
+      let answer = try await RawRequest.send(
+        "GET", "/p.gif?k=dev&eid=e1&uid=u1", headers: "Origin: https://a.example\r\n", port: port)
+      #expect(answer.status == 200)
+      #expect(answer.head.contains("content-type: image/gif"))
+      #expect(answer.head.contains("no-store"))
+      #expect(answer.head.contains("content-length: 43"))
+      #expect(answer.head.contains("access-control-allow-origin: https://a.example"))
+      #expect(answer.head.contains("smartcontent-position: 1~"))
+      #expect(answer.body.hasPrefix("GIF89a"))
+      #expect(registry.counter(CollectorMetrics.events).with("pixel").value == 1)
+    }
+  }
+
+  @Test("The GIF is the 43 bytes that trackers serve")
+  func gif() throws {
+    let base64 = "R0lGODlhAQABAPAAAP///wAAACH5BAUAAAAALAAAAAABAAEAAAICRAEAOw=="
+    #expect(PixelProtocol.gif == Array(try #require(Data(base64Encoded: base64))))
+    #expect(Base64.encode(PixelProtocol.gif) == base64)
+    #expect(Base64.decode(base64.utf8) == PixelProtocol.gif)
+  }
+
+  @Test("A batch is answered with success and its position, as JSON")
+  func batch() async throws {
+    try await withCollector { port, _ in
+      let answer = try await RawRequest.send(
+        "POST", "/v1/batch", headers: Self.auth,
+        body: Array(#"{"batch":[\#(Self.goodEvent)]}"#.utf8), port: port)
+      #expect(answer.status == 200)
+      #expect(answer.head.contains("content-type: application/json"))
+      let position = try #require(answer.body.split(separator: "\"").last { $0.contains("~") })
+      #expect(Position(position) != nil)
+      #expect(answer.body == #"{"success":true,"position":"\#(position)"}"#)
+    }
+  }
+
+  @Test("Refused events are named in the answer and stored as dead letters")
+  func rejectedEvents() async throws {
+    let publisher = ScriptedPublisher.storing
+    try await withCollector(publisher) { port, registry in
+      let answer = try await RawRequest.send(
+        "POST", "/v1/batch/", headers: Self.auth,
+        body: Array(#"{"batch":[\#(Self.goodEvent),7]}"#.utf8), port: port)
+      #expect(answer.status == 200)
+      #expect(
+        answer.body.hasSuffix(
+          #","rejected":[{"index":1,"code":"event_not_object","#
+            + #""message":"an event is a JSON object"}],"rejected_count":1}"#))
+      #expect(answer.body.contains(#""position":"1~"#))
+      let letters = try #require(publisher.frames.first { $0.stream == "dead-letters" })
+      #expect(try letters.header().count == 1)
+      #expect(
+        registry.counter(CollectorMetrics.rejected).with("segment", "event_not_object").value == 1)
+    }
+  }
+
+  @Test("A refused request is a 400 with its reason, after its dead letter is durable")
+  func refusedRequest() async throws {
+    let publisher = ScriptedPublisher()
+    try await withCollector(publisher) { port, _ in
+      async let pending = RawRequest.send(
+        "POST", "/v1/batch", headers: Self.auth, body: Array("{".utf8), port: port)
+      await eventually { publisher.unsettledCount == 1 }
+      #expect(publisher.frames.map(\.stream) == ["dead-letters"])
+      publisher.store()
+      let answer = try await pending
+      #expect(answer.status == 400)
+      #expect(answer.head.contains("content-type: application/problem+json"))
+      #expect(answer.body.contains(#""code":"malformed_json","message":"the JSON ends at byte 1"#))
+    }
+  }
+
+  @Test("An unknown key is a 401 and stores nothing")
+  func unknownKey() async throws {
+    let publisher = ScriptedPublisher.storing
+    try await withCollector(publisher) { port, _ in
+      #expect(try await RawRequest.send("GET", "/p.gif?k=nope", port: port).status == 401)
+      let answer = try await RawRequest.send(
+        "POST", "/v1/batch", body: Array(#"{"batch":[\#(Self.goodEvent)]}"#.utf8), port: port)
+      #expect(answer.status == 401)
+      #expect(answer.body.contains(#""code":"unknown_write_key""#))
+    }
+    #expect(publisher.frames.isEmpty)
+  }
+
+  @Test("Too long a batch is a 400 whatever its form")
+  func tooLong() async throws {
+    try await withCollector { port, _ in
+      let answer = try await RawRequest.send(
+        "POST", "/v1/batch", headers: Self.auth,
+        body: [UInt8](repeating: 0x20, count: 500 * 1024 + 1), port: port)
+      #expect(answer.status == 400)
+      #expect(answer.body.contains("body_too_large"))
+    }
+  }
+
+  @Test("A compressed batch is inflated; a bomb and a torso are a 400")
+  func compressed() async throws {
+    try await withCollector { port, _ in
+      let headers = Self.auth + "Content-Encoding: gzip\r\n"
+      let good = Self.gzip(Array(#"{"batch":[\#(Self.goodEvent)]}"#.utf8))
+      #expect(
+        try await RawRequest.send("POST", "/v1/batch", headers: headers, body: good, port: port)
+          .status == 200)
+      #expect(
+        try await RawRequest.send("POST", "/v1/batch", headers: Self.auth, body: good, port: port)
+          .status == 200, "told by its first bytes")
+      let bomb = Self.gzip([UInt8](repeating: 0x20, count: 50_000_000))
+      for body in [bomb, Array(good.dropLast(4))] {
+        let answer = try await RawRequest.send(
+          "POST", "/v1/batch", headers: headers, body: body, port: port)
+        #expect(answer.status == 400)
+        #expect(answer.body.contains(#""code":"bad_compression""#))
+      }
+    }
+  }
+
+  @Test("With the log away the answer is 503 with Retry-After, and a retry succeeds")
+  func logAway() async throws {
+    let publisher = ScriptedPublisher { _, _ in .unavailable("no server") }
+    try await withCollector(publisher) { port, _ in
+      let answer = try await RawRequest.send("GET", "/p.gif?k=dev&eid=e1", port: port)
+      #expect(answer.status == 503)
+      #expect(answer.head.contains("retry-after: 1"))
+      #expect(answer.body.contains(#""code":"log_unavailable""#))
+      publisher.becomeAutomatic { _, sequence in .stored(sequence: sequence, duplicate: true) }
+      let retry = try await RawRequest.send("GET", "/p.gif?k=dev&eid=e1", port: port)
+      #expect(retry.status == 200)
+    }
+  }
+
+  @Test("A saturated collector refuses before it parses")
+  func saturated() async throws {
+    let publisher = ScriptedPublisher()
+    try await withCollector(publisher, configure: { $0.waitingBytesMax = 65_536 }) {
+      port, registry in
+      let padding = String(repeating: "x", count: 30_000)
+      let event = #"{"type":"page","userId":"u","x":"\#(padding)"}"#
+      let events = Array(repeating: event, count: 12).joined(separator: ",")
+      async let pending = RawRequest.send(
+        "POST", "/v1/batch", headers: Self.auth, body: Array(#"{"batch":[\#(events)]}"#.utf8),
+        port: port)
+      await eventually { publisher.unsettledCount == 2 }
+      let answer = try await RawRequest.send(
+        "POST", "/v1/batch", headers: Self.auth, body: Array("not JSON".utf8), port: port)
+      #expect(answer.status == 503)
+      #expect(answer.head.contains("retry-after: 1"))
+      let refused = registry.counter(CollectorMetrics.requests).with("segment", "refused")
+      #expect(refused.value == 1)
+      publisher.becomeAutomatic { _, sequence in .stored(sequence: sequence, duplicate: false) }
+      publisher.store()
+      #expect(try await pending.status == 200)
+    }
+  }
+
+  @Test("Browsers may send from any page: preflights are answered")
+  func preflight() async throws {
+    try await withCollector { port, _ in
+      for path in ["/p.gif", "/v1/batch", "/v1/track/"] {
+        let answer = try await RawRequest.send(
+          "OPTIONS", path,
+          headers: "Origin: https://a.example\r\nAccess-Control-Request-Method: POST\r\n"
+            + "Access-Control-Request-Headers: authorization\r\n", port: port)
+        #expect(answer.status == 200)
+        #expect(answer.head.contains("access-control-allow-origin: https://a.example"))
+        #expect(answer.head.contains("access-control-allow-credentials: true"))
+        #expect(answer.head.contains("access-control-allow-headers: authorization"))
+      }
+    }
+  }
+
+  @Test(
+    "Captured requests are answered 200 byte for byte as they came",
+    .enabled(if: Wire.folder != nil, "SKIPPED: the folder shared/wire is not beside the project"))
+  func wire() async throws {
+    try await withCollector { port, _ in
+      for name in ["segment-plain-00.raw", "segment-gzip-00.raw"] {
+        let (head, body) = try Wire.request(name)
+        let closing = head.replacingOccurrences(
+          of: "Connection: keep-alive", with: "Connection: close")
+        let answer = try await RawRequest.send(
+          Array((closing + "\r\n\r\n").utf8) + body, port: port)
+        #expect(answer.status == 200)
+        #expect(answer.body.hasPrefix(#"{"success":true,"position":"1~"#))
+      }
+    }
+  }
+
+  @Test("Every metric of the catalog is registered by a running collector")
+  func metrics() async throws {
+    try await withCollector { _, registry in
+      let names = Set(registry.declarations.map(\.name))
+      for metric in CollectorMetrics.catalog { #expect(names.contains(metric.name)) }
+    }
+  }
+
+  private static func gzip(_ bytes: [UInt8]) -> [UInt8] {
+    var stream = z_stream()
+    var input = bytes
+    var output = [UInt8](repeating: 0, count: bytes.count / 100 + bytes.count + 1024)
+    let room = UInt32(output.count)
+    deflateInit2_(
+      &stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY, ZLIB_VERSION,
+      Int32(MemoryLayout<z_stream>.size))
+    input.withUnsafeMutableBufferPointer { input in
+      output.withUnsafeMutableBufferPointer { output in
+        stream.next_in = input.baseAddress
+        stream.avail_in = UInt32(bytes.count)
+        stream.next_out = output.baseAddress
+        stream.avail_out = room
+        _ = deflate(&stream, Z_FINISH)
+      }
+    }
+    output.removeLast(Int(stream.avail_out))
+    deflateEnd(&stream)
+    return output
+  }
+}
