@@ -103,7 +103,7 @@ let package = Package(
       dependencies: [
         "Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "JetStreamLog",
         "PostgresViews", "RedisViews", "FileSnapshots", "Definitions", "Runtime", "LocalServers",
-        "HTTPClient", "Metrics", "CShims", log, arguments,
+        "PostgresClient", "RedisClient", "HTTPClient", "Metrics", "CShims", log, arguments,
       ], swiftSettings: strict),
 
     // Tests.
@@ -120,7 +120,7 @@ let package = Package(
       [
         "Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "RedisClient",
         "PostgresClient", "JetStreamLog", "PostgresViews", "RedisViews", "FileSnapshots",
-        "LocalServers", log,
+        "LocalServers", "SessionPool", log,
       ]),
     tests(
       "CollectorTests", ["Events", "Ports", "Collector", "HTTPServer", "Metrics", "CZlib", log]),

@@ -11,13 +11,28 @@ import Synchronization
 enum LocalBoundaries {
   enum Unit: String {
     case day, week, month
+
+    /// The least length, microseconds; a day of a zone that skips one has 0, which is rare enough.
+    fileprivate var length: Int64 {
+      switch self {
+      case .day: return 86_400_000_000
+      case .week: return 7 * 86_400_000_000
+      case .month: return 28 * 86_400_000_000
+      }
+    }
   }
 
-  /// Boundaries in one answer: 30 years of days.
-  static let countMax = 11_000
+  /// Whether the boundaries of `from ..< to` are few enough for an answer.
+  static func areFew(_ unit: Unit, from: Int64, to: Int64) -> Bool {
+    let (span, overflow) = to.subtractingReportingOverflow(from)
+    return !overflow && span / unit.length < countMax && from >= PostgresType.timestampMin
+  }
+
+  /// Boundaries in one answer: some 30 years of days.
+  private static let countMax: Int64 = 11_000
 
   /// Rising starts of the units that meet `[from, to)` (microseconds since the epoch), then the end
-  /// of the last one; at most `countMax` + 1 of them.
+  /// of the last one.
   static func read(
     _ unit: Unit, timezone: String, from: Int64, to: Int64, _ session: PostgresConnection
   ) throws(PostgresError) -> [Int64] {
@@ -25,7 +40,6 @@ enum LocalBoundaries {
     parameters.append(text: timezone)
     parameters.append(timestamptz: from)
     parameters.append(timestamptz: to)
-    parameters.append(int4: Int32(countMax + 1))
     let step = "interval '1 \(unit.rawValue)'"
     let result = try session.query(
       """
@@ -37,7 +51,7 @@ enum LocalBoundaries {
         date_trunc('\(unit.rawValue)', $2 at time zone $1),
         date_trunc('\(unit.rawValue)', ($3 - interval '1 microsecond') at time zone $1) + \(step),
         \(step)) as local
-      order by boundary limit $4
+      order by boundary
       """, parameters)
     try result.require(.timestamptz)
     return (0..<result.rowCount).map { result.timestamptz($0, 0) }

@@ -69,16 +69,15 @@ public final class PostgresViewReader: DurableViewReader {
       throw .refused("local boundaries are of day, week or month")
     }
     guard from < to else { throw .refused("a range of time ends after it starts") }
+    guard LocalBoundaries.areFew(unit, from: from, to: to) else {
+      throw .refused("too many local \(unit.rawValue)s: ask for a shorter range")
+    }
     let boundaries = try await withSession { [timezones] session throws(PostgresError) in
       guard try timezones.contains(timezone, session) else { return nil as [Int64]? }
       return try LocalBoundaries.read(
         unit, timezone: timezone, from: from, to: to, session)
     }
     guard let boundaries else { throw .unknownTimezone(timezone) }
-    guard boundaries.count <= LocalBoundaries.countMax else {
-      throw .refused(
-        "more than \(LocalBoundaries.countMax) local \(unit.rawValue)s: ask for a shorter range")
-    }
     return boundaries
   }
 

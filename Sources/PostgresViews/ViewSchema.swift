@@ -33,8 +33,11 @@ struct ViewSchema: Sendable {
   func table(_ level: WindowLevel) -> String { "\(name).metrics_\(level.name)" }
   static func seamColumn(_ level: WindowLevel) -> String { "seam_\(level.name)" }
 
-  /// Advisory lock for changes of tables: the bytes of `smartcon`.
-  static let lock = 0x736d_6172_7463_6f6e
+  /// Takes the advisory lock for changes of the catalog (the bytes of `smartcon`), to the end of
+  /// the transaction.
+  private static let lockCatalog = "select pg_advisory_xact_lock(\(0x736d_6172_7463_6f6e))"
+  /// The same for changes of this version's tables. Taken after the catalog's where both are.
+  var lockTables: String { "select pg_advisory_xact_lock(hashtextextended('\(name)', 0))" }
 
   /// Makes what is missing.
   /// - Throws: `otherPipeline` if this name and version were declared differently before.
@@ -43,7 +46,7 @@ struct ViewSchema: Sendable {
     let stored: UInt64
     do throws(PostgresError) {
       stored = try connection.transaction { connection throws(PostgresError) in
-        try connection.execute("select pg_advisory_xact_lock(\(ViewSchema.lock))")
+        try connection.execute("\(ViewSchema.lockCatalog); \(lockTables)")
         try connection.execute(ViewSchema.catalog)
         let hash = try register(connection)
         guard hash == declared else { return .rollback(hash) }

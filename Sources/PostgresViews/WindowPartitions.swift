@@ -9,9 +9,11 @@ struct WindowPartitions {
   private let schema: ViewSchema
   /// Those that exist for sure, unless another process has dropped one since.
   private var known: Set<WindowPartition> = []
-  /// Log time of the last sweep, microseconds; sweeps are an hour of log time apart.
-  private var sweptAt: Int64 = .min
+  /// Log time before which no sweep is due, microseconds. A sweep that found everything dropped, or
+  /// dropped it, is followed by the next one an hour of log time later, any other one after a minute.
+  private var nextSweep: Int64 = .min
   private static let sweepInterval: Int64 = 3_600_000_000
+  private static let retryInterval: Int64 = 60_000_000
 
   init(_ schema: ViewSchema) { self.schema = schema }
 
@@ -29,7 +31,7 @@ struct WindowPartitions {
     let statements = missing.map { $0.creation(in: schema.name) }.sorted().joined(separator: "\n")
     do throws(PostgresError) {
       try connection.transaction { connection throws(PostgresError) in
-        try connection.execute("select pg_advisory_xact_lock(\(ViewSchema.lock))")
+        try connection.execute(schema.lockTables)
         try connection.execute(statements)
         return .commit(())
       }
@@ -62,12 +64,10 @@ struct WindowPartitions {
   }
 
   /// Drops the partitions whose last row is older than the retention of their level, counted back
-  /// from the slowest stream's log time. Runs at most once an hour of log time and gives up at once
-  /// where a reader holds a table: the next sweep finds it again.
+  /// from the slowest stream's log time. Gives up at once where somebody else holds a table.
   mutating func dropExpired(at logTime: Int64, _ connection: PostgresConnection) {
-    guard logTime != .min else { return }
-    if sweptAt != .min, logTime < sweptAt + WindowPartitions.sweepInterval { return }
-    sweptAt = logTime
+    guard logTime != .min, logTime >= nextSweep else { return }
+    nextSweep = logTime + WindowPartitions.retryInterval
     do throws(PostgresError) {
       guard let slowest = try slowestLogTime(connection) else { return }
       for level in WindowLevel.allCases {
@@ -77,6 +77,7 @@ struct WindowPartitions {
           known.remove(partition)
         }
       }
+      nextSweep = logTime + WindowPartitions.sweepInterval
     } catch {
       // The rows are merely kept longer. A broken connection shows at the next commit.
       return
@@ -113,18 +114,14 @@ struct WindowPartitions {
   private func drop(
     _ partition: WindowPartition, _ connection: PostgresConnection
   ) throws(PostgresError) {
-    do throws(PostgresError) {
-      try connection.transaction { connection throws(PostgresError) in
-        try connection.execute(
-          """
-          set local lock_timeout = '200ms';
-          select pg_advisory_xact_lock(\(ViewSchema.lock));
-          drop table if exists \(schema.name).\(partition.table)
-          """)
-        return .commit(())
-      }
-    } catch .rejected(let rejection) where rejection.sqlState == "55P03" {
-      return
+    try connection.transaction { connection throws(PostgresError) in
+      try connection.execute(
+        """
+        set local lock_timeout = '200ms';
+        \(schema.lockTables);
+        drop table if exists \(schema.name).\(partition.table)
+        """)
+      return .commit(())
     }
   }
 }

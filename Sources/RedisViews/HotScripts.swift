@@ -13,7 +13,8 @@
 /// write the same one, even if the counter was lost); only what `head` names is read. `stamp` is the copy's header as
 /// text (`HotStamp`). Starts of windows are in seconds: exact as a score, which is a double, since
 /// every window starts at a multiple of 10 s. Sequences are never numbers in Lua (doubles again),
-/// only parts of the stamp, which is compared as a whole. `unpack` is held to 4,000 values, half of
+/// only parts of the stamp, which is compared as a whole. Removing comes before writing, since a
+/// server without memory still lets a script remove, and fails it at its first write. `unpack` is held to 4,000 values, half of
 /// Lua's limit.
 enum HotScripts {
   private static let names = """
@@ -66,10 +67,10 @@ enum HotScripts {
       if isFenced(ARGV[3]) then return 'fenced' end
       if stored[1] ~= ARGV[1] then return 'stale' end
       local copy = base .. stored[2] .. ':'
-      put(copy, 8)
       for i, level in ipairs({'10s', '1m', '1h', '1d'}) do
         if ARGV[3 + i] ~= '' then removeBefore(copy .. level, '(' .. ARGV[3 + i]) end
       end
+      put(copy, 8)
       redis.call('HSET', KEYS[1], 'stamp', ARGV[2], 'epoch', ARGV[3])
       return 'done'
       """
@@ -79,8 +80,8 @@ enum HotScripts {
   static let begin =
     names + """
       if isFenced(ARGV[1]) then return 'fenced' end
-      redis.call('HSET', KEYS[1], 'builder', ARGV[1])
       removeOthers(redis.call('HGET', KEYS[1], 'slot'))
+      redis.call('HSET', KEYS[1], 'builder', ARGV[1])
       local slot = ARGV[1] .. '.' .. redis.call('INCR', base .. 'slot')
       redis.call('SADD', base .. 'slots', slot)
       redis.call('HSET', base .. slot .. ':build', 'chunks', 0)

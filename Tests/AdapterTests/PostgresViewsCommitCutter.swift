@@ -1,0 +1,129 @@
+import Glibc
+import Synchronization
+
+/// Passes bytes between a client and a server on loopback; once armed it ends both connections
+/// around the client's next `COMMIT`: the commit whose answer is lost, made at will.
+///
+/// One connection at a time. Knows of Postgres's protocol only that `commit` is a statement's text.
+final class CommitCutter: Sendable {
+  enum Cut {
+    /// The server never gets the COMMIT.
+    case before
+    /// The server commits, and its answer never gets to the client.
+    case after
+  }
+
+  /// Where clients connect.
+  let port: UInt16
+  private let listener: Int32
+  private let serverPort: UInt16
+  private let armed = Mutex<Cut?>(nil)
+
+  /// Cuts the next COMMIT, once.
+  func arm(_ cut: Cut) { armed.withLock { $0 = cut } }
+
+  init(serverPort: UInt16) {
+    self.serverPort = serverPort
+    let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    var address = CommitCutter.loopback(0)
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    withUnsafeMutablePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        _ = bind(listener, $0, length)
+        _ = listen(listener, 8)
+        _ = getsockname(listener, $0, &length)
+      }
+    }
+    self.listener = listener
+    port = UInt16(bigEndian: address.sin_port)
+    var thread = pthread_t()
+    pthread_create(
+      &thread, nil,
+      { argument in
+        guard let argument else { return nil }
+        Unmanaged<CommitCutter>.fromOpaque(argument).takeRetainedValue().serve()
+        return nil
+      }, Unmanaged.passRetained(self).toOpaque())
+    pthread_detach(thread)
+  }
+
+  private static func loopback(_ port: UInt16) -> sockaddr_in {
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+    address.sin_port = port.bigEndian
+    return address
+  }
+
+  private func serve() {
+    while true {
+      let client = accept(listener, nil, nil)
+      guard client >= 0 else { return }
+      let server = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+      var address = CommitCutter.loopback(serverPort)
+      withUnsafePointer(to: &address) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+          _ = connect(server, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+        }
+      }
+      pass(client, server)
+      close(client)
+      close(server)
+    }
+  }
+
+  private func pass(_ client: Int32, _ server: Int32) {
+    while true {
+      var descriptors = [
+        pollfd(fd: client, events: Int16(POLLIN), revents: 0),
+        pollfd(fd: server, events: Int16(POLLIN), revents: 0),
+      ]
+      guard poll(&descriptors, 2, -1) > 0 else { return }
+      if descriptors[0].revents != 0 {
+        guard let bytes = receive(client) else { return }
+        let cut = cut(around: bytes)
+        if cut == .before { return }
+        send(bytes, server)
+        if cut == .after {
+          _ = receive(server)
+          return
+        }
+      }
+      if descriptors[1].revents != 0 {
+        guard let bytes = receive(server) else { return }
+        send(bytes, client)
+      }
+    }
+  }
+
+  private func cut(around bytes: [UInt8]) -> Cut? {
+    let text = Array("\0commit\0".utf8)
+    guard bytes.count >= text.count,
+      (0...(bytes.count - text.count)).contains(where: {
+        Array(bytes[$0..<$0 + text.count]) == text
+      })
+    else { return nil }
+    return armed.withLock {
+      let cut = $0
+      $0 = nil
+      return cut
+    }
+  }
+
+  private func receive(_ descriptor: Int32) -> [UInt8]? {
+    var bytes = [UInt8](repeating: 0, count: 1 << 16)
+    let count = recv(descriptor, &bytes, bytes.count, 0)
+    return count > 0 ? Array(bytes.prefix(count)) : nil
+  }
+
+  private func send(_ bytes: [UInt8], _ descriptor: Int32) {
+    var sent = 0
+    while sent < bytes.count {
+      let count = bytes[sent...].withUnsafeBytes {
+        Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+      }
+      guard count > 0 else { return }
+      sent += count
+    }
+  }
+}
