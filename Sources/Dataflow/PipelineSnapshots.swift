@@ -158,22 +158,17 @@ extension Pipeline {
           restored = try restoreGroup(group, bytes, &report)
         } catch {
           try refuse(error)
-          deduplicator.clear(part: group)
           report.findings.append(.groupUnusable(group: group, error))
         }
       } else {
         report.findings.append(.groupMissing(group: group))
       }
+      if restored.sequence == 0 { deduplicator.clear(part: group) }
       deduplicator.setRestored(part: group, sequence: restored.sequence)
       if restored.sequence < start.sequence { start = restored }
     }
     position = start.sequence
     logTime = start.logTime
-    if logTime != .min {
-      deduplicator.advance(
-        to: FrameMoment(
-          sequence: position, logTime: logTime, watermark: watermark(at: logTime), isSilent: true))
-    }
   }
 
   private mutating func restoreGroup(

@@ -23,7 +23,9 @@ public struct Deduplicator: ~Copyable, Operator {
   private let tableOfGroup: UnsafeMutablePointer<UInt16>
   /// Per table: the sequence up to which it was restored; earlier frames are in it.
   private var restoredSequences: [UInt64]
+  /// Log time in whole seconds; while parts of different age are restored, that of the oldest.
   private var now: UInt32 = 0
+  private var isTimeKnown = false
   /// The second in which expired ids were last dropped because of the limit.
   private var purgedAt: UInt32?
   /// At least ``count``; exact after a purge.
@@ -71,6 +73,7 @@ public struct Deduplicator: ~Copyable, Operator {
 
   public mutating func advance(to moment: FrameMoment) {
     now = max(now, Self.stamp(of: moment.logTime))
+    isTimeKnown = true
   }
 
   /// Whole seconds since the epoch.
@@ -213,11 +216,20 @@ public struct Deduplicator: ~Copyable, Operator {
       previous = entry.key
     }
     tables[part - parts.lowerBound].fill(entries)
+    setOldest(then)
     countBound = count
   }
 
-  /// Forgets a group's ids.
-  public mutating func clear(part: Int) { tables[part - parts.lowerBound].fill([]) }
+  /// Empties a group, whose ids are to be collected again from the beginning of the log.
+  public mutating func clear(part: Int) {
+    tables[part - parts.lowerBound].fill([])
+    setOldest(0)
+  }
+
+  private mutating func setOldest(_ stamp: UInt32) {
+    now = isTimeKnown ? min(now, stamp) : stamp
+    isTimeKnown = true
+  }
 
   /// Notes up to which frame a restored group has seen the log.
   public mutating func setRestored(part: Int, sequence: UInt64) {

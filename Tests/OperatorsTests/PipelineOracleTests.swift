@@ -1,0 +1,132 @@
+import Dataflow
+import Events
+import Operators
+import Testing
+import Views
+
+@Suite struct PipelineOracleTests {
+  @Test(
+    "Drained rows and corrections sum up to the naive recount, whatever is drained, lost or crashes"
+  )
+  func oracle() throws {
+    var seen = Accounting()
+    var overflowed: Int64 = 0
+    var findings: Set<String> = []
+    var expiredCount = 0
+    for seed in 1...600 as ClosedRange<UInt64> {
+      var random = SeededGenerator(seed: seed &* 7919)
+      let history = History(seed: seed, frameCount: 10 + random.below(40))
+      let loop = TestLoop(history, seed: seed)
+      while loop.pipeline.position < UInt64(history.frames.count) {
+        try step(loop, &random)
+        for finding in loop.lastReport.findings {
+          findings.insert(String("\(finding)".prefix { $0 != "(" }))
+        }
+        if loop.lastReport.replayAfter < loop.lastReport.headSequence { findings.insert("catchUp") }
+      }
+      loop.drainHot()
+      loop.commit(includeCoarse: true)
+      compare(loop, NaiveOracle(history))
+      let straight = TestLoop(history, seed: seed)
+      try straight.read()
+      #expect((straight.state() == loop.state()) == true, "state, seed \(seed)")
+      seen.late += loop.pipeline.accounting.late
+      seen.tooLate += loop.pipeline.accounting.tooLate
+      seen.duplicate += loop.pipeline.accounting.duplicate
+      seen.rejected += loop.pipeline.accounting.rejected
+      seen.clampedFuture += loop.pipeline.accounting.clampedFuture
+      overflowed += loop.pipeline.overflowedCount
+      if loop.pipeline.lastDeltaSequence > 0 { expiredCount += 1 }
+    }
+    // A history that never reaches a limit proves nothing about it.
+    #expect(min(seen.late, seen.tooLate, seen.duplicate) > 1000 && seen.rejected > 100)
+    #expect(seen.clampedFuture > 1000 && overflowed > 1000 && expiredCount > 300)
+    #expect(
+      findings.isSuperset(of: ["headMissing", "headUnusable", "groupMissing", "groupUnusable"]))
+    #expect(findings.contains("catchUp"))
+  }
+
+  private func step(_ loop: TestLoop, _ random: inout SeededGenerator) throws {
+    switch random.below(12) {
+    case 0...4: try loop.read(1 + random.below(5))
+    case 5, 6:
+      loop.drainHot()
+      if random.once(in: 3) { compareHot(loop) }
+    case 7, 8: loop.commit(includeCoarse: random.once(in: 2))
+    case 9: save(loop, &random)
+    case 10:
+      loop.commit(includeCoarse: random.once(in: 2), isLost: true)
+      try loop.crash()
+    default:
+      if random.once(in: 3) { damage(loop, &random) }
+      try loop.crash()
+    }
+  }
+
+  /// Some groups, and maybe the head; always right after a commit.
+  private func save(_ loop: TestLoop, _ random: inout SeededGenerator) {
+    loop.commit(includeCoarse: random.once(in: 2))
+    if loop.pipeline.position == 0 { return }
+    for group in loop.groups where !random.once(in: 3) { loop.saveGroup(group) }
+    if random.once(in: 2) { loop.saveHead() }
+  }
+
+  private func damage(_ loop: TestLoop, _ random: inout SeededGenerator) {
+    switch random.below(4) {
+    case 0: loop.head = nil
+    case 1:
+      if let head = loop.head { loop.head?[random.below(head.count)] ^= 0x10 }
+    case 2: loop.groupBlobs[random.below(loop.groups.count)] = nil
+    default:
+      let group = random.below(loop.groups.count)
+      if let blobs = loop.groupBlobs[group], let last = blobs.last {
+        loop.groupBlobs[group]?[blobs.count - 1].bytes.removeLast(
+          1 + random.below(last.bytes.count))
+      }
+    }
+  }
+
+  private func compare(_ loop: TestLoop, _ oracle: NaiveOracle) {
+    let seed = loop.seed
+    #expect(loop.pipeline.accounting == oracle.accounting, "seed \(seed)")
+    #expect(loop.views.accounting == oracle.accounting, "seed \(seed)")
+    #expect(oracle.accounting.isConserved, "seed \(seed)")
+    #expect(difference(loop.views.late, oracle.late) == "", "late events, seed \(seed)")
+    #expect(loop.pipeline.overflowedCount == oracle.overflowed, "seed \(seed)")
+    #expect(loop.pipeline.watermark == oracle.watermark, "seed \(seed)")
+    let seams = loop.pipeline.seams
+    let durable = loop.views.rows.filter { $0.key.start < seams[$0.key.level] }
+    let merged = durable.merging(loop.hot.rows) { durable, _ in durable }
+    #expect(difference(merged, oracle.rows) == "", "around the seam, seed \(seed)")
+    let written = oracle.rows.filter {
+      $0.key.level.isCoarse || $0.key.start + $0.key.level.length <= oracle.watermark
+    }
+    #expect(difference(loop.views.rows, written) == "", "durable, seed \(seed)")
+    let final = oracle.rows.keys.filter { $0.start + $0.level.length <= oracle.watermark }
+    #expect((loop.views.final == Set(final)) == true, "final, seed \(seed)")
+  }
+
+  private func compareHot(_ loop: TestLoop) {
+    let oracle = NaiveOracle(loop.history, upTo: Int(loop.pipeline.position))
+    let live = oracle.rows.filter { !oracle.isExpired($0.key) }
+    #expect(difference(loop.hot.rows, live) == "", "hot, seed \(loop.seed)")
+    let final = live.keys.filter { $0.start + $0.level.length <= oracle.watermark }
+    #expect((loop.hot.final == Set(final)) == true, "hot and final, seed \(loop.seed)")
+  }
+
+  /// The first few differences as text; empty if there are none.
+  private func difference(
+    _ found: [RowKey: RowValue], _ expected: [RowKey: RowValue]
+  ) -> String {
+    Set(found.keys).union(expected.keys).filter { found[$0] != expected[$0] }.prefix(3).map { key in
+      "\(key.level) \(key.start): \(String(describing: found[key])) is not "
+        + "\(String(describing: expected[key]))\n"
+    }.joined()
+  }
+
+  private func difference(_ found: [LateEvent], _ expected: [LateEvent]) -> String {
+    if found == expected { return "" }
+    let pair = zip(found, expected).first { $0 != $1 }
+    return "\(found.count) instead of \(expected.count), first \(String(describing: pair))"
+  }
+}
