@@ -64,6 +64,10 @@ struct CloudEventTests {
   func lineBreaks() throws {
     let line = try Self.line(of: Self.event(payload: "{\r\n  \"a\\n\" : [1,\n2]\n}"))
     #expect(line.hasSuffix(#""data":{  "a\n" : [1,2]}}"#))
+    for lineBreak in ["\r", "\n"] {
+      let line = try Self.line(of: Self.event(payload: "[1,\(lineBreak)2]"))
+      #expect(line.hasSuffix(#""data":[1,2]}"#))
+    }
   }
 
   @Test("a payload that is no JSON is in base 64, and none is left out")

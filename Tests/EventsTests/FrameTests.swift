@@ -20,6 +20,9 @@ struct FrameTests {
       let bytes = encoder.seal(header)
       #expect(encoder.count == 0)
       #expect(try FrameContent(bytes: bytes) == FrameContent(header: header, events: events))
+      var fresh = FrameEncoder()
+      for event in events { fresh.append(event) }
+      #expect(fresh.seal(header) == bytes)
     }
   }
 
@@ -149,6 +152,24 @@ struct FrameTests {
     let after = try FrameContent(bytes: bytes)
     #expect(after.events.map(\.sentAt) == Array(repeating: 0, count: 5))
     #expect(after.events.map(\.id) == before.events.map(\.id))
+  }
+
+  @Test("a column that reaches one byte past the end of the frame is refused")
+  func columnPastEnd() throws {
+    let frame = frame()
+    for column in 0..<Int(frame[14]) {
+      let entry = FrameHeader.byteCount + column * FrameHeader.directoryEntryByteCount
+      var bytes = frame
+      bytes.withUnsafeMutableBytes { buffer in
+        let offset = buffer.loadUnaligned(fromByteOffset: entry + 4, as: UInt32.self)
+        buffer.storeBytes(
+          of: UInt32(buffer.count) - offset + 1, toByteOffset: entry + 8, as: UInt32.self)
+      }
+      Self.correct(&bytes)
+      #expect(throws: FrameError.malformedColumn(UInt16(frame[entry]))) {
+        try FrameContent(bytes: bytes)
+      }
+    }
   }
 
   @Test("every reason to refuse a frame says what is wrong")
