@@ -4,8 +4,15 @@ import NATSClient
 /// it full is dropped and its frame is sent again, which the server answers as a duplicate.
 final class AckQueue: @unchecked Sendable {
   // @unchecked: guarded by `monitor`.
+
+  /// An ack and the copy that it is for.
+  struct Answer {
+    let copy: PublishWindow.Send
+    let ack: PubAck
+  }
+
   private let monitor = Monitor()
-  private var acks: [(id: UInt64, ack: PubAck)] = []
+  private var acks: [Answer] = []
   private var isAwake = false
   private let capacity: Int
 
@@ -19,10 +26,9 @@ final class AckQueue: @unchecked Sendable {
   /// - Parameter waiting: how many more messages the thread has already: the publisher is woken with
   ///   the last of them (or when the queue fills), which saves most of the wake-ups under load.
   func receive(_ message: NATSMessage, waiting: Int) {
-    let id = Self.id(of: message.subject)
-    let ack = PubAck(message)
+    let answer = Self.copy(of: message.subject).map { Answer(copy: $0, ack: PubAck(message)) }
     monitor.locked {
-      if let id, acks.count < capacity { acks.append((id, ack)) }
+      if let answer, acks.count < capacity { acks.append(answer) }
       if waiting == 0 || acks.count % 32 == 0 { monitor.broadcast() }
     }
   }
@@ -37,7 +43,7 @@ final class AckQueue: @unchecked Sendable {
   /// Moves what came to `batch`, waiting until `untilMs` (monotonic) if there is nothing.
   ///
   /// - Returns: whether someone called `wake` since.
-  func drain(into batch: inout [(id: UInt64, ack: PubAck)], untilMs: Int64) -> Bool {
+  func drain(into batch: inout [Answer], untilMs: Int64) -> Bool {
     batch.removeAll(keepingCapacity: true)
     monitor.lock()
     defer { monitor.unlock() }
@@ -50,10 +56,17 @@ final class AckQueue: @unchecked Sendable {
     return wasAwake
   }
 
-  /// The digits after the last dot of a reply subject.
-  private static func id(of subject: String) -> UInt64? {
+  /// The last token of a copy's reply subject.
+  static func token(of copy: PublishWindow.Send) -> String {
+    copy.isProbe ? "p\(copy.id)" : "\(copy.id)"
+  }
+
+  private static func copy(of subject: String) -> PublishWindow.Send? {
     let utf8 = subject.utf8
     guard let dot = utf8.lastIndex(of: UInt8(ascii: ".")) else { return nil }
-    return UInt64(subject[utf8.index(after: dot)...])
+    var token = subject[utf8.index(after: dot)...]
+    let isProbe = token.first == "p"
+    if isProbe { token = token.dropFirst() }
+    return UInt64(token).map { PublishWindow.Send(id: $0, isProbe: isProbe) }
   }
 }

@@ -30,6 +30,8 @@ public final class JetStreamPublisher: FramePublisher {
 
   private struct Waiting {
     let token: UInt64
+    let stream: String
+    let messageID: String
     let message: OutgoingMessage
     var sends = 0
   }
@@ -41,7 +43,7 @@ public final class JetStreamPublisher: FramePublisher {
   private var window: PublishWindow
   private var waiting: [UInt64: Waiting] = [:]
   private var completed: [(token: UInt64, outcome: PublishOutcome)] = []
-  private var arrived: [(id: UInt64, ack: PubAck)] = []
+  private var arrived: [AckQueue.Answer] = []
   private var subscription: NATSSubscription?
   private var lastID: UInt64 = 0
 
@@ -79,9 +81,10 @@ public final class JetStreamPublisher: FramePublisher {
     let id = lastID
     do throws(NATSError) {
       let message = try OutgoingMessage(
-        subject: subjectOfStream(stream), reply: "\(inbox).\(id)",
+        subject: subjectOfStream(stream), reply: reply(.init(id: id)),
         headers: [("Nats-Msg-Id", messageID)], payload: frame)
-      waiting[id] = Waiting(token: token, message: message)
+      waiting[id] = Waiting(
+        token: token, stream: stream, messageID: messageID, message: message)
       window.add(id, stream: stream, now: monotonicMs())
     } catch {
       completed.append((token, .unavailable("\(error)")))
@@ -98,7 +101,7 @@ public final class JetStreamPublisher: FramePublisher {
       var until = completed.isEmpty ? min(deadline, now + Self.sliceMs) : now
       if let time = window.nextTime(after: now) { until = min(until, time) }
       let isAwake = acks.drain(into: &arrived, untilMs: until)
-      for (id, ack) in arrived { settle(id, ack) }
+      for answer in arrived { settle(answer) }
       for (id, refusal) in window.expire(now: monotonicMs()) { giveUp(id, refusal) }
       sendDue()
       if !completed.isEmpty || isAwake || monotonicMs() >= deadline { break }
@@ -114,16 +117,20 @@ public final class JetStreamPublisher: FramePublisher {
 
   // MARK: Outcomes
 
-  private func settle(_ id: UInt64, _ ack: PubAck) {
-    switch ack {
+  private func settle(_ answer: AckQueue.Answer) {
+    let id = answer.copy.id
+    let now = monotonicMs()
+    switch answer.ack {
     case .stored(let sequence, let duplicate):
-      if window.stored(id) { complete(id, .stored(sequence: sequence, duplicate: duplicate)) }
+      if window.stored(answer.copy, now: now) {
+        complete(id, .stored(sequence: sequence, duplicate: duplicate))
+      }
     case .full(let reason):
-      if window.decided(id) { complete(id, .full(reason)) }
+      if window.decided(id, now: now) { complete(id, .full(reason)) }
     case .refused(let reason):
-      if window.decided(id) { complete(id, .unavailable(reason)) }
+      if window.decided(id, now: now) { complete(id, .unavailable(reason)) }
     case .retriable(let reason):
-      window.refused(id, reason: reason, now: monotonicMs())
+      window.refused(id, reason: reason, now: now)
     }
   }
 
@@ -147,18 +154,31 @@ public final class JetStreamPublisher: FramePublisher {
   private func sendDue() {
     guard let session = liveSession() else { return }
     let now = monotonicMs()
-    while let id = window.next(now: now), let message = waiting[id]?.message {
-      do {
-        try session.publish(message)
-        window.sent(id, now: now)
-        if waiting[id]!.sends > 0 { resends += 1 }
-        waiting[id]!.sends += 1
+    while let copy = window.next(now: now), let frame = waiting[copy.id] {
+      do throws(NATSError) {
+        try session.publish(copy.isProbe ? probe(of: frame, copy) : frame.message)
+        window.sent(copy, now: now)
+        if frame.sends > 0 { resends += 1 }
+        waiting[copy.id]!.sends += 1
       } catch {
         if case .disconnected = error { return }  // The next session sends it again.
-        _ = window.decided(id)
-        complete(id, .unavailable("\(error)"))
+        _ = window.decided(copy.id, now: now)
+        complete(copy.id, .unavailable("\(error)"))
       }
     }
+  }
+
+  /// The same message with another reply subject. A copy of the payload, but rare.
+  private func probe(
+    of frame: Waiting, _ copy: PublishWindow.Send
+  ) throws(NATSError) -> OutgoingMessage {
+    try OutgoingMessage(
+      subject: subjectOfStream(frame.stream), reply: reply(copy),
+      headers: [("Nats-Msg-Id", frame.messageID)], payload: frame.message.payload)
+  }
+
+  private func reply(_ copy: PublishWindow.Send) -> String {
+    "\(inbox).\(AckQueue.token(of: copy))"
   }
 
   /// The open session with our ack subscription in it, or nil.

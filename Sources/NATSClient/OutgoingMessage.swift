@@ -6,6 +6,11 @@ public final class OutgoingMessage {
   let handle: OpaquePointer
   public let payloadCount: Int
 
+  /// Valid while this object lives.
+  public var payload: UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: natsMsg_GetData(handle), count: payloadCount)
+  }
+
   /// Copies the payload. `reply` empty means none. Header values must not hold CR or LF.
   public init(
     subject: String, reply: String = "", headers: [(name: String, value: String)] = [],

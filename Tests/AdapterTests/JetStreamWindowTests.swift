@@ -8,18 +8,20 @@ struct JetStreamWindowTests {
   private static let parameters = PublishWindow.Parameters(
     capacity: 8, ackTimeoutMs: 100, deadlineMs: 500, pauseMs: 10)
 
-  /// Sends everything that may go out now.
-  private static func send(_ window: inout PublishWindow, now: Int64) -> [UInt64] {
-    var sent: [UInt64] = []
-    while let id = window.next(now: now) {
-      window.sent(id, now: now)
-      sent.append(id)
+  /// Sends everything that may go out now; probes come out as negative numbers.
+  private static func send(_ window: inout PublishWindow, now: Int64) -> [Int] {
+    var sent: [Int] = []
+    while let copy = window.next(now: now) {
+      window.sent(copy, now: now)
+      sent.append(copy.isProbe ? -Int(copy.id) : Int(copy.id))
     }
     return sent
   }
 
-  private static func stored(_ id: UInt64, _ window: inout PublishWindow) -> Bool {
-    window.stored(id)
+  private static func stored(
+    _ id: UInt64, _ window: inout PublishWindow, isProbe: Bool = false, now: Int64 = 0
+  ) -> Bool {
+    window.stored(.init(id: id, isProbe: isProbe), now: now)
   }
 
   private static func expired(_ window: inout PublishWindow, now: Int64) -> [UInt64] {
@@ -43,19 +45,47 @@ struct JetStreamWindowTests {
     #expect(!Self.stored(1, &window))
   }
 
-  @Test("a missing ack sends everything of the stream again, the oldest first and alone")
+  @Test("a missing ack sends the oldest again; its ack shows a loss, and all are sent again")
   func missingAck() {
-    var window = Self.window([(1, "a"), (2, "a"), (3, "a")])
+    var window = Self.window([(1, "a"), (2, "a"), (3, "a"), (4, "a")])
     #expect(Self.send(&window, now: 0) == [1])
     #expect(Self.stored(1, &window))
-    #expect(Self.send(&window, now: 5) == [2, 3])
+    #expect(Self.send(&window, now: 5) == [2, 3, 4])
     #expect(window.nextTime(after: 5) == 105)
-    #expect(Self.expired(&window, now: 104).isEmpty)
     #expect(Self.send(&window, now: 104) == [])
-    #expect(Self.expired(&window, now: 105).isEmpty)
-    #expect(Self.send(&window, now: 105) == [2])
-    #expect(Self.stored(2, &window))
-    #expect(Self.send(&window, now: 106) == [3])
+    #expect(Self.send(&window, now: 105) == [-2])
+    #expect(Self.send(&window, now: 204) == [])
+    #expect(Self.send(&window, now: 205) == [-2])
+    #expect(Self.stored(2, &window, isProbe: true, now: 206))
+    #expect(Self.send(&window, now: 206) == [3, 4])
+  }
+
+  @Test("the ack of the first copy after a probe shows a slow server, and nothing is sent again")
+  func slowServer() {
+    var window = Self.window([(1, "a"), (2, "a"), (3, "a"), (4, "a")])
+    _ = Self.send(&window, now: 0)
+    #expect(Self.stored(1, &window))
+    #expect(Self.send(&window, now: 0) == [2, 3, 4])
+    #expect(Self.send(&window, now: 100) == [-2])
+    #expect(Self.stored(2, &window, now: 150))
+    #expect(Self.send(&window, now: 150) == [])
+    // The next one has its full time from the moment it became the oldest.
+    #expect(window.nextTime(after: 150) == 250)
+    #expect(Self.stored(3, &window, now: 240))
+    #expect(!Self.stored(2, &window, isProbe: true, now: 241))
+    #expect(Self.send(&window, now: 339) == [])
+    #expect(Self.send(&window, now: 340) == [-4])
+  }
+
+  @Test("a hole in the acks is probed although later ones come")
+  func hole() {
+    var window = Self.window([(1, "a"), (2, "a"), (3, "a"), (4, "a")])
+    _ = Self.send(&window, now: 0)
+    #expect(Self.stored(1, &window))
+    #expect(Self.send(&window, now: 0) == [2, 3, 4])
+    #expect(Self.stored(3, &window, now: 60))
+    #expect(Self.stored(4, &window, now: 99))
+    #expect(Self.send(&window, now: 100) == [-2])
   }
 
   @Test("a refusal that may pass waits a pause and then begins with the oldest")
@@ -115,7 +145,7 @@ struct JetStreamWindowTests {
       var window = PublishWindow(
         .init(capacity: 8, ackTimeoutMs: 100, deadlineMs: 1_000_000, pauseMs: 10))
       var stored: [UInt64] = []  // The server's stream.
-      var acks: [UInt64] = []  // On their way back.
+      var acks: [PublishWindow.Send] = []  // On their way back.
       var added: UInt64 = 0
       var isRefusing = false
       var now: Int64 = 0
@@ -133,16 +163,18 @@ struct JetStreamWindowTests {
           window.sessionBegan()
         default: break
         }
-        while let id = window.next(now: now) {
-          window.sent(id, now: now)
+        while let copy = window.next(now: now) {
+          window.sent(copy, now: now)
           if isRefusing {
-            window.refused(id, reason: "not now", now: now)
+            window.refused(copy.id, reason: "not now", now: now)
           } else {
-            if !stored.contains(id) { stored.append(id) }
-            if random.next() % 8 != 0 { acks.append(id) }
+            if !stored.contains(copy.id) { stored.append(copy.id) }
+            if random.next() % 8 != 0 { acks.append(copy) }
           }
         }
-        while !acks.isEmpty, random.next() % 3 != 0 { _ = window.stored(acks.removeFirst()) }
+        while !acks.isEmpty, random.next() % 3 != 0 {
+          _ = window.stored(acks.removeFirst(), now: now)
+        }
         #expect(Self.expired(&window, now: now).isEmpty)
         if now > 900_000 {
           Issue.record("no progress with seed \(seed)")
