@@ -66,7 +66,7 @@ public final class IngestRoutes: Sendable {
   }
 
   /// The counters of one protocol, looked up once.
-  private struct Meters: Sendable {
+  private final class Meters: Sendable {
     let name: String
     let stored: Counter
     let rejectedRequests: Counter

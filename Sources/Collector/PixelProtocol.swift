@@ -104,13 +104,22 @@ enum PixelProtocol {
   private static func text(
     _ range: Range<Int>, _ isEncoded: Bool, _ query: UnsafeRawBufferPointer
   ) -> String? {
-    guard isEncoded else {
-      return String(validating: UnsafeRawBufferPointer(rebasing: query[range]), as: UTF8.self)
+    if !isEncoded {
+      let bytes = UnsafeRawBufferPointer(rebasing: query[range])
+      return isASCII(bytes)
+        ? String(decoding: bytes, as: UTF8.self) : String(validating: bytes, as: UTF8.self)
     }
     var decoded: [UInt8] = []
     decoded.reserveCapacity(range.count)
     guard PercentEncoding.decode(range, in: query.bytes, to: &decoded) else { return nil }
     return String(validating: decoded, as: UTF8.self)
+  }
+
+  /// Nearly every field is; checking that is much cheaper than validating UTF-8.
+  private static func isASCII(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    var all: UInt8 = 0
+    for byte in bytes { all |= byte }
+    return all < 0x80
   }
 
   private static func event(

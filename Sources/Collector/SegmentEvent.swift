@@ -18,6 +18,7 @@ enum SegmentEvent {
     var anonymous: String?
     var name: (text: String, kind: EventKind)?
     var properties = Properties()
+    var sentTime: Int64 = 0
     /// Where a member `sentAt` stands, counted from the event's start.
     var sentAt: Range<Int>?
   }
@@ -47,41 +48,36 @@ enum SegmentEvent {
   struct Reader {
     let key: WriteKey
     let receivedAt: Int64
-    let sentAt: Int64
     private let source: String
 
-    init(key: WriteKey, receivedAt: Int64, sentAt: Int64) {
+    init(key: WriteKey, receivedAt: Int64) {
       self.key = key
       self.receivedAt = receivedAt
-      self.sentAt = sentAt
       source = "segment/\(key.source)"
     }
 
-    /// Reads the next value of `json`, which is known to be valid JSON, as an event.
+    /// Reads the next value of `json` as an event.
     ///
     /// - Parameters:
+    ///   - text: what `json` scans.
     ///   - type: of a single call; nil where the event says it itself.
-    ///   - place: part of the identity of an event without an id.
+    ///   - place: with the index in a batch it tells equal events without an id apart.
+    /// - Throws: ``Refusal``; ``JSONError`` where the text is not JSON.
     func read(
-      _ json: inout JSONScanner, type: CallType?, place: String
-    ) throws(Refusal) -> IncomingEvent {
-      do {
-        var whole = json
-        let bytes = try whole.skipValue()
-        guard try json.peek() == .object else {
-          throw Refusal(.notAnObject, "an event is a JSON object")
-        }
-        guard bytes.count <= SegmentProtocol.eventBytesMax else {
-          throw Refusal(
-            .eventTooLarge, "an event may have \(SegmentProtocol.eventBytesMax) bytes")
-        }
-        let fields = try scan(&json, start: json.offset)
-        return try event(fields, type: type, place: place, bytes: bytes)
-      } catch let refusal as Refusal {
-        throw refusal
-      } catch {
-        throw Refusal(.wrongFieldType, "\(error)")
+      _ json: inout JSONScanner, in text: UnsafeRawBufferPointer, type: CallType?, place: String,
+      index: Int?
+    ) throws -> IncomingEvent {
+      guard try json.peek() == .object else {
+        throw Refusal(.notAnObject, "an event is a JSON object")
       }
+      let start = json.offset  // `peek` has passed over the white space.
+      let fields = try scan(&json, start: start)
+      let bytes = UnsafeRawBufferPointer(rebasing: text[start..<json.offset])
+      guard bytes.count <= SegmentProtocol.eventBytesMax else {
+        throw Refusal(
+          .eventTooLarge, "an event may have \(SegmentProtocol.eventBytesMax) bytes")
+      }
+      return try event(fields, type: type, place: place, index: index, bytes: bytes)
     }
 
     // MARK: Scanning
@@ -105,7 +101,11 @@ enum SegmentEvent {
         case "event": fields.name = try eventName(&json)
         case "properties": try scanProperties(&json, &fields.properties)
         case "sentAt":
-          try json.skipValue()
+          if try json.peek() == .string {
+            fields.sentTime = Timestamp.parse(try json.string()) ?? 0
+          } else {
+            try json.skipValue()
+          }
           fields.sentAt = memberStart - start..<json.offset - start
         default: try json.skipValue()
         }
@@ -179,10 +179,11 @@ enum SegmentEvent {
     // MARK: Building
 
     private func event(
-      _ fields: Fields, type stated: CallType?, place: String, bytes: UnsafeRawBufferPointer
+      _ fields: Fields, type stated: CallType?, place: String, index: Int?,
+      bytes: UnsafeRawBufferPointer
     ) throws(Refusal) -> IncomingEvent {
-      let types = CallType.allCases.map(\.rawValue)
       guard let type = stated ?? fields.type else {
+        let types = CallType.allCases.map(\.rawValue)
         throw Refusal(
           fields.typeIsKnown ? .noType : .unknownType,
           "type is one of \(types.joined(separator: ", "))")
@@ -195,7 +196,8 @@ enum SegmentEvent {
       }
       let id =
         fields.id.flatMap { $0.isEmpty ? nil : $0 }
-        ?? derivedID(bytes, without: fields.sentAt, place: place)
+        ?? derivedID(
+          bytes, without: fields.sentAt, place: index.map { "\(place)[\($0)]" } ?? place)
       var revenue: Int64 = 0
       var currency = ""
       if kind == .conversion, let text = fields.properties.revenue.text {
@@ -216,7 +218,8 @@ enum SegmentEvent {
         person: EventIdentity.personKey(
           site: key.site, id: anonymous.isEmpty ? user : anonymous),
         eventTime: fields.time ?? fields.originalTime ?? receivedAt, receivedAt: receivedAt,
-        sentAt: sentAt, dimensions: tuple.encoded, revenueMicros: revenue, id: id, name: name,
+        sentAt: fields.sentTime, dimensions: tuple.encoded, revenueMicros: revenue, id: id,
+        name: name,
         source: source, payload: Array(bytes))
     }
 

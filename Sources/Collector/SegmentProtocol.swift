@@ -37,112 +37,127 @@ enum SegmentProtocol {
 
   // MARK: Reading
 
-  /// The members of a request's outermost object that concern all its events.
-  private struct Envelope {
-    var batch: UnsafeRawBufferPointer?
-    var batchIsArray = false
-    var writeKey: String?
-    var sentAt: Int64 = 0
+  /// Finds the write key and hands the body over to `read`, which throws where it is not JSON.
+  private static func keyed(
+    _ input: IngestInput, place: String, read: (WriteKey) throws -> IngestReading
+  ) -> IngestReading {
+    var name: String?
+    if let stated = BasicAuthorization.writeKey(input.header("authorization")), !stated.isEmpty {
+      name = stated
+    } else {
+      // The key may come last in the body, and the events' identity needs it first.
+      do {
+        name = try writeKey(in: input.body)
+      } catch {
+        return .problem(code: RejectionCode.malformedJSON.rawValue, detail: "\(error)")
+      }
+    }
+    guard let key = name.flatMap({ input.keys.find($0) }) else { return .unknownKey }
+    do {
+      return try read(key)
+    } catch let refusal as Refusal {
+      return .refused(Rejection(refusal, place: place, body: input.body), key)
+    } catch {
+      let refusal = Refusal(.malformedJSON, "\(error)")
+      return .refused(Rejection(refusal, place: place, body: input.body), key)
+    }
   }
 
-  private static func envelope(_ body: UnsafeRawBufferPointer) throws(JSONError) -> Envelope {
-    var envelope = Envelope()
+  private static func writeKey(in body: UnsafeRawBufferPointer) throws(JSONError) -> String? {
+    var key: String?
     var json = JSONScanner(body)
     try json.beginObject()
     while let name = try json.nextKey() {
-      let type = try json.peek()
-      switch name {
-      case "batch":
-        envelope.batchIsArray = type == .array
-        envelope.batch = try json.skipValue()
-      case "writeKey" where type == .string: envelope.writeKey = try json.string()
-      case "sentAt" where type == .string:
-        envelope.sentAt = Timestamp.parse(try json.string()) ?? 0
-      default: try json.skipValue()
+      if name == "writeKey", try json.peek() == .string {
+        key = try json.string()
+      } else {
+        try json.skipValue()
       }
     }
     try json.end()
-    return envelope
-  }
-
-  private static func key(_ input: IngestInput, _ envelope: Envelope?) -> WriteKey? {
-    if let name = BasicAuthorization.writeKey(input.header("authorization")), !name.isEmpty {
-      return input.keys.find(name)
-    }
-    return envelope?.writeKey.flatMap { input.keys.find($0) }
-  }
-
-  /// A body that is not JSON: a dead letter where the header tells whose it is.
-  private static func malformed(
-    _ error: JSONError, _ input: IngestInput, place: String
-  ) -> IngestReading {
-    let refusal = Refusal(.malformedJSON, "\(error)")
-    guard let field = input.header("authorization"), BasicAuthorization.writeKey(field) != nil
-    else { return .problem(code: refusal.code.rawValue, detail: refusal.detail) }
-    guard let key = key(input, nil) else { return .unknownKey }
-    return .refused(Rejection(refusal, place: place, body: input.body), key)
+    return key
   }
 
   private static func readCall(
     _ input: IngestInput, type: SegmentEvent.CallType, place: String
   ) -> IngestReading {
-    let envelope: Envelope
-    do { envelope = try Self.envelope(input.body) } catch {
-      return malformed(error, input, place: place)
-    }
-    guard let key = key(input, envelope) else { return .unknownKey }
-    let reader = SegmentEvent.Reader(
-      key: key, receivedAt: input.receivedAt, sentAt: envelope.sentAt)
-    do throws(Refusal) {
+    keyed(input, place: place) { key in
+      let reader = SegmentEvent.Reader(key: key, receivedAt: input.receivedAt)
       var json = JSONScanner(input.body)
-      return .events([try reader.read(&json, type: type, place: place)], rejected: [], key)
-    } catch {
-      return .refused(Rejection(error, place: place, body: input.body), key)
+      do {
+        let event = try reader.read(&json, in: input.body, type: type, place: place, index: nil)
+        try json.end()
+        return .events([event], rejected: [], key)
+      } catch let refusal as Refusal {
+        // What is not JSON at all is that first, whatever else is wrong with it.
+        var whole = JSONScanner(input.body)
+        try whole.skipValue()
+        try whole.end()
+        throw refusal
+      }
     }
   }
 
   private static func readBatch(_ input: IngestInput, place: String) -> IngestReading {
-    let envelope: Envelope
-    do { envelope = try Self.envelope(input.body) } catch {
-      return malformed(error, input, place: place)
+    keyed(input, place: place) { key in
+      var batch: Batch?
+      var sentAt: Int64 = 0
+      var json = JSONScanner(input.body)
+      try json.beginObject()
+      while let name = try json.nextKey() {
+        let type = try json.peek()
+        switch name {
+        case "batch" where type == .array:
+          batch = try readEvents(&json, input, key, place: place)
+          if batch == nil {
+            return .problem(
+              code: "too_many_events",
+              detail: "a batch may have \(batchEventsMax) events; send it in smaller parts")
+          }
+        case "sentAt" where type == .string:
+          sentAt = Timestamp.parse(try json.string()) ?? 0
+        default: try json.skipValue()
+        }
+      }
+      try json.end()
+      guard var batch else {
+        throw Refusal(.malformedJSON, "the body has a member batch, an array of events")
+      }
+      for index in batch.events.indices where batch.events[index].sentAt == 0 {
+        batch.events[index].sentAt = sentAt
+      }
+      return .events(batch.events, rejected: batch.rejected, key)
     }
-    guard let key = key(input, envelope) else { return .unknownKey }
-    guard let batch = envelope.batch, envelope.batchIsArray else {
-      let refusal = Refusal(.malformedJSON, "the body has a member batch, an array of events")
-      return .refused(Rejection(refusal, place: place, body: input.body), key)
-    }
-    let reader = SegmentEvent.Reader(
-      key: key, receivedAt: input.receivedAt, sentAt: envelope.sentAt)
+  }
+
+  private struct Batch {
     var events: [IncomingEvent] = []
     var rejected: [Rejection] = []
-    do {
-      var json = JSONScanner(batch)
-      try json.beginArray()
-      var index = 0
-      while try json.nextElement() {
-        if index == batchEventsMax {
-          return .problem(
-            code: "too_many_events",
-            detail: "a batch may have \(batchEventsMax) events; send it in smaller parts")
-        }
-        _ = try json.peek()  // Over the white space, to the first byte of the event.
-        let start = json
-        do throws(Refusal) {
-          // The identity of an event without an id tells equal events of one batch apart.
-          events.append(try reader.read(&json, type: nil, place: "\(place)[\(index)]"))
-        } catch {
-          json = start
-          rejected.append(
-            Rejection(
-              error, index: index, place: "\(place) batch[\(index)]", body: try json.skipValue()))
-        }
-        index += 1
+  }
+
+  /// - Returns: nil where there are more than ``batchEventsMax``.
+  private static func readEvents(
+    _ json: inout JSONScanner, _ input: IngestInput, _ key: WriteKey, place: String
+  ) throws -> Batch? {
+    let reader = SegmentEvent.Reader(key: key, receivedAt: input.receivedAt)
+    var batch = Batch()
+    var index = 0
+    try json.beginArray()
+    while try json.nextElement() {
+      if index == batchEventsMax { return nil }
+      let start = json
+      do {
+        batch.events.append(
+          try reader.read(&json, in: input.body, type: nil, place: place, index: index))
+      } catch let refusal as Refusal {
+        json = start
+        let bytes = try json.skipValue()
+        batch.rejected.append(
+          Rejection(refusal, index: index, place: "\(place) batch[\(index)]", body: bytes))
       }
-    } catch {
-      // The envelope has checked all of the body already.
-      preconditionFailure("a JSON text was valid and is not any more")
+      index += 1
     }
-    return .events(events, rejected: rejected, key)
+    return batch
   }
 
   // MARK: Answering
