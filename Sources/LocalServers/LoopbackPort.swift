@@ -10,7 +10,7 @@ public enum LoopbackPort {
   /// Taken from below the range that the kernel uses for outgoing connections: inside it, a client
   /// that keeps connecting to a port on which nobody listens (a server being restarted) sooner or
   /// later connects to itself, and then the server can't have its port back.
-  static func free(_ count: Int, except taken: Set<UInt16> = []) throws(LocalServersError)
+  public static func free(_ count: Int, except taken: Set<UInt16> = []) throws(LocalServersError)
     -> [UInt16]
   {
     var found: [UInt16] = []

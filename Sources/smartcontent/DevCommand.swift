@@ -73,7 +73,9 @@ struct DevCommand: AsyncParsableCommand {
     _ = try pipelines.select(definitions)
     _ = try QueryAccess(token: Environment["SMARTCONTENT_TOKEN"], boundTo: address.host)
     do {
-      if let port = UInt16(exactly: address.port), port != 0, !LoopbackPort.isFree(port) {
+      if ["127.0.0.1", "localhost", "0.0.0.0"].contains(address.host),
+        let port = UInt16(exactly: address.port), port != 0, !LoopbackPort.isFree(port)
+      {
         throw LocalServersError.portTaken(
           "HTTP (--http)", port: port, holder: LoopbackPort.holder(of: port))
       }
@@ -104,7 +106,7 @@ struct DevCommand: AsyncParsableCommand {
 }
 
 /// The life of `dev`, from its servers' start to their stop.
-private struct DevService: Service {
+private struct DevService: Service, CustomStringConvertible {
   let command: DevCommand
   let definitions: Definitions
   let logger: Logger
@@ -114,6 +116,9 @@ private struct DevService: Service {
   static let stopServersWithinMs = 1800
   private static let stopAllWithinMs = 4800
   private static let readyWithinMs = 15_000
+
+  /// For the lifecycle's log.
+  var description: String { "dev" }
 
   func run() async throws {
     let begin = ContinuousClock.now
@@ -280,7 +285,7 @@ private struct DevBanner {
       + #""properties":{"campaign_id":"spring","content_id":"post-1","variant_id":"a","channel":"mail"}}"#
     let traffic =
       command.demo > 0
-      ? "\(command.demo) events per second" : "none (start with --demo 200 for some)"
+      ? "\(Self.plain(command.demo)) events per second" : "none (start with --demo 200 for some)"
     let pixel = "k=\(Self.writeKey)&t=impression&cid=spring&cnt=post-1&var=a&ch=mail&uid=ann"
     Swift.print(
       """
@@ -309,6 +314,10 @@ private struct DevBanner {
 
       """)
     fflush(nil)
+  }
+
+  private static func plain(_ rate: Double) -> String {
+    rate == rate.rounded() ? "\(Int(rate))" : "\(rate)"
   }
 
   private static func seconds(_ duration: Duration) -> String {

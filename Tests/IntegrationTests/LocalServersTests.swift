@@ -125,13 +125,14 @@ struct LocalServersTests {
     let home = try TemporaryFolder.make("stale")
     #expect(mkdir(home + "/run", 0o700) == 0)
     // Our own pid with another start time, and a pid that can't exist.
-    try write("\(getpid()) 1 00000000-0000-0000-0000-000000000000\n", to: home + "/run/nats.pid")
-    try write("4194304999 1 x\n", to: home + "/run/redis.pid")
+    try TextFile.write(
+      "\(getpid()) 1 00000000-0000-0000-0000-000000000000\n", to: home + "/run/nats.pid")
+    try TextFile.write("4194304999 1 x\n", to: home + "/run/redis.pid")
     let servers = try await TestServers.start("stale", home: home)
     #expect(ProcessIdentity(running: getpid()) != nil)
     await servers.stop()
     // Postgres: the pid of its stale file belongs to a stranger, us.
-    try write(
+    try TextFile.write(
       "\(getpid())\n\(home)/postgres\n1\n1\n\n127.0.0.1\n", to: home + "/postgres/postmaster.pid")
     let again = try await TestServers.start("stale", home: home)
     #expect(again.processID(of: .postgres) != nil)
@@ -145,7 +146,7 @@ struct LocalServersTests {
     let sleeper = try ChildProgram(
       path: "/bin/sleep", arguments: ["100"], logPath: home + "/sleep.log")
     let identity = try #require(ProcessIdentity(running: sleeper.pid))
-    try write(identity.fileText, to: home + "/run/redis.pid")
+    try TextFile.write(identity.fileText, to: home + "/run/redis.pid")
     let servers = try await TestServers.start("leftover", home: home, options: Self.natsOnly())
     #expect(sleeper.ending == .killed(signal: SIGTERM))
     await servers.stop()
@@ -209,15 +210,5 @@ struct LocalServersTests {
     #expect(ProgramVersion(firstIn: "17.") == nil)
     #expect(ProgramVersion(firstIn: "no version") == nil)
     #expect(ProgramVersion(2, 9, 10) < ProgramVersion(2, 10, 0))
-  }
-
-  private func write(_ text: String, to path: String) throws {
-    let file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
-    guard file >= 0 else { throw HarnessError("can't write \(path)") }
-    defer { close(file) }
-    let count = text.utf8.count
-    guard text.withCString({ Glibc.write(file, $0, count) }) == count else {
-      throw HarnessError("can't write \(path)")
-    }
   }
 }

@@ -17,4 +17,7 @@ enum TestServers {
     TestExit.atEnd { servers.stopBlocking() }
     return servers
   }
+
+  /// A port that is free now, outside of the range of outgoing connections.
+  static func freePort() throws -> UInt16 { try LoopbackPort.free(1)[0] }
 }
