@@ -172,9 +172,9 @@ public final class JetStreamPublisher: FramePublisher {
   private func probe(
     of frame: Waiting, _ copy: PublishWindow.Send
   ) throws(NATSError) -> OutgoingMessage {
-    try OutgoingMessage(
+    try frame.message.copy(
       subject: subjectOfStream(frame.stream), reply: reply(copy),
-      headers: [("Nats-Msg-Id", frame.messageID)], payload: frame.message.payload)
+      headers: [("Nats-Msg-Id", frame.messageID)])
   }
 
   private func reply(_ copy: PublishWindow.Send) -> String {

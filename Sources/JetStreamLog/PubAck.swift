@@ -17,7 +17,7 @@ enum PubAck: Hashable, Sendable {
           ? "no stream has this subject, or JetStream is starting" : "status \(status)")
       return
     }
-    self.init(JSONSlice(message.payload))
+    self.init(JSONSlice(message.copiedPayload()))
   }
 
   init(_ answer: JSONSlice) {

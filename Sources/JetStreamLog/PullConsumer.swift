@@ -91,7 +91,7 @@ final class PullConsumer {
     if let status = message.status {
       return try receivedStatus(status, message)
     }
-    let answer = JSONSlice(message.payload)
+    let answer = JSONSlice(message.copiedPayload())
     if let error = APIError(answer) {
       let hint =
         error.number == APIError.streamNotFound ? "; apply the stream definitions" : ""

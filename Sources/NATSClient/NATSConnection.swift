@@ -69,7 +69,7 @@ public final class NATSConnection: Sendable {
     let start = monotonicMs()
     let session = try session(timeoutMs: timeoutMs)
     let left = timeoutMs - Int(monotonicMs() - start)
-    return Array(try session.request(subject, payload, timeoutMs: left).payload)
+    return try session.request(subject, payload, timeoutMs: left).copiedPayload()
   }
 
   /// A queue of messages on `subject` in the present session; see `NATSSession.subscribe`.

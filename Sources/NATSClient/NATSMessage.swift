@@ -29,7 +29,11 @@ public final class NATSMessage {
     }
   }
 
-  /// The payload; valid while this object lives.
+  /// The payload, a copy that needs nothing else.
+  public func copiedPayload() -> [UInt8] { withExtendedLifetime(self) { Array(payload) } }
+
+  /// The payload; valid while this object lives. Hold the object in a variable while using it: a
+  /// temporary may be gone before the first byte is read.
   public var payload: UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(start: natsMsg_GetData(handle), count: payloadCount)
   }

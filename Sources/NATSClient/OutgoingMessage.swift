@@ -6,9 +6,14 @@ public final class OutgoingMessage {
   let handle: OpaquePointer
   public let payloadCount: Int
 
-  /// Valid while this object lives.
-  public var payload: UnsafeRawBufferPointer {
-    UnsafeRawBufferPointer(start: natsMsg_GetData(handle), count: payloadCount)
+  /// Another message with the same payload.
+  public func copy(
+    subject: String, reply: String = "", headers: [(name: String, value: String)] = []
+  ) throws(NATSError) -> OutgoingMessage {
+    defer { extendLifetime(self) }
+    return try OutgoingMessage(
+      subject: subject, reply: reply, headers: headers,
+      payload: UnsafeRawBufferPointer(start: natsMsg_GetData(handle), count: payloadCount))
   }
 
   /// Copies the payload. `reply` empty means none. Header values must not hold CR or LF.

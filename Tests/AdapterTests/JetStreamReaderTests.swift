@@ -100,6 +100,33 @@ struct JetStreamReaderTests {
     }
   }
 
+  @Test("frames as large as the server allows are read, in order, and fetched one by one")
+  func large() throws {
+    try JetStreamTestServer.run { server in
+      try server.makeStream("events-00")
+      let size = (1 << 20) - 1_024
+      let publisher = try server.publisher()
+      for number in UInt8(1)...20 {
+        #expect(
+          publisher.outcome(
+            stream: "events-00", messageID: "\(number)",
+            frame: [UInt8](repeating: number, count: size))
+            == .stored(sequence: UInt64(number), duplicate: false))
+      }
+      let reader = try server.log.jetStreamReader(stream: "events-00", after: 0)
+      var read: [UInt8] = []
+      while read.count < 20 {
+        for frame in try reader.next(timeoutMs: 5_000) {
+          #expect(frame.bytes.count == size)
+          read.append(frame.bytes[size - 1])
+        }
+      }
+      #expect(read == Array(1...20))
+      #expect(reader.consumersMade == 1)
+      #expect(try server.log.frame(stream: "events-00", sequence: 7).bytes.count == size)
+    }
+  }
+
   @Test("with the server killed in the middle nothing is lost or repeated")
   func killed() throws {
     try JetStreamTestServer.run { server in

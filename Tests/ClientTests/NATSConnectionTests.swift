@@ -73,7 +73,7 @@ struct NATSConnectionTests {
         try subscription.next(timeoutMs: 1_000)
       }
       for number in UInt8(0)..<3 {
-        #expect(try subscription.next(timeoutMs: 1_000)?.payload.first == number)
+        #expect(try subscription.next(timeoutMs: 1_000)?.copiedPayload() == [number])
       }
       #expect(try subscription.next(timeoutMs: 0) == nil)
     }
