@@ -15,11 +15,18 @@ public final class PostgresConnection {
   private let password: String
   private var prepared: Set<String> = []
   private var isBroken = false
+  /// Asked every 250 ms while a call waits; true ends the wait as if its time were over.
+  private let givesUp: () -> Bool
 
   /// Connects and logs in.
+  /// - Parameter givesUp: lets a thread that is to end leave a server that does not answer; asked
+  ///   every 250 ms of waiting.
   /// - Throws: `invalidSettings`, `unreachable`, or `rejected` if the server refused the session.
-  public init(_ settings: PostgresSettings) throws(PostgresError) {
+  public init(
+    _ settings: PostgresSettings, givesUp: @escaping () -> Bool = { false }
+  ) throws(PostgresError) {
     self.settings = settings
+    self.givesUp = givesUp
     let (pairs, password) = try settings.parameters()
     self.password = password
     let connected = PostgresConnection.start(pairs)
@@ -191,13 +198,13 @@ public final class PostgresConnection {
     if PQconsumeInput(raw) == 0 { throw broken() }
   }
 
-  /// - Returns: false once the deadline has passed.
+  /// - Returns: false once the deadline has passed or the caller gives up.
   private func wait(for events: Int16, until deadline: Int) throws(PostgresError) -> Bool {
     while true {
       let left = deadline - monotonicMilliseconds()
-      if left <= 0 { return false }
+      if left <= 0 || givesUp() { return false }
       var descriptor = pollfd(fd: PQsocket(raw), events: events, revents: 0)
-      let ready = poll(&descriptor, 1, Int32(clamping: left))
+      let ready = poll(&descriptor, 1, Int32(clamping: min(left, 250)))
       if ready > 0 { return true }
       if ready < 0 && errno != EINTR { throw broken() }
     }

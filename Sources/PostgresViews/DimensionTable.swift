@@ -19,6 +19,8 @@ struct DimensionTable {
     self.countMax = max(1, countMax)
   }
 
+  mutating func forget() { known.removeAll() }
+
   /// Inserts those that are missing, outside of any transaction.
   /// - Throws: `refused` if an id already stands for another tuple.
   mutating func insert(

@@ -113,6 +113,10 @@ public final class PostgresViewReader: DurableViewReader {
       used = open
     } else {
       used = try PostgresConnection(settings)
+      // Sums over ranges are hash joins at any size. On tables that have not been analysed yet the
+      // planner takes rows for few and compares each with every tuple: measured 14 s instead of
+      // 0.15 s for 340,000 rows and 1,000 tuples.
+      try used.execute("set enable_nestloop = off; set jit = off")
       session = used
     }
     do throws(PostgresError) {

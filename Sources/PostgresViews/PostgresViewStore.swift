@@ -25,7 +25,7 @@ public final class PostgresViewStore: ViewStore {
   private let settings: PostgresSettings
   private let schema: ViewSchema
   private let statements: WindowStatements
-  private let isStopping: () -> Bool
+  private let stop: StopGrace
   private var connection: PostgresConnection?
   private var isMigrated = false
   private var partitions: WindowPartitions
@@ -34,15 +34,16 @@ public final class PostgresViewStore: ViewStore {
 
   /// - Parameters:
   ///   - pipeline: decides the schema; its hash must be the stored one.
-  ///   - isStopping: asked while the outcome of a commit can't be learned because Postgres is away;
-  ///     true gives up with `unavailable`, which only a process that ends may do.
+  ///   - isStopping: asked while Postgres does not answer. Once it is true a call goes on for two
+  ///     seconds and then gives up with `unavailable`, even if the outcome of a commit is not known
+  ///     then: the next start reads it from the checkpoint.
   /// - Throws: `refused` if the pipeline's name can't name a schema.
   public init(
     _ settings: PostgresSettings, pipeline: PipelineSpec,
     isStopping: @escaping () -> Bool = { false }
   ) throws(ViewStoreError) {
     self.settings = settings
-    self.isStopping = isStopping
+    stop = StopGrace(isStopping)
     schema = try ViewSchema(pipeline)
     statements = WindowStatements(schema)
     partitions = WindowPartitions(schema)
@@ -140,7 +141,7 @@ public final class PostgresViewStore: ViewStore {
           throw ViewStoreError(error)
         }
       } catch .unavailable(let text) {
-        if isStopping() {
+        if stop.isOver() {
           throw .unavailable("stopped before the outcome of a commit was known: \(text)")
         }
         pause(milliseconds: 100)
@@ -155,9 +156,12 @@ public final class PostgresViewStore: ViewStore {
   private func session() throws(ViewStoreError) -> PostgresConnection {
     if let connection, connection.isConnected { return connection }
     connection = nil
+    // What an unflushed server has lost with its crash must be made again.
+    dimensions.forget()
+    partitions.forget()
     let opened: PostgresConnection
     do throws(PostgresError) {
-      opened = try PostgresConnection(settings)
+      opened = try PostgresConnection(settings) { [stop] in stop.isOver() }
       // A writer that hangs inside a transaction must not hold its checkpoint's lock for ever.
       try opened.execute("set idle_in_transaction_session_timeout = '10s'")
     } catch {

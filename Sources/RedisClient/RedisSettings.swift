@@ -7,7 +7,7 @@ public struct RedisSettings: Sendable {
   public var password: String
   public var database: Int
   /// Milliseconds for connecting.
-  public var connectTimeoutMs = 1_000
+  public var connectTimeoutMs = 250
   /// Milliseconds to wait for the next bytes of an answer before the session is given up.
   public var commandTimeoutMs = 250
 

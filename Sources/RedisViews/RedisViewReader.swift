@@ -12,7 +12,7 @@ import Views
 /// this pipeline's declaration is absent from the answer.
 public final class RedisViewReader: HotViewReader {
   /// Rows of one partition in one answer; more is refused, since the server builds it in memory.
-  static let rowsPerPartition = 500_000
+  static let rowsPerPartition = 200_000
 
   private let settings: RedisSettings
   private let keys: HotKeys
@@ -24,10 +24,14 @@ public final class RedisViewReader: HotViewReader {
   ///   - generation: of the event streams whose copies are read.
   ///   - sessions: threads and Redis sessions, opened when first used.
   ///   - waitingMax: reads that may wait for a session before more are turned away.
+  ///   - answerTimeoutMs: how long a read may take in the server, more than the settings give to a
+  ///     loop's updates: a hundred thousand rows take some 0.2 s.
   public init(
     _ settings: RedisSettings, pipeline: PipelineSpec, generation: UInt32, sessions: Int = 2,
-    waitingMax: Int = 256
+    waitingMax: Int = 256, answerTimeoutMs: Int = 1_000
   ) {
+    var settings = settings
+    settings.commandTimeoutMs = max(settings.commandTimeoutMs, answerTimeoutMs)
     self.settings = settings
     keys = HotKeys(pipeline)
     pipelineHash = pipeline.hash

@@ -3,6 +3,7 @@ import LocalServers
 import Ports
 import PostgresClient
 import PostgresViews
+import Synchronization
 import Testing
 import Views
 
@@ -68,12 +69,14 @@ struct PostgresViewsOutcomeTests {
       }
       Issue.record("COMMIT never arrived")
     } catch ViewStoreError.unavailable {}
+    // The first commit of a session makes sure of its tables, with a COMMIT of its own.
+    try owner.commit(addOne)
     cutter.arm(.after)
     try owner.commit {
       addOne(&$0)
       $0.checkpoint.sequence = owner.checkpoint.sequence
     }
-    #expect(try impressions("t_lost_same", try await ViewServers.postgres()) == 2)
+    #expect(try impressions("t_lost_same", try await ViewServers.postgres()) == 3)
   }
 
   @Test("a takeover while the outcome is unknown fences the old owner")
@@ -123,6 +126,27 @@ struct PostgresViewsOutcomeTests {
     await servers.stop()
   }
 
+  @Test("a store that is to stop leaves a server that does not answer")
+  func stopping() async throws {
+    let settings = try await ViewServers.postgres()
+    let pipeline = PipelineSpec(name: "t_stopping")
+    let flag = StopFlag()
+    let blocker = try PostgresConnection(settings)
+    let store = try PostgresViewStore(settings, pipeline: pipeline) {
+      flag.isSet.load(ordering: .relaxed)
+    }
+    _ = try store.claim(Sample.stream())
+    try blocker.execute("begin; lock table p_t_stopping_1.checkpoints")
+    flag.isSet.store(true, ordering: .relaxed)
+    let started = ContinuousClock.now
+    do {
+      _ = try store.claim(Sample.stream())
+      Issue.record("the table was locked")
+    } catch ViewStoreError.unavailable {}
+    #expect(ContinuousClock.now - started < .seconds(10))
+    try blocker.execute("rollback")
+  }
+
   /// Postgres recovers for a moment after the crash.
   private func connected(_ settings: PostgresSettings) throws -> PostgresConnection {
     let deadline = ContinuousClock.now + .seconds(20)
@@ -134,4 +158,8 @@ struct PostgresViewsOutcomeTests {
       }
     }
   }
+}
+
+private final class StopFlag: Sendable {
+  let isSet = Atomic(false)
 }
