@@ -60,7 +60,7 @@ struct AnswerWriter {
       JSONText.append(time(start), to: &output)
       isFirst = false
     }
-    for dimension in identity.dimensions {
+    for dimension in identity.dimensions.texts {
       if !isFirst { output.append(UInt8(ascii: ",")) }
       JSONText.append(dimension, to: &output)
       isFirst = false

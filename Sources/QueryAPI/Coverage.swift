@@ -15,11 +15,10 @@ import Views
 /// The two agree where no frame after C corrected a window before the seam (`H.lastDeltaSequence
 /// ≤ C.sequence`): then everything up to H is covered, else only what is up to C. And they join
 /// without a gap while the hot copy still has the windows that expired between C and H, which it
-/// keeps for a minute of log time longer.
+/// keeps for a minute longer (``hotGrace``).
 enum Coverage {
-  /// The hot copy keeps expired windows for 60 s of log time; the rest is slack for the time that
-  /// reading takes.
-  static let hotGrace: Int64 = 45_000_000
+  /// Windows stay in the hot copy until the seam is this far beyond their start, microseconds.
+  static let hotGrace: Int64 = 60_000_000
 
   /// The checkpoints of the view's own partitions; a partition without one has committed nothing.
   static func checkpoints(
@@ -43,15 +42,22 @@ enum Coverage {
     return usesHot ? header.sequence : max(header.sequence, checkpoint.sequence)
   }
 
-  /// Whether windows may have left the hot copy that durable rows of `checkpoint` do not have yet.
-  static func hasGap(_ checkpoint: Checkpoint, _ header: HotHeader) -> Bool {
-    guard header.sequence > checkpoint.sequence else { return false }
-    let hasMoved = WindowLevel.allCases.contains {
-      header.seams[$0] > checkpoint.seams[$0]
+  /// Whether windows that a segment needs may have left the hot copy before durable rows of the
+  /// checkpoint had them.
+  ///
+  /// - Parameter wasMade: a sequence at or past the one at which the copy was written as a whole.
+  ///   It was written without windows that had expired before, so they must be durable.
+  static func hasGap(
+    _ checkpoint: Checkpoint, _ header: HotHeader, segments: [Segment], wasMade: UInt64
+  ) -> Bool {
+    let grace = checkpoint.sequence >= wasMade ? hotGrace : 0
+    return segments.contains { segment in
+      let durableEnd = checkpoint.seams[segment.level]
+      let seam = header.seams[segment.level]
+      guard seam > durableEnd, seam > .min + grace else { return false }
+      // Windows of [durableEnd, seam - grace) are in neither.
+      return seam - grace > durableEnd && segment.from < seam - grace && segment.to > durableEnd
     }
-    guard hasMoved else { return false }
-    if checkpoint.logTime == .min { return true }
-    return header.logTime > checkpoint.logTime + hotGrace
   }
 
   /// What durable rows alone cover: hours and days as last written, and shorter windows only

@@ -7,13 +7,13 @@ import Views
 struct GroupTable {
   struct Key: Hashable {
     var bucket: Int
-    var dimensions: [String]
+    var dimensions: DimensionValues
   }
 
   private(set) var groups: [Key: [String: Counts]] = [:]
 
   mutating func add(_ group: ViewGroup) {
-    let key = Key(bucket: group.bucket, dimensions: group.dimensions)
+    let key = Key(bucket: group.bucket, dimensions: DimensionValues(group.dimensions))
     groups[key, default: [:]][group.currency, default: Counts()] += group.counts
   }
 
@@ -32,7 +32,8 @@ struct GroupTable {
         selection.filters.allSatisfy({ $0.admits(tuple[$0.dimension]) })
       else { continue }
       let bucket = Self.bucket(of: hot.row.start, selection.buckets)
-      let key = Key(bucket: bucket, dimensions: selection.groupBy.map { tuple[$0] })
+      let dimensions = DimensionValues(selection.groupBy.map { tuple[$0] })
+      let key = Key(bucket: bucket, dimensions: dimensions)
       groups[key, default: [:]][tuple.currency, default: Counts()] += hot.row.counts
     }
     return unreadable

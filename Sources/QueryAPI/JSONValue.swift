@@ -54,7 +54,8 @@ private struct JSONParser {
 
   private func failure(_ what: String) -> QueryError {
     QueryError(
-      .invalidJSON, path: "$", detail: "the body is not JSON: \(what) at byte \(index); send one JSON object in UTF-8")
+      .invalidJSON, path: "$",
+      detail: "the body is not JSON: \(what) at byte \(index); send one JSON object in UTF-8")
   }
 
   private mutating func skipSpace() {

@@ -1,4 +1,140 @@
-/// placeholder while the document is being written
+import Events
+import Views
+
+/// The OpenAPI 3.1 description of every route, as `/openapi.json` answers it.
+///
+/// Kept by hand, because it is read by people who write clients; a test holds it against the
+/// declared routes and the parser's lists.
 enum OpenAPIDocument {
-  static let text = "{}"
+  static let text = """
+    {"openapi":"3.1.0",
+    "info":{"title":"SmartContent","version":"1","summary":"From a pixel to a live, exact number.",
+    "description":"Events go in by the pixel or the Segment HTTP API and come out as metrics. An ingest answer carries a position; a query with that position as `after` contains the event."},
+    "tags":[{"name":"ingest"},{"name":"query"},{"name":"operations"}],
+    "paths":{\(ingestPaths),
+    \(queryPaths),
+    \(operationsPaths)},
+    "components":{\(components)}}
+    """
+
+  private static let ingestPaths = """
+    "/p.gif":{"get":{"tags":["ingest"],"operationId":"pixel","summary":"Record one event; answered with a 43-byte GIF once it is durable","parameters":[
+    {"name":"k","in":"query","required":true,"description":"Write key","schema":{"type":"string"}},
+    {"name":"t","in":"query","description":"Kind of event","schema":{"type":"string","enum":["impression","view","click","engagement","conversion","identify","custom"],"default":"impression"}},
+    {"name":"cid","in":"query","description":"Campaign","schema":{"type":"string"}},
+    {"name":"cnt","in":"query","description":"Content","schema":{"type":"string"}},
+    {"name":"var","in":"query","description":"Variant","schema":{"type":"string"}},
+    {"name":"ch","in":"query","description":"Channel","schema":{"type":"string"}},
+    {"name":"uid","in":"query","description":"User id","schema":{"type":"string"}},
+    {"name":"aid","in":"query","description":"Anonymous id","schema":{"type":"string"}},
+    {"name":"eid","in":"query","description":"Event id; the same id counts once","schema":{"type":"string"}},
+    {"name":"ts","in":"query","description":"Event time, milliseconds since the epoch","schema":{"type":"integer"}},
+    {"name":"v","in":"query","description":"Money of a conversion","schema":{"type":"number"}},
+    {"name":"cur","in":"query","description":"Its currency, ISO 4217","schema":{"type":"string"}}],
+    "responses":{"200":{"description":"The event is durable","headers":{"SmartContent-Position":{"description":"Position of the event, for `after`","schema":{"type":"string"}}},"content":{"image/gif":{}}},\(ingestErrors)}}},
+    \(segmentPaths)
+    """
+
+  private static let segmentCalls = [
+    "batch", "track", "page", "screen", "identify", "group", "alias",
+  ]
+
+  /// Clients differ in whether they end a path with a slash; both are served.
+  private static let segmentPaths = segmentCalls.flatMap { ["\($0)", "\($0)/"] }.map { call in
+    let name = call.last == "/" ? call.dropLast() + "Slash" : call[...]
+    return """
+      "/v1/\(call)":{"post":{"tags":["ingest"],"operationId":"segment_\(name)","summary":"Segment HTTP API: answered 200 once the events are durable","security":[{"writeKey":[]},{}],"requestBody":{"required":true,"description":"At most 500 KB, gzip allowed; an event at most 32 KB","content":{"application/json":{"schema":{"type":"object"}}}},"responses":{"200":{"description":"The events are durable; refused ones are named","headers":{"SmartContent-Position":{"description":"Position of the events, for `after`","schema":{"type":"string"}}},"content":{"application/json":{"schema":{"type":"object"}}}},\(ingestErrors)}}}
+      """
+  }.joined(separator: ",\n")
+
+  private static let ingestErrors = """
+    "400":{"$ref":"#/components/responses/Problem"},"401":{"$ref":"#/components/responses/Problem"},"503":{"$ref":"#/components/responses/Unavailable"}
+    """
+
+  private static let queryErrors = """
+    "400":{"$ref":"#/components/responses/Problem"},"401":{"$ref":"#/components/responses/Problem"},"422":{"$ref":"#/components/responses/Problem"},"503":{"$ref":"#/components/responses/Unavailable"}
+    """
+
+  private static let answer = """
+    "200":{"description":"The answer","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Answer"}}}}
+    """
+
+  private static let waiting = """
+    {"name":"after","in":"query","description":"A position that the answer must cover","schema":{"type":"string"}},{"name":"timeout","in":"query","description":"How long to wait for it, seconds","schema":{"type":"number","minimum":0,"maximum":\(QueryRequest.timeoutMsMax / 1000),"default":\(QueryRequest.timeoutMsDefault / 1000)}}
+    """
+
+  private static let queryPaths = """
+    "/v1/query":{"post":{"tags":["query"],"operationId":"query","summary":"Metrics by dimensions and time","security":[{"token":[]},{}],"parameters":[\(waiting)],"requestBody":{"required":true,"content":{"application/json":{"schema":{"$ref":"#/components/schemas/Query"}}}},"responses":{\(answer),\(queryErrors),"504":{"$ref":"#/components/responses/Problem"}}}},
+    "/v1/content/{id}/metrics":{"get":{"tags":["query"],"operationId":"contentMetrics","summary":"All metrics of one content by variant","security":[{"token":[]},{}],"parameters":[
+    {"name":"id","in":"path","required":true,"description":"Content","schema":{"type":"string"}},
+    {"name":"date_range","in":"query","description":"As in a query; two edges with a comma between them","schema":{"type":"string","default":"30d"}},
+    {"name":"granularity","in":"query","schema":{"$ref":"#/components/schemas/Granularity"}},
+    {"name":"site_id","in":"query","schema":{"type":"string","default":"default"}},
+    {"name":"pipeline","in":"query","schema":{"type":"string"}},
+    {"name":"timezone","in":"query","schema":{"type":"string","default":"UTC"}},
+    {"name":"limit","in":"query","schema":{"type":"integer"}},
+    {"name":"offset","in":"query","schema":{"type":"integer"}},
+    \(waiting)],"responses":{\(answer),\(queryErrors),"504":{"$ref":"#/components/responses/Problem"}}}},
+    "/v1/stream":{"get":{"tags":["query"],"operationId":"stream","summary":"A query's answer as it changes: server-sent events `snapshot`, `change` and `progress`, each with its position as id","security":[{"token":[]},{}],"parameters":[
+    {"name":"query","in":"query","required":true,"description":"The JSON of a query, percent-encoded","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Query"}}}},
+    {"name":"last_event_id","in":"query","description":"As the header Last-Event-ID","schema":{"type":"string"}},
+    {"name":"Last-Event-ID","in":"header","description":"How far the client has come; without anything newer the snapshot is left out","schema":{"type":"string"}}],
+    "responses":{"200":{"description":"Events until the client closes; `change` carries changed rows and the dimensions of removed ones","content":{"text/event-stream":{"schema":{"type":"string"}}}},\(queryErrors)}}},
+    "/v1/accounting":{"get":{"tags":["query"],"operationId":"accounting","summary":"What became of every event: on_time + late + too_late + duplicate + rejected = received","security":[{"token":[]},{}],"parameters":[{"name":"pipeline","in":"query","schema":{"type":"string"}}],"responses":{"200":{"description":"Counts since the beginning of the log","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Accounting"}}}},\(queryErrors)}}}
+    """
+
+  private static let operationsPaths = """
+    "/health/live":{"get":{"tags":["operations"],"operationId":"live","summary":"Whether the process answers","responses":{"200":{"description":"It does","content":{"application/json":{"schema":{"type":"object"}}}}}}},
+    "/health/ready":{"get":{"tags":["operations"],"operationId":"ready","summary":"Whether everything that it needs answers","responses":{"200":{"description":"It does","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Health"}}}},"503":{"description":"What is wrong","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Health"}}}}}}},
+    "/metrics":{"get":{"tags":["operations"],"operationId":"metrics","summary":"Prometheus text or OpenMetrics, by Accept","responses":{"200":{"description":"All metrics","content":{"text/plain":{},"application/openmetrics-text":{}}}}}},
+    "/openapi.json":{"get":{"tags":["operations"],"operationId":"openapi","summary":"This document","responses":{"200":{"description":"OpenAPI 3.1","content":{"application/json":{}}}}}},
+    "/":{"get":{"tags":["operations"],"operationId":"console","summary":"The live page","responses":{"200":{"description":"HTML","content":{"text/html":{}}}}}}
+    """
+
+  private static let metricNames = quoted(Metric.allCases.map(\.rawValue))
+  private static let dimensionNames = quoted(QueryRequest.queryDimensions.map(\.name))
+
+  private static func quoted(_ names: [String]) -> String {
+    names.map { "\"\($0)\"" }.joined(separator: ",")
+  }
+
+  private static let components = """
+    "securitySchemes":{"token":{"type":"http","scheme":"bearer","description":"Needed where the API listens beyond its own machine"},"writeKey":{"type":"http","scheme":"basic","description":"The write key as user name; or `writeKey` in the body"}},
+    "responses":{"Problem":{"description":"What is wrong, where, and what is allowed","content":{"application/problem+json":{"schema":{"$ref":"#/components/schemas/Problem"}}}},"Unavailable":{"description":"Try again after Retry-After seconds","headers":{"Retry-After":{"schema":{"type":"integer"}}},"content":{"application/problem+json":{"schema":{"$ref":"#/components/schemas/Problem"}}}}},
+    "schemas":{\(schemas)}
+    """
+
+  private static let schemas = """
+    "Granularity":{"type":"string","enum":[\(quoted(Granularity.allCases.map(\.rawValue)))]},
+    "Query":{"type":"object","additionalProperties":false,"required":["metrics","date_range"],"properties":{
+    "site_id":{"type":"string","default":"default"},
+    "pipeline":{"type":"string","description":"One of those that are served; the first is the default"},
+    "metrics":{"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":[\(metricNames)]}},
+    "date_range":{"description":"Ranges of m and h end now, at the next 10 s; d, day and month are whole local days, today included. Timestamps must be at full 10 s, the end is excluded; dates are local days, the end is included. 10 s windows are kept 48 hours, minutes 90 days, hours and days for ever","anyOf":[{"type":"string","pattern":"^([0-9]+[mhd]|day|month|all)$","examples":["30m","24h","7d","30d"]},{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string"},"examples":[["2026-11-01T00:00:00Z","2026-11-02T00:00:00Z"],["2026-11-01","2026-11-30"]]}]},
+    "dimensions":{"type":"array","uniqueItems":true,"items":{"type":"string","enum":[\(dimensionNames),\(quoted(Granularity.allCases.map(\.dimensionName)))]}},
+    "granularity":{"$ref":"#/components/schemas/Granularity"},
+    "filters":{"type":"array","description":"All of them hold","maxItems":\(QueryRequest.filterCountMax),"items":{"type":"array","examples":[["is","campaign",["spring"]],["is_not","variant",["a"]],["contains","content",["post-"]],["and",[["is","channel",["mail"]]]]]}},
+    "order_by":{"type":"array","description":"Without it rows come by time, then dimensions","items":{"type":"array","minItems":2,"maxItems":2,"prefixItems":[{"type":"string"},{"enum":["asc","desc"]}]}},
+    "limit":{"type":"integer","minimum":1,"maximum":\(QueryRequest.limitMax),"default":\(QueryRequest.limitDefault)},
+    "offset":{"type":"integer","minimum":0,"maximum":\(QueryRequest.offsetMax),"default":0},
+    "timezone":{"type":"string","default":"UTC","description":"IANA name"},
+    "after":{"type":"string","description":"A position that the answer must cover"},
+    "timeout":{"type":"number","minimum":0,"maximum":\(QueryRequest.timeoutMsMax / 1000),"default":\(QueryRequest.timeoutMsDefault / 1000),"description":"Seconds"}}},
+    "Metric":{"description":"Counts are integers; ratios are numbers, or null without a denominator; revenue is an object of amounts by currency","anyOf":[{"type":"integer"},{"type":"number"},{"type":"null"},{"type":"object","additionalProperties":{"type":"number"}}]},
+    "Row":{"type":"object","required":["dimensions","metrics"],"properties":{"dimensions":{"type":"array","description":"The time bucket's start first, where one was asked for","items":{"type":"string"}},"metrics":{"type":"array","items":{"$ref":"#/components/schemas/Metric"}}}},
+    "Meta":{"type":"object","required":["position","watermark","final","log_time","as_of","currencies","row_count","warnings"],"properties":{
+    "position":{"type":"string","description":"What the rows contain of the log"},
+    "watermark":{"type":["string","null"],"format":"date-time","description":"No event on time is older"},
+    "final":{"type":"boolean","description":"The watermark has passed the end of the range"},
+    "log_time":{"type":["string","null"],"format":"date-time","description":"When the newest event of the rows was stored"},
+    "as_of":{"type":"string","format":"date-time"},
+    "lag_frames":{"type":"integer","description":"Frames of the log that the rows do not contain yet"},
+    "currencies":{"type":"array","items":{"type":"string"}},
+    "row_count":{"type":"integer","description":"Rows before limit and offset"},
+    "warnings":{"type":"array","items":{"type":"string"}}}},
+    "Answer":{"type":"object","required":["results","meta","query"],"properties":{"results":{"type":"array","items":{"$ref":"#/components/schemas/Row"}},"meta":{"$ref":"#/components/schemas/Meta"},"query":{"type":"object","description":"The query as it was understood"}}},
+    "Accounting":{"type":"object","required":["pipeline","received","on_time","late","too_late","duplicate","rejected","clamped_future","conserved"],"properties":{"pipeline":{"type":"string"},"received":{"type":"integer"},"on_time":{"type":"integer"},"late":{"type":"integer"},"too_late":{"type":"integer"},"duplicate":{"type":"integer"},"rejected":{"type":"integer"},"clamped_future":{"type":"integer"},"conserved":{"type":"boolean"}}},
+    "Health":{"type":"object","required":["status","checks"],"properties":{"status":{"enum":["ok","failing"]},"checks":{"type":"array","items":{"type":"object","required":["name","status"],"properties":{"name":{"type":"string"},"status":{"enum":["ok","failing"]},"detail":{"type":"string"}}}}}},
+    "Problem":{"type":"object","description":"RFC 9457","required":["type","title","status","detail","code","message"],"properties":{"type":{"type":"string"},"title":{"type":"string"},"status":{"type":"integer"},"detail":{"type":"string"},"code":{"type":"string"},"message":{"type":"string"},"path":{"type":"string"},"allowed":{"type":"array","items":{"type":"string"}},"position":{"type":"string"}}}
+    """
 }

@@ -6,7 +6,7 @@ struct QueryAnswer: Sendable {
   struct Row: Hashable, Sendable {
     /// Start of the time bucket, microseconds since the epoch; nil where the query has none.
     var bucketStart: Int64?
-    var dimensions: [String]
+    var dimensions: DimensionValues
     /// Over all currencies; its `revenueMicros` means nothing where there are several.
     var counts: Counts
     /// By currency, in rising order of code.
@@ -25,7 +25,7 @@ struct QueryAnswer: Sendable {
   /// What a row is about.
   struct Identity: Hashable, Sendable {
     var bucketStart: Int64?
-    var dimensions: [String]
+    var dimensions: DimensionValues
   }
 
   /// How much of the log the rows contain.
@@ -74,7 +74,9 @@ extension QueryAnswer {
       rows.append(row)
     }
     if rows.isEmpty && request.dimensions.isEmpty && request.granularity == nil {
-      rows = [Row(bucketStart: nil, dimensions: [], counts: Counts(), revenue: [])]
+      rows = [
+        Row(bucketStart: nil, dimensions: [], counts: Counts(), revenue: [])
+      ]
     }
     let sortedCurrencies = currencies.sorted()
     RowOrder(order: request.order, currencies: sortedCurrencies).sort(&rows)
@@ -98,7 +100,7 @@ struct RowOrder {
         if let isBefore = isBefore(a, b, step) { return isBefore }
       }
       if a.bucketStart != b.bucketStart { return (a.bucketStart ?? 0) < (b.bucketStart ?? 0) }
-      return a.dimensions.lexicographicallyPrecedes(b.dimensions)
+      return a.dimensions < b.dimensions
     }
   }
 
@@ -111,7 +113,9 @@ struct RowOrder {
     }
     switch step.key {
     case .time: return compare(a.bucketStart ?? 0, b.bucketStart ?? 0)
-    case .dimension(let index): return compare(a.dimensions[index], b.dimensions[index])
+    case .dimension(let index):
+      return compare(
+        DimensionValues([a.dimensions.texts[index]]), DimensionValues([b.dimensions.texts[index]]))
     case .metric(.revenue):
       for currency in currencies {
         if let result = compare(a.micros(currency), b.micros(currency)) { return result }

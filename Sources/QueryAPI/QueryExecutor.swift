@@ -6,11 +6,12 @@ import Views
 /// Answers a plan from durable rows and the hot copy of one view.
 ///
 /// One instant of the durable store is read, windows before its own seams only; then the hot copy
-/// at or past those seams. Where the two do not join (see ``Coverage``) both are read again, and
-/// after ``attemptCountMax`` times, or where the hot copy is away, durable rows alone answer,
-/// with a warning and a position that says less.
+/// at or past those seams. Where the two do not join (see ``Coverage``) both are read again until
+/// the next commit; after ``attemptCountMax`` times, or where the hot copy is away, durable rows
+/// alone answer, with a warning and a position that says less.
 struct QueryExecutor: Sendable {
-  static let attemptCountMax = 3
+  /// Half a second with the pause: commits come every quarter of one, unless there is a backlog.
+  static let attemptCountMax = 25
 
   var view: ReadView
   /// Microseconds since the epoch.
@@ -18,6 +19,19 @@ struct QueryExecutor: Sendable {
   /// The last sequence of each partition in the log, as far as known without asking.
   var logHeads: (@Sendable () -> [Int: UInt64])?
   var metrics: QueryMetrics
+  /// Between two attempts.
+  var pause = Duration.milliseconds(20)
+  private let copies = HotCopies()
+
+  init(
+    view: ReadView, clock: @escaping @Sendable () -> Int64,
+    logHeads: (@Sendable () -> [Int: UInt64])?, metrics: QueryMetrics
+  ) {
+    self.view = view
+    self.clock = clock
+    self.logHeads = logHeads
+    self.metrics = metrics
+  }
 
   /// What was read of the durable store, to be used again while it still fits the hot copy.
   struct DurablePart: Sendable {
@@ -58,12 +72,23 @@ struct QueryExecutor: Sendable {
       }
       let fits = checkpoints.allSatisfy { partition, checkpoint in
         guard let header = hot.answer.headers[partition] else { return true }
-        if hot.usesRows && Coverage.hasGap(checkpoint, header) { return false }
+        let wasMade = copies.firstSequence(partition: partition, header)
+        if Coverage.hasGap(checkpoint, header, segments: plan.segments, wasMade: wasMade) {
+          return false
+        }
         // A fresh read may trail the hot copy by a correction; a kept one is read anew.
         return !isReused || header.lastDeltaSequence <= checkpoint.sequence
       }
       if !fits {
         part = nil
+        if !isReused {
+          do {
+            try await Task.sleep(for: pause)
+          } catch {
+            reason = "the request was cancelled"
+            break attempts
+          }
+        }
         continue
       }
       return assemble(

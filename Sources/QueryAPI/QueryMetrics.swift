@@ -3,7 +3,8 @@ public import Metrics
 /// Every metric of the query API.
 public struct QueryMetrics: Sendable {
   public static let requests = MetricDeclaration(
-    "smartcontent_query_requests_total", "Answered requests of the query API, by route and outcome.",
+    "smartcontent_query_requests_total",
+    "Answered requests of the query API, by route and outcome.",
     .counter, labels: ["route", "outcome"])
   public static let duration = MetricDeclaration(
     "smartcontent_query_duration_seconds",

@@ -74,7 +74,8 @@ struct QueryService: Sendable {
           detail: "the query is needed: the JSON of POST /v1/query, percent-encoded")
       }
       let request = try parser.request(json: Array(text.utf8), parameters: [])
-      let given = http.header("Last-Event-ID")
+      let given =
+        http.header("Last-Event-ID")
         ?? parameters.first(where: { $0.name == "last_event_id" })?.value
       // Text that is no position of ours means a fresh start.
       let lastEventID = given.flatMap { Position($0) }

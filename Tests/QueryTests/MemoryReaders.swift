@@ -1,0 +1,109 @@
+import Dataflow
+import Events
+import Ports
+import Synchronization
+import Views
+
+/// Durable rows in memory.
+final class MemoryDurableReader: DurableViewReader {
+  struct State {
+    /// By partition.
+    var rows: [Int: [SimulatedRow]] = [:]
+    var checkpoints: [Int: Checkpoint] = [:]
+    var accounting = Accounting()
+    var isAway = false
+    var readCount = 0
+  }
+
+  let state = Mutex(State())
+
+  func update(_ body: @Sendable (inout State) -> Void) { state.withLock { body(&$0) } }
+
+  private func stream(_ partition: Int) -> StreamPartition {
+    StreamPartition(stream: "events-0\(partition)", generation: 1, partition: partition)
+  }
+
+  func read(
+    _ selection: ViewSelection, belowSeams: Bool
+  ) async throws(ViewReadError) -> DurableAnswer {
+    let state = try take()
+    var groups: [ViewGroup] = []
+    for (partition, rows) in state.rows {
+      let seams = state.checkpoints[partition]?.seams ?? Seams()
+      for row in rows where row.isIn(selection) {
+        if belowSeams && row.row.start >= seams[row.row.level] { continue }
+        let bucket = selection.buckets.lastIndex { $0 <= row.row.start } ?? 0
+        groups.append(
+          ViewGroup(
+            bucket: bucket, dimensions: selection.groupBy.map { row.tuple[$0] },
+            currency: row.tuple.currency, counts: row.row.counts))
+      }
+    }
+    return DurableAnswer(groups: groups, checkpoints: keyed(state.checkpoints))
+  }
+
+  func checkpoints() async throws(ViewReadError) -> [StreamPartition: Checkpoint] {
+    keyed(try take().checkpoints)
+  }
+
+  func accounting() async throws(ViewReadError) -> Accounting { try take().accounting }
+
+  func localBoundaries(
+    unit: String, timezone: String, from: Int64, to: Int64
+  ) async throws(ViewReadError) -> [Int64] {
+    throw .refused("boundaries are not asked for")
+  }
+
+  private func keyed(_ checkpoints: [Int: Checkpoint]) -> [StreamPartition: Checkpoint] {
+    var keyed: [StreamPartition: Checkpoint] = [:]
+    for (partition, checkpoint) in checkpoints { keyed[stream(partition)] = checkpoint }
+    return keyed
+  }
+
+  private func take() throws(ViewReadError) -> State {
+    let state = state.withLock { state in
+      state.readCount += 1
+      return state
+    }
+    if state.isAway { throw .unavailable("away") }
+    return state
+  }
+}
+
+/// A hot copy in memory.
+final class MemoryHotReader: HotViewReader {
+  struct State {
+    var rows: [Int: [SimulatedRow]] = [:]
+    var headers: [Int: HotHeader] = [:]
+    var isAway = false
+  }
+
+  let state = Mutex(State())
+
+  func update(_ body: @Sendable (inout State) -> Void) { state.withLock { body(&$0) } }
+
+  func headers(partitions: [Int]) async throws(ViewReadError) -> [Int: HotHeader] {
+    try take().headers.filter { partitions.contains($0.key) && $0.value.isComplete }
+  }
+
+  func read(segments: [Segment], seams: [Int: Seams]) async throws(ViewReadError) -> HotAnswer {
+    let state = try take()
+    var answer = HotAnswer(
+      headers: state.headers.filter { seams[$0.key] != nil && $0.value.isComplete }, rows: [])
+    for (partition, seams) in seams {
+      for row in state.rows[partition] ?? [] where row.row.start >= seams[row.row.level] {
+        let isWanted = segments.contains {
+          $0.level == row.row.level && row.row.start >= $0.from && row.row.start < $0.to
+        }
+        if isWanted { answer.rows.append(HotRow(row: row.row, tuple: row.tuple.encoded)) }
+      }
+    }
+    return answer
+  }
+
+  private func take() throws(ViewReadError) -> State {
+    let state = state.withLock { $0 }
+    if state.isAway { throw .unavailable("away") }
+    return state
+  }
+}

@@ -1,0 +1,95 @@
+import HTTPServer
+import Metrics
+import Testing
+import Views
+
+@testable import QueryAPI
+
+@Suite struct OpenAPITests {
+  private func document() throws -> JSONValue {
+    try JSONValue(parsing: Array(OpenAPIDocument.text.utf8))
+  }
+
+  /// Method and path of every operation, such as `GET /metrics`.
+  private func operations() throws -> [String] {
+    let paths = try #require(try document()["paths"]?.members)
+    return paths.flatMap { path in
+      path.value.members.map { "\($0.name.uppercased()) \(path.name)" }
+    }
+  }
+
+  @Test("the document lists the routes that are declared, and each of them")
+  func agrees() throws {
+    let view = SimulatedView(partitions: [SimulatedPartition(events: [])]).executor.view
+    let registry = MetricRegistry()
+    var routes = Routes()
+    QueryRoutes(
+      views: [view], access: try QueryAccess(token: nil, boundTo: "127.0.0.1"), registry: registry
+    ).declare(on: &routes)
+    OperationsRoutes(checks: [], registry: registry).declare(on: &routes)
+    let documented = try operations()
+    for path in routes.paths { #expect(documented.contains(path)) }
+    let ingest = try document()["paths"]?.members.filter { path in
+      path.value.members.contains { $0.value["tags"] == .array([.string("ingest")]) }
+    }
+    // The console declares the live page.
+    #expect(documented.count == routes.paths.count + (ingest?.count ?? 0) + 1)
+  }
+
+  @Test("operations have names of their own")
+  func names() throws {
+    let paths = try #require(try document()["paths"]?.members)
+    let names = paths.flatMap { $0.value.members.map { $0.value["operationId"] } }
+    #expect(names.allSatisfy { $0 != nil })
+    #expect(Set(names).count == names.count)
+  }
+
+  @Test("every reference leads somewhere")
+  func references() throws {
+    let document = try document()
+    func check(_ value: JSONValue) {
+      switch value {
+      case .array(let items): items.forEach(check)
+      case .object(let members):
+        for member in members {
+          if member.name == "$ref", case .string(let text) = member.value {
+            let target = text.split(separator: "/").dropFirst().reduce(document) {
+              $0?[String($1)]
+            }
+            #expect(target != nil, "\(text)")
+          }
+          check(member.value)
+        }
+      default: break
+      }
+    }
+    check(document)
+  }
+
+  @Test("the query's members, metrics and words are the parser's")
+  func query() throws {
+    let schemas = try #require(try document()["components"]?["schemas"])
+    let members = try #require(schemas["Query"]?["properties"]?.members).map(\.name)
+    #expect(Set(members) == Set(QueryRequestParser.members))
+    let metrics = schemas["Query"]?["properties"]?["metrics"]?["items"]?["enum"]
+    #expect(metrics == .array(Metric.allCases.map { .string($0.rawValue) }))
+  }
+}
+
+extension JSONValue {
+  fileprivate var members: [Member] {
+    if case .object(let members) = self { return members }
+    return []
+  }
+
+  fileprivate subscript(name: String) -> JSONValue? {
+    members.first { $0.name == name }?.value
+  }
+}
+
+extension JSONValue? {
+  fileprivate subscript(name: String) -> JSONValue? {
+    if case .some(let value) = self { return value[name] }
+    return nil
+  }
+}
