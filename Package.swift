@@ -28,6 +28,8 @@ let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let lifecycle: Target.Dependency = .product(
   name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals: Target.Dependency = .product(
+  name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments: Target.Dependency = .product(
   name: "ArgumentParser", package: "swift-argument-parser")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
@@ -96,7 +98,7 @@ let package = Package(
         "Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "RedisClient",
         "PostgresClient", "HTTPClient", "HTTPServer", "Metrics", "JetStreamLog", "PostgresViews",
         "RedisViews", "FileSnapshots", "Definitions", "Collector", "Runtime", "QueryAPI",
-        "Console", "LocalServers", "DemoTraffic", "CShims", log, lifecycle, arguments,
+        "Console", "LocalServers", "DemoTraffic", "CShims", log, lifecycle, signals, arguments,
       ], swiftSettings: strict),
     .executableTarget(
       name: "bench",

@@ -4,14 +4,14 @@ import Glibc
 public struct CollectorClock: Sendable {
   /// Microseconds since the Unix epoch.
   public var nowMicros: @Sendable () -> Int64
-  /// Milliseconds of a clock that never jumps.
-  public var steadyMs: @Sendable () -> Int64
+  /// Microseconds of a clock that never jumps.
+  public var steadyMicros: @Sendable () -> Int64
 
   public init(
-    nowMicros: @escaping @Sendable () -> Int64, steadyMs: @escaping @Sendable () -> Int64
+    nowMicros: @escaping @Sendable () -> Int64, steadyMicros: @escaping @Sendable () -> Int64
   ) {
     self.nowMicros = nowMicros
-    self.steadyMs = steadyMs
+    self.steadyMicros = steadyMicros
   }
 
   public static let system = CollectorClock(
@@ -20,9 +20,9 @@ public struct CollectorClock: Sendable {
       clock_gettime(CLOCK_REALTIME, &time)
       return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
     },
-    steadyMs: {
+    steadyMicros: {
       var time = timespec()
       clock_gettime(CLOCK_MONOTONIC, &time)
-      return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+      return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
     })
 }

@@ -8,6 +8,12 @@ public struct IngestParameters: Sendable {
   /// Frames of one partition that are published and not yet acknowledged. One is written while
   /// the next is on its way; more would only make frames smaller.
   public var framesInFlightMax = 2
+  /// A frame with this many bytes of events goes at once. A shorter one waits while another of
+  /// its partition is on its way, and for ``frameIntervalMicros`` after it.
+  public var longFrameBytes = 16 * 1024
+  /// Least time between two short frames of one partition. It bounds the frames per second, which
+  /// cost the log a sync each; the first frame after a pause does not wait.
+  public var frameIntervalMicros = 2000
   /// Bytes of events of one partition that wait for a frame; beyond it requests get a 503 before
   /// they are parsed.
   public var waitingBytesMax = 4 * 1024 * 1024
@@ -23,6 +29,8 @@ public struct IngestParameters: Sendable {
     try Self.require("frameBytesMax", frameBytesMax, 1024...1_048_576)
     try Self.require("frameEventsMax", frameEventsMax, 1...1_000_000)
     try Self.require("framesInFlightMax", framesInFlightMax, 1...64)
+    try Self.require("longFrameBytes", longFrameBytes, 1...frameBytesMax)
+    try Self.require("frameIntervalMicros", frameIntervalMicros, 0...1_000_000)
     // A frame that waits is at most one request longer than frameBytesMax.
     try Self.require("waitingBytesMax", waitingBytesMax, max(65_536, frameBytesMax)...1 << 32)
     try Self.require("answerDeadlineMs", answerDeadlineMs, 10...600_000)

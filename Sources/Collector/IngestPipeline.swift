@@ -107,25 +107,29 @@ public final class IngestPipeline: Sendable {
     completion: @escaping PendingRequest.Completion
   ) {
     let request = PendingRequest(generation: generation, completion: completion)
-    let nowMs = clock.steadyMs()
+    let nowMicros = clock.steadyMicros()
+    var mustWake = false
     if events.count == 1 {
       let partition = KeyGroup.partition(of: events[0].person, partitions: lanes.count)
-      lanes[partition].append(events, CollectionOfOne(0), of: request, nowMs: nowMs)
+      mustWake = lanes[partition].append(
+        events, CollectionOfOne(0), of: request, nowMicros: nowMicros)
     } else if !events.isEmpty {
       let partitions = events.map { event in
         KeyGroup.partition(of: event.person, partitions: lanes.count)
       }
       for (partition, lane) in lanes.enumerated() where partitions.contains(partition) {
         let indices = partitions.indices.lazy.filter { partitions[$0] == partition }
-        lane.append(events, indices, of: request, nowMs: nowMs)
+        if lane.append(events, indices, of: request, nowMicros: nowMicros) { mustWake = true }
       }
     }
     if !letters.isEmpty {
-      deadLetters.append(letters, letters.indices, of: request, nowMs: nowMs)
+      if deadLetters.append(letters, letters.indices, of: request, nowMicros: nowMicros) {
+        mustWake = true
+      }
     }
     var batch = ResponseBatch()
     request.submitted(&batch)
     batch.deliver()
-    loop.wakeIfAsleep()
+    if mustWake { loop.wakeIfAsleep() }
   }
 }

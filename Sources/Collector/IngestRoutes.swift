@@ -95,6 +95,7 @@ public final class IngestRoutes: Sendable {
     _ request: FastRequest, _ responder: Responder, _ endpoint: IngestEndpoint,
     _ ingest: IngestProtocol, _ meters: Meters
   ) -> FastResponse? {
+    if request.isHead { return nothingToStore(ingest) }
     let receivedAt = clock.nowMicros()
     let reading: IngestReading
     do {
@@ -123,11 +124,8 @@ public final class IngestRoutes: Sendable {
       }
     case .events(let accepted, let rejections, let key):
       if accepted.isEmpty && rejections.isEmpty {
-        let frame = PublishedFrame(generation: pipeline.generation, partition: nil, sequence: 0)
         meters.stored.add()
-        return ingest.answer(
-          StoredAnswer(
-            position: frame.positionText, positionHeader: frame.positionHeader, rejected: []))
+        return nothingToStore(ingest)
       }
       let letters = rejections.map {
         $0.event(
@@ -147,6 +145,13 @@ public final class IngestRoutes: Sendable {
       }
     }
     return nil
+  }
+
+  private func nothingToStore(_ ingest: IngestProtocol) -> FastResponse {
+    let frame = PublishedFrame(generation: pipeline.generation, partition: nil, sequence: 0)
+    return ingest.answer(
+      StoredAnswer(
+        position: frame.positionText, positionHeader: frame.positionHeader, rejected: []))
   }
 
   private func submit(

@@ -8,7 +8,7 @@ final class OpenFrame: @unchecked Sendable {
   var encoder = FrameEncoder()
   var waiters: [PendingRequest] = []
   /// Steady time of its first event.
-  var openedMs: Int64 = 0
+  var openedMicros: Int64 = 0
   /// What it counts for in ``Lane/waitingBytes``.
   var waitingBytes = 0
 }
@@ -32,6 +32,8 @@ final class Lane: Sendable {
   let waitingBytes = Atomic<Int>(0)
   /// Frames that are published and not yet settled. Written by the publisher's thread.
   let inFlight = Atomic<Int>(0)
+  /// Steady time when the last frame was taken. Written by the publisher's thread.
+  private let lastTakenMicros = Atomic<Int64>(.min / 2)
   private let parameters: IngestParameters
   private let state = Mutex(State())
 
@@ -47,10 +49,11 @@ final class Lane: Sendable {
   /// Appends events of one request, to more than one frame where they do not fit in one.
   ///
   /// - Parameter indices: of the events that belong to this lane.
+  /// - Returns: true where the publisher may have to act: these are the first events, or enough.
   func append(
     _ events: [IncomingEvent], _ indices: some Sequence<Int>, of request: PendingRequest,
-    nowMs: Int64
-  ) {
+    nowMicros: Int64
+  ) -> Bool {
     var total = 0
     state.withLock { state in
       for index in indices {
@@ -61,7 +64,7 @@ final class Lane: Sendable {
           state.open.encoder.count >= parameters.frameEventsMax
           || state.open.encoder.byteCount + size > parameters.frameBytesMax
         if isFull && state.open.encoder.count > 0 { Self.roll(&state) }
-        if state.open.encoder.count == 0 { state.open.openedMs = nowMs }
+        if state.open.encoder.count == 0 { state.open.openedMicros = nowMicros }
         state.open.encoder.append(events[index])
         state.open.waitingBytes += size
         total += size
@@ -71,7 +74,8 @@ final class Lane: Sendable {
         }
       }
     }
-    waitingBytes.add(total, ordering: .sequentiallyConsistent)
+    let (before, after) = waitingBytes.add(total, ordering: .sequentiallyConsistent)
+    return before == 0 || before < parameters.longFrameBytes && after >= parameters.longFrameBytes
   }
 
   private static func roll(_ state: inout State) {
@@ -80,25 +84,48 @@ final class Lane: Sendable {
     state.spare = nil
   }
 
+  /// How long the oldest frame still has to wait before it is published, in microseconds; nil
+  /// where there is none, or it waits for an acknowledgement.
+  ///
+  /// Every frame costs a sync of the log's disk and a message, so short ones gather: while another
+  /// of the partition is on its way, and for ``IngestParameters/frameIntervalMicros`` after the
+  /// last. A long one goes at once, and so does the first one after a pause.
+  func delayMicros(nowMicros: Int64) -> Int64? {
+    let waiting = waitingBytes.load(ordering: .sequentiallyConsistent)
+    guard waiting > 0 else { return nil }
+    let inFlight = inFlight.load(ordering: .sequentiallyConsistent)
+    if waiting >= parameters.longFrameBytes {
+      return inFlight < parameters.framesInFlightMax ? 0 : nil
+    }
+    guard inFlight == 0 else { return nil }
+    let next = lastTakenMicros.load(ordering: .relaxed) + Int64(parameters.frameIntervalMicros)
+    return max(0, next - nowMicros)
+  }
+
+  var isEmpty: Bool { waitingBytes.load(ordering: .sequentiallyConsistent) == 0 }
+
   /// The oldest frame that has events.
-  func takeFrame() -> OpenFrame? {
+  func takeFrame(nowMicros: Int64) -> OpenFrame? {
     let frame: OpenFrame? = state.withLock { state in
       if !state.full.isEmpty { return state.full.removeFirst() }
       guard state.open.encoder.count > 0 else { return nil }
       Self.roll(&state)
       return state.full.removeFirst()
     }
-    if let frame { waitingBytes.subtract(frame.waitingBytes, ordering: .sequentiallyConsistent) }
+    if let frame {
+      waitingBytes.subtract(frame.waitingBytes, ordering: .sequentiallyConsistent)
+      lastTakenMicros.store(nowMicros, ordering: .relaxed)
+    }
     return frame
   }
 
-  /// The oldest frame if its first event came before `ms`.
-  func takeFrame(openedBefore ms: Int64) -> OpenFrame? {
+  /// The oldest frame if its first event came before `micros`.
+  func takeFrame(openedBefore micros: Int64, nowMicros: Int64) -> OpenFrame? {
     let isDue = state.withLock { state in
       let oldest = state.full.first ?? state.open
-      return oldest.encoder.count > 0 && oldest.openedMs < ms
+      return oldest.encoder.count > 0 && oldest.openedMicros < micros
     }
-    return isDue ? takeFrame() : nil
+    return isDue ? takeFrame(nowMicros: nowMicros) : nil
   }
 
   /// Gives a sealed frame's buffers back.

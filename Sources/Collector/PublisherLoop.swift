@@ -17,7 +17,7 @@ final class PublisherLoop: @unchecked Sendable {
   private struct InFlightFrame {
     let lane: Int
     var waiters: [PendingRequest]
-    let publishedMs: Int64
+    let publishedMicros: Int64
     let events: Int
   }
 
@@ -28,12 +28,12 @@ final class PublisherLoop: @unchecked Sendable {
   }
 
   /// Between outcomes, deadlines are looked at this often.
-  private static let pollTimeoutMs = 50
+  private static let pollTimeoutMsMax = 50
 
   let logIsAway = Atomic<Bool>(false)
   private let isAsleep = Atomic<Bool>(false)
-  /// Steady milliseconds; 0 while running.
-  private let drainDeadlineMs = Atomic<Int64>(0)
+  /// Steady microseconds; 0 while running.
+  private let drainDeadlineMicros = Atomic<Int64>(0)
   private let control = Mutex(Control())
   private let lanes: [Lane]
   private let target: IngestTarget
@@ -91,8 +91,8 @@ final class PublisherLoop: @unchecked Sendable {
 
   func stop(withinMs deadlineMs: Int) async {
     guard control.withLock({ $0.isStarted }) else { return }
-    drainDeadlineMs.store(
-      max(1, clock.steadyMs() + Int64(deadlineMs)), ordering: .sequentiallyConsistent)
+    drainDeadlineMicros.store(
+      max(1, clock.steadyMicros() + Int64(deadlineMs) * 1000), ordering: .sequentiallyConsistent)
     publisher.wake()
     await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
       let hasEnded = control.withLock { control in
@@ -115,14 +115,13 @@ final class PublisherLoop: @unchecked Sendable {
       publishReady()
       expire()
       batch.deliver()
-      let deadline = drainDeadlineMs.load(ordering: .sequentiallyConsistent)
+      let deadline = drainDeadlineMicros.load(ordering: .sequentiallyConsistent)
       if deadline != 0 {
-        let isEmpty = inFlight.isEmpty && lanes.allSatisfy { !hasWork($0) }
-        if isEmpty || clock.steadyMs() >= deadline { break }
+        let isEmpty = inFlight.isEmpty && lanes.allSatisfy { $0.isEmpty }
+        if isEmpty || clock.steadyMicros() >= deadline { break }
       }
       isAsleep.store(true, ordering: .sequentiallyConsistent)
-      let hasMore = lanes.contains { hasWork($0) && hasSlot($0) }
-      let outcomes = publisher.poll(timeoutMs: hasMore ? 0 : Self.pollTimeoutMs)
+      let outcomes = publisher.poll(timeoutMs: pollTimeoutMs)
       isAsleep.store(false, ordering: .sequentiallyConsistent)
       for (token, outcome) in outcomes { settle(token, outcome) }
       batch.deliver()
@@ -136,19 +135,27 @@ final class PublisherLoop: @unchecked Sendable {
     for waiter in waiters { waiter.resume() }
   }
 
-  private func hasWork(_ lane: Lane) -> Bool {
-    lane.waitingBytes.load(ordering: .sequentiallyConsistent) > 0
-  }
-
-  private func hasSlot(_ lane: Lane) -> Bool {
-    lane.inFlight.load(ordering: .relaxed) < parameters.framesInFlightMax
-      && publisher.inFlight < publisher.windowMax
-  }
+  private var hasRoom: Bool { publisher.inFlight < publisher.windowMax }
 
   private func publishReady() {
+    let now = clock.steadyMicros()
     for (index, lane) in lanes.enumerated() {
-      while hasSlot(lane), let frame = lane.takeFrame() { publish(frame, lane, index) }
+      while hasRoom, lane.delayMicros(nowMicros: now) == 0,
+        let frame = lane.takeFrame(nowMicros: now)
+      {
+        publish(frame, lane, index)
+      }
     }
+  }
+
+  /// Until the next frame is due, at most ``pollTimeoutMsMax``. Looked at after `isAsleep` is set,
+  /// so that events that come now either count here or wake the thread.
+  private var pollTimeoutMs: Int {
+    guard hasRoom else { return Self.pollTimeoutMsMax }
+    let now = clock.steadyMicros()
+    let delay = lanes.compactMap { $0.delayMicros(nowMicros: now) }.min()
+    guard let delay else { return Self.pollTimeoutMsMax }
+    return min(Self.pollTimeoutMsMax, Int((delay + 999) / 1000))
   }
 
   private func publish(_ frame: OpenFrame, _ lane: Lane, _ index: Int) {
@@ -162,8 +169,8 @@ final class PublisherLoop: @unchecked Sendable {
     let token = nextToken
     nextToken += 1
     inFlight[token] = InFlightFrame(
-      lane: index, waiters: frame.waiters, publishedMs: clock.steadyMs(), events: events)
-    lane.inFlight.add(1, ordering: .relaxed)
+      lane: index, waiters: frame.waiters, publishedMicros: clock.steadyMicros(), events: events)
+    lane.inFlight.add(1, ordering: .sequentiallyConsistent)
     lane.recycle(frame)
     frameBytes.observe(Double(bytes.count))
     frameEvents.observe(Double(events))
@@ -177,8 +184,8 @@ final class PublisherLoop: @unchecked Sendable {
       return
     }
     let lane = lanes[frame.lane]
-    lane.inFlight.subtract(1, ordering: .relaxed)
-    publishSeconds.observe(Double(clock.steadyMs() - frame.publishedMs) / 1000)
+    lane.inFlight.subtract(1, ordering: .sequentiallyConsistent)
+    publishSeconds.observe(Double(clock.steadyMicros() - frame.publishedMicros) / 1_000_000)
     switch outcome {
     case .stored(let sequence, let isDuplicate):
       frames.with(lane.stream, isDuplicate ? "duplicate" : "stored").add()
@@ -205,15 +212,16 @@ final class PublisherLoop: @unchecked Sendable {
   /// Fails requests that have waited too long. Frames that were never published are dropped: the
   /// clients send their events again, with the same ids.
   private func expire() {
-    let limit = clock.steadyMs() - Int64(parameters.answerDeadlineMs)
+    let now = clock.steadyMicros()
+    let limit = now - Int64(parameters.answerDeadlineMs) * 1000
     for lane in lanes {
-      while let frame = lane.takeFrame(openedBefore: limit) {
+      while let frame = lane.takeFrame(openedBefore: limit, nowMicros: now) {
         frames.with(lane.stream, "expired").add()
         fail(frame.waiters, "the log is too slow", "a frame waited for a slot")
         drop(frame, lane)
       }
     }
-    for (token, frame) in inFlight where frame.publishedMs < limit && !frame.waiters.isEmpty {
+    for (token, frame) in inFlight where frame.publishedMicros < limit && !frame.waiters.isEmpty {
       inFlight[token]?.waiters = []
       frames.with(lanes[frame.lane].stream, "expired").add()
       fail(frame.waiters, "the log is too slow", "no acknowledgement of a frame")
@@ -230,8 +238,9 @@ final class PublisherLoop: @unchecked Sendable {
       for waiter in frame.waiters { waiter.failed(reason, &batch) }
     }
     inFlight = [:]
+    let now = clock.steadyMicros()
     for lane in lanes {
-      while let frame = lane.takeFrame() {
+      while let frame = lane.takeFrame(nowMicros: now) {
         for waiter in frame.waiters { waiter.failed(reason, &batch) }
       }
     }

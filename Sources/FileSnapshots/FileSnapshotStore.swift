@@ -14,7 +14,8 @@ public final class FileSnapshotStore: SnapshotStore {
     self.folder = folder
     var path = ""
     for part in folder.split(separator: "/", omittingEmptySubsequences: false) {
-      path += part.isEmpty && path.isEmpty ? "/" : (path.hasSuffix("/") || path.isEmpty ? "" : "/") + part
+      path +=
+        part.isEmpty && path.isEmpty ? "/" : (path.hasSuffix("/") || path.isEmpty ? "" : "/") + part
       guard !path.isEmpty, path != "/" else { continue }
       if mkdir(path, 0o700) != 0 && errno != EEXIST { throw Self.failure("make folder", path) }
     }

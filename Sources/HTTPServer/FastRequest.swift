@@ -9,14 +9,8 @@ public struct FastRequest: Sendable {
   /// Where the path ends in the target, and where the query begins.
   let pathEnd: Int
 
-  /// The request target as it came: path and query, percent-encoded.
-  public var target: String { head.uri }
-
-  /// The length of the path in the target, in bytes.
-  public var pathByteCount: Int { pathEnd }
-
-  /// The path as it came, still percent-encoded. Allocates where it is longer than 15 bytes.
-  public var path: String { String(head.uri.utf8.prefix(pathEnd)) ?? "" }
+  /// True for HEAD, which is asked like GET and must change nothing.
+  public let isHead: Bool
 
   public var bodyByteCount: Int { body?.readableBytes ?? 0 }
 

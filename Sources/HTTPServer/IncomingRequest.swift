@@ -115,7 +115,8 @@ struct IncomingRequest {
 
   var fastRequest: FastRequest {
     FastRequest(
-      method: method == .head ? .get : method, head: head, body: body, pathEnd: pathEnd)
+      method: method == .head ? .get : method, head: head, body: body, pathEnd: pathEnd,
+      isHead: method == .head)
   }
 
   func asyncRequest(parameters: [String: String], remoteAddress: String) -> HTTPRequest {

@@ -16,6 +16,9 @@ struct DedupeTable: ~Copyable {
     var stamp1: UInt32 = 0
     var stamp2: UInt32 = 0
     var used: UInt32 = 0
+
+    /// Where the stamps start; keys start at 0.
+    static let stampOffset = 48
   }
 
   /// An id and when it was first stored, in seconds of log time.
@@ -58,14 +61,12 @@ struct DedupeTable: ~Copyable {
     var index = home(key)
     while true {
       let bucket = buckets + index
-      if bucket.pointee.key0 == key {
-        return Self.renew(&bucket.pointee.stamp0, stamp, oldest)
-      }
-      if bucket.pointee.key1 == key {
-        return Self.renew(&bucket.pointee.stamp1, stamp, oldest)
-      }
-      if bucket.pointee.key2 == key {
-        return Self.renew(&bucket.pointee.stamp2, stamp, oldest)
+      // One branch for all three, because which place an id is in cannot be predicted.
+      let other0 = bucket.pointee.key0.differs(from: key)
+      let other1 = bucket.pointee.key1.differs(from: key)
+      let other2 = bucket.pointee.key2.differs(from: key)
+      if min(other0, other1, other2) == 0 {
+        return Self.renew(bucket, place: other0 == 0 ? 0 : other1 == 0 ? 1 : 2, stamp, oldest)
       }
       if bucket.pointee.used < 3 {
         Self.place(key, stamp, in: bucket)
@@ -77,28 +78,25 @@ struct DedupeTable: ~Copyable {
     }
   }
 
-  @inline(__always)
-  private static func renew(_ stored: inout UInt32, _ stamp: UInt32, _ oldest: UInt32) -> Bool {
-    if stored >= oldest { return false }
-    stored = stamp
+  @inline(never)
+  private static func renew(
+    _ bucket: UnsafeMutablePointer<Bucket>, place: Int, _ stamp: UInt32, _ oldest: UInt32
+  ) -> Bool {
+    let stored = UnsafeMutableRawPointer(bucket) + (Bucket.stampOffset + place * 4)
+    if stored.load(as: UInt32.self) >= oldest { return false }
+    stored.storeBytes(of: stamp, as: UInt32.self)
     return true
   }
 
+  /// - Precondition: the bucket has room.
   @inline(__always)
   private static func place(
     _ key: Key128, _ stamp: UInt32, in bucket: UnsafeMutablePointer<Bucket>
   ) {
-    switch bucket.pointee.used {
-    case 0:
-      bucket.pointee.key0 = key
-      bucket.pointee.stamp0 = stamp
-    case 1:
-      bucket.pointee.key1 = key
-      bucket.pointee.stamp1 = stamp
-    default:
-      bucket.pointee.key2 = key
-      bucket.pointee.stamp2 = stamp
-    }
+    let raw = UnsafeMutableRawPointer(bucket)
+    let used = Int(bucket.pointee.used)
+    raw.storeBytes(of: key, toByteOffset: used &* 16, as: Key128.self)
+    raw.storeBytes(of: stamp, toByteOffset: Bucket.stampOffset &+ used &* 4, as: UInt32.self)
     bucket.pointee.used &+= 1
   }
 
@@ -178,5 +176,13 @@ struct DedupeTable: ~Copyable {
     let buckets = raw.bindMemory(to: Bucket.self, capacity: count)
     buckets.initialize(repeating: Bucket(), count: count)
     return buckets
+  }
+}
+
+extension Key128 {
+  /// Zero if and only if the keys are the same.
+  @inline(__always)
+  fileprivate func differs(from other: Key128) -> UInt64 {
+    (low ^ other.low) | (high ^ other.high)
   }
 }

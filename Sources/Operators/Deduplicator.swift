@@ -7,7 +7,7 @@ public import Events
 /// horizon later, whatever its event time. A duplicate does not prolong it. Ids are 128 bits of a
 /// cryptographic hash and are compared whole: there are no false duplicates.
 ///
-/// Cost: one cache miss per event, overlapped over up to 256 events. Stamps hold 1970 to 2106; log
+/// Cost: one cache miss per event, overlapped over up to 64 events. Stamps hold 1970 to 2106; log
 /// times outside count as the nearest end.
 public struct Deduplicator: ~Copyable, Operator {
   public static var name: String { "dedupe" }
@@ -90,9 +90,9 @@ public struct Deduplicator: ~Copyable, Operator {
     let values = verdicts.values
     var added = 0
     var start = 0
-    // 256 buckets of 64 bytes stay in the first-level cache between the two passes.
+    // 64 buckets of 64 bytes stay in the first-level cache between the two passes.
     while start < eventCount {
-      let end = min(start &+ 256, eventCount)
+      let end = min(start &+ 64, eventCount)
       touch(frame, start, end)
       for index in start..<end {
         let key = Self.usable(frame.key(index))

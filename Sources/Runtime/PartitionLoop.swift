@@ -187,7 +187,9 @@ final class PartitionLoop {
     for frame in try fetch(reader, waitMs: waitMs(now)) {
       try process(frame)
       // A replay can end inside a batch; what follows it is live.
-      if hotCopy.isDue(hasChanges: true) { hotCopy.update(&pipeline, committed: committed.sequence) }
+      if hotCopy.isDue(hasChanges: true) {
+        hotCopy.update(&pipeline, committed: committed.sequence)
+      }
       if isCommitDue(environment.clock.monotonic()) { try commit() }
     }
     if hotCopy.isDue(hasChanges: pipeline.position > hotCopy.sequence) {
@@ -383,7 +385,8 @@ final class PartitionLoop {
     case .wentBack(let stream, let wanted, let last):
       throw .halted(
         "\(stream) went back in time: frame \(wanted) is committed, the log ends at \(last) or holds"
-          + " another frame there; restore the log, or raise the pipeline's `version` to compute anew")
+          + " another frame there; restore the log, or raise the pipeline's `version` to compute anew"
+      )
     case .refused(let reason): throw .halted("NATS refuses: \(reason)")
     }
   }

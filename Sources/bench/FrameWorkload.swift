@@ -104,6 +104,8 @@ struct FrameWorkload {
 
     func count(_ partition: Int) -> Int { all[partition].frame.count }
 
-    func seal(_ partition: Int, _ header: FrameHeader) -> [UInt8] { all[partition].frame.seal(header) }
+    func seal(_ partition: Int, _ header: FrameHeader) -> [UInt8] {
+      all[partition].frame.seal(header)
+    }
   }
 }

@@ -72,7 +72,7 @@ struct DemoCommand: ParsableCommand {
       queryToken: token, rate: rate, seed: seed,
       durationSeconds: forever ? nil : duration.seconds, eventCountMax: events,
       label: label ?? "seed\(seed)", connectionCount: connections)
-    do throws(DemoError) {
+    do {
       let observer = try DemoObserver(options)
       let runner = DemoRunner(options)
       runner.stopOnInterrupt()

@@ -144,7 +144,11 @@ private struct StreamStatistics {
     lastStored = frame.storedAt
     do throws(FrameError) {
       let view = try FrameView(frame.bytes)
-      if view.header.kind == .deadLetters { deadLetters += view.count } else { events += view.count }
+      if view.header.kind == .deadLetters {
+        deadLetters += view.count
+      } else {
+        events += view.count
+      }
     } catch {
       unreadable += 1
     }
@@ -189,8 +193,19 @@ private struct EventPrinter {
     } catch {
       CloudEvent.appendLine(unreadable: error, at: place, to: &json)
     }
-    json.bytes.withUnsafeBytes { bytes in _ = fwrite(bytes.baseAddress, 1, bytes.count, stdout) }
-    fflush(stdout)
+    write(json.bytes)
     return left > 0
+  }
+
+  private func write(_ bytes: [UInt8]) {
+    var written = 0
+    while written < bytes.count {
+      let count = bytes.withUnsafeBytes { buffer in
+        Glibc.write(1, buffer.baseAddress.map { $0 + written }, bytes.count - written)
+      }
+      // A reader that went away, such as `head`, ends us by SIGPIPE.
+      if count < 0 && errno != EINTR { return }
+      written += max(0, count)
+    }
   }
 }

@@ -7,6 +7,7 @@ import NATSClient
 import PostgresClient
 import RedisClient
 import ServiceLifecycle
+import UnixSignals
 
 /// `smartcontent collect`: takes events in and stores them in the log.
 struct CollectCommand: AsyncParsableCommand {
@@ -178,7 +179,7 @@ struct SystemService: Service {
 enum Log {
   static func make() -> Logger {
     var logger = Logger(label: "smartcontent") { StreamLogHandler.standardError(label: $0) }
-    logger.logLevel = Environment["SMARTCONTENT_LOG_LEVEL"].flatMap(Logger.Level.init) ?? .info
+    logger.logLevel = Environment["SMARTCONTENT_LOG_LEVEL"].flatMap { Logger.Level(rawValue: $0) } ?? .info
     return logger
   }
 }

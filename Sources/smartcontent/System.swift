@@ -67,14 +67,8 @@ final class System: Sendable {
     if configuration.roles.contains(.serve) {
       let views = try Self.views(configuration)
       let processor = processor
-      let logHeads: (@Sendable () -> [Int: UInt64])? = processor.map { processor in
-        {
-          Dictionary(
-            processor.statuses.filter { !$0.stream.isDeadLetters }.map {
-              ($0.stream.partition, $0.lastKnown)
-            }, uniquingKeysWith: max)
-        }
-      }
+      var logHeads: (@Sendable () -> [Int: UInt64])?
+      if let processor { logHeads = { Self.logHeads(of: processor) } }
       QueryRoutes(
         views: views,
         access: try QueryAccess(
@@ -183,6 +177,15 @@ final class System: Sendable {
     }
   }
 
+  private static func logHeads(of processor: Processor) -> [Int: UInt64] {
+    var heads: [Int: UInt64] = [:]
+    for status in processor.statuses where !status.stream.isDeadLetters {
+      heads[status.stream.partition] = max(
+        heads[status.stream.partition] ?? 0, status.lastKnown)
+    }
+    return heads
+  }
+
   // MARK: Readiness
 
   private static func state(of processor: Processor) -> HealthCheck.State {
@@ -208,8 +211,10 @@ final class System: Sendable {
       HealthCheck(name: "redis") {
         do throws(ViewReadError) {
           let headers = try await view.hot.headers(partitions: Array(0..<partitions))
-          return headers.isEmpty ? .ok : headers.values.allSatisfy(\.isComplete)
-            ? .ok : .failing("a hot copy is being rebuilt")
+          return headers.isEmpty
+            ? .ok
+            : headers.values.allSatisfy(\.isComplete)
+              ? .ok : .failing("a hot copy is being rebuilt")
         } catch {
           return .failing("\(error)")
         }

@@ -95,28 +95,68 @@ struct IngestPipelineTests {
     await pipeline.stop(withinMs: 1000)
   }
 
-  @Test("While frames are on their way later requests gather in one frame")
+  @Test("While a frame is on its way later requests gather in one frame")
   func gathering() async throws {
     let publisher = ScriptedPublisher()
     let pipeline = try Self.pipeline(publisher, streams: ["events-00"])
     pipeline.start()
     let outcomes = Outcomes()
-    for number in 0..<2 {
-      pipeline.submit([event("e\(number)")]) { outcomes.add("\(number)", $0) }
-      await eventually { publisher.unsettledCount == number + 1 }
-    }
-    for number in 2..<50 {
-      pipeline.submit([event("e\(number)")]) { outcomes.add("\(number)", $0) }
-    }
-    #expect(publisher.mostInFlight("events-00") == 2)
-    publisher.store()
-    await eventually { publisher.frames.count == 3 }
-    #expect(try publisher.frames[2].ids() == (2..<50).map { "e\($0)" })
+    pipeline.submit([event("e0")]) { outcomes.add("0", $0) }
     await eventually { publisher.unsettledCount == 1 }
+    for number in 1..<50 {
+      pipeline.submit([event("e\(number)")]) { outcomes.add("\(number)", $0) }
+    }
+    publisher.store()
+    await eventually { publisher.frames.count == 2 && publisher.unsettledCount == 1 }
+    #expect(try publisher.frames[1].ids() == (1..<50).map { "e\($0)" })
     publisher.store()
     await eventually { outcomes.all.count == 50 }
-    #expect(outcomes["49"] == ["stored 1~0.3"])
-    #expect(Set(publisher.frames.map(\.messageID)).count == 3)
+    #expect(outcomes["0"] == ["stored 1~0.1"])
+    #expect(outcomes["49"] == ["stored 1~0.2"])
+    #expect(publisher.mostInFlight("events-00") == 1)
+    #expect(Set(publisher.frames.map(\.messageID)).count == 2)
+    await pipeline.stop(withinMs: 1000)
+  }
+
+  @Test("A long frame does not wait for the one before it, but for the one before that")
+  func longFrames() async throws {
+    let publisher = ScriptedPublisher()
+    let pipeline = try Self.pipeline(publisher, streams: ["events-00"])
+    pipeline.start()
+    let outcomes = Outcomes()
+    for number in 0..<2 {
+      pipeline.submit([event("e\(number)", payloadBytes: 20_000)]) { outcomes.add("r", $0) }
+      await eventually { publisher.unsettledCount == number + 1 }
+    }
+    for number in 2..<5 {
+      pipeline.submit([event("e\(number)", payloadBytes: 20_000)]) { outcomes.add("r", $0) }
+    }
+    publisher.store()
+    await eventually { publisher.frames.count == 3 }
+    #expect(try publisher.frames[2].ids() == ["e2", "e3", "e4"])
+    publisher.store()
+    await eventually { outcomes["r"].count == 5 }
+    #expect(publisher.mostInFlight("events-00") == 2)
+    await pipeline.stop(withinMs: 1000)
+  }
+
+  @Test("Short frames keep their interval; the first one after a pause goes at once")
+  func interval() async throws {
+    let publisher = ScriptedPublisher.storing
+    let now = Mutex<Int64>(0)
+    let clock = CollectorClock(nowMicros: { testNow }, steadyMicros: { now.withLock { $0 } })
+    let pipeline = try Self.pipeline(publisher, streams: ["events-00"], clock: clock)
+    pipeline.start()
+    let outcomes = Outcomes()
+    pipeline.submit([event("e0")]) { outcomes.add("r", $0) }
+    await eventually { outcomes["r"].count == 1 }
+    now.withLock { $0 = 1999 }
+    pipeline.submit([event("e1")]) { outcomes.add("r", $0) }
+    pipeline.submit([event("e2")]) { outcomes.add("r", $0) }
+    #expect(publisher.frames.count == 1)
+    now.withLock { $0 = 2000 }
+    await eventually { outcomes["r"].count == 3 }
+    #expect(try publisher.frames.map { try $0.ids() } == [["e0"], ["e1", "e2"]])
     await pipeline.stop(withinMs: 1000)
   }
 
@@ -175,25 +215,26 @@ struct IngestPipelineTests {
   func deadline() async throws {
     let publisher = ScriptedPublisher()
     let now = Mutex<Int64>(0)
-    let clock = CollectorClock(nowMicros: { testNow }, steadyMs: { now.withLock { $0 } })
+    let clock = CollectorClock(nowMicros: { testNow }, steadyMicros: { now.withLock { $0 } })
     let pipeline = try Self.pipeline(publisher, streams: ["events-00"], clock: clock)
     pipeline.start()
     let outcomes = Outcomes()
     for number in 0..<3 {
       pipeline.submit([event("e\(number)")]) { outcomes.add("\(number)", $0) }
-      await eventually { publisher.unsettledCount == min(number + 1, 2) }
+      await eventually { publisher.unsettledCount == 1 }
     }
-    now.withLock { $0 = 4999 }
+    now.withLock { $0 = 4_999_000 }
     pipeline.submit([event("e3")]) { outcomes.add("3", $0) }
-    now.withLock { $0 = 5001 }
+    now.withLock { $0 = 5_001_000 }
     await eventually { outcomes.all.count == 4 }
     #expect(outcomes["0"] == ["unavailable: the log is too slow"])
     #expect(outcomes["2"] == ["unavailable: the log is too slow"])
     publisher.store()
+    now.withLock { $0 = 6_000_000 }
     pipeline.submit([event("e4")]) { outcomes.add("4", $0) }
-    await eventually { publisher.frames.count == 3 }
+    await eventually { publisher.frames.count == 2 }
     publisher.store()
-    await eventually { outcomes["4"] == ["stored 1~0.3"] }
+    await eventually { outcomes["4"] == ["stored 1~0.2"] }
     #expect(outcomes.all.values.allSatisfy { $0.count == 1 })
     await pipeline.stop(withinMs: 1000)
   }
@@ -203,6 +244,7 @@ struct IngestPipelineTests {
     let publisher = ScriptedPublisher()
     let pipeline = try Self.pipeline(publisher, streams: ["events-00"]) {
       $0.frameBytesMax = 4096
+      $0.longFrameBytes = 2048
       $0.frameEventsMax = 10
     }
     pipeline.start()
@@ -296,7 +338,10 @@ struct IngestPipelineTests {
   @Test("Requests from many threads are each answered once and stored once")
   func manyThreads() async throws {
     let publisher = ScriptedPublisher.storing
-    let pipeline = try Self.pipeline(publisher) { $0.frameBytesMax = 4096 }
+    let pipeline = try Self.pipeline(publisher) {
+      $0.frameBytesMax = 4096
+      $0.longFrameBytes = 2048
+    }
     pipeline.start()
     let outcomes = Outcomes()
     await withTaskGroup(of: Void.self) { group in

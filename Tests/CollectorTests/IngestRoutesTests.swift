@@ -64,6 +64,18 @@ struct IngestRoutesTests {
     }
   }
 
+  @Test("HEAD of a pixel counts nothing")
+  func head() async throws {
+    let publisher = ScriptedPublisher.storing
+    try await withCollector(publisher) { port, _ in
+      let answer = try await RawRequest.send("HEAD", "/p.gif?k=dev&eid=e1", port: port)
+      #expect(answer.status == 200)
+      #expect(answer.head.contains("content-length: 43"))
+      #expect(answer.body.isEmpty)
+    }
+    #expect(publisher.frames.isEmpty)
+  }
+
   @Test("The GIF is the 43 bytes that trackers serve")
   func gif() throws {
     let base64 = "R0lGODlhAQABAPAAAP///wAAACH5BAUAAAAALAAAAAABAAEAAAICRAEAOw=="
