@@ -110,25 +110,25 @@ public final class Server: Sendable {
       loop.eventLoop.execute { loop.drain(promise) }
       return promise.futureResult
     }
-    let cutOff = Atomic<Int>(0)
+    let core = core
     let deadline = running.group.next().scheduleTask(in: .milliseconds(Int64(deadlineMs))) {
-      [core] in
+      let open = core.openConnections.load(ordering: .relaxed)
       core.log.warning(
-        "connections cut off at the drain deadline",
-        metadata: ["connections": "\(core.openConnections.load(ordering: .relaxed))"])
+        "connections cut off at the drain deadline", metadata: ["connections": "\(open)"])
       for loop in running.loops { loop.eventLoop.execute { loop.closeAll() } }
-      return core.openConnections.load(ordering: .relaxed)
+      return open
     }
     for future in drained { try await future.get() }
     deadline.cancel()
+    var cutOff = 0
     do {
-      cutOff.store(try await deadline.futureResult.get(), ordering: .relaxed)
+      cutOff = try await deadline.futureResult.get()
     } catch EventLoopError.cancelled {
       // Everything ended in time.
     }
     for loop in running.loops { loop.eventLoop.execute { loop.stop() } }
     try await running.group.shutdownGracefully()
-    return cutOff.load(ordering: .relaxed)
+    return cutOff
   }
 }
 
