@@ -14,6 +14,7 @@ import PostgresClient
 import QueryAPI
 import RedisClient
 import ServiceLifecycle
+import Synchronization
 import UnixSignals
 
 /// `smartcontent dev`: everything on this machine, in one process beside private servers.
@@ -121,17 +122,28 @@ private struct DevService: Service, CustomStringConvertible {
   var description: String { "dev" }
 
   func run() async throws {
-    let begin = ContinuousClock.now
-    let servers = try await LocalServers.start(
-      home: command.home, options: command.serverOptions, logger: logger)
-    let serversReady = ContinuousClock.now
-    do {
-      try await runRoles(servers, begin: begin, serversReady: serversReady)
-    } catch {
+    let isServing = Atomic(false)
+    try await withGracefulShutdownHandler {
+      let begin = ContinuousClock.now
+      let servers = try await LocalServers.start(
+        home: command.home, options: command.serverOptions, logger: logger)
+      isServing.store(true, ordering: .releasing)
+      let serversReady = ContinuousClock.now
+      do {
+        try await runRoles(servers, begin: begin, serversReady: serversReady)
+      } catch {
+        await servers.stop()
+        throw error
+      }
       await servers.stop()
-      throw error
+    } onGracefulShutdown: {
+      guard isServing.load(ordering: .acquiring) else {
+        // Nothing was accepted yet, and half-started servers die with this process.
+        StandardError.say("smartcontent dev: stopped before it was ready\n")
+        _exit(0)
+      }
+      Self.endInAnyCase()
     }
-    await servers.stop()
   }
 
   private func runRoles(
@@ -157,7 +169,6 @@ private struct DevService: Service, CustomStringConvertible {
     } catch is CancellationError {
       // The group is being cancelled: stopped all the same.
     }
-    Self.endInAnyCase()
     traffic?.stop(graceSeconds: 0)
     await system.stop(withinMs: Self.stopRolesWithinMs)
   }
