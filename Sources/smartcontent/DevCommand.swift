@@ -319,7 +319,7 @@ private struct DevBanner {
       Ask:
         curl \(url)/v1/query -H 'Content-Type: application/json' -d '\(query)'
       The log, in another terminal:
-        . \(environmentPath) && smartcontent events tail
+        . '\(environmentPath)' && \(CommandLine.arguments[0]) events tail
 
       Ctrl-C stops all of it.
 
