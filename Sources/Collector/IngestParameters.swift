@@ -17,7 +17,7 @@ public struct IngestParameters: Sendable {
   /// Bytes of events of one partition that wait for a frame; beyond it requests get a 503 before
   /// they are parsed.
   public var waitingBytesMax = 4 * 1024 * 1024
-  /// How long a request waits for its frames before it gets a 503.
+  /// How long a request waits for its frames, from when they were begun, before it gets a 503.
   public var answerDeadlineMs = 5000
   /// What a 503 asks clients to wait, in seconds.
   public var retryAfterSeconds = 1

@@ -17,8 +17,8 @@ final class PublisherLoop: @unchecked Sendable {
   private struct InFlightFrame {
     let lane: Int
     var waiters: [PendingRequest]
+    let openedMicros: Int64
     let publishedMicros: Int64
-    let events: Int
   }
 
   private struct Control {
@@ -112,8 +112,8 @@ final class PublisherLoop: @unchecked Sendable {
 
   private func run() {
     while true {
-      publishReady()
       expire()
+      publishReady()
       batch.deliver()
       let deadline = drainDeadlineMicros.load(ordering: .sequentiallyConsistent)
       if deadline != 0 {
@@ -169,7 +169,8 @@ final class PublisherLoop: @unchecked Sendable {
     let token = nextToken
     nextToken += 1
     inFlight[token] = InFlightFrame(
-      lane: index, waiters: frame.waiters, publishedMicros: clock.steadyMicros(), events: events)
+      lane: index, waiters: frame.waiters, openedMicros: frame.openedMicros,
+      publishedMicros: clock.steadyMicros())
     lane.inFlight.add(1, ordering: .sequentiallyConsistent)
     lane.recycle(frame)
     frameBytes.observe(Double(bytes.count))
@@ -221,7 +222,7 @@ final class PublisherLoop: @unchecked Sendable {
         drop(frame, lane)
       }
     }
-    for (token, frame) in inFlight where frame.publishedMicros < limit && !frame.waiters.isEmpty {
+    for (token, frame) in inFlight where frame.openedMicros < limit && !frame.waiters.isEmpty {
       inFlight[token]?.waiters = []
       frames.with(lanes[frame.lane].stream, "expired").add()
       fail(frame.waiters, "the log is too slow", "no acknowledgement of a frame")
