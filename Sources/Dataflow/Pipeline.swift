@@ -206,7 +206,8 @@ public struct Pipeline: ~Copyable {
 
   // MARK: Output
 
-  /// Rows that changed since the last call, in key order: absolute values, open and final.
+  /// Rows that changed since the last call, in key order: absolute values, open and final, and the
+  /// last ones of windows that have expired since.
   public mutating func drainHot() -> [HotRow] {
     precondition(!isSilent, "nothing is drained during silent replay")
     var outbox = Outbox()
@@ -214,7 +215,8 @@ public struct Pipeline: ~Copyable {
     return outbox.hot
   }
 
-  /// Every row in state, in key order; the next ``drainHot()`` starts from here.
+  /// Every row in state, in key order, and those that have left it since the last commit was
+  /// drained; the next ``drainHot()`` starts from here.
   public mutating func allHot() -> [HotRow] {
     precondition(!isSilent, "nothing is drained during silent replay")
     var outbox = Outbox()

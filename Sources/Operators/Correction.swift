@@ -8,3 +8,10 @@ struct Correction: BitwiseCopyable {
   /// Changed by the present frame.
   var isRevised = false
 }
+
+/// A row as it was when its window expired.
+struct RetiredRow {
+  var row: HotRow
+  /// Changed since the last hot drain.
+  var isChanged: Bool
+}

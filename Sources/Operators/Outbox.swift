@@ -2,9 +2,11 @@ public import Views
 
 /// What is wanted from a drain.
 public enum Drain: Hashable, Sendable {
-  /// Rows that changed since the last hot drain, open windows included.
+  /// Rows that changed since the last hot drain: of open windows, of final ones, and the last values
+  /// of windows that have expired since.
   case hot
-  /// Every live row; the next hot drain starts from here.
+  /// Every row in state, and those that have left it since the last commit drain; the next hot drain
+  /// starts from here.
   case hotComplete
   /// What a transaction must write: final and corrected rows, corrections of expired windows, late
   /// events, and the tuples that they use. Hour and day rows of open windows only if

@@ -32,6 +32,11 @@ public struct WindowAggregator: ~Copyable, Operator {
   var corrections = FlatTable<Correction>()
   /// Undrained last values of expired windows, by level.
   var expired: [[WindowRow]]
+  /// Rows of windows that expired since the last commit drain, for readers of the hot copy whose
+  /// durable rows are of before.
+  var retired: [RetiredRow] = []
+  /// How many of `retired` have been committed, and only wait for the hot copy.
+  var retiredCommitted = 0
   var lateEvents: [LateEvent] = []
   /// Tuples whose entry is handed out with the next commit, in any order, maybe repeated.
   var dimensions: [DimensionEntry] = []
@@ -121,13 +126,19 @@ public struct WindowAggregator: ~Copyable, Operator {
     for index in 0..<window.pointee.rows.count {
       let entry = window.pointee.rows.entries[index]
       let slot = Int(entry.key)
-      // A window may pass both limits in one step; its rows have not been final yet then.
-      if (entry.value.isCommitChanged || !window.pointee.isFinal) && !isSilent {
-        announce(slot)
-        expired[level.rawValue].append(
-          WindowRow(
-            level: level, start: window.pointee.start, dimensionID: tuples.slots[slot].id,
-            counts: entry.value.counts, revision: entry.value.revision, isFinal: true))
+      if !isSilent {
+        let row = WindowRow(
+          level: level, start: window.pointee.start, dimensionID: tuples.slots[slot].id,
+          counts: entry.value.counts, revision: entry.value.revision, isFinal: true)
+        // A window may pass both limits in one step; its rows have not been final yet then.
+        if entry.value.isCommitChanged || !window.pointee.isFinal {
+          announce(slot)
+          expired[level.rawValue].append(row)
+        }
+        retired.append(
+          RetiredRow(
+            row: HotRow(row: row, tuple: Array(tuples.bytes(slot))),
+            isChanged: entry.value.isHotChanged || !window.pointee.isFinal))
       }
       tuples.releaseLive(slot)
     }
@@ -266,12 +277,19 @@ public struct WindowAggregator: ~Copyable, Operator {
   private mutating func window(
     _ level: WindowLevel, start: Int64
   ) -> UnsafeMutablePointer<LiveWindow> {
-    var place = windows[level.rawValue].count
-    while place > 0 {
-      let candidate = windows[level.rawValue][place - 1]
-      if candidate.pointee.start == start { return candidate }
-      if candidate.pointee.start < start { break }
-      place -= 1
+    var place = 0
+    var end = windows[level.rawValue].count
+    while place < end {
+      let middle = (place + end) / 2
+      if windows[level.rawValue][middle].pointee.start < start {
+        place = middle + 1
+      } else {
+        end = middle
+      }
+    }
+    if place < windows[level.rawValue].count {
+      let known = windows[level.rawValue][place]
+      if known.pointee.start == start { return known }
     }
     let window = UnsafeMutablePointer<LiveWindow>.allocate(capacity: 1)
     window.initialize(

@@ -22,12 +22,21 @@ extension WindowAggregator {
 
   /// What waits for the next commit beside rows in state; it grows until then.
   public var pendingCount: Int {
-    corrections.count + lateEvents.count + expired.reduce(0) { $0 + $1.count }
+    corrections.count + lateEvents.count + retired.count - retiredCommitted
   }
 
+  /// What has left state since the last commit comes along: until that commit is seen, readers look
+  /// for it in the hot copy.
   private mutating func drainHot(complete: Bool, into outbox: inout Outbox) {
-    for level in windows {
-      for window in level {
+    let left = retired.filter { complete || $0.isChanged }.map(\.row).sorted {
+      WindowRow.isOrdered($0.row, $1.row)
+    }
+    for index in retired.indices { retired[index].isChanged = false }
+    var next = left[...]
+    for (level, windows) in zip(WindowLevel.allCases, windows) {
+      outbox.hot.append(contentsOf: next.prefix { $0.row.level == level })
+      next = next.drop { $0.row.level == level }
+      for window in windows {
         let indices =
           complete ? Array(0..<UInt32(window.pointee.rows.count)) : window.pointee.hotChanged
         for row in ordered(indices, of: window) {
@@ -41,6 +50,9 @@ extension WindowAggregator {
       }
     }
   }
+
+  /// The most changed rows that wait for a hot drain after their commit.
+  private static var retiredCountMax: Int { 50_000 }
 
   private mutating func drainCommit(_ includeCoarse: Bool, into outbox: inout Outbox) {
     for level in WindowLevel.allCases {
@@ -57,6 +69,10 @@ extension WindowAggregator {
         window.pointee.commitChanged.removeAll(keepingCapacity: true)
       }
     }
+    retired.removeAll { !$0.isChanged }
+    // A hot copy that nobody has written for so long will be written anew.
+    if retired.count > Self.retiredCountMax { retired.removeAll() }
+    retiredCommitted = retired.count
     drainCorrections(into: &outbox)
     outbox.lateEvents.append(contentsOf: lateEvents)
     lateEvents.removeAll(keepingCapacity: true)

@@ -102,6 +102,7 @@ import Views
       history.frames.append(.heartbeat(storedAt: last + 10 * day))
       let loop = TestLoop(history, seed: seed)
       try loop.read()
+      loop.drainHot()
       loop.commit(includeCoarse: true)
       #expect(loop.pipeline.rowCount == 0 && loop.pipeline.tupleCount == 0, "seed \(seed)")
       #expect(loop.pipeline.earliestTimer == nil && loop.pipeline.pendingCount == 0)

@@ -61,7 +61,14 @@ final class TestLoop {
     }
   }
 
-  func drainHot() { hot.update(pipeline.drainHot(), seams: pipeline.seams) }
+  /// The hot copy keeps what readers of the committed rows look for in it.
+  func drainHot() { hot.update(pipeline.drainHot(), seams: views.checkpoint.seams) }
+
+  /// The hot copy is lost and written anew.
+  func rebuildHot() {
+    hot = MemoryHot()
+    hot.update(pipeline.allHot(), seams: views.checkpoint.seams)
+  }
 
   /// - Parameter isLost: the batch is drained and never reaches the store.
   func commit(includeCoarse: Bool, isLost: Bool = false) {
@@ -86,11 +93,8 @@ final class TestLoop {
         self.groupBlobs[group]?.last { $0.sequence <= self.headSequence }?.bytes
       },
       committed: views.checkpoint, accounting: views.accounting)
-    hot = MemoryHot()
     try replay()
-    if pipeline.position > 0 {
-      hot.update(pipeline.allHot(), seams: pipeline.seams)
-    }
+    rebuildHot()
   }
 
   /// Head and groups as bytes: everything that the pipeline remembers.
