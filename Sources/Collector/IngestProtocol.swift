@@ -66,6 +66,12 @@ public struct StoredAnswer: Sendable {
   /// The position as a header line.
   public let positionHeader: [UInt8]
   public let rejected: [RejectedEvent]
+
+  public init(position: String, positionHeader: [UInt8], rejected: [RejectedEvent]) {
+    self.position = position
+    self.positionHeader = positionHeader
+    self.rejected = rejected
+  }
 }
 
 /// A rejected event in an answer.
