@@ -15,7 +15,8 @@ public struct DemoReport: Sendable {
   }
 
   public var text: String {
-    [summary, facets, table, verdict].joined(separator: "\n\n") + "\n"
+    [summary, facets, accounting, table, verdict].compactMap(\.self).joined(separator: "\n\n")
+      + "\n"
   }
 
   private var summary: String {
@@ -33,7 +34,20 @@ public struct DemoReport: Sendable {
 
   private var facets: String {
     let rows = outcome.facets.listed.map { [$0.name, "\($0.count)"] }
-    return TextTable(header: ["traffic", "count"], rows: rows).text
+    return TextTable(header: ["traffic", "count"], rows: rows, textColumnCount: 1).text
+  }
+
+  private var accounting: String? {
+    guard let pipelines = comparison.accounting?.pipelines else { return nil }
+    let classes = ["on_time", "late", "too_late", "duplicate", "rejected"]
+    let rows = pipelines.sorted { $0.key < $1.key }.map { pipeline, counts in
+      let values = classes.map { counts[$0] ?? 0 }
+      return [pipeline] + (values + [values.reduce(0, +)]).map { "\($0)" }
+    }
+    return "what became of them, by pipeline\n"
+      + TextTable(
+        header: ["pipeline"] + classes + ["received"], rows: rows, textColumnCount: 1
+      ).text
   }
 
   /// Channels are summed up here; the comparison itself is per channel.
@@ -66,7 +80,7 @@ public struct DemoReport: Sendable {
       "campaign", "content", "variant", "impressions", "views", "clicks", "engagements",
       "conversions", "revenue",
     ]
-    return "truth = answer\n" + TextTable(header: header, rows: rows).text
+    return "truth = answer\n" + TextTable(header: header, rows: rows, textColumnCount: 3).text
   }
 
   private var verdict: String {

@@ -1,5 +1,5 @@
 import Dataflow
-public import Events
+import Events
 public import Logging
 public import Ports
 
@@ -18,17 +18,16 @@ public final class HeartbeatWriter: Sendable {
   private let producer: Key128
   private let stop: StopFlag
 
-  /// - Parameters:
-  ///   - producer: a random number chosen at the start of this process.
-  ///   - publisher: made and used on the writer's own thread.
-  public init(
-    producer: Key128, logger: Logger, publisher: @escaping @Sendable () -> any FramePublisher
-  ) {
+  /// It is a producer of its own: with another producer's number its message ids would be those of
+  /// that producer's frames, which the log would then take for copies and drop.
+  ///
+  /// - Parameter publisher: made and used on the writer's own thread.
+  public init(logger: Logger, publisher: @escaping @Sendable () -> any FramePublisher) {
     let queue = BoundedQueue<Request>(countMax: 64)
     let stop = StopFlag()
     self.queue = queue
     self.stop = stop
-    self.producer = producer
+    producer = Key128(low: .random(in: 1 ... .max), high: .random(in: 0 ... .max))
     thread = LoopThread(name: "heartbeat") {
       let publisher = publisher()
       var token: UInt64 = 0

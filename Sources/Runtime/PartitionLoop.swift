@@ -262,14 +262,21 @@ final class PartitionLoop {
   }
 
   private func isCommitDue(_ now: Int64) -> Bool {
-    pipeline.position > committed.sequence
-      && (now - lastCommit >= commitInterval
-        || pipeline.pendingCount > environment.parameters.pendingCountMax)
+    if pipeline.position > committed.sequence {
+      return now - lastCommit >= commitInterval
+        || pipeline.pendingCount > environment.parameters.pendingCountMax
+    }
+    // A stream that went quiet still owes the hour and day rows of its last frames.
+    return committed.coarseSequence < committed.sequence && isCoarseDue(now)
+  }
+
+  private func isCoarseDue(_ now: Int64) -> Bool {
+    now - lastCoarse >= Int64(environment.parameters.coarseIntervalMs) * 1000
   }
 
   private func commit() throws(Exit) {
     let started = environment.clock.monotonic()
-    let isCoarse = started - lastCoarse >= Int64(environment.parameters.coarseIntervalMs) * 1000
+    let isCoarse = isCoarseDue(started)
     let batch = pipeline.drainCommit(includeCoarse: isCoarse)
     while true {
       do throws(ViewStoreError) {

@@ -6,13 +6,17 @@ import Synchronization
 
 /// Makes the stores that one partition's loop uses, on the loop's own thread.
 public struct ProcessorStores: Sendable {
-  public var views: @Sendable (PipelineSpec) throws(ViewStoreError) -> any ViewStore
+  public var views:
+    @Sendable (PipelineSpec, _ isStopping: @escaping () -> Bool) throws(ViewStoreError) ->
+      any ViewStore
   public var hot: @Sendable (PipelineSpec) -> any HotStore
   public var snapshots:
     @Sendable (PipelineSpec, StreamPartition) throws(SnapshotError) -> any SnapshotStore
 
   public init(
-    views: @escaping @Sendable (PipelineSpec) throws(ViewStoreError) -> any ViewStore,
+    views:
+      @escaping @Sendable (PipelineSpec, _ isStopping: @escaping () -> Bool)
+      throws(ViewStoreError) -> any ViewStore,
     hot: @escaping @Sendable (PipelineSpec) -> any HotStore,
     snapshots:
       @escaping @Sendable (PipelineSpec, StreamPartition) throws(SnapshotError) ->
@@ -119,7 +123,7 @@ public final class Processor: Sendable {
     }
     let views: any ViewStore
     do throws(ViewStoreError) {
-      views = try stores.views(pipeline)
+      views = try stores.views(pipeline, { self.stopFlag.isSet })
     } catch {
       return halt("read models cannot be opened: \(error)")
     }

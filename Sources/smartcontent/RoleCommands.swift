@@ -179,7 +179,8 @@ struct SystemService: Service {
 enum Log {
   static func make() -> Logger {
     var logger = Logger(label: "smartcontent") { StreamLogHandler.standardError(label: $0) }
-    logger.logLevel = Environment["SMARTCONTENT_LOG_LEVEL"].flatMap { Logger.Level(rawValue: $0) } ?? .info
+    logger.logLevel =
+      Environment["SMARTCONTENT_LOG_LEVEL"].flatMap { Logger.Level(rawValue: $0) } ?? .info
     return logger
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Definitions
+import Glibc
 import JetStreamLog
 import NATSClient
 
@@ -103,6 +104,15 @@ extension StreamsFolderOption {
   func find() throws -> String {
     try DefinitionFolder.find(
       stated: folder ?? Environment["SMARTCONTENT_STREAMS"],
-      executable: CommandLine.arguments.first ?? "smartcontent")
+      executable: Self.executable)
+  }
+
+  /// Where this program is, also when it was found by PATH.
+  private static var executable: String {
+    var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+    let count = readlink("/proc/self/exe", &buffer, buffer.count)
+    return count > 0
+      ? String(decoding: buffer[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
+      : CommandLine.arguments.first ?? "smartcontent"
   }
 }

@@ -32,6 +32,7 @@ final class System: Sendable {
   private let business: BusinessMetrics?
 
   init(_ configuration: SystemConfiguration, logger: Logger) throws {
+    keepMessageMemory()
     self.configuration = configuration
     self.logger = logger
     var routes = Routes()
@@ -57,7 +58,7 @@ final class System: Sendable {
     }
 
     if configuration.roles.contains(.process) {
-      let processor = try Self.processor(configuration, producer, registry, logger)
+      let processor = try Self.processor(configuration, registry, logger)
       checks.append(HealthCheck(name: "processor") { Self.state(of: processor) })
       self.processor = processor
     } else {
@@ -130,8 +131,7 @@ final class System: Sendable {
   }
 
   private static func processor(
-    _ configuration: SystemConfiguration, _ producer: Key128, _ registry: MetricRegistry,
-    _ logger: Logger
+    _ configuration: SystemConfiguration, _ registry: MetricRegistry, _ logger: Logger
   ) throws -> Processor {
     guard let postgres = configuration.postgres, let redis = configuration.redis,
       let state = configuration.stateFolder
@@ -147,15 +147,15 @@ final class System: Sendable {
       pipelines: configuration.pipelines, streams: owned, partitions: streams.partitions,
       log: JetStreamLog(address: nats, name: "smartcontent-process"),
       stores: ProcessorStores(
-        views: { pipeline throws(ViewStoreError) in
-          try PostgresViewStore(postgres, pipeline: pipeline)
+        views: { pipeline, isStopping throws(ViewStoreError) in
+          try PostgresViewStore(postgres, pipeline: pipeline, isStopping: isStopping)
         },
         hot: { pipeline in RedisHotStore(redis, pipeline: pipeline) },
         snapshots: { pipeline, stream throws(SnapshotError) in
           try FileSnapshotStore(
             folder: "\(state)/\(pipeline.name)_\(pipeline.version)/\(stream.stream)")
         }),
-      heartbeats: HeartbeatWriter(producer: producer, logger: logger) {
+      heartbeats: HeartbeatWriter(logger: logger) {
         guard let publisher = handover.withLock({ $0.take() }) else {
           preconditionFailure("the writer takes its publisher once")
         }

@@ -78,6 +78,25 @@ struct DemoTruthTests {
     #expect(tally.outcome.statuses == [200: 2, 503: 1])
   }
 
+  @Test("reads what became of the events from the processor's metrics")
+  func accounting() {
+    let before = DemoAccounting(
+      metrics: """
+        # TYPE smartcontent_events_accounted_total counter
+        smartcontent_events_accounted_total{pipeline="default",stream="events-00",class="late"} 2.0
+        """)
+    let after = DemoAccounting(
+      metrics: """
+        smartcontent_events_accounted_total{pipeline="default",stream="events-00",class="late"} 5.0
+        smartcontent_events_accounted_total{pipeline="default",stream="events-01",class="late"} 1
+        smartcontent_events_accounted_total{class="duplicate",pipeline="default",stream="x"} 7
+        smartcontent_events_received_total{pipeline="default",stream="events-01"} 9
+        """)
+    let difference = after.since(before)
+    #expect(difference.pipelines == ["default": ["late": 4, "duplicate": 7]])
+    #expect(difference.received == 11)
+  }
+
   @Test(
     "writes Base64 as RFC 4648 does",
     arguments: [
