@@ -33,7 +33,7 @@ struct FrameWorkload {
       .impression, .impression, .impression, .impression, .impression, .impression, .view, .view,
       .click, .engagement,
     ]
-    var encoders = Encoders(partitions)
+    let encoders = Encoders(partitions)
     var sequences = [UInt64](repeating: 0, count: partitions)
     var recent: [IncomingEvent] = []
     let producer = Key128(low: random.next(), high: random.next())
