@@ -24,6 +24,9 @@ struct LiveStream: Sendable {
     var heartbeat: Duration = .seconds(15)
     /// Between two answers: partitions change at different moments of the same tenth of a second.
     var spacing: Duration = .milliseconds(30)
+    /// A stream spends at most one part in so many on its answers, so that many streams slow each
+    /// other down instead of the machine.
+    var share = 4
     var progress: Duration = .seconds(1)
   }
 
@@ -72,11 +75,13 @@ struct LiveStream: Sendable {
     } else {
       try await send("snapshot", shown.position, writer(start.plan).answer(start.answer), to: sink)
     }
+    var spent = Duration.zero
     while true {
-      let computed = ContinuousClock.now
-      try await Task.sleep(until: computed + settings.spacing, clock: .continuous)
+      let rest = max(settings.spacing, spent * (settings.share - 1))
+      try await Task.sleep(until: .now + rest, clock: .continuous)
       version = try await watcher.next(after: version, until: deadline(since: lastSent)).version
       try Task.checkCancellation()
+      let began = ContinuousClock.now
       let plan: QueryPlan
       let answer: QueryAnswer
       do throws(QueryError) {
@@ -89,6 +94,7 @@ struct LiveStream: Sendable {
         try await Task.sleep(for: settings.progress)
         continue
       }
+      spent = began.duration(to: .now)
       let difference = AnswerDifference(from: shown.rows, to: answer.rows)
       let position = answer.meta.position
       if !difference.isEmpty {
