@@ -1,0 +1,116 @@
+import Glibc
+import HTTPClient
+@testable import LocalServers
+
+/// The roles `collect`, `process` and `serve` as processes of their own beside private servers, as
+/// docker-compose.yml runs them.
+actor SDKRoles {
+  static let writeKey = "dev"
+
+  private let servers: LocalServers
+  private let folder: String
+  private let ports: [UInt16]
+  private var programs: [String: ChildProgram] = [:]
+  private var startCount = 0
+
+  /// One set for all tests that end nothing.
+  static func shared() async throws -> SDKRoles { try await sharedTask.value }
+
+  private static let sharedTask = Task { try await SDKRoles("roles") }
+
+  init(_ purpose: String) async throws {
+    folder = try TemporaryFolder.make(purpose)
+    servers = try await TestServers.start(purpose)
+    ports = try LoopbackPort.free(Role.allCases.count)
+    let streams = try start(["streams", "apply"], name: "streams")
+    guard await streams.waitForEnd(timeoutMs: 20_000) == .exited(0) else {
+      throw HarnessError("streams apply failed:\n\(streams.log())")
+    }
+    for role in Role.allCases { try await start(role) }
+  }
+
+  /// In the order of their start.
+  enum Role: String, CaseIterable, Sendable {
+    case collect
+    /// The partitions 0 and 1 and the dead letters.
+    case processLower
+    /// The partitions 2 and 3.
+    case processUpper
+    case serve
+
+    var command: String {
+      switch self {
+      case .collect: "collect"
+      case .processLower, .processUpper: "process"
+      case .serve: "serve"
+      }
+    }
+
+    var environment: [String: String] {
+      switch self {
+      case .processLower: ["SMARTCONTENT_PARTITIONS": "0-1"]
+      case .processUpper: ["SMARTCONTENT_PARTITIONS": "2-3"]
+      case .collect, .serve: [:]
+      }
+    }
+  }
+
+  nonisolated func url(_ role: Role) -> String {
+    "http://127.0.0.1:\(ports[Role.allCases.firstIndex(of: role) ?? 0])"
+  }
+
+  /// Starts the role and waits until it is ready.
+  func start(_ role: Role) async throws {
+    let program = try start([role.command], name: role.rawValue, role: role)
+    programs[role.rawValue] = program
+    try await SmartContentProgram.waitUntilReady(program, url: url(role) + "/health/ready")
+  }
+
+  /// Ends the role as a crash would.
+  func kill(_ role: Role) async { await programs[role.rawValue]?.kill() }
+
+  /// Ends nats-server as a crash would; it is started again with its data.
+  func killNATS() { servers.kill(.nats) }
+
+  private func start(
+    _ arguments: [String], name: String, role: Role? = nil
+  ) throws -> ChildProgram {
+    startCount += 1
+    let shared = [
+      "SMARTCONTENT_NATS": servers.endpoints.natsURLWithToken,
+      "SMARTCONTENT_REDIS": servers.endpoints.redisURL,
+      "SMARTCONTENT_POSTGRES": servers.endpoints.postgresURL,
+      "SMARTCONTENT_STREAMS": "\(SDKPython.root)/Streams",
+      "SMARTCONTENT_STATE": "\(folder)/\(name)",
+      "SMARTCONTENT_WRITE_KEYS": "\(Self.writeKey):default",
+    ]
+    var environment = role?.environment ?? [:]
+    if let role {
+      environment["SMARTCONTENT_HTTP"] = String(url(role).dropFirst("http://".count))
+    }
+    environment.merge(shared) { $1 }
+    return try SmartContentProgram.start(
+      arguments, name: "\(name)-\(startCount)", folder: folder, environment: environment)
+  }
+
+  /// Sends events that count for nothing to every partition.
+  ///
+  /// - Returns: a position that covers everything that was acknowledged before the call.
+  nonisolated func fence(_ name: String) throws -> String {
+    let events = (0..<200).map { number in
+      """
+      {"type":"identify","messageId":"fence-\(name)-\(number)","anonymousId":"fence-\(number)",\
+      "traits":{}}
+      """
+    }
+    let answer = try HTTPClient().post(
+      url(.collect) + "/v1/batch",
+      headers: [HTTPHeader("Content-Type", "application/json")],
+      body: Array(
+        "{\"writeKey\":\"\(Self.writeKey)\",\"batch\":[\(events.joined(separator: ","))]}".utf8))
+    guard answer.status == 200, let position = answer.header("SmartContent-Position") else {
+      throw HarnessError("the fence was answered with \(answer.status): \(answer.text)")
+    }
+    return position
+  }
+}
