@@ -30,6 +30,7 @@ final class System: Sendable {
   private let ingest: IngestPipeline?
   private let processor: Processor?
   private let business: BusinessMetrics?
+  private let logMetrics: LogMetrics?
 
   init(_ configuration: SystemConfiguration, logger: Logger) throws {
     keepMessageMemory()
@@ -53,8 +54,11 @@ final class System: Sendable {
             ? .ok : .failing("NATS cannot be reached, or refuses frames; ingest answers 503")
         })
       self.ingest = ingest
+      logMetrics = LogMetrics(
+        configuration.nats, streams: streams.all.map(\.name), registry: registry, logger: logger)
     } else {
       ingest = nil
+      logMetrics = nil
     }
 
     if configuration.roles.contains(.process) {
@@ -96,6 +100,7 @@ final class System: Sendable {
   func start() async throws -> Int {
     processor?.start()
     ingest?.start()
+    logMetrics?.start()
     business?.start()
     return try await server.start()
   }
@@ -108,6 +113,7 @@ final class System: Sendable {
     } catch {
       logger.error("HTTP server did not stop cleanly", metadata: ["error": "\(error)"])
     }
+    logMetrics?.stop()
     business?.stop()
     await ingest?.stop(withinMs: min(1000, deadlineMs / 3))
     processor?.stop()
