@@ -84,7 +84,7 @@ let package = Package(
 
     // Application.
     module("Definitions", ["Events", "Views", "Dataflow", yams]),
-    module("Collector", ["Events", "Definitions", "Ports", "HTTPServer", "Metrics", log]),
+    module("Collector", ["Events", "Ports", "HTTPServer", "Metrics", log]),
     module("Runtime", ["Events", "Views", "Operators", "Dataflow", "Ports", "Metrics", log]),
     module("QueryAPI", ["Events", "Views", "Dataflow", "Ports", "HTTPServer", "Metrics", log]),
     module("Console", ["HTTPServer"], resources: [.embedInCode("Pages")]),

@@ -1,6 +1,7 @@
 import Dataflow
 import Logging
 import Ports
+import Views
 
 /// Keeps the hot copy of one partition in step with its operators' state.
 ///
@@ -68,7 +69,7 @@ struct HotCopy: ~Copyable {
         do throws(HotStoreError) {
           try store.update(
             pipeline.drainHot(), stream: stream, previous: last, header: header,
-            keepFrom: keepFrom(pipeline.seams))
+            keepFrom: keepFrom(pipeline))
         } catch .stale {
           logger.warning("hot copy is not what was written last: written anew")
           try rebuild(&pipeline, &header)
@@ -97,11 +98,13 @@ struct HotCopy: ~Copyable {
   }
 
   /// Windows stay 60 s of log time beyond their expiry, so that a query that read Postgres just
-  /// before finds them here.
-  private func keepFrom(_ seams: Seams) -> Seams {
-    var keep = seams
-    for index in keep.values.indices where keep.values[index] > .min + Self.keepMicros {
-      keep.values[index] -= Self.keepMicros
+  /// before finds them here: what `seams` were when the watermark was 60 s earlier.
+  private func keepFrom(_ pipeline: borrowing Pipeline) -> Seams {
+    var keep = pipeline.seams
+    let margin = pipeline.spec.windowGrace + Self.keepMicros
+    guard pipeline.watermark > .min + margin else { return keep }
+    for level in WindowLevel.allCases {
+      keep[level] = min(keep[level], level.start(of: pipeline.watermark - margin))
     }
     return keep
   }

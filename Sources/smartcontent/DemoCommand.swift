@@ -1,5 +1,6 @@
 import ArgumentParser
 import DemoTraffic
+import Glibc
 
 /// `smartcontent demo`: sends what a real site would, then compares the truth with the answers.
 struct DemoCommand: ParsableCommand {
@@ -77,6 +78,7 @@ struct DemoCommand: ParsableCommand {
       let runner = DemoRunner(options)
       runner.stopOnInterrupt()
       print("sending to \(options.url); Ctrl-C ends early and compares what was sent")
+      fflush(nil)
       let outcome = try runner.run()
       let report = DemoReport(outcome: outcome, comparison: try observer.compare(outcome))
       print(report.text, terminator: "")

@@ -1,5 +1,6 @@
 import Foundation
 import HTTPClient
+import LocalServers
 import Testing
 
 /// Public logs of real impressions and clicks, beside the repository where they are at all.
@@ -118,10 +119,10 @@ struct OpenBanditTests {
     for role in processes { await roles.kill(role) }
     for role in processes { try await roles.start(role) }
     try await run.waitUntilSaid("progress 5000\n", withinMs: 60_000)
-    await roles.killNATS()
+    await roles.kill(.nats)
     try await run.waitUntilSaid("progress 7000\n", withinMs: 120_000)
     for role in processes { await roles.kill(role) }
-    await roles.killNATS()
+    await roles.kill(.nats)
     for role in processes { try await roles.start(role) }
     let sent = try await finish(run)
     #expect(sent.rows == 10_000)

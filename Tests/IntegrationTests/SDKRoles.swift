@@ -63,14 +63,21 @@ actor SDKRoles {
   func start(_ role: Role) async throws {
     let program = try start([role.command], name: role.rawValue, role: role)
     programs[role.rawValue] = program
+    try await waitUntilReady(role)
+  }
+
+  func waitUntilReady(_ role: Role) async throws {
+    guard let program = programs[role.rawValue] else {
+      throw HarnessError("\(role) was not started")
+    }
     try await SmartContentProgram.waitUntilReady(program, url: url(role) + "/health/ready")
   }
 
   /// Ends the role as a crash would.
   func kill(_ role: Role) async { await programs[role.rawValue]?.kill() }
 
-  /// Ends nats-server as a crash would; it is started again with its data.
-  func killNATS() { servers.kill(.nats) }
+  /// Ends a server as a crash would; it is started again with its data.
+  func kill(_ server: LocalServer) { servers.kill(server) }
 
   private func start(
     _ arguments: [String], name: String, role: Role? = nil

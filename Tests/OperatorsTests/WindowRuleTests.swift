@@ -144,6 +144,21 @@ import Views
     #expect(loop.pipeline.accounting.late == 2)
   }
 
+  @Test("A window's row is kept until the retention has passed since its end, in log time")
+  func retentionEnd() throws {
+    // `base` starts a window of every level but the day.
+    for (elapsed, levels) in [
+      (2 * day + 10 * second - 1, [WindowLevel.tenSeconds, .minute, .hour, .day]),
+      (2 * day + 10 * second, [.minute, .hour, .day]),
+      (90 * day + minute - 1, [.minute, .hour, .day]), (90 * day + minute, [.hour, .day]),
+    ] {
+      let loop = loop([LoggedFrame([event(1, at: base)], storedAt: base + elapsed)])
+      try loop.read()
+      let deltas = loop.pipeline.drainCommit(includeCoarse: true).deltas
+      #expect(deltas.map(\.level) == levels, "after \(elapsed)")
+    }
+  }
+
   @Test("The seam is the first start in state, before and after the epoch")
   func seam() {
     let policy = WindowPolicy(allowedLateness: nil, windowGrace: minute, tupleCountMax: 1)
