@@ -3,7 +3,7 @@
 FROM swift:6.3-bookworm AS build
 RUN apt-get update \
   && apt-get install -y --no-install-recommends \
-    libcurl4-openssl-dev libhiredis-dev libnats-dev libpq-dev zlib1g-dev \
+    libcurl4-openssl-dev libhiredis-dev libnats-dev libpq-dev pkg-config zlib1g-dev \
   && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .
