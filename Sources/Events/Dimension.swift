@@ -63,6 +63,8 @@ public struct DimensionTuple: Hashable, Sendable {
 
   public var encoded: [UInt8] {
     var bytes: [UInt8] = []
+    bytes.reserveCapacity(
+      Dimension.allCases.reduce(0) { $0 + 2 + self[$1].utf8.count })
     for dimension in Dimension.allCases { Self.append(self[dimension], to: &bytes) }
     return bytes
   }

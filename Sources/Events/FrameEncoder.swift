@@ -19,6 +19,10 @@ public struct FrameEncoder: ~Copyable {
   private var labels = TextColumn()
   private var tupleIndex: [[UInt8]: UInt32] = [:]
   private var labelIndex: [String: UInt32] = [:]
+  /// Events in a row are often alike: comparing with the last one saves hashing.
+  private var lastTuple: (bytes: [UInt8], index: UInt32) = ([], .max)
+  private var lastName: (text: String?, index: UInt32) = (nil, .max)
+  private var lastSource: (text: String?, index: UInt32) = (nil, .max)
   private var hasRevenue = false
   private var hasSent = false
 
@@ -35,14 +39,7 @@ public struct FrameEncoder: ~Copyable {
 
   public mutating func append(_ event: borrowing IncomingEvent) {
     kinds.append(event.kind.rawValue)
-    if let known = tupleIndex[event.dimensions] {
-      tupleIndices.append(known)
-    } else {
-      let index = UInt32(tuples.count)
-      tupleIndex[event.dimensions] = index
-      event.dimensions.withUnsafeBytes { tuples.append($0) }
-      tupleIndices.append(index)
-    }
+    tupleIndices.append(tuple(event.dimensions))
     eventTimes.append(event.eventTime)
     keys.append(event.key)
     persons.append(event.person)
@@ -51,10 +48,23 @@ public struct FrameEncoder: ~Copyable {
     received.append(event.receivedAt)
     sent.append(event.sentAt)
     hasSent = hasSent || event.sentAt != 0
-    names.append(label(event.name))
-    sources.append(label(event.source))
+    if event.name != lastName.text { lastName = (event.name, label(event.name)) }
+    names.append(lastName.index)
+    if event.source != lastSource.text { lastSource = (event.source, label(event.source)) }
+    sources.append(lastSource.index)
     ids.append(event.id)
     event.payload.withUnsafeBytes { payloads.append($0) }
+  }
+
+  private mutating func tuple(_ dimensions: [UInt8]) -> UInt32 {
+    if dimensions == lastTuple.bytes { return lastTuple.index }
+    let index = tupleIndex[dimensions] ?? UInt32(tuples.count)
+    if index == tuples.count {
+      tupleIndex[dimensions] = index
+      dimensions.withUnsafeBytes { tuples.append($0) }
+    }
+    lastTuple = (dimensions, index)
+    return index
   }
 
   private mutating func label(_ text: String) -> UInt32 {
@@ -137,6 +147,9 @@ public struct FrameEncoder: ~Copyable {
     labels.removeAll()
     tupleIndex.removeAll(keepingCapacity: true)
     labelIndex.removeAll(keepingCapacity: true)
+    lastTuple = ([], .max)
+    lastName = (nil, .max)
+    lastSource = (nil, .max)
     hasRevenue = false
     hasSent = false
   }

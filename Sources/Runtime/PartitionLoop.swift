@@ -43,6 +43,8 @@ final class PartitionLoop {
   private var pipeline: Pipeline
   private var epoch: Int64 = 0
   private var committed: Checkpoint
+  /// Drained and not yet committed, because Postgres is away.
+  private var uncommitted: CommitBatch?
   private var hotCopy: HotCopy
   private var lastCommit: Int64 = 0
   private var commitDuration: Int64 = 0
@@ -209,7 +211,7 @@ final class PartitionLoop {
     if stop.isSet { throw .stopped }
     do throws(LogError) {
       let frames = try reader.next(timeoutMs: waitMs)
-      if status.current.phase == .waiting { set(.live, "") }
+      if status.current.phase == .waiting { set(pipeline.isSilent ? .replaying : .live, "") }
       return frames
     } catch {
       try pauseOrHalt(error)
@@ -276,8 +278,9 @@ final class PartitionLoop {
 
   private func commit() throws(Exit) {
     let started = environment.clock.monotonic()
-    let isCoarse = isCoarseDue(started)
-    let batch = pipeline.drainCommit(includeCoarse: isCoarse)
+    // What was drained and not committed goes first: corrections are handed out once.
+    let batch = uncommitted ?? pipeline.drainCommit(includeCoarse: isCoarseDue(started))
+    uncommitted = batch
     while true {
       do throws(ViewStoreError) {
         try environment.views.commit(
@@ -289,10 +292,11 @@ final class PartitionLoop {
       }
     }
     if status.current.phase == .waiting { set(.live, "") }
+    uncommitted = nil
     committed = batch.checkpoint
     lastCommit = environment.clock.monotonic()
     commitDuration = lastCommit - started
-    if isCoarse { lastCoarse = started }
+    if committed.coarseSequence == committed.sequence { lastCoarse = started }
     environment.metrics.committed(batch, durationMicros: commitDuration)
   }
 
@@ -324,8 +328,8 @@ final class PartitionLoop {
     let now = environment.clock.monotonic()
     let interval = Int64(environment.parameters.snapshotIntervalMs) * 1000
     guard everything || now - lastSnapshot >= interval else { return }
-    guard pipeline.position == committed.sequence, pipeline.position > snapshotSequence,
-      !environment.snapshots.isWriting
+    guard uncommitted == nil, pipeline.position == committed.sequence,
+      pipeline.position > snapshotSequence, !environment.snapshots.isWriting
     else { return }
     lastSnapshot = now
     var sections: [(group: Int, bytes: [UInt8])] = []
@@ -357,7 +361,7 @@ final class PartitionLoop {
   private func finish() {
     guard epoch > 0, !pipeline.isSilent else { return }
     do throws(Exit) {
-      if pipeline.position > committed.sequence { try commit() }
+      if uncommitted != nil || pipeline.position > committed.sequence { try commit() }
       takeSnapshot(everything: true)
     } catch {
       environment.logger.warning(
