@@ -23,12 +23,12 @@ extension PipelineError: CustomStringConvertible {
     case .otherPipeline(let stored, let declared):
       """
       the snapshot belongs to pipeline \(String(stored, radix: 16)), this one is \
-      \(String(declared, radix: 16)); raise the pipeline's version or rebuild
+      \(String(declared, radix: 16)); raise its `version` in Streams/pipelines.yaml
       """
     case .diverged(let sequence, let committed, let replayed):
       """
       replay up to frame \(sequence) counted \(replayed), but \(committed) was committed; check \
-      that the log was not changed or restored, then rebuild the pipeline
+      that the log was not changed or restored, then raise the pipeline's `version`
       """
     }
   }

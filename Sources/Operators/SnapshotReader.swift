@@ -34,7 +34,7 @@ extension SnapshotFormatError: CustomStringConvertible {
     case .otherPipeline(let stored, let declared):
       """
       the snapshot belongs to pipeline \(String(stored, radix: 16)), this one is \
-      \(String(declared, radix: 16)); raise the pipeline's version or rebuild
+      \(String(declared, radix: 16)); raise its `version` in Streams/pipelines.yaml
       """
     case .malformed(let section, let what): "section \(section): \(what)"
     }
