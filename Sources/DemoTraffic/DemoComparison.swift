@@ -25,18 +25,22 @@ public struct DemoObserver {
   private static let day: Int64 = 86_400_000_000
   private static let daysBack: Int64 = 3
   private static let daysAhead: Int64 = 2
+  /// Enough different people that every one of 16 partitions has some.
+  private static let fenceEventCount = 256
+  /// Counters follow with the next commit; they are asked for this long, microseconds.
+  private static let accountingPatience: Int64 = 5_000_000
+  private static let accountingInterval: Int64 = 100_000
 
   private let query: DemoQuery
   private let client: HTTPClient
   private let before: DemoTruth
   private let accountingBefore: DemoAccounting
-  /// Counters follow with the next commit; they are asked for this long, microseconds.
-  private static let accountingPatience: Int64 = 5_000_000
-  private static let accountingInterval: Int64 = 100_000
 
-  /// Asks for the present counts of the campaigns that a run with these options has.
+  /// Asks for the counts of the campaigns that a run with these options has, everything that was
+  /// accepted until now included.
   public init(_ options: DemoOptions) throws(DemoError) {
-    let today = DemoClock.now() / Self.day * Self.day
+    let now = DemoClock.now()
+    let today = now / Self.day * Self.day
     let generator = DemoGenerator(
       seed: options.seed, run: "", label: options.label, writeKey: options.writeKey)
     query = DemoQuery(
@@ -47,29 +51,66 @@ public struct DemoObserver {
     } catch {
       throw .unreachable(error)
     }
-    before = try query.run(after: nil, client: client)
-    accountingBefore = Self.accounting(query.url, client)
+    let accounting = Self.accounting(query.url, client)
+    let position = try Self.fence(options, now: now, client: client)
+    before = try query.run(after: position, client: client)
+    accountingBefore = Self.accounting(
+      query.url, client, since: accounting, count: Self.fenceEventCount)
   }
 
   /// Waits until the read models cover the run, and compares.
   public func compare(_ outcome: DemoOutcome) throws(DemoError) -> DemoComparison {
     let after = try query.run(after: outcome.position, client: client)
+    let facets = outcome.facets
+    let accounting = Self.accounting(
+      query.url, client, since: accountingBefore,
+      count: outcome.acknowledgedEventCount + facets.resentEvents + facets.malformedEvents
+        + facets.malformedBodies)
     return DemoComparison(
-      truth: outcome.truth, answer: after.since(before), accounting: accounting(of: outcome))
+      truth: outcome.truth, answer: after.since(before),
+      accounting: accounting.pipelines.isEmpty ? nil : accounting.since(accountingBefore))
   }
 
-  private func accounting(of outcome: DemoOutcome) -> DemoAccounting? {
-    let facets = outcome.facets
-    let sent =
-      outcome.acknowledgedEventCount + facets.resentEvents + facets.malformedEvents
-      + facets.malformedBodies
-    let deadline = DemoClock.monotonic() + Self.accountingPatience
+  /// Sends events that no metric counts to every partition.
+  ///
+  /// - Returns: a position that covers whatever was accepted before.
+  private static func fence(
+    _ options: DemoOptions, now: Int64, client: HTTPClient
+  ) throws(DemoError) -> Position? {
+    let place = DemoPlace(campaign: "", content: "", variant: "", channel: "")
+    let events = (0..<fenceEventCount).map { number in
+      DemoEvent(
+        id: "fence-\(String(now, radix: 36))-\(number)", action: .identify, place: place,
+        person: DemoPerson(anonymousID: "fence-\(number)"), time: now - now % 1_000, timing: .live)
+    }
+    let request = DemoWire(writeKey: options.writeKey).batch(events, sentAt: now)
+    let answer: HTTPAnswer
+    do throws(HTTPClientError) {
+      answer = try client.post(
+        options.url + request.target, headers: request.headers, body: request.body)
+    } catch {
+      throw .unreachable(error)
+    }
+    switch answer.status {
+    case 200: return DemoConnection.position(in: answer)
+    case 401, 403: throw .keyRefused(status: answer.status, body: answer.text)
+    default: throw .ingestRefused(status: answer.status, body: answer.text)
+    }
+  }
+
+  /// The processor's figures once `count` events have been added to `earlier`, or after a while.
+  private static func accounting(
+    _ url: String, _ client: HTTPClient, since earlier: DemoAccounting, count: Int
+  ) -> DemoAccounting {
+    let deadline = DemoClock.monotonic() + accountingPatience
     while true {
-      let accounting = Self.accounting(query.url, client)
-      if accounting.pipelines.isEmpty { return nil }
-      let difference = accounting.since(accountingBefore)
-      if difference.received >= sent || DemoClock.monotonic() > deadline { return difference }
-      DemoClock.sleep(micros: Self.accountingInterval)
+      let accounting = accounting(url, client)
+      if accounting.pipelines.isEmpty || accounting.since(earlier).received >= count
+        || DemoClock.monotonic() > deadline
+      {
+        return accounting
+      }
+      DemoClock.sleep(micros: accountingInterval)
     }
   }
 

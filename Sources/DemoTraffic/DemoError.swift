@@ -5,6 +5,8 @@ public enum DemoError: Error, Sendable {
   case unreachable(HTTPClientError)
   /// The write key is unknown there.
   case keyRefused(status: Int, body: String)
+  /// The collector does not accept events now.
+  case ingestRefused(status: Int, body: String)
   case queryRefused(status: Int, body: String)
   case answerNotUnderstood(reason: String, body: String)
   /// Requests that were never acknowledged: whether they count is not known.
@@ -18,6 +20,8 @@ extension DemoError: CustomStringConvertible {
       "\(error); start it with `smartcontent dev`, or name another one with --url"
     case .keyRefused(let status, let body):
       "the write key was refused (status \(status)): \(Self.start(of: body)); pass one with --key"
+    case .ingestRefused(let status, let body):
+      "the collector answers \(status): \(Self.start(of: body)); is its log there?"
     case .queryRefused(let status, let body):
       "the query was answered with status \(status): \(Self.start(of: body))"
     case .answerNotUnderstood(let reason, let body):

@@ -111,7 +111,7 @@ struct DemoWire: Sendable {
     DemoRequest(
       method: "POST", target: path,
       headers: [
-        HTTPHeader("Authorization", "Basic \(Base64.text(of: Array("\(writeKey):".utf8)))"),
+        HTTPHeader("Authorization", "Basic \(Base64.encode("\(writeKey):".utf8))"),
         HTTPHeader("Content-Type", "application/json"),
         HTTPHeader("User-Agent", "smartcontent-demo"),
       ],

@@ -33,14 +33,15 @@ struct DemoCommand: ParsableCommand {
   @Option(help: "Where the collector answers.")
   var url = "http://127.0.0.1:8080"
 
-  @Option(help: "Where the query API answers, if not at --url.")
+  @Option(
+    help: """
+      Where the query API answers, if not at --url. The bearer token that it may want is taken from \
+      the environment [env SMARTCONTENT_TOKEN].
+      """)
   var queryURL: String?
 
   @Option(help: "Write key.")
   var key = "dev"
-
-  @Option(help: "Bearer token for the query API, if it wants one.")
-  var token: String?
 
   @Option(
     help: """
@@ -70,7 +71,7 @@ struct DemoCommand: ParsableCommand {
   func run() throws {
     let options = DemoOptions(
       url: Self.withoutSlash(url), writeKey: key, queryURL: queryURL.map(Self.withoutSlash),
-      queryToken: token, rate: rate, seed: seed,
+      queryToken: Environment["SMARTCONTENT_TOKEN"], rate: rate, seed: seed,
       durationSeconds: forever ? nil : duration.seconds, eventCountMax: events,
       label: label ?? "seed\(seed)", connectionCount: connections)
     do {
@@ -84,7 +85,7 @@ struct DemoCommand: ParsableCommand {
       print(report.text, terminator: "")
       if !report.isEqual { throw ExitCode.failure }
     } catch let error as DemoError {
-      print("demo: \(error)")
+      StandardError.say("smartcontent demo: \(error)\n")
       throw ExitCode(3)
     }
   }

@@ -339,7 +339,7 @@ private struct DevBanner {
 }
 
 /// Without a buffer, so from any thread and just before the end.
-private enum StandardError {
+enum StandardError {
   static func say(_ text: String) {
     let count = text.utf8.count
     _ = text.withCString { write(STDERR_FILENO, $0, count) }
