@@ -25,7 +25,7 @@ public struct PipelineSpec: Hashable, Sendable {
     name: String, version: Int = 1, allowedDisorder: Int64 = 5_000_000,
     allowedLateness: Int64? = nil, dedupeHorizon: Int64 = 86_400_000_000,
     windowGrace: Int64 = 60_000_000, tupleCountMax: Int = 200_000,
-    dedupeCountMax: Int = 100_000_000
+    dedupeCountMax: Int = 25_000_000
   ) {
     self.name = name
     self.version = version

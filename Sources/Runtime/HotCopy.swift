@@ -54,9 +54,15 @@ struct HotCopy: ~Copyable {
   /// How long until the next update may be made.
   var waitMs: Int { max(0, Int((lastUpdate + interval - clock.monotonic()) / 1000)) }
 
+  /// Without changes it is due now and then all the same: an update finds out whether its store has
+  /// lost the copy, and nothing else would while no events come.
   func isDue(hasChanges: Bool) -> Bool {
-    hasChanges && !stream.isDeadLetters && clock.monotonic() - lastUpdate >= interval
+    guard !stream.isDeadLetters, hasChanges || sequence > 0 else { return false }
+    return clock.monotonic() - lastUpdate >= (hasChanges ? interval : Self.checkInterval)
   }
+
+  /// A lost copy of a quiet stream is back after this time, microseconds.
+  private static let checkInterval: Int64 = 500_000
 
   mutating func update(_ pipeline: inout Pipeline, committed: UInt64) {
     let started = clock.monotonic()

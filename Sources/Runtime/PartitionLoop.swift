@@ -102,6 +102,7 @@ final class PartitionLoop {
     epoch = claim.epoch
     committed = claim.checkpoint
     hotCopy.epoch = epoch
+    environment.metrics.claimed(claim.accounting)
     try checkFingerprint()
     let snapshots = environment.snapshots.restore(notAfter: committed.sequence)
     let report: RestoreReport
@@ -426,6 +427,9 @@ final class PartitionLoop {
       $0.lastKnown = lastKnown
       $0.logTime = pipeline.logTime
       $0.watermark = pipeline.watermark
+      $0.idCount = pipeline.idCount
+      $0.rowCount = pipeline.rowCount
+      $0.overflowedCount = pipeline.overflowedCount
     }
   }
 

@@ -30,6 +30,13 @@ public struct PartitionStatus: Sendable {
   public var lastKnown: UInt64
   public var logTime: Int64
   public var watermark: Int64
+  /// Event ids remembered for deduplication, and the most that may be.
+  public var idCount = 0
+  public var idCountMax: Int
+  /// Window rows in state.
+  public var rowCount = 0
+  /// Events that counted for `(other)` because there were too many tuples.
+  public var overflowedCount: Int64 = 0
 
   /// Frames in the stream that are not processed yet.
   public var lag: UInt64 { lastKnown > sequence ? lastKnown - sequence : 0 }

@@ -67,7 +67,8 @@ public final class Processor: Sendable {
         Shared(
           PartitionStatus(
             pipeline: pipeline.name, stream: stream, phase: .starting, detail: "", sequence: 0,
-            committed: 0, lastKnown: 0, logTime: .min, watermark: .min))
+            committed: 0, lastKnown: 0, logTime: .min, watermark: .min,
+            idCountMax: pipeline.dedupeCountMax))
       }
     }
   }

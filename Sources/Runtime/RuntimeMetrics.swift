@@ -83,11 +83,24 @@ public struct RuntimeMetrics: Sendable {
     "1 where the partition is live or replaying, 0 where it starts, waits or has stopped.",
     .gauge, labels: labels)
 
+  public static let dedupeIDs = MetricDeclaration(
+    "smartcontent_dedupe_ids", "Event ids remembered for deduplication.", .gauge, labels: labels)
+  public static let dedupeFill = MetricDeclaration(
+    "smartcontent_dedupe_fill_ratio",
+    "Remembered event ids by `dedupe_count_max`; at 1 the partition stops and says so.", .gauge,
+    labels: labels)
+  public static let stateRows = MetricDeclaration(
+    "smartcontent_state_rows", "Window rows in state.", .gauge, labels: labels)
+  public static let overflowed = MetricDeclaration(
+    "smartcontent_events_overflowed_total",
+    "Events that counted for `(other)` because of `tuple_count_max`.", .counter, labels: labels)
+
   /// Everything above, for checks of dashboards and alerts.
   public static let catalog = [
     events, frames, frameBytes, poisonFrames, accounted, received, commit, commitFailures, rows,
     hot, hotFailures, hotRebuilds, freshness, snapshot, snapshotBytes, snapshotFailures, waits,
     halts, lagFrames, lagEvents, lagSeconds, watermarkDelay, running,
+    dedupeIDs, dedupeFill, stateRows, overflowed,
   ]
 
   private let registry: MetricRegistry
@@ -130,6 +143,10 @@ public struct RuntimeMetrics: Sendable {
       status.watermark == .min || status.stream.isDeadLetters
         ? nil : Double(now() - status.watermark) / 1_000_000
     }
+    computed(Self.dedupeIDs) { Double($0.idCount) }
+    computed(Self.dedupeFill) { Double($0.idCount) / Double(max(1, $0.idCountMax)) }
+    computed(Self.stateRows) { Double($0.rowCount) }
+    computed(Self.overflowed) { Double($0.overflowedCount) }
     computed(Self.running) { $0.phase == .live || $0.phase == .replaying ? 1 : 0 }
   }
 }
@@ -196,6 +213,9 @@ final class LoopMetrics: Sendable {
   func processed(events count: Int) { events.add(count) }
 
   func poisoned() { poisonFrames.add() }
+
+  /// What was committed before this process is not counted again by its counters.
+  func claimed(_ stored: Accounting) { accounting.update { $0 = stored } }
 
   func committed(_ batch: CommitBatch, durationMicros: Int64) {
     commits.observe(Double(durationMicros) / 1_000_000)
