@@ -23,13 +23,18 @@ enum SegmentProtocol {
   private static var endpoints: [IngestEndpoint] {
     var endpoints: [IngestEndpoint] = []
     for slash in ["", "/"] {
-      let batch = "/v1/batch" + slash
-      endpoints.append(
-        IngestEndpoint(method: .post, path: batch) { readBatch($0, place: batch) })
-      for type in SegmentEvent.CallType.allCases {
-        let path = "/v1/\(type.rawValue)" + slash
+      for name in ["batch", "b", "import"] {
+        let path = "/v1/\(name)" + slash
         endpoints.append(
-          IngestEndpoint(method: .post, path: path) { readCall($0, type: type, place: path) })
+          IngestEndpoint(method: .post, path: path) { readBatch($0, place: path) })
+      }
+      for type in SegmentEvent.CallType.allCases {
+        // analytics.js calls them by their first letters.
+        for name in [type.rawValue, String(type.rawValue.prefix(1))] {
+          let path = "/v1/\(name)" + slash
+          endpoints.append(
+            IngestEndpoint(method: .post, path: path) { readCall($0, type: type, place: path) })
+        }
       }
     }
     return endpoints

@@ -9,6 +9,16 @@ enum Granularity: String, CaseIterable, Hashable, Sendable {
   case week
   case month
 
+  /// Its name, or the length that the name stands for: `1m`, `1h`, `1d`.
+  init?(name: String) {
+    switch name {
+    case "1m", "1min": self = .minute
+    case "1h": self = .hour
+    case "1d": self = .day
+    default: self.init(rawValue: name)
+    }
+  }
+
   /// As a dimension, such as `time:hour`.
   var dimensionName: String { "time:" + rawValue }
 

@@ -67,8 +67,8 @@ public enum QueryAccessError: Error, Hashable, Sendable, CustomStringConvertible
   public var description: String {
     switch self {
     case .tokenMissing(let host):
-      "the query API on \(host) can be reached from other machines and has no token: set one, or"
-        + " listen on 127.0.0.1"
+      "the query API on \(host) can be reached from other machines and has no token: set one in"
+        + " SMARTCONTENT_TOKEN, or listen on 127.0.0.1"
     case .tokenTooShort:
       "the query API's token has fewer than \(QueryAccess.tokenBytesMin) characters: choose a"
         + " longer one"

@@ -184,8 +184,7 @@ struct QueryRequestParser {
   ) throws(QueryError) {
     for (index, name) in try value.texts(path: "$.dimensions").enumerated() {
       let path = "$.dimensions[\(index)]"
-      if name.hasPrefix("time:"), let granularity = Granularity(rawValue: String(name.dropFirst(5)))
-      {
+      if name.hasPrefix("time:"), let granularity = Granularity(name: String(name.dropFirst(5))) {
         try setGranularity(granularity.rawValue, path: path, in: &request)
         continue
       }
@@ -211,7 +210,7 @@ struct QueryRequestParser {
   private func setGranularity(
     _ name: String, path: String, in request: inout QueryRequest
   ) throws(QueryError) {
-    guard let granularity = Granularity(rawValue: name) else {
+    guard let granularity = Granularity(name: name) else {
       throw QueryError(
         .invalidValue, path: path, detail: "\"\(name)\" is not a granularity",
         allowed: Granularity.allCases.map(\.rawValue))

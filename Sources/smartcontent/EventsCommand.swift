@@ -108,6 +108,7 @@ struct EventsCommand: ParsableCommand {
 
     func run() throws {
       let (log, streams) = try selection.open()
+      var kinds: [EventKind: Int] = [:]
       print("stream          frames      events  dead letters         bytes  last stored")
       for stream in streams {
         let bounds = try log.bounds(stream: stream.stream)
@@ -122,7 +123,11 @@ struct EventsCommand: ParsableCommand {
           }
         }
         print(stats.line(stream.stream))
+        kinds.merge(stats.kinds) { $0 + $1 }
       }
+      print(
+        "by kind: "
+          + EventKind.allCases.map { "\($0.name) \(kinds[$0] ?? 0)" }.joined(separator: ", "))
     }
   }
 }
@@ -130,6 +135,7 @@ struct EventsCommand: ParsableCommand {
 /// Counts of one stream.
 private struct StreamStatistics {
   var sequence: UInt64 = 0
+  private(set) var kinds: [EventKind: Int] = [:]
   private var frames = 0
   private var events = 0
   private var deadLetters = 0
@@ -148,6 +154,10 @@ private struct StreamStatistics {
         deadLetters += view.count
       } else {
         events += view.count
+        for index in 0..<view.count {
+          guard let kind = EventKind(rawValue: view.kind(index)) else { continue }
+          kinds[kind, default: 0] += 1
+        }
       }
     } catch {
       unreadable += 1
