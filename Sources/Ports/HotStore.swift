@@ -47,7 +47,7 @@ public enum HotStoreError: Error, Hashable, Sendable {
 public protocol HotStore: AnyObject {
   /// Replaces the changed rows, where the stored header is exactly `previous`.
   ///
-  /// - Parameter expired: the first start that is kept, per level; older windows are removed.
+  /// - Parameter keepFrom: the first start that is kept, per level; older windows are removed.
   func update(
     _ rows: [HotRow], stream: StreamPartition, previous: HotHeader, header: HotHeader,
     keepFrom: Seams

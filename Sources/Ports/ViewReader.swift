@@ -101,12 +101,6 @@ public protocol DurableViewReader: Sendable {
 
   /// Accounting over all streams.
   func accounting() async throws(ViewReadError) -> Accounting
-
-  /// Starts of local days, weeks (Monday) or months that lie in or just before `[from, to)`,
-  /// rising, and the end of the last one. `unit` is `day`, `week` or `month`.
-  func localBoundaries(
-    unit: String, timezone: String, from: Int64, to: Int64
-  ) async throws(ViewReadError) -> [Int64]
 }
 
 /// What the hot copy holds: headers per partition, and rows of windows at or past given seams.
@@ -134,6 +128,5 @@ public protocol HotViewReader: Sendable {
 
 public enum ViewReadError: Error, Hashable, Sendable {
   case unavailable(String)
-  case unknownTimezone(String)
   case refused(String)
 }

@@ -14,7 +14,6 @@ public final class PostgresViewReader: DurableViewReader {
   private let settings: PostgresSettings
   private let schema: ViewSchema
   private let pool: SessionPool<PostgresConnection>
-  private let timezones = TimezoneNames()
   /// Groups that one answer may have; more is refused, since the answer is held in memory.
   private let groupCountMax: Int
 
@@ -60,25 +59,6 @@ public final class PostgresViewReader: DurableViewReader {
     try await withSession { [schema] session throws(PostgresError) in
       try AccountingTable.read(in: schema, session)
     }
-  }
-
-  public func localBoundaries(
-    unit: String, timezone: String, from: Int64, to: Int64
-  ) async throws(ViewReadError) -> [Int64] {
-    guard let unit = LocalBoundaries.Unit(rawValue: unit) else {
-      throw .refused("local boundaries are of day, week or month")
-    }
-    guard from < to else { throw .refused("a range of time ends after it starts") }
-    guard LocalBoundaries.areFew(unit, from: from, to: to) else {
-      throw .refused("too many local \(unit.rawValue)s: ask for a shorter range")
-    }
-    let boundaries = try await withSession { [timezones] session throws(PostgresError) in
-      guard try timezones.contains(timezone, session) else { return nil as [Int64]? }
-      return try LocalBoundaries.read(
-        unit, timezone: timezone, from: from, to: to, session)
-    }
-    guard let boundaries else { throw .unknownTimezone(timezone) }
-    return boundaries
   }
 
   /// Runs `body` in one read-only snapshot, on a session of the pool.

@@ -244,9 +244,6 @@ extension QueryError {
       self.init(
         .unavailable, path: "",
         detail: "the read models cannot be reached at the moment; try again shortly")
-    case .unknownTimezone(let name):
-      self.init(
-        .unknownTimezone, path: "$.timezone", detail: "\"\(name)\" is not an IANA time zone")
     case .refused(let reason):
       self.init(.refused, path: "", detail: "the query was refused: \(reason)")
     }

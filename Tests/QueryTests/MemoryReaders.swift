@@ -48,12 +48,6 @@ final class MemoryDurableReader: DurableViewReader {
 
   func accounting() async throws(ViewReadError) -> Accounting { try take().accounting }
 
-  func localBoundaries(
-    unit: String, timezone: String, from: Int64, to: Int64
-  ) async throws(ViewReadError) -> [Int64] {
-    throw .refused("boundaries are not asked for")
-  }
-
   private func keyed(_ checkpoints: [Int: Checkpoint]) -> [StreamPartition: Checkpoint] {
     var keyed: [StreamPartition: Checkpoint] = [:]
     for (partition, checkpoint) in checkpoints { keyed[stream(partition)] = checkpoint }
