@@ -40,24 +40,24 @@ public struct Rejection: Sendable {
   public let index: Int
   /// Where: the path and the place in it, such as `/v1/batch batch[3]`.
   public let place: String
-  /// The refused bytes, at most ``bodyBytesMax`` of them.
+  /// The refused bytes, as many as a dead letter keeps.
   public let body: [UInt8]
-
-  /// A dead letter keeps this much of what was refused.
-  public static let bodyBytesMax = 32 * 1024
+  /// How many bytes were refused.
+  public let byteCount: Int
 
   init(_ refusal: Refusal, index: Int = 0, place: String, body: UnsafeRawBufferPointer) {
     code = refusal.code
     detail = refusal.detail
     self.index = index
     self.place = place
-    self.body = Array(body.prefix(Self.bodyBytesMax))
+    self.body = Array(body.prefix(DeadLetter.bodyByteCountMax))
+    byteCount = body.count
   }
 
   /// The rejection as the event of a frame of dead letters.
   ///
-  /// Its identity is a hash of what was refused and where, so a batch that is sent again does not
-  /// count again.
+  /// Its identity is a hash of what was refused and where, so that copies from a batch that was sent
+  /// again can be told.
   func event(
     protocolName: String, site: String, source: String, receivedAt: Int64
   ) -> IncomingEvent {
@@ -67,35 +67,12 @@ public struct Rejection: Sendable {
     body.withUnsafeBytes { hash.update(field: $0) }
     let id = hash.finalize().description
     let letter = DeadLetter(
-      code: code.rawValue, detail: detail, place: "\(protocolName) \(place)", body: body)
+      code: code.rawValue, detail: detail, place: "\(protocolName) \(place)", body: body,
+      byteCount: byteCount)
     return IncomingEvent(
       kind: .custom, key: EventIdentity.dedupeKey(site: site, source: source, eventID: id),
       person: EventIdentity.personKey(site: site, id: id), eventTime: receivedAt,
       receivedAt: receivedAt, dimensions: DimensionTuple(site: site).encoded, id: id,
-      name: code.rawValue, source: "\(protocolName)/\(source)", payload: letter.json)
-  }
-}
-
-extension DeadLetter {
-  /// The payload of a frame of dead letters: a JSON object with `code`, `detail`, `place` and the
-  /// refused bytes, as text in `body` where they are UTF-8, else in `body_base64`.
-  var json: [UInt8] {
-    var json = JSONWriter(reserving: body.count + 256)
-    json.beginObject()
-    json.key("code")
-    json.string(code)
-    json.key("detail")
-    json.string(detail)
-    json.key("place")
-    json.string(place)
-    if let text = String(validating: body, as: UTF8.self) {
-      json.key("body")
-      json.string(text)
-    } else {
-      json.key("body_base64")
-      json.string(Base64.encode(body))
-    }
-    json.endObject()
-    return json.bytes
+      name: code.rawValue, source: "\(protocolName)/\(source)", payload: letter.payload)
   }
 }

@@ -41,7 +41,7 @@ public enum Base64 {
       }
     }
     // One byte leaves 4 bits and two signs of padding, two bytes leave 2 and one.
-    guard padding * 2 == held, bits & (1 << UInt32(held) - 1) == 0 else { return nil }
+    guard padding <= 2, padding * 2 == held, bits & (1 << UInt32(held) - 1) == 0 else { return nil }
     return bytes
   }
 

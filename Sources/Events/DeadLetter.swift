@@ -13,16 +13,17 @@ public struct DeadLetter: Hashable, Sendable {
   /// Where: protocol and place, such as `segment /v1/batch batch[3].event`.
   public var place: String
   /// The rejected bytes, at most ``bodyByteCountMax`` of them.
-  public private(set) var body: [UInt8]
+  public let body: [UInt8]
   /// How many bytes were rejected; more than `body` has where it was cut.
-  public private(set) var bodyByteCount: Int
+  public let bodyByteCount: Int
 
-  public init(code: String, detail: String, place: String, body: [UInt8]) {
+  /// - Parameter byteCount: how many bytes were rejected, where `body` has been cut already.
+  public init(code: String, detail: String, place: String, body: [UInt8], byteCount: Int = 0) {
     self.code = code
     self.detail = detail
     self.place = place
     self.body = Array(body.prefix(Self.bodyByteCountMax))
-    bodyByteCount = body.count
+    bodyByteCount = max(body.count, byteCount)
   }
 
   // MARK: As an event
@@ -95,7 +96,7 @@ public struct DeadLetter: Hashable, Sendable {
     }
     try json.end()
     guard let code, let body else { throw json.error(.key) }
-    self.init(code: code, detail: detail, place: place, body: body)
-    bodyByteCount = max(bodyByteCount, Int(byteCount ?? 0))
+    self.init(
+      code: code, detail: detail, place: place, body: body, byteCount: Int(byteCount ?? 0))
   }
 }

@@ -163,7 +163,7 @@ struct SegmentProtocolTests {
     #expect(try batch(event(room)).events.count == 1)
     let rejection = try #require(try batch(event(room + 1)).rejected.first)
     #expect(rejection.code == .eventTooLarge)
-    #expect(rejection.body.count == Rejection.bodyBytesMax)
+    #expect(rejection.body.count == DeadLetter.bodyByteCountMax)
   }
 
   @Test("More than 2500 events in a batch are refused as a whole")
@@ -202,7 +202,7 @@ struct SegmentProtocolTests {
   func singleCalls() throws {
     for (path, kind) in [
       ("/v1/page", EventKind.view), ("/v1/screen/", .view), ("/v1/identify", .identify),
-      ("/v1/group/", .custom), ("/v1/alias", .custom),
+      ("/v1/group/", .custom), ("/v1/alias", .custom), ("/v1/p", .view), ("/v1/i/", .identify),
     ] {
       let reading = try read(path, body: Array(#"{"userId":"u"}"#.utf8), authorization: basicDev)
       #expect(reading.events.first?.kind == kind, "\(path)")
@@ -308,9 +308,9 @@ struct SegmentProtocolTests {
     #expect(
       text(first.payload)
         == #"{"code":"event_not_object","detail":"an event is a JSON object","#
-        + #""place":"segment /v1/batch batch[0]","body":"7"}"#)
+        + #""place":"segment /v1/batch batch[0]","bytes":1,"body":"7"}"#)
     let raw = DeadLetter(code: "c", detail: "d", place: "p", body: [0xff, 0x00, 0x01, 0x02])
-    #expect(text(raw.json).hasSuffix(#""body_base64":"/wABAg=="}"#))
+    #expect(text(raw.payload).hasSuffix(#""body_base64":"/wABAg=="}"#))
   }
 }
 

@@ -96,14 +96,4 @@ struct DemoTruthTests {
     #expect(difference.pipelines == ["default": ["late": 4, "duplicate": 7]])
     #expect(difference.received == 11)
   }
-
-  @Test(
-    "writes Base64 as RFC 4648 does",
-    arguments: [
-      ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy"),
-      ("dev:", "ZGV2Og=="),
-    ])
-  func base64(text: String, encoded: String) {
-    #expect(Base64.text(of: Array(text.utf8)) == encoded)
-  }
 }
