@@ -56,7 +56,7 @@ struct SelectionStatement: Sendable {
     columns.append("p.currency as currency")
     let keys = (["bucket"] + columns.indices.dropLast().map { "d\($0)" } + ["p.currency"])
       .joined(separator: ", ")
-    let sums = SelectionStatement.counts.map { "sum(\($0))::int8" }.joined(separator: ", ")
+    let sums = SelectionStatement.counts.map { SumText.int8("sum(\($0))") }.joined(separator: ", ")
     let picked = pickedText(&parameters)
     let counted = countedText(&parameters)
     return """

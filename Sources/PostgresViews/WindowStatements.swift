@@ -67,9 +67,11 @@ struct WindowStatements {
       // A batch may correct a row more than once.
       select =
         "w, d, $1, sum(a)::int8, sum(b)::int8, sum(c)::int8, sum(e)::int8, sum(f)::int8,"
-        + " sum(g)::int8, sum(r)::int4, true from rows group by w, d"
+        + " \(SumText.int8("sum(g)")), sum(r)::int4, true from rows group by w, d"
+      let revenue = SumText.int8("t.revenue_micros::numeric + excluded.revenue_micros")
       assignments =
-        (counts + ["revision"]).map { "\($0) = t.\($0) + excluded.\($0)" } + ["final = true"]
+        (counts.dropLast() + ["revision"]).map { "\($0) = t.\($0) + excluded.\($0)" }
+        + ["revenue_micros = \(revenue)", "final = true"]
     }
     return """
       with rows as (

@@ -127,7 +127,9 @@ public final class BusinessMetrics: Sendable {
     var money: [String: Int64] = [:]
     for row in rest {
       other.counts += row.counts
-      for part in row.revenue { money[part.currency, default: 0] += part.micros }
+      for part in row.revenue {
+        money[part.currency] = Counts.sum(money[part.currency] ?? 0, part.micros)
+      }
     }
     other.revenue = money.sorted { $0.key < $1.key }.map {
       QueryAnswer.Money(currency: $0.key, micros: $0.value)

@@ -5,7 +5,8 @@ public struct Counts: Hashable, Sendable, BitwiseCopyable {
   public var clicks: Int64 = 0
   public var engagements: Int64 = 0
   public var conversions: Int64 = 0
-  /// Millionths of the row's currency.
+  /// Millionths of the row's currency. Sums end at the ends of Int64 instead of running over: beyond
+  /// 9.2 · 10^12 units an amount is no longer exact, but never of the wrong sign.
   public var revenueMicros: Int64 = 0
 
   @inlinable public init() {}
@@ -31,7 +32,7 @@ public struct Counts: Hashable, Sendable, BitwiseCopyable {
     case 4: engagements &+= 1
     case 5:
       conversions &+= 1
-      self.revenueMicros &+= revenueMicros
+      self.revenueMicros = Counts.sum(self.revenueMicros, revenueMicros)
     default: break
     }
   }
@@ -42,7 +43,13 @@ public struct Counts: Hashable, Sendable, BitwiseCopyable {
     a.clicks &+= b.clicks
     a.engagements &+= b.engagements
     a.conversions &+= b.conversions
-    a.revenueMicros &+= b.revenueMicros
+    a.revenueMicros = sum(a.revenueMicros, b.revenueMicros)
+  }
+
+  /// The sum of two amounts, or the end of Int64 that it lies beyond.
+  @inlinable public static func sum(_ a: Int64, _ b: Int64) -> Int64 {
+    let (sum, isOver) = a.addingReportingOverflow(b)
+    return isOver ? (b < 0 ? .min : .max) : sum
   }
 }
 

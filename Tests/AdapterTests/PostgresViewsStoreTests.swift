@@ -155,6 +155,30 @@ struct PostgresViewsStoreTests {
     #expect(fine.rowCount == 1 && fine.int8(0, 0) == 7 && !fine.bool(0, 1))
   }
 
+  @Test("money beyond Int64 ends there: it is neither refused nor of the wrong sign")
+  func endlessMoney() async throws {
+    let settings = try await ViewServers.postgres()
+    let owner = try Owner(settings, PipelineSpec(name: "t_money"), Sample.stream())
+    try owner.claim()
+    let entry = Sample.entry(Sample.tuple("c1", currency: "EUR"))
+    for _ in 0..<2 {
+      try owner.commit {
+        let delta = Sample.row(.hour, Sample.day, entry, impressions: 1, revenue: .max / 3 * 2)
+        $0.dimensions = [entry]
+        $0.deltas = [delta, delta]
+      }
+    }
+    let result = try PostgresConnection(settings).query(
+      "select impressions, revenue_micros from p_t_money_1.metrics_1h")
+    #expect(result.int8(0, 0) == 4 && result.int8(0, 1) == .max)
+    try owner.commit {
+      $0.deltas = [Sample.row(.hour, Sample.day, entry, impressions: 1, revenue: -5)]
+    }
+    let later = try PostgresConnection(settings).query(
+      "select revenue_micros from p_t_money_1.metrics_1h")
+    #expect(later.int8(0, 0) == .max - 5)
+  }
+
   @Test("two tuples under one id are refused, before anything of the commit is written")
   func collision() async throws {
     let settings = try await ViewServers.postgres()

@@ -280,4 +280,16 @@ import Views
     #expect(loop.pipeline.logTime == base + 2 * minute && loop.pipeline.position == 4)
     #expect(loop.pipeline.watermark == base + 2 * minute - 5 * second)
   }
+
+  @Test("Money beyond Int64 ends there: it does not run over into debt", arguments: [1, -1])
+  func endlessMoney(sign: Int64) {
+    var counts = Counts()
+    for _ in 0..<3 {
+      counts.add(kind: EventKind.conversion.rawValue, revenueMicros: sign * (.max / 2))
+    }
+    #expect(counts.conversions == 3 && counts.revenueMicros == (sign > 0 ? .max : .min))
+    let all = counts
+    counts += all
+    #expect(counts.conversions == 6 && counts.revenueMicros == all.revenueMicros)
+  }
 }
