@@ -21,7 +21,8 @@ public struct LocalEndpoints: Sendable, Equatable {
   public var natsURLWithToken: String { "nats://\(natsToken)@\(Self.host):\(natsPort)" }
   /// `/varz`, `/jsz`, `/healthz`: the server's own figures, as JSON.
   public var natsMonitorURL: String { "http://\(Self.host):\(natsMonitorPort)" }
-  public var redisURL: String { "redis://:\(redisPassword)@\(Self.host):\(redisPort)/0" }
+  /// With a user, because `redis-cli -u` takes an empty one for a name.
+  public var redisURL: String { "redis://default:\(redisPassword)@\(Self.host):\(redisPort)/0" }
   /// For libpq and psql.
   public var postgresURL: String {
     "postgresql://\(Self.postgresUser):\(postgresPassword)@\(Self.host):\(postgresPort)"

@@ -298,6 +298,9 @@ private struct DevBanner {
       command.demo > 0
       ? "\(Self.plain(command.demo)) events per second" : "none (start with --demo 200 for some)"
     let pixel = "k=\(Self.writeKey)&t=impression&cid=spring&cnt=post-1&var=a&ch=mail&uid=ann"
+    let authorization =
+      Environment["SMARTCONTENT_TOKEN"] == nil
+      ? "" : #" -H "Authorization: Bearer $SMARTCONTENT_TOKEN""#
     Swift.print(
       """
 
@@ -317,7 +320,7 @@ private struct DevBanner {
         curl -u \(Self.writeKey): \(url)/v1/batch -H 'Content-Type: application/json' \
       -d '{"batch":[\(track)]}'
       Ask:
-        curl \(url)/v1/query -H 'Content-Type: application/json' -d '\(query)'
+        curl\(authorization) \(url)/v1/query -H 'Content-Type: application/json' -d '\(query)'
       The log, in another terminal:
         . '\(environmentPath)' && \(CommandLine.arguments[0]) events tail
 

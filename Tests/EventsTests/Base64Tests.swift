@@ -25,7 +25,9 @@ struct Base64Tests {
 
   @Test(
     "what is not canonical is refused",
-    arguments: ["Zg", "Zg=", "Zh==", "Zm9=", "Z===", "A===", "====", "Zg==Zg==", "Zm 8=", "Zm-_", "Zg=a"])
+    arguments: [
+      "Zg", "Zg=", "Zh==", "Zm9=", "Z===", "A===", "====", "Zg==Zg==", "Zm 8=", "Zm-_", "Zg=a",
+    ])
   func refused(text: String) {
     #expect(Base64.decode(text.utf8) == nil)
   }
