@@ -50,16 +50,6 @@ public final class ResponseStream: Sendable {
   /// Sends the UTF-8 of `text`; see ``write(_:)-([UInt8])``.
   public func write(_ text: String) async throws { try await write(Array(text.utf8)) }
 
-  /// Waits until the channel takes bytes.
-  ///
-  /// - Throws: ``StreamClosed``.
-  public func waitUntilWritable() async throws {
-    let isOpen = await withCheckedContinuation { (continuation: CheckedContinuation<Bool, Never>) in
-      wait(with: continuation)
-    }
-    if !isOpen { throw StreamClosed() }
-  }
-
   private func wait(with continuation: CheckedContinuation<Bool, Never>) {
     let answer: Bool? = state.withLock { state in
       if state.isClosed { return false }

@@ -18,14 +18,10 @@ enum ResponseWriter {
   ) {
     buffer.writeBytes(response.prepared.head)
     writeCommon(response.extraHeaders, exchange, closes: closes, dateLine, to: &buffer)
-    if response.status.hasBody {
-      buffer.writeStaticString("Content-Length: ")
-      write(decimal: response.bodyByteCount, to: &buffer)
-      buffer.writeStaticString("\r\n\r\n")
-      if !exchange.isHead { buffer.writeBytes(response.body ?? response.prepared.body) }
-    } else {
-      buffer.writeStaticString("\r\n")
-    }
+    buffer.writeStaticString("Content-Length: ")
+    write(decimal: response.bodyByteCount, to: &buffer)
+    buffer.writeStaticString("\r\n\r\n")
+    if !exchange.isHead { buffer.writeBytes(response.body ?? response.prepared.body) }
   }
 
   /// The header of a streamed answer. Without chunks the body ends with the connection.

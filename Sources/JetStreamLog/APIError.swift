@@ -23,5 +23,4 @@ public struct APIError: Error, Hashable, Sendable, CustomStringConvertible {
 
   static let streamNotFound = 10_059
   static let messageNotFound = 10_037
-  static let streamNameInUse = 10_058
 }

@@ -51,16 +51,6 @@ public final class NATSSession: @unchecked Sendable {
   /// The largest message that the server takes, bytes of headers and payload.
   public var maxPayload: Int { Int(natsConnection_GetMaxPayload(handle)) }
 
-  /// The address of the server in use, without secrets.
-  public var connectedServer: String {
-    var buffer = [CChar](repeating: 0, count: 512)
-    guard natsConnection_GetConnectedUrl(handle, &buffer, buffer.count) == NATS_OK else {
-      return place
-    }
-    let text = buffer.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
-    return text.hasPrefix("nats://") ? String(text.dropFirst(7)) : text
-  }
-
   /// Ends the session: every waiting call returns.
   public func close() {
     life.ended.store(true, ordering: .releasing)
@@ -215,7 +205,11 @@ public final class NATSSession: @unchecked Sendable {
     // Called when no message callback can follow: the place to let go of the handler.
     let completion = natsSubscription_SetOnCompleteCB(
       subscription, { Unmanaged<MessageHandler>.fromOpaque($0!).release() }, box.toOpaque())
-    guard completion == NATS_OK else { throw failed("subscribe \(subject)", completion) }
+    guard completion == NATS_OK else {
+      // Without the callback nobody can say when the handler is not called any more: it stays.
+      natsSubscription_Destroy(subscription)
+      throw failed("subscribe \(subject)", completion)
+    }
     return try NATSSubscription(
       owning: subscription, session: self, subject: subject, maxMessages: maxMessages,
       maxBytes: maxBytes)

@@ -55,9 +55,6 @@ public final class PostgresConnection {
   /// The server process of this session (`pg_backend_pid()`).
   public var backendProcessID: Int32 { PQbackendPID(raw) }
 
-  /// The server's version as libpq gives it, e.g. 150020 for 15.20.
-  public var serverVersion: Int { Int(PQserverVersion(raw)) }
-
   /// Gives the session up; the server rolls its transaction back.
   public func close() { isBroken = true }
 
@@ -107,11 +104,6 @@ public final class PostgresConnection {
       }
     }
     return PostgresResult(owning: sent)
-  }
-
-  /// Changes the server's time limit of a statement for the rest of the session; 0 is never.
-  public func setStatementTimeout(milliseconds: Int) throws(PostgresError) {
-    try execute("set statement_timeout = \(max(0, milliseconds))")
   }
 
   // MARK: the wire

@@ -1,5 +1,4 @@
 import CLibPQ
-import Glibc
 
 /// The rows of one statement, in binary format, read in place from libpq's memory.
 ///
@@ -13,12 +12,6 @@ public struct PostgresResult: ~Copyable {
 
   public var rowCount: Int { Int(PQntuples(raw)) }
   public var columnCount: Int { Int(PQnfields(raw)) }
-
-  /// Rows that an `insert`, `update`, `delete` or `select` touched; 0 for other statements.
-  public var affectedRows: Int {
-    guard let text = PQcmdTuples(raw) else { return 0 }
-    return atol(text)
-  }
 
   /// The statement's tag, e.g. `COMMIT` or `INSERT 0 5`.
   var commandTag: String { PQcmdStatus(raw).map { String(cString: $0) } ?? "" }

@@ -81,20 +81,6 @@ final class SnapshotArchive: Sendable {
     }
   }
 
-  /// Forgets every snapshot, because they belong to another pipeline or log.
-  func removeAll() {
-    state.withLock { state in
-      state.held = []
-      do throws(SnapshotError) {
-        for name in try state.store.names() where SnapshotFile.sequence(name: name) != nil {
-          try state.store.remove(name)
-        }
-      } catch {
-        logger.error("snapshots cannot be removed", metadata: ["error": "\(error)"])
-      }
-    }
-  }
-
   /// True while the last snapshot is still being written.
   var isWriting: Bool { writing.load(ordering: .acquiring) }
 

@@ -141,7 +141,7 @@ struct PostgresConnectionTests {
     } catch {
       #expect(error.sqlState == "57014" && error.isTransient)
     }
-    try connection.setStatementTimeout(milliseconds: 0)
+    try connection.execute("set statement_timeout = 0")
     #expect(try connection.query("select 1").int4(0, 0) == 1)
   }
 
