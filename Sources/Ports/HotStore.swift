@@ -17,6 +17,10 @@ public struct HotHeader: Hashable, Sendable {
   public var watermark: Int64
   public var seams: Seams
 
+  /// How long windows stay in the copy after they expired, microseconds of log time: its owner keeps
+  /// them, and a query that read durable rows of just before counts on it.
+  public static let expiredKept: Int64 = 60_000_000
+
   public init(
     epoch: Int64, sequence: UInt64, lastDeltaSequence: UInt64, committedSequence: UInt64,
     copy: Int64, isComplete: Bool, logTime: Int64, watermark: Int64, seams: Seams

@@ -18,7 +18,7 @@ import Views
 /// keeps for a minute longer (``hotGrace``).
 enum Coverage {
   /// Windows stay in the hot copy until the seam is this far beyond their start, microseconds.
-  static let hotGrace: Int64 = 60_000_000
+  static let hotGrace = HotHeader.expiredKept
 
   /// The checkpoints of the view's own partitions; a partition without one has committed nothing.
   static func checkpoints(

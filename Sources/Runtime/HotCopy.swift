@@ -103,19 +103,16 @@ struct HotCopy: ~Copyable {
     waiting.removeAll(keepingCapacity: true)
   }
 
-  /// Windows stay 60 s of log time beyond their expiry, so that a query that read Postgres just
-  /// before finds them here: what `seams` were when the watermark was 60 s earlier.
+  /// What the seams were when the watermark was ``HotHeader/expiredKept`` earlier.
   private func keepFrom(_ pipeline: borrowing Pipeline) -> Seams {
     var keep = pipeline.seams
-    let margin = pipeline.spec.windowGrace + Self.keepMicros
+    let margin = pipeline.spec.windowGrace + HotHeader.expiredKept
     guard pipeline.watermark > .min + margin else { return keep }
     for level in WindowLevel.allCases {
       keep[level] = min(keep[level], level.start(of: pipeline.watermark - margin))
     }
     return keep
   }
-
-  private static let keepMicros: Int64 = 60_000_000
 
   private func rebuild(
     _ pipeline: inout Pipeline, _ header: inout HotHeader

@@ -108,8 +108,10 @@ public final class Processor: Sendable {
     var logger = logger
     logger[metadataKey: "pipeline"] = "\(pipeline.name)"
     logger[metadataKey: "stream"] = "\(stream.stream)"
+    let loopMetrics = metrics.loop(pipeline: pipeline.name, stream: stream.stream)
     func halt(_ reason: String) {
       logger.critical("partition halted", metadata: ["reason": "\(reason)"])
+      loopMetrics.halted()
       state.update {
         $0.phase = .halted
         $0.detail = reason
@@ -133,7 +135,7 @@ public final class Processor: Sendable {
       environment: PartitionLoop.Environment(
         log: log, views: views, hot: stores.hot(pipeline), snapshots: archive,
         heartbeats: heartbeats, siblings: siblings, parameters: parameters, clock: clock,
-        metrics: metrics.loop(pipeline: pipeline.name, stream: stream.stream), logger: logger),
+        metrics: loopMetrics, logger: logger),
       stop: stopFlag, status: state)
     loop.run()
   }
