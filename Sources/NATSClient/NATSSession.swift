@@ -24,6 +24,8 @@ public final class NATSSession: @unchecked Sendable {
   static let writeDeadlineMs: Int64 = 1_000
   /// Time for TCP, greeting and authentication with one server.
   static let connectTimeoutMs: Int64 = 2_000
+  /// How long letting go of a subscription may wait for the server.
+  static let retireTimeoutMs: Int64 = 250
   static let pingIntervalMs: Int64 = 2_000
   static let pingsOutMax: Int32 = 2
   /// Of each direction; a 32 KiB frame with its headers goes out in one write.
@@ -75,6 +77,7 @@ public final class NATSSession: @unchecked Sendable {
           // The last callback of a connection, once; on a thread of the library.
           let life = Unmanaged<SessionLife>.fromOpaque(closure!).takeRetainedValue()
           life.ended.store(true, ordering: .releasing)
+          life.releaseRetired()
           life.whenEnded()
         }, closure.toOpaque()), "closed callback")
     var connection: OpaquePointer?
@@ -215,6 +218,20 @@ public final class NATSSession: @unchecked Sendable {
       maxBytes: maxBytes)
   }
 
+  /// Ends a subscription, and destroys it once the library's reading thread cannot be using it.
+  ///
+  /// libnats before 3.6 looks a message's subscription up and locks it in two steps: if it is
+  /// destroyed between them, the program crashes. The answer to a ping is read after all that came
+  /// before the unsubscription; without an answer the subscription stays until the session's end.
+  func retire(_ subscription: OpaquePointer) {
+    natsSubscription_Unsubscribe(subscription)
+    if isOpen, natsConnection_FlushTimeout(handle, Self.retireTimeoutMs) == NATS_OK {
+      natsSubscription_Destroy(subscription)
+    } else {
+      life.retire(subscription)
+    }
+  }
+
   private func failed(_ operation: String, _ status: natsStatus) -> NATSError {
     if status == NATS_CONNECTION_CLOSED { return noticeLoss() }
     return .failed(operation: operation, reason: statusText(status))
@@ -225,8 +242,28 @@ public final class NATSSession: @unchecked Sendable {
 private final class SessionLife: Sendable {
   let ended = Atomic<Bool>(false)
   let whenEnded: @Sendable () -> Void
+  /// Addresses of subscriptions to be destroyed at the end; nil once it has come.
+  private let retired = Mutex<[UInt]?>([])
 
   init(whenEnded: @escaping @Sendable () -> Void) { self.whenEnded = whenEnded }
+
+  func retire(_ subscription: OpaquePointer) {
+    let address = UInt(bitPattern: subscription)
+    let isKept = retired.withLock { retired in
+      retired?.append(address)
+      return retired != nil
+    }
+    if !isKept { natsSubscription_Destroy(subscription) }
+  }
+
+  /// Called when the reading thread has ended: no message can follow.
+  func releaseRetired() {
+    let addresses = retired.withLock { retired in
+      defer { retired = nil }
+      return retired ?? []
+    }
+    for address in addresses { natsSubscription_Destroy(OpaquePointer(bitPattern: address)) }
+  }
 }
 
 private final class MessageHandler: Sendable {

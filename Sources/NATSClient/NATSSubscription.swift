@@ -21,7 +21,7 @@ public final class NATSSubscription {
     }
   }
 
-  deinit { natsSubscription_Destroy(handle) }
+  deinit { session.retire(handle) }
 
   /// Messages that wait in the queue.
   public var pendingMessages: Int {

@@ -47,6 +47,21 @@ struct NATSConnectionTests {
     }
   }
 
+  @Test("subscriptions may go while their messages are still coming")
+  func goneWhileReceiving() throws {
+    try withServer { _, connection in
+      let flood = try connection.session(timeoutMs: 5_000)
+      for round in 0..<2_000 {
+        let subscription = try connection.subscribe("flood.*")
+        for index in 0..<20 {
+          try flood.publish("flood.\(index)", [UInt8](repeating: 1, count: 64))
+        }
+        if round % 2 == 0 { #expect(try subscription.next(timeoutMs: 5_000) != nil) }
+      }
+      #expect(connection.sessionsOpened == 1)
+    }
+  }
+
   @Test("a request gets its answer; without a listener or an answer it says so")
   func request() throws {
     try withServer { _, connection in
