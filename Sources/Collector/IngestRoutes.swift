@@ -97,6 +97,13 @@ public final class IngestRoutes: Sendable {
   ) -> FastResponse? {
     if request.isHead { return nothingToStore(ingest) }
     let receivedAt = clock.nowMicros()
+    if let encoding = Self.unknownEncoding(request) {
+      meters.rejectedRequests.add()
+      return FastResponse(
+        Problem(
+          .badRequest, code: "unsupported_encoding",
+          detail: "Content-Encoding \(encoding) is not known here; send gzip, deflate or plain."))
+    }
     let reading: IngestReading
     do {
       reading = try read(request, endpoint, ingest, receivedAt)
@@ -135,16 +142,24 @@ public final class IngestRoutes: Sendable {
         RejectedEvent(index: $0.index, code: $0.code.rawValue, message: $0.detail)
       }
       let count = accepted.count
+      // A request of which nothing can be used is refused, so that its sender hears of it; where
+      // something was taken, the rest is named in a 200.
+      let refusal = count == 0 ? rejections.first.map(Self.problem) : nil
       submit(accepted, letters, responder, meters) { stored in
-        meters.stored.add()
+        if refusal == nil { meters.stored.add() } else { meters.rejectedRequests.add() }
         meters.events.add(count)
         for event in named { meters.rejected.with(meters.name, event.code).add() }
+        if let refusal { return FastResponse(refusal) }
         return ingest.answer(
           StoredAnswer(
             position: stored.position, positionHeader: stored.header, rejected: named))
       }
     }
     return nil
+  }
+
+  private static func problem(_ rejection: Rejection) -> Problem {
+    Problem(.badRequest, code: rejection.code.rawValue, detail: rejection.detail)
   }
 
   private func nothingToStore(_ ingest: IngestProtocol) -> FastResponse {
@@ -211,6 +226,15 @@ public final class IngestRoutes: Sendable {
     IngestInput(
       query: query, body: body, header: { request.header($0) }, keys: keys,
       receivedAt: receivedAt, uniqueID: { self.uniqueID() })
+  }
+
+  /// The encoding of the body where it is none that can be read, at most 20 characters of it.
+  private static func unknownEncoding(_ request: FastRequest) -> String? {
+    guard request.bodyByteCount > 0,
+      let encoding = request.header("content-encoding")?.lowercased(),
+      !["gzip", "deflate", "identity", ""].contains(encoding)
+    else { return nil }
+    return String(encoding.filter { $0.isASCII && ($0.isLetter || $0 == "-") }.prefix(20))
   }
 
   /// The field says so, or the body begins with gzip's magic number: some browsers' SDKs cannot

@@ -65,3 +65,14 @@ public protocol HotStore: AnyObject {
   /// The stored header, or nil where there is none.
   func header(of stream: StreamPartition) throws(HotStoreError) -> HotHeader?
 }
+
+extension HotStoreError: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .unavailable(let reason): reason
+    case .stale: "the stored copy is not what was written last"
+    case .fenced: "another process writes this copy"
+    case .refused(let reason): "refused: \(reason)"
+    }
+  }
+}

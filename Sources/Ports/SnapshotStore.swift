@@ -14,3 +14,11 @@ public enum SnapshotError: Error, Hashable, Sendable {
   /// What failed, where and why, such as "write …/head: no space left on device".
   case io(String)
 }
+
+extension SnapshotError: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .io(let reason): reason
+    }
+  }
+}

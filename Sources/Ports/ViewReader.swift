@@ -130,3 +130,12 @@ public enum ViewReadError: Error, Hashable, Sendable {
   case unavailable(String)
   case refused(String)
 }
+
+extension ViewReadError: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .unavailable(let reason): reason
+    case .refused(let reason): "refused: \(reason)"
+    }
+  }
+}

@@ -100,6 +100,7 @@ struct QueryService: Sendable {
       let plan = try QueryPlan.make(for: request, now: clock(), zone: zone)
       return response(try await executor.answer(request, plan: plan), request, plan, zone)
     }
+    try Self.check(after, against: executor.view)
     let watcher = watcher(request.pipeline)
     let deadline = ContinuousClock.now + .milliseconds(request.timeoutMs)
     // A wrong request is told at once, not after the wait.
@@ -118,6 +119,17 @@ struct QueryService: Sendable {
       }
       _ = try await watcher.next(
         after: await watcher.latest.version, until: min(deadline, .now + .milliseconds(50)))
+    }
+  }
+
+  /// A position of another log would never be reached.
+  private static func check(_ after: Position, against view: ReadView) throws(QueryError) {
+    guard after.generation <= view.generation,
+      after.sequences.keys.allSatisfy(view.partitions.contains)
+    else {
+      throw QueryError(
+        .invalidValue, path: "?after",
+        detail: "the position is not one of this log; use what an ingest answer gave")
     }
   }
 

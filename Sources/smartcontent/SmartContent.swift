@@ -8,7 +8,7 @@ struct SmartContent: AsyncParsableCommand {
     abstract: "Real-time analytics for content: an append-only log, exact numbers, live.",
     discussion: """
       Start with `smartcontent dev`: it runs everything on this machine and prints what to try.
-      Exit codes: 0 done, 1 failed, 2 a check found problems, 3 something cannot be reached, 64 wrong usage.
+      Exit codes: 0 done, 1 failed, 64 wrong usage; a command's own help names its others.
       """,
     subcommands: [
       DevCommand.self, CollectCommand.self, ProcessCommand.self, ServeCommand.self,

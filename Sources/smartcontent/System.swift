@@ -217,10 +217,15 @@ final class System: Sendable {
       HealthCheck(name: "redis") {
         do throws(ViewReadError) {
           let headers = try await view.hot.headers(partitions: Array(0..<partitions))
-          return headers.isEmpty
+          let missing = try await view.durable.checkpoints().filter { stream, checkpoint in
+            !stream.isDeadLetters && checkpoint.sequence > 0
+              && headers[stream.partition]?.isComplete != true
+          }
+          return missing.isEmpty
             ? .ok
-            : headers.values.allSatisfy(\.isComplete)
-              ? .ok : .failing("a hot copy is being rebuilt")
+            : .failing(
+              "the hot copy of partitions \(missing.keys.map(\.partition).sorted()) is missing;"
+                + " the processor writes it anew")
         } catch {
           return .failing("\(error)")
         }

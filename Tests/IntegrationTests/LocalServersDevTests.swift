@@ -58,6 +58,26 @@ struct LocalServersDevTests {
     try await run.stop()
   }
 
+  @Test("writes the hot copy anew after Redis was killed, though no event comes")
+  func quietRedis() async throws {
+    let run = try await DevRun.start(home: try TemporaryFolder.make("dev-quiet"))
+    try run.send(events: 5, campaign: "quiet")
+    #expect(try await run.impressions(of: "quiet", reach: 5))
+    let identity = try run.serverIdentity("redis")
+    kill(identity.pid, SIGKILL)
+    #expect(await eventually { !identity.isRunning })
+    let query = #"{"metrics":["impressions"],"date_range":"30m"}"#
+    #expect(
+      await eventually(withinMs: 15_000, everyMs: 50) {
+        let answer = try? HTTPClient().post(
+          "http://127.0.0.1:\(run.port)/v1/query",
+          headers: [HTTPHeader("Content-Type", "application/json")], body: Array(query.utf8))
+        return answer?.text.hasPrefix(#"{"results":[{"dimensions":[],"metrics":[5]}]"#) == true
+          && answer?.text.contains(#""warnings":[]"#) == true
+      }, "the open windows came back without a further event")
+    try await run.stop()
+  }
+
   @Test(
     "is refused in the folder of another, and on its port, with an exit code and a fix for each")
   func refusals() async throws {
