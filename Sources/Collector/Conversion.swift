@@ -19,10 +19,10 @@ enum Conversion {
   /// - Returns: in upper case.
   static func currency(_ text: String, _ field: String) throws(Refusal) -> String {
     let letters = UInt8(ascii: "A")...UInt8(ascii: "Z")
-    let upper = text.uppercased()
-    guard upper.utf8.count == 3, upper.utf8.allSatisfy({ letters.contains($0) }) else {
+    // Checked before: outside ASCII, upper case can make letters of others, such as SS of ß.
+    guard text.utf8.count == 3, text.utf8.allSatisfy({ letters.contains($0 & 0xdf) }) else {
       throw Refusal(.badCurrency, "\(field) is an ISO 4217 code such as USD")
     }
-    return upper
+    return text.uppercased()
   }
 }

@@ -88,6 +88,7 @@ struct PixelProtocolTests {
       ("t=open", .unknownKind), ("ts=yesterday", .badTimestamp), ("ts=-1", .badTimestamp),
       ("ts=99999999999999999", .badTimestamp), ("t=conversion&v=abc", .badRevenue),
       ("t=conversion&v=1000000001", .badRevenue), ("t=conversion&v=1&cur=DOLLAR", .badCurrency),
+      ("t=conversion&v=1&cur=a%C3%9F", .badCurrency),
       ("cid=%", .malformedQuery), ("cid=%ff", .malformedQuery), ("%c3=1", .malformedQuery),
       ("cid=a%00b", .nulCharacter), ("eid=%00", .nulCharacter),
       ("cnt=" + String(repeating: "x", count: 257), .textTooLong),
