@@ -113,6 +113,9 @@ enum SegmentProtocol {
         let type = try json.peek()
         switch name {
         case "batch" where type == .array:
+          if batch != nil {
+            throw Refusal(.malformedJSON, "the body has the member batch once, not again")
+          }
           batch = try readEvents(&json, input, key, place: place)
           if batch == nil {
             return .problem(

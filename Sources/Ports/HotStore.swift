@@ -49,6 +49,9 @@ public enum HotStoreError: Error, Hashable, Sendable {
 
 /// The hot copy of the windows in state. Confined to one thread. A cache: losing it loses nothing.
 public protocol HotStore: AnyObject {
+  /// Rows that one update may have; for more the copy is written anew.
+  var updateRowCountMax: Int { get }
+
   /// Replaces the changed rows, where the stored header is exactly `previous`.
   ///
   /// - Parameter keepFrom: the first start that is kept, per level; older windows are removed.
@@ -75,4 +78,8 @@ extension HotStoreError: CustomStringConvertible {
     case .refused(let reason): "refused: \(reason)"
     }
   }
+}
+
+extension HotStore {
+  public var updateRowCountMax: Int { .max }
 }

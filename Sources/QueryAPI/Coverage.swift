@@ -17,7 +17,7 @@ import Views
 /// without a gap while the hot copy still has the windows that expired between C and H, which it
 /// keeps for a minute longer (``hotGrace``).
 enum Coverage {
-  /// Windows stay in the hot copy until the seam is this far beyond their start, microseconds.
+  /// Windows stay in the hot copy this much longer than in state, microseconds of log time.
   static let hotGrace = HotHeader.expiredKept
 
   /// The checkpoints of the view's own partitions; a partition without one has committed nothing.
@@ -50,14 +50,24 @@ enum Coverage {
   static func hasGap(
     _ checkpoint: Checkpoint, _ header: HotHeader, segments: [Segment], wasMade: UInt64
   ) -> Bool {
-    let grace = checkpoint.sequence >= wasMade ? hotGrace : 0
     return segments.contains { segment in
       let durableEnd = checkpoint.seams[segment.level]
       let seam = header.seams[segment.level]
-      guard seam > durableEnd, seam > .min + grace else { return false }
-      // Windows of [durableEnd, seam - grace) are in neither.
-      return seam - grace > durableEnd && segment.from < seam - grace && segment.to > durableEnd
+      guard seam > durableEnd else { return false }
+      let kept =
+        checkpoint.sequence >= wasMade ? firstKept(segment.level, header.seams) : seam
+      // Windows of [durableEnd, kept) are in neither.
+      return kept > durableEnd && segment.from < kept && segment.to > durableEnd
     }
+  }
+
+  /// A start from which on the hot copy has every window of the level, though it may have expired:
+  /// what the level's seam was ``hotGrace`` earlier. The 10 s seam tells that time, to 10 s.
+  private static func firstKept(_ level: WindowLevel, _ seams: Seams) -> Int64 {
+    let fine = seams[.tenSeconds]
+    guard fine > .min + hotGrace else { return seams[level] }
+    return min(
+      seams[level], level.start(of: fine + WindowLevel.tenSeconds.length - hotGrace))
   }
 
   /// What durable rows alone cover: hours and days as last written, and shorter windows only

@@ -15,8 +15,8 @@ public import Views
 public final class RedisHotStore: HotStore {
   /// Rows of one script: a server that runs it answers nobody else for a few milliseconds.
   static let rowsPerScript = 4_000
-  /// A larger update is refused as `stale`: written anew, in pieces, it blocks nobody.
-  static let rowsPerUpdate = 20_000
+  /// More rows in one script would hold everybody else up; a rebuild writes them in pieces.
+  public let updateRowCountMax = 20_000
 
   private let settings: RedisSettings
   private let keys: HotKeys
@@ -33,7 +33,7 @@ public final class RedisHotStore: HotStore {
     _ rows: [HotRow], stream: StreamPartition, previous: HotHeader, header: HotHeader,
     keepFrom: Seams
   ) throws(HotStoreError) {
-    guard rows.count <= RedisHotStore.rowsPerUpdate else { throw .stale }
+    precondition(rows.count <= updateRowCountMax, "larger updates are rebuilds")
     let windows = HotWindows(rows[...])
     let answer = try evaluate(
       HotScripts.update, stream, argumentCount: 7 + windows.argumentCount

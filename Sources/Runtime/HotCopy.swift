@@ -71,11 +71,11 @@ struct HotCopy: ~Copyable {
       committedSequence: committed, copy: last?.copy ?? 0, isComplete: true,
       logTime: pipeline.logTime, watermark: pipeline.watermark, seams: pipeline.seams)
     do throws(HotStoreError) {
-      if let last {
+      let changed = pipeline.drainHot()
+      if let last, changed.count <= store.updateRowCountMax {
         do throws(HotStoreError) {
           try store.update(
-            pipeline.drainHot(), stream: stream, previous: last, header: header,
-            keepFrom: keepFrom(pipeline))
+            changed, stream: stream, previous: last, header: header, keepFrom: keepFrom(pipeline))
         } catch .stale {
           logger.warning("hot copy is not what was written last: written anew")
           try rebuild(&pipeline, &header)

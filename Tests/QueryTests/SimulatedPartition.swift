@@ -111,7 +111,9 @@ struct SimulatedPartition {
       for level in WindowLevel.allCases {
         let start = level.start(of: event.time)
         let isFrozen = start < seamsThen[level]
-        let keep = seams[level] == .min ? .min : seams[level] - Coverage.hotGrace
+        // What the level's seam was a minute of log time ago, as the 10 s seam tells it.
+        let past = seams[.tenSeconds] == .min ? .min : seams[.tenSeconds] + 10_000_000 - 60_000_000
+        let keep = past == .min ? .min : min(seams[level], level.start(of: past))
         if !isFrozen && start >= keep && start >= madeSeams[level] {
           rows.append(SimulatedRow(event, level))
         }
