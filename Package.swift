@@ -128,6 +128,9 @@ let package = Package(
       "CollectorTests", ["Events", "Ports", "Collector", "HTTPServer", "Metrics", "CZlib", log]),
     tests(
       "QueryTests", ["Events", "Views", "Dataflow", "Ports", "QueryAPI", "HTTPServer", "Metrics"]),
+    tests(
+      "RuntimeTests",
+      ["Events", "Views", "Operators", "Dataflow", "Ports", "Metrics", "Runtime", log]),
     tests("DefinitionsTests", ["Events", "Views", "Dataflow", "Definitions"]),
     tests("DemoTrafficTests", ["Events", "HTTPClient", "DemoTraffic"]),
     tests("TidyTests", []),

@@ -7,9 +7,13 @@ public import Ports
 /// synced after it: a crash at any point leaves the old blob or the new one, whole. Names are used
 /// as file names, so they hold only letters, digits, `-`, `_` and `.`.
 public final class FileSnapshotStore: SnapshotStore {
+  /// How the names of files end that are not yet whole blobs.
+  private static let unfinished = ".tmp"
+
   private let folder: String
 
-  /// Makes the folder and its parents where they are missing.
+  /// Makes the folder and its parents where they are missing, and removes what a crash left of blobs
+  /// that were being written: one folder has one store at a time.
   public init(folder: String) throws(SnapshotError) {
     self.folder = folder
     var path = ""
@@ -19,11 +23,12 @@ public final class FileSnapshotStore: SnapshotStore {
       guard !path.isEmpty, path != "/" else { continue }
       if mkdir(path, 0o700) != 0 && errno != EEXIST { throw Self.failure("make folder", path) }
     }
+    for name in try files() where name.hasSuffix(Self.unfinished) { try remove(name) }
   }
 
   public func write(_ name: String, _ bytes: [UInt8]) throws(SnapshotError) {
     let final = path(name)
-    let temporary = final + ".tmp"
+    let temporary = final + Self.unfinished
     let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     guard file >= 0 else { throw Self.failure("create", temporary) }
     var written = 0
@@ -83,6 +88,10 @@ public final class FileSnapshotStore: SnapshotStore {
   }
 
   public func names() throws(SnapshotError) -> [String] {
+    try files().filter { !$0.hasSuffix(Self.unfinished) }.sorted()
+  }
+
+  private func files() throws(SnapshotError) -> [String] {
     guard let directory = opendir(folder) else { throw Self.failure("list", folder) }
     defer { closedir(directory) }
     var names: [String] = []
@@ -90,9 +99,9 @@ public final class FileSnapshotStore: SnapshotStore {
       let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
         pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
       }
-      if name != "." && name != ".." && !name.hasSuffix(".tmp") { names.append(name) }
+      if name != "." && name != ".." { names.append(name) }
     }
-    return names.sorted()
+    return names
   }
 
   private func path(_ name: String) -> String { folder + "/" + name }

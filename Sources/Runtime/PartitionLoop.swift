@@ -193,17 +193,21 @@ final class PartitionLoop {
       if hotCopy.isDue(hasChanges: true) {
         hotCopy.update(&pipeline, committed: committed.sequence)
       }
-      if isCommitDue(environment.clock.monotonic()) { try commit() }
+      try commitIfDue()
     }
     if hotCopy.isDue(hasChanges: pipeline.position > hotCopy.sequence) {
       hotCopy.update(&pipeline, committed: committed.sequence)
     }
-    if isCommitDue(environment.clock.monotonic()) {
-      try commit()
-      takeSnapshot()
-    }
+    try commitIfDue()
     beat()
     publishStatus(reader)
+  }
+
+  /// Under backlog commits fall due inside of batches, so that is where snapshots are taken too.
+  private func commitIfDue() throws(Exit) {
+    guard isCommitDue(environment.clock.monotonic()) else { return }
+    try commit()
+    takeSnapshot()
   }
 
   private func fetch(
@@ -253,7 +257,10 @@ final class PartitionLoop {
     if pipeline.position > committed.sequence {
       wait = min(wait, Int((lastCommit + commitInterval - now) / 1000))
     }
-    if pipeline.position > hotCopy.sequence { wait = min(wait, hotCopy.waitMs) }
+    // Dead letters have no hot copy, whose sequence stays 0.
+    if !stream.isDeadLetters && pipeline.position > hotCopy.sequence {
+      wait = min(wait, hotCopy.waitMs)
+    }
     return max(1, wait)
   }
 
