@@ -75,6 +75,18 @@ import Views
     }
   }
 
+  @Test("A stop commits what was processed and not yet due")
+  func stopCommits() {
+    var parameters = RuntimeParameters()
+    parameters.commitIntervalMs = 86_400_000
+    parameters.commitIntervalMsMax = 86_400_000
+    let world = World(Self.entries(10), parameters: parameters)
+    world.run { $0.sequence == 10 }
+    #expect(world.views.now.offered.count == 1)
+    #expect(world.views.now.checkpoint.sequence == 10)
+    #expect(world.views.now.accounting.isConserved && world.views.now.accounting.received == 40)
+  }
+
   @Test("An orderly restart reads no frame again")
   func orderly() {
     var parameters = RuntimeParameters()
