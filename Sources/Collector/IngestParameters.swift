@@ -9,11 +9,11 @@ public struct IngestParameters: Sendable {
   /// the next is on its way; more would only make frames smaller.
   public var framesInFlightMax = 2
   /// A frame with this many bytes of events goes at once. A shorter one waits while another of
-  /// its partition is on its way, and for ``frameIntervalMicros`` after it.
+  /// its partition is on its way, and until the next tick of ``frameIntervalMicros`` after it.
   public var longFrameBytes = 16 * 1024
-  /// Least time between two short frames of one partition. It bounds the frames per second, which
-  /// cost the log a sync each; the first frame after a pause does not wait.
-  public var frameIntervalMicros = 2000
+  /// Time between ticks at which short frames go, all partitions' together. It bounds the frames
+  /// per second, which cost the log a sync each; the first frame after a pause does not wait.
+  public var frameIntervalMicros = 4000
   /// Bytes of events of one partition that wait for a frame; beyond it requests get a 503 before
   /// they are parsed.
   public var waitingBytesMax = 4 * 1024 * 1024

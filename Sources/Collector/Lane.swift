@@ -88,8 +88,9 @@ final class Lane: Sendable {
   /// where there is none, or it waits for an acknowledgement.
   ///
   /// Every frame costs a sync of the log's disk and a message, so short ones gather: while another
-  /// of the partition is on its way, and for ``IngestParameters/frameIntervalMicros`` after the
-  /// last. A long one goes at once, and so does the first one after a pause.
+  /// of the partition is on its way, and until the next tick of
+  /// ``IngestParameters/frameIntervalMicros`` after the last. A long one goes at once, and so does
+  /// the first one after a pause.
   func delayMicros(nowMicros: Int64) -> Int64? {
     let waiting = waitingBytes.load(ordering: .sequentiallyConsistent)
     guard waiting > 0 else { return nil }
@@ -98,8 +99,10 @@ final class Lane: Sendable {
       return inFlight < parameters.framesInFlightMax ? 0 : nil
     }
     guard inFlight == 0 else { return nil }
-    let next = lastTakenMicros.load(ordering: .relaxed) + Int64(parameters.frameIntervalMicros)
-    return max(0, next - nowMicros)
+    // Ticks are the same for all lanes, so that one wake of the publisher serves them all.
+    let interval = Int64(max(1, parameters.frameIntervalMicros))
+    let tick = (lastTakenMicros.load(ordering: .relaxed) / interval + 1) * interval
+    return max(0, tick - nowMicros)
   }
 
   var isEmpty: Bool { waitingBytes.load(ordering: .sequentiallyConsistent) == 0 }

@@ -150,11 +150,11 @@ struct IngestPipelineTests {
     let outcomes = Outcomes()
     pipeline.submit([event("e0")]) { outcomes.add("r", $0) }
     await eventually { outcomes["r"].count == 1 }
-    now.withLock { $0 = 1999 }
+    now.withLock { $0 = 3999 }
     pipeline.submit([event("e1")]) { outcomes.add("r", $0) }
     pipeline.submit([event("e2")]) { outcomes.add("r", $0) }
     #expect(publisher.frames.count == 1)
-    now.withLock { $0 = 2000 }
+    now.withLock { $0 = 4000 }
     await eventually { outcomes["r"].count == 3 }
     #expect(try publisher.frames.map { try $0.ids() } == [["e0"], ["e1", "e2"]])
     await pipeline.stop(withinMs: 1000)
