@@ -1,11 +1,21 @@
 public import Views
 
-/// One stream as a pipeline's loop reads it: a partition of events, or the dead letters.
+/// What a stream holds.
+public enum StreamRole: Sendable {
+  /// One partition of the events.
+  case events
+  case deadLetters
+  /// What a pipeline's first stage hands to its second.
+  case partials
+}
+
+/// One stream as a pipeline's loop reads it.
 public struct StreamPartition: Hashable, Sendable {
   /// Name of the JetStream stream and its only subject, such as `events-00`.
   public var stream: String
   public var generation: UInt32
-  /// Number of the partition; the dead letters have -1 and no position.
+  /// Number of the partition of the events. The dead letters have -1, a pipeline's partials -2; these
+  /// are no part of positions.
   public var partition: Int
 
   public init(stream: String, generation: UInt32, partition: Int) {
@@ -14,7 +24,18 @@ public struct StreamPartition: Hashable, Sendable {
     self.partition = partition
   }
 
-  public var isDeadLetters: Bool { partition < 0 }
+  public var role: StreamRole {
+    switch partition {
+    case 0...: .events
+    case -1: .deadLetters
+    default: .partials
+    }
+  }
+
+  /// The stream between the stages of a pipeline.
+  public static func partials(of pipeline: PipelineSpec) -> StreamPartition {
+    StreamPartition(stream: pipeline.partialsStream, generation: 0, partition: -2)
+  }
 }
 
 /// Per level: windows that start before it have left the operators' state and are never reopened;
@@ -45,6 +66,8 @@ public struct Checkpoint: Hashable, Sendable {
   /// The last frame that corrected an expired window.
   public var lastDeltaSequence: UInt64
   public var seams: Seams
+  /// Of the second stage: the last frame of each source whose partials are in it.
+  public var sources: [SourcePosition] = []
 
   public init() {
     sequence = 0
@@ -68,15 +91,33 @@ public struct Checkpoint: Hashable, Sendable {
   }
 }
 
+/// How far the second stage has taken in what one partition of the events gave.
+public struct SourcePosition: Hashable, Sendable {
+  public var generation: UInt32
+  public var partition: Int
+  /// The source's last frame whose partials are in.
+  public var sequence: UInt64
+
+  public init(generation: UInt32, partition: Int, sequence: UInt64) {
+    self.generation = generation
+    self.partition = partition
+    self.sequence = sequence
+  }
+}
+
 /// Everything that one transaction writes for one stream of a pipeline.
 public struct CommitBatch: Sendable {
   /// Tuples that rows below may be the first to use.
   public var dimensions: [DimensionEntry] = []
+  /// What the places of `rows` and `deltas` hold.
+  public var measure = Measure.activity
   /// Absolute values: they replace what is stored.
   public var rows: [WindowRow] = []
   /// Corrections of expired windows: they are added to what is stored.
   public var deltas: [WindowRow] = []
   public var lateEvents: [LateEvent] = []
+  /// Hopping windows, absolute values.
+  public var trends: [TrendRow] = []
   public var accounting = Accounting()
   public var checkpoint = Checkpoint()
 

@@ -20,12 +20,16 @@ public struct PipelineSpec: Hashable, Sendable {
   /// The most event ids remembered per partition; when they are exceeded the partition stops
   /// with an explanation instead of forgetting early.
   public var dedupeCountMax: Int
+  /// Sessions and attribution; nil where the pipeline computes none.
+  public var persons: PersonPolicy?
+  /// Hopping windows; nil where the pipeline computes none.
+  public var trends: TrendPolicy?
 
   public init(
     name: String, version: Int = 1, allowedDisorder: Int64 = 5_000_000,
     allowedLateness: Int64? = nil, dedupeHorizon: Int64 = 86_400_000_000,
     windowGrace: Int64 = 60_000_000, tupleCountMax: Int = 200_000,
-    dedupeCountMax: Int = 25_000_000
+    dedupeCountMax: Int = 25_000_000, persons: PersonPolicy? = nil, trends: TrendPolicy? = nil
   ) {
     self.name = name
     self.version = version
@@ -35,22 +39,38 @@ public struct PipelineSpec: Hashable, Sendable {
     self.windowGrace = windowGrace
     self.tupleCountMax = tupleCountMax
     self.dedupeCountMax = dedupeCountMax
+    self.persons = persons
+    self.trends = trends
   }
+
+  /// True where the pipeline has a second stage, which reads ``partialsStream``.
+  public var hasSecondStage: Bool { persons != nil || trends != nil }
+
+  /// The stream through which the first stage feeds the second; each version has its own.
+  public var partialsStream: String { "partials-\(name)-v\(version)" }
 
   /// Identifies everything that decides the pipeline's results; another hash than the stored one
   /// refuses a partition's checkpoint and snapshots.
   public var hash: UInt64 {
     var hash = SipHash128()
     hash.update(field: name)
-    for value in [
+    var values = [
       Int64(version), allowedDisorder, allowedLateness ?? -1, dedupeHorizon, windowGrace,
       Int64(tupleCountMax), Self.codeVersion,
-    ] {
+    ]
+    if let persons {
+      values += [
+        1, persons.sessionGap, persons.clickLookBack, persons.impressionLookBack, persons.lateness,
+        Int64(persons.personCountMax),
+      ]
+    }
+    if let trends { values += [2, trends.size, trends.slide] }
+    for value in values {
       withUnsafeBytes(of: value.littleEndian) { hash.update($0) }
     }
     return hash.finalize().low
   }
 
   /// Rises when operators of the same declaration would compute something else, or snapshots change.
-  public static let codeVersion: Int64 = 1
+  public static let codeVersion: Int64 = 2
 }

@@ -174,7 +174,7 @@ extension StreamPartition {
   /// Which rows are this stream's: generation and partition in one number (partitions stay below
   /// the 256 key groups). Nil for dead letters, which have no rows.
   var source: Int32? {
-    guard !isDeadLetters else { return nil }
+    guard role == .events else { return nil }
     precondition(partition < 256 && generation < 1 << 22, "a partition is one of 256 key groups")
     return Int32(generation) << 8 | Int32(partition)
   }

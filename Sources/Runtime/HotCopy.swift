@@ -57,7 +57,7 @@ struct HotCopy: ~Copyable {
   /// Without changes it is due now and then all the same: an update finds out whether its store has
   /// lost the copy, and nothing else would while no events come.
   func isDue(hasChanges: Bool) -> Bool {
-    guard !stream.isDeadLetters, hasChanges || sequence > 0 else { return false }
+    guard stream.role == .events, hasChanges || sequence > 0 else { return false }
     return clock.monotonic() - lastUpdate >= (hasChanges ? interval : Self.checkInterval)
   }
 

@@ -64,7 +64,7 @@ final class PartitionLoop {
     self.stop = stop
     self.status = status
     groups =
-      stream.isDeadLetters
+      stream.role != .events
       ? 0..<0
       : KeyGroup.groups(of: stream.partition, partitions: environment.siblings.partitions)
     pipeline = Pipeline(spec: spec, stream: stream, groups: groups)
@@ -258,7 +258,7 @@ final class PartitionLoop {
       wait = min(wait, Int((lastCommit + commitInterval - now) / 1000))
     }
     // Dead letters have no hot copy, whose sequence stays 0.
-    if !stream.isDeadLetters && pipeline.position > hotCopy.sequence {
+    if stream.role == .events && pipeline.position > hotCopy.sequence {
       wait = min(wait, hotCopy.waitMs)
     }
     return max(1, wait)
@@ -312,7 +312,7 @@ final class PartitionLoop {
 
   /// Asks for a heartbeat where only the lack of frames keeps this partition's windows open.
   private func beat() {
-    guard !stream.isDeadLetters, pipeline.logTime > .min else { return }
+    guard stream.role == .events, pipeline.logTime > .min else { return }
     let now = environment.clock.monotonic()
     guard now - lastHeartbeat >= Int64(environment.parameters.heartbeatIntervalMs) * 1000 else {
       return

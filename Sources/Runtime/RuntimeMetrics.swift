@@ -140,7 +140,7 @@ public struct RuntimeMetrics: Sendable {
         ? 0 : max(0, Double(now() - status.logTime) / 1_000_000)
     }
     computed(Self.watermarkDelay) { status in
-      status.watermark == .min || status.stream.isDeadLetters
+      status.watermark == .min || status.stream.role != .events
         ? nil : Double(now() - status.watermark) / 1_000_000
     }
     computed(Self.dedupeIDs) { Double($0.idCount) }

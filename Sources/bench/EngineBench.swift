@@ -112,7 +112,7 @@ struct EngineBench: AsyncParsableCommand {
     let streams = definitions.streams
     let started = Self.now()
     try await withThrowingTaskGroup(of: Int.self) { group in
-      for stream in streams.streamPartitions where !stream.isDeadLetters {
+      for stream in streams.streamPartitions where stream.role == .events {
         group.addTask {
           try await withCheckedThrowingContinuation { continuation in
             let thread = Thread {

@@ -185,7 +185,7 @@ final class System: Sendable {
 
   private static func logHeads(of processor: Processor) -> [Int: UInt64] {
     var heads: [Int: UInt64] = [:]
-    for status in processor.statuses where !status.stream.isDeadLetters {
+    for status in processor.statuses where status.stream.role == .events {
       heads[status.stream.partition] = max(
         heads[status.stream.partition] ?? 0, status.lastKnown)
     }
@@ -218,7 +218,7 @@ final class System: Sendable {
         do throws(ViewReadError) {
           let headers = try await view.hot.headers(partitions: Array(0..<partitions))
           let missing = try await view.durable.checkpoints().filter { stream, checkpoint in
-            !stream.isDeadLetters && checkpoint.sequence > 0
+            stream.role == .events && checkpoint.sequence > 0
               && headers[stream.partition]?.isComplete != true
           }
           return missing.isEmpty

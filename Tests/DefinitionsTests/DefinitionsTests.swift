@@ -21,7 +21,7 @@ struct DefinitionsTests {
     #expect(streams.generation == 1)
     #expect(
       streams.streamPartitions.map(\.partition) == [0, 1, 2, 3, -1]
-        && streams.streamPartitions[4].isDeadLetters)
+        && streams.streamPartitions[4].role == .deadLetters)
     #expect(streams.events.allSatisfy { $0.bytesMax == 4 << 30 && $0.discard == "new" })
   }
 

@@ -1,0 +1,47 @@
+/// What a pipeline computes from each person's history. Durations are microseconds of event time.
+public struct PersonPolicy: Hashable, Sendable {
+  /// Events of a person further apart than this are of different sessions.
+  public var sessionGap: Int64
+  /// How long after a click a conversion counts as its result.
+  public var clickLookBack: Int64
+  /// How long after an impression a click of the same content counts as its result.
+  public var impressionLookBack: Int64
+  /// How far behind the watermark an event may be and still change its person's history.
+  public var lateness: Int64
+  /// The most persons whose history is kept per stream; of further ones nothing is kept, and that is
+  /// counted.
+  public var personCountMax: Int
+
+  public init(
+    sessionGap: Int64 = 1_800_000_000, clickLookBack: Int64 = 7 * 86_400_000_000,
+    impressionLookBack: Int64 = 86_400_000_000, lateness: Int64 = 86_400_000_000,
+    personCountMax: Int = 1_000_000
+  ) {
+    self.sessionGap = sessionGap
+    self.clickLookBack = clickLookBack
+    self.impressionLookBack = impressionLookBack
+    self.lateness = lateness
+    self.personCountMax = personCountMax
+  }
+
+  /// A session stays in state while its end is less than this behind the watermark: as long as an
+  /// event that is still let in could change it or be attributed to it.
+  public var keep: Int64 { lateness + max(sessionGap, clickLookBack, impressionLookBack) }
+}
+
+/// The hopping windows of a pipeline: `size` long, one at each multiple of `slide`. Microseconds.
+public struct TrendPolicy: Hashable, Sendable {
+  /// A multiple of `slide`.
+  public var size: Int64
+  public var slide: Int64
+  /// How long final rows are kept in Postgres, microseconds of log time.
+  public var retention: Int64
+
+  public init(
+    size: Int64 = 300_000_000, slide: Int64 = 10_000_000, retention: Int64 = 48 * 3_600_000_000
+  ) {
+    self.size = size
+    self.slide = slide
+    self.retention = retention
+  }
+}
