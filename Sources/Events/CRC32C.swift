@@ -1,10 +1,25 @@
+import CChecksum
+
 /// CRC-32C (Castagnoli), the checksum of frames and snapshots.
 ///
-/// Source: RFC 3720 appendix B.4 (polynomial 0x1EDC6F41, reflected 0x82F63B78). Sixteen tables,
-/// sixteen bytes a step ("slicing by 16", Kounavis and Berry 2005): 0.4 ns per byte, and no C.
+/// Source: RFC 3720 appendix B.4 (polynomial 0x1EDC6F41, reflected 0x82F63B78). By the processor's
+/// instruction where it has one (x86-64 since 2010, 64-bit ARM), some 0.04 ns per byte; elsewhere by
+/// sixteen tables, sixteen bytes a step ("slicing by 16", Kounavis and Berry 2005), 0.4 ns per byte.
+/// Both give the same.
 public enum CRC32C {
+  /// Whether the processor's instruction is used.
+  public static let isHardware = smartcontent_crc32c_is_supported() != 0
+
+  /// - Parameter seed: the checksum of what lies before, to continue it; 0 for nothing.
   /// - Returns: the checksum; of "123456789" it is 0xE3069283.
   public static func checksum(_ bytes: UnsafeRawBufferPointer, seed: UInt32 = 0) -> UInt32 {
+    isHardware
+      ? smartcontent_crc32c(seed, bytes.baseAddress, bytes.count)
+      : checksumByTables(bytes, seed: seed)
+  }
+
+  /// The same on any processor.
+  static func checksumByTables(_ bytes: UnsafeRawBufferPointer, seed: UInt32) -> UInt32 {
     tables.withUnsafeBufferPointer { table in
       var crc = ~seed
       var offset = 0

@@ -1,4 +1,4 @@
-import Events
+@testable import Events
 import Testing
 
 @Suite("Checksums and hashes")
@@ -26,6 +26,26 @@ struct ChecksumTests {
       let first = bytes[..<cut].withUnsafeBytes { CRC32C.checksum($0) }
       let both = bytes[cut...].withUnsafeBytes { CRC32C.checksum($0, seed: first) }
       #expect(both == whole)
+    }
+  }
+
+  @Test("the processor's instruction and the tables give the same for every length and alignment")
+  func crcHardware() {
+    var state: UInt64 = 1
+    let bytes = (0..<9000).map { _ in
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return UInt8(state >> 56)
+    }
+    bytes.withUnsafeBytes { all in
+      for length in Array(0...1200) + [3071, 3072, 3073, 3456, 6143, 6144, 6151, 8990] {
+        for start in [0, 1, 7] {
+          let part = UnsafeRawBufferPointer(rebasing: all[start..<start + length])
+          let seed = UInt32(truncatingIfNeeded: length &* 0x9e37_79b9)
+          #expect(
+            CRC32C.checksum(part, seed: seed) == CRC32C.checksumByTables(part, seed: seed),
+            "\(length) bytes from \(start)")
+        }
+      }
     }
   }
 
