@@ -7,11 +7,13 @@ import Views
 /// Owns one stream of one pipeline: reads its frames in order, runs the operators, and writes the
 /// read models exactly once.
 ///
-///     claim -> restore -> replay silently -> live: fetch, process, hot copy, commit, snapshot
+///     claiming -> checking -> opening -> reading: silent replay, then live
+///                                        (fetch, process, hot copy, commit, snapshot)
 ///
-/// Everything happens on one thread. While a store is away the loop waits with the batch in hand
-/// and reads nothing further, so memory stays bounded and the log holds what is to come. It halts,
-/// with an explanation, where going on could give a wrong number.
+/// A machine of steps on one thread: ``step()`` makes one attempt at what is next and never waits for
+/// something that is away, so that whoever drives it decides how time passes. While a store is away
+/// the loop keeps the batch in hand and reads nothing further: memory stays bounded and the log holds
+/// what is to come. It halts, with an explanation, where going on could give a wrong number.
 final class PartitionLoop {
   /// Everything that a loop uses and does not own.
   struct Environment {
@@ -27,31 +29,58 @@ final class PartitionLoop {
     var logger: Logger
   }
 
-  /// The loop ends: it was told to, or cannot go on.
-  private enum Exit: Error {
+  /// What a step left to do.
+  enum Step: Equatable {
+    /// The next step can be made at once; it waits for frames itself.
+    case again
+    /// Something is away: the next attempt is due after so many milliseconds.
+    case wait(milliseconds: Int)
+    case ended(End)
+  }
+
+  /// Why a loop has ended for good.
+  enum End: Equatable {
     case stopped
+    case fenced
     case halted(String)
   }
 
-  private let spec: PipelineSpec
-  private let stream: StreamPartition
-  private let environment: Environment
-  private let stop: StopFlag
-  private let status: Shared<PartitionStatus>
+  /// What the next step attempts.
+  enum Stage {
+    /// Taking the stream over; becomes `checking`.
+    case claiming
+    /// Comparing the log with the checkpoint; becomes `opening` once state is restored.
+    case checking
+    /// Opening the reader after that sequence; becomes `reading`.
+    case opening(after: UInt64)
+    /// Silent replay, then live, until the loop ends.
+    case reading(any FrameReader)
+  }
 
-  private let groups: Range<Int>
-  private var pipeline: Pipeline
-  private var epoch: Int64 = 0
-  private var committed: Checkpoint
+  let spec: PipelineSpec
+  let stream: StreamPartition
+  let environment: Environment
+  let stop: StopFlag
+  let status: Shared<PartitionStatus>
+
+  let groups: Range<Int>
+  var pipeline: Pipeline
+  var stage = Stage.claiming
+  var epoch: Int64 = 0
+  var committed: Checkpoint
+  /// The view store's accounting at the claim.
+  var claimedAccounting = Accounting()
+  /// Fetched and not yet processed, in order.
+  var fetched: ArraySlice<any StoredFrame> = []
   /// Drained and not yet committed, because Postgres is away.
-  private var uncommitted: CommitBatch?
-  private var hotCopy: HotCopy
-  private var lastCommit: Int64 = 0
-  private var commitDuration: Int64 = 0
-  private var lastCoarse: Int64 = 0
-  private var lastSnapshot: Int64 = 0
-  private var snapshotSequence: UInt64 = 0
-  private var nextSnapshotGroup = 0
+  var uncommitted: CommitBatch?
+  var hotCopy: HotCopy
+  var lastCommit: Int64 = 0
+  var commitDuration: Int64 = 0
+  var lastCoarse: Int64 = 0
+  var lastSnapshot: Int64 = 0
+  var snapshotSequence: UInt64 = 0
+  var nextSnapshotGroup = 0
   private var lastHeartbeat: Int64 = 0
 
   init(
@@ -74,157 +103,118 @@ final class PartitionLoop {
       clock: environment.clock, metrics: environment.metrics, logger: environment.logger)
   }
 
-  /// Runs until it is stopped or halts. Called once, on the loop's own thread.
-  func run() {
-    do throws(Exit) {
-      let reader = try openReader(after: try start())
-      try replay(reader)
-      set(.live, "")
-      while true { try step(reader) }
+  // MARK: Steps
+
+  /// Runs until it is stopped, fenced or halts. Called once, on the loop's own thread.
+  func run() -> End {
+    while true {
+      switch step() {
+      case .again: continue
+      case .wait(let milliseconds): _ = stop.wait(milliseconds: milliseconds)
+      case .ended(let end): return end
+      }
+    }
+  }
+
+  /// Makes one attempt at what is next. Not called again once it has answered `ended`.
+  func step() -> Step {
+    do throws(LoopExit) {
+      if stop.isSet { throw .stopped }
+      switch stage {
+      case .claiming: try claim()
+      case .checking: try checkAndRestore()
+      case .opening(let after): try open(after: after)
+      case .reading(let reader): try read(reader)
+      }
+      return .again
     } catch {
       switch error {
+      case .waiting(let reason):
+        noteWaiting(reason)
+        return .wait(milliseconds: Self.retryIntervalMs)
       case .stopped:
         finish()
         set(.stopped, "")
+        return .ended(.stopped)
+      case .fenced:
+        let reason =
+          "another process has taken over \(stream.stream) of pipeline \(spec.name); end one of them"
+        halt(reason)
+        return .ended(.fenced)
       case .halted(let reason):
-        environment.logger.critical("partition halted", metadata: ["reason": "\(reason)"])
-        environment.metrics.halted()
-        set(.halted, reason)
+        halt(reason)
+        return .ended(.halted(reason))
       }
     }
   }
 
-  // MARK: Starting
+  /// Time between two attempts at something that is away.
+  static let retryIntervalMs = 250
 
-  /// - Returns: the sequence after which to read.
-  private func start() throws(Exit) -> UInt64 {
-    let claim = try claimStream()
-    epoch = claim.epoch
-    committed = claim.checkpoint
-    hotCopy.epoch = epoch
-    environment.metrics.claimed(claim.accounting)
-    try checkFingerprint()
-    let snapshots = environment.snapshots.restore(notAfter: committed.sequence)
-    let report: RestoreReport
-    do throws(PipelineError) {
-      report = try pipeline.restore(
-        head: snapshots?.head, group: { snapshots?.groups[$0] }, committed: committed,
-        accounting: claim.accounting)
-    } catch {
-      throw .halted("\(error)")
-    }
-    for finding in report.findings where committed.sequence > 0 {
-      environment.logger.warning("snapshot incomplete", metadata: ["finding": "\(finding)"])
-    }
-    snapshotSequence = report.headSequence
-    environment.logger.info(
-      "partition taken over",
-      metadata: [
-        "epoch": "\(epoch)", "committed": "\(committed.sequence)",
-        "replay_after": "\(report.replayAfter)",
-      ])
-    return report.replayAfter
+  private func halt(_ reason: String) {
+    environment.logger.critical("partition halted", metadata: ["reason": "\(reason)"])
+    environment.metrics.halted()
+    set(.halted, reason)
   }
 
-  private func claimStream() throws(Exit) -> (
-    epoch: Int64, checkpoint: Checkpoint, accounting: Accounting
-  ) {
-    while true {
-      do throws(ViewStoreError) {
-        return try environment.views.claim(stream)
-      } catch {
-        try pauseOrHalt(error)
-      }
+  private func noteWaiting(_ reason: String) {
+    if status.current.phase != .waiting || status.current.detail != reason {
+      environment.logger.warning("waiting", metadata: ["for": "\(reason)"])
+      set(.waiting, reason)
+    }
+    environment.metrics.waited()
+  }
+
+  func set(_ phase: PartitionStatus.Phase, _ detail: String) {
+    status.update {
+      $0.phase = phase
+      $0.detail = detail
     }
   }
 
-  /// A log whose frame at the committed sequence is not the one that was committed went back in
-  /// time: its sequences mean other events now, and counting on would be silently wrong.
-  private func checkFingerprint() throws(Exit) {
-    guard committed.sequence > 0 else { return }
-    while true {
-      do throws(LogError) {
-        let bounds = try environment.log.bounds(stream: stream.stream)
-        if bounds.last < committed.sequence {
-          throw .wentBack(stream: stream.stream, wanted: committed.sequence, last: bounds.last)
-        }
-        if bounds.first > committed.sequence { return }
-        let frame = try environment.log.frame(
-          stream: stream.stream, sequence: committed.sequence)
-        let stored = Checkpoint.Fingerprint(
-          checksum: Self.checksum(frame.bytes), storedAt: frame.storedAt)
-        guard stored == committed.fingerprint else {
-          throw .wentBack(
-            stream: stream.stream, wanted: committed.sequence, last: bounds.last)
-        }
-        return
-      } catch {
-        try pauseOrHalt(error)
-      }
-    }
+  /// Whatever was away is back.
+  func noteReached() {
+    if status.current.phase == .waiting { set(pipeline.isSilent ? .replaying : .live, "") }
   }
 
-  private func openReader(after: UInt64) throws(Exit) -> any FrameReader {
-    while true {
-      do throws(LogError) {
-        return try environment.log.reader(stream: stream.stream, after: after)
-      } catch {
-        try pauseOrHalt(error)
-      }
+  // MARK: Reading
+
+  private func read(_ reader: any FrameReader) throws(LoopExit) {
+    if uncommitted != nil { try commitAndSnapshot() }
+    if fetched.isEmpty {
+      try fetch(reader, waitMs: waitMs(environment.clock.monotonic()))
     }
-  }
-
-  private func replay(_ reader: any FrameReader) throws(Exit) {
-    guard pipeline.isSilent else { return }
-    set(.replaying, "")
-    while pipeline.isSilent {
-      for frame in try fetch(reader, waitMs: 250) { try process(frame) }
-      publishStatus(reader)
-    }
-  }
-
-  // MARK: Live
-
-  private func step(_ reader: any FrameReader) throws(Exit) {
-    let now = environment.clock.monotonic()
-    for frame in try fetch(reader, waitMs: waitMs(now)) {
+    while let frame = fetched.first {
       try process(frame)
+      fetched.removeFirst()
       // A replay can end inside a batch; what follows it is live.
+      if pipeline.isSilent { continue }
       if hotCopy.isDue(hasChanges: true) {
         hotCopy.update(&pipeline, committed: committed.sequence)
       }
       try commitIfDue()
     }
-    if hotCopy.isDue(hasChanges: pipeline.position > hotCopy.sequence) {
-      hotCopy.update(&pipeline, committed: committed.sequence)
+    if !pipeline.isSilent {
+      if status.current.phase == .replaying { set(.live, "") }
+      if hotCopy.isDue(hasChanges: pipeline.position > hotCopy.sequence) {
+        hotCopy.update(&pipeline, committed: committed.sequence)
+      }
+      try commitIfDue()
+      beat()
     }
-    try commitIfDue()
-    beat()
     publishStatus(reader)
   }
 
-  /// Under backlog commits fall due inside of batches, so that is where snapshots are taken too.
-  private func commitIfDue() throws(Exit) {
-    guard isCommitDue(environment.clock.monotonic()) else { return }
-    try commit()
-    takeSnapshot()
-  }
-
-  private func fetch(
-    _ reader: any FrameReader, waitMs: Int
-  ) throws(Exit) -> [any StoredFrame] {
-    if stop.isSet { throw .stopped }
+  private func fetch(_ reader: any FrameReader, waitMs: Int) throws(LoopExit) {
     do throws(LogError) {
-      let frames = try reader.next(timeoutMs: waitMs)
-      if status.current.phase == .waiting { set(pipeline.isSilent ? .replaying : .live, "") }
-      return frames
+      fetched = try reader.next(timeoutMs: waitMs)[...]
     } catch {
-      try pauseOrHalt(error)
-      return []
+      throw LoopExit(error)
     }
+    noteReached()
   }
 
-  private func process(_ frame: any StoredFrame) throws(Exit) {
+  private func process(_ frame: any StoredFrame) throws(LoopExit) {
     environment.metrics.fetched(bytes: frame.bytes.count)
     let view: FrameView
     do throws(FrameError) {
@@ -238,14 +228,14 @@ final class PartitionLoop {
         try pipeline.skip(
           sequence: frame.sequence, storedAt: frame.storedAt, checksum: Self.checksum(frame.bytes))
       } catch {
-        throw .halted("\(error)")
+        throw LoopExit(error)
       }
       return
     }
     do throws(PipelineError) {
       try pipeline.process(frame: view, sequence: frame.sequence, storedAt: frame.storedAt)
     } catch {
-      throw .halted("\(error)")
+      throw LoopExit(error)
     }
     if !pipeline.isSilent { hotCopy.stored(at: frame.storedAt) }
     environment.metrics.processed(events: view.count)
@@ -254,6 +244,7 @@ final class PartitionLoop {
   /// How long to wait for frames: until something of our own is due.
   private func waitMs(_ now: Int64) -> Int {
     var wait = environment.parameters.fetchWaitMsMax
+    if pipeline.isSilent { return wait }
     if pipeline.position > committed.sequence {
       wait = min(wait, Int((lastCommit + commitInterval - now) / 1000))
     }
@@ -263,52 +254,6 @@ final class PartitionLoop {
     }
     return max(1, wait)
   }
-
-  private var commitInterval: Int64 {
-    let parameters = environment.parameters
-    return min(
-      Int64(parameters.commitIntervalMsMax) * 1000,
-      max(Int64(parameters.commitIntervalMs) * 1000, commitDuration * Int64(parameters.sinkShare)))
-  }
-
-  private func isCommitDue(_ now: Int64) -> Bool {
-    if pipeline.position > committed.sequence {
-      return now - lastCommit >= commitInterval
-        || pipeline.pendingCount > environment.parameters.pendingCountMax
-    }
-    // A stream that went quiet still owes the hour and day rows of its last frames.
-    return committed.coarseSequence < committed.sequence && isCoarseDue(now)
-  }
-
-  private func isCoarseDue(_ now: Int64) -> Bool {
-    now - lastCoarse >= Int64(environment.parameters.coarseIntervalMs) * 1000
-  }
-
-  private func commit() throws(Exit) {
-    let started = environment.clock.monotonic()
-    // What was drained and not committed goes first: corrections are handed out once.
-    let batch = uncommitted ?? pipeline.drainCommit(includeCoarse: isCoarseDue(started))
-    uncommitted = batch
-    while true {
-      do throws(ViewStoreError) {
-        try environment.views.commit(
-          batch, stream: stream, epoch: epoch, previous: committed.sequence)
-        break
-      } catch {
-        environment.metrics.commitFailed()
-        try pauseOrHalt(error)
-      }
-    }
-    if status.current.phase == .waiting { set(.live, "") }
-    uncommitted = nil
-    committed = batch.checkpoint
-    lastCommit = environment.clock.monotonic()
-    commitDuration = lastCommit - started
-    if committed.coarseSequence == committed.sequence { lastCoarse = started }
-    environment.metrics.committed(batch, durationMicros: commitDuration)
-  }
-
-  // MARK: Heartbeats and snapshots
 
   /// Asks for a heartbeat where only the lack of frames keeps this partition's windows open.
   private func beat() {
@@ -331,101 +276,6 @@ final class PartitionLoop {
     }
   }
 
-  /// Only right after a commit, so that a snapshot is never ahead of the checkpoint.
-  private func takeSnapshot(everything: Bool = false) {
-    let now = environment.clock.monotonic()
-    let interval = Int64(environment.parameters.snapshotIntervalMs) * 1000
-    guard everything || now - lastSnapshot >= interval else { return }
-    guard uncommitted == nil, pipeline.position == committed.sequence,
-      pipeline.position > snapshotSequence, !environment.snapshots.isWriting
-    else { return }
-    lastSnapshot = now
-    var sections: [(group: Int, bytes: [UInt8])] = []
-    var byteCount = 0
-    for _ in groups {
-      if byteCount > environment.parameters.snapshotBytesMax && !everything { break }
-      let group = groups.lowerBound + nextSnapshotGroup
-      nextSnapshotGroup = (nextSnapshotGroup + 1) % groups.count
-      let bytes = pipeline.snapshotGroup(group)
-      byteCount += bytes.count
-      sections.append((group, bytes))
-    }
-    sections.append((SnapshotFile.head, pipeline.snapshotHead()))
-    snapshotSequence = pipeline.position
-    let written = byteCount
-    let metrics = environment.metrics
-    let logger = environment.logger
-    metrics.snapshotTaken(durationMicros: environment.clock.monotonic() - now)
-    environment.snapshots.write(
-      SnapshotFile(sequence: pipeline.position, sections: sections)
-    ) { failure in
-      guard let failure else { return metrics.snapshotWritten(bytes: written) }
-      metrics.snapshotFailed()
-      logger.error("snapshot not written", metadata: ["error": "\(failure)"])
-    }
-  }
-
-  /// Commits what is processed, so that the next start has nothing to replay.
-  private func finish() {
-    guard epoch > 0, !pipeline.isSilent else { return }
-    do throws(Exit) {
-      if uncommitted != nil || pipeline.position > committed.sequence { try commit() }
-      takeSnapshot(everything: true)
-    } catch {
-      environment.logger.warning(
-        "last commit left to the next start", metadata: ["reason": "\(error)"])
-    }
-  }
-
-  // MARK: Faults
-
-  private func pauseOrHalt(_ error: ViewStoreError) throws(Exit) {
-    switch error {
-    case .unavailable(let reason): try pause("Postgres: \(reason)")
-    case .fenced:
-      throw .halted(
-        "another process has taken over \(stream.stream) of pipeline \(spec.name); end one of them")
-    case .otherPipeline(let stored, let declared):
-      throw .halted(
-        "the stored results of pipeline \(spec.name) version \(spec.version) were computed by another"
-          + " declaration (\(String(stored, radix: 16)), now \(String(declared, radix: 16)));"
-          + " raise `version` in Streams/pipelines.yaml to compute them anew")
-    case .refused(let reason): throw .halted("Postgres refuses the rows: \(reason)")
-    }
-  }
-
-  private func pauseOrHalt(_ error: LogError) throws(Exit) {
-    switch error {
-    case .unavailable(let reason): try pause("NATS: \(reason)")
-    case .missing(let stream, let from, let to):
-      throw .halted(
-        "frames \(from) to \(to) of \(stream) are no longer in the log; restore the stream, or raise"
-          + " the pipeline's `version` to compute anew from what is left")
-    case .wentBack(let stream, let wanted, let last):
-      throw .halted(
-        "\(stream) went back in time: frame \(wanted) is committed, the log ends at \(last) or holds"
-          + " another frame there; restore the log, or raise the pipeline's `version` to compute anew"
-      )
-    case .refused(let reason): throw .halted("NATS refuses: \(reason)")
-    }
-  }
-
-  private func pause(_ reason: String) throws(Exit) {
-    if status.current.phase != .waiting || status.current.detail != reason {
-      environment.logger.warning("waiting", metadata: ["for": "\(reason)"])
-      set(.waiting, reason)
-    }
-    environment.metrics.waited()
-    if stop.wait(milliseconds: 250) { throw .stopped }
-  }
-
-  private func set(_ phase: PartitionStatus.Phase, _ detail: String) {
-    status.update {
-      $0.phase = phase
-      $0.detail = detail
-    }
-  }
-
   private func publishStatus(_ reader: any FrameReader) {
     let lastKnown = reader.lastKnownSequence
     status.update {
@@ -440,7 +290,7 @@ final class PartitionLoop {
     }
   }
 
-  private static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+  static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
     bytes.count >= 8
       ? UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self)) : 0
   }

@@ -137,6 +137,6 @@ public final class Processor: Sendable {
         heartbeats: heartbeats, siblings: siblings, parameters: parameters, clock: clock,
         metrics: loopMetrics, logger: logger),
       stop: stopFlag, status: state)
-    loop.run()
+    _ = loop.run()
   }
 }

@@ -81,15 +81,15 @@ final class World: Sendable {
       }
       sched_yield()
     }
-    PartitionLoop(
+    let loop = PartitionLoop(
       spec: spec, stream: stream,
       environment: PartitionLoop.Environment(
         log: log, views: views, hot: hot, snapshots: archive, heartbeats: heartbeats,
         siblings: siblings, parameters: parameters, clock: clock.loopClock,
         metrics: RuntimeMetrics(registry).loop(pipeline: spec.name, stream: stream.stream),
         logger: Self.quiet),
-      stop: stop, status: status
-    ).run()
+      stop: stop, status: status)
+    _ = loop.run()
     log.onTurn(nil)
     views.change { $0.turn = nil }
     worker.close()

@@ -1,0 +1,74 @@
+import Dataflow
+import Logging
+import Ports
+
+// From a stream that somebody else may own to a reader behind restored state.
+extension PartitionLoop {
+  func claim() throws(LoopExit) {
+    do throws(ViewStoreError) {
+      let claim = try environment.views.claim(stream)
+      epoch = claim.epoch
+      committed = claim.checkpoint
+      claimedAccounting = claim.accounting
+    } catch {
+      throw LoopExit(error, spec)
+    }
+    hotCopy.epoch = epoch
+    environment.metrics.claimed(claimedAccounting)
+    stage = .checking
+  }
+
+  func checkAndRestore() throws(LoopExit) {
+    do throws(LogError) {
+      try checkFingerprint()
+    } catch {
+      throw LoopExit(error)
+    }
+    let snapshots = environment.snapshots.restore(notAfter: committed.sequence)
+    let report: RestoreReport
+    do throws(PipelineError) {
+      report = try pipeline.restore(
+        head: snapshots?.head, group: { snapshots?.groups[$0] }, committed: committed,
+        accounting: claimedAccounting)
+    } catch {
+      throw LoopExit(error)
+    }
+    for finding in report.findings where committed.sequence > 0 {
+      environment.logger.warning("snapshot incomplete", metadata: ["finding": "\(finding)"])
+    }
+    snapshotSequence = report.headSequence
+    environment.logger.info(
+      "partition taken over",
+      metadata: [
+        "epoch": "\(epoch)", "committed": "\(committed.sequence)",
+        "replay_after": "\(report.replayAfter)",
+      ])
+    stage = .opening(after: report.replayAfter)
+  }
+
+  /// A log whose frame at the committed sequence is not the one that was committed went back in
+  /// time: its sequences mean other events now, and counting on would be silently wrong.
+  private func checkFingerprint() throws(LogError) {
+    guard committed.sequence > 0 else { return }
+    let bounds = try environment.log.bounds(stream: stream.stream)
+    if bounds.last < committed.sequence {
+      throw .wentBack(stream: stream.stream, wanted: committed.sequence, last: bounds.last)
+    }
+    if bounds.first > committed.sequence { return }
+    let frame = try environment.log.frame(stream: stream.stream, sequence: committed.sequence)
+    let stored = Checkpoint.Fingerprint(
+      checksum: Self.checksum(frame.bytes), storedAt: frame.storedAt)
+    guard stored == committed.fingerprint else {
+      throw .wentBack(stream: stream.stream, wanted: committed.sequence, last: bounds.last)
+    }
+  }
+
+  func open(after: UInt64) throws(LoopExit) {
+    do throws(LogError) {
+      stage = .reading(try environment.log.reader(stream: stream.stream, after: after))
+    } catch {
+      throw LoopExit(error)
+    }
+    set(pipeline.isSilent ? .replaying : .live, "")
+  }
+}
