@@ -91,20 +91,6 @@ public struct Checkpoint: Hashable, Sendable {
   }
 }
 
-/// How far the second stage has taken in what one partition of the events gave.
-public struct SourcePosition: Hashable, Sendable {
-  public var generation: UInt32
-  public var partition: Int
-  /// The source's last frame whose partials are in.
-  public var sequence: UInt64
-
-  public init(generation: UInt32, partition: Int, sequence: UInt64) {
-    self.generation = generation
-    self.partition = partition
-    self.sequence = sequence
-  }
-}
-
 /// Everything that one transaction writes for one stream of a pipeline.
 public struct CommitBatch: Sendable {
   /// Tuples that rows below may be the first to use.

@@ -16,6 +16,8 @@ public struct HotHeader: Hashable, Sendable {
   public var logTime: Int64
   public var watermark: Int64
   public var seams: Seams
+  /// Of the second stage: the last frame of each source whose partials are in the copy.
+  public var sources: [SourcePosition]
 
   /// How long windows stay in the copy after they expired, microseconds of log time: its owner keeps
   /// them, and a query that read durable rows of just before counts on it.
@@ -23,7 +25,8 @@ public struct HotHeader: Hashable, Sendable {
 
   public init(
     epoch: Int64, sequence: UInt64, lastDeltaSequence: UInt64, committedSequence: UInt64,
-    copy: Int64, isComplete: Bool, logTime: Int64, watermark: Int64, seams: Seams
+    copy: Int64, isComplete: Bool, logTime: Int64, watermark: Int64, seams: Seams,
+    sources: [SourcePosition] = []
   ) {
     self.epoch = epoch
     self.sequence = sequence
@@ -34,6 +37,7 @@ public struct HotHeader: Hashable, Sendable {
     self.logTime = logTime
     self.watermark = watermark
     self.seams = seams
+    self.sources = sources
   }
 }
 

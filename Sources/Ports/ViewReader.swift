@@ -38,6 +38,7 @@ public struct DimensionFilter: Hashable, Sendable {
 
 /// What to read: windows of segments, for one site, grouped.
 public struct ViewSelection: Hashable, Sendable {
+  public var measure: Measure
   public var site: String
   public var segments: [Segment]
   public var filters: [DimensionFilter]
@@ -48,9 +49,10 @@ public struct ViewSelection: Hashable, Sendable {
   public var buckets: [Int64]
 
   public init(
-    site: String, segments: [Segment], filters: [DimensionFilter], groupBy: [Dimension],
-    buckets: [Int64]
+    measure: Measure = .activity, site: String, segments: [Segment], filters: [DimensionFilter],
+    groupBy: [Dimension], buckets: [Int64]
   ) {
+    self.measure = measure
     self.site = site
     self.segments = segments
     self.filters = filters
@@ -66,6 +68,7 @@ public struct ViewGroup: Hashable, Sendable {
   /// Values in the order of `groupBy`.
   public var dimensions: [String]
   public var currency: String
+  /// What the selection's measure puts into the six places.
   public var counts: Counts
 
   public init(bucket: Int, dimensions: [String], currency: String, counts: Counts) {
@@ -87,6 +90,26 @@ public struct DurableAnswer: Sendable {
   }
 }
 
+/// The newest hopping window and the one a window's length before it.
+public struct TrendAnswer: Sendable {
+  /// End of the newest window that is known, exclusive, microseconds since the epoch; nil before the
+  /// first frame.
+  public var end: Int64?
+  /// Length of a window, microseconds.
+  public var size: Int64
+  /// With one dimension each; bucket 0 is the window before, bucket 1 the newest one.
+  public var groups: [ViewGroup]
+  /// How far the second stage has come.
+  public var checkpoint: Checkpoint
+
+  public init(end: Int64?, size: Int64, groups: [ViewGroup], checkpoint: Checkpoint) {
+    self.end = end
+    self.size = size
+    self.groups = groups
+    self.checkpoint = checkpoint
+  }
+}
+
 /// Reads durable rows. Safe to use from any task; each call takes a connection of a bounded pool.
 public protocol DurableViewReader: Sendable {
   /// Rows and checkpoints of one instant.
@@ -96,6 +119,11 @@ public protocol DurableViewReader: Sendable {
   func read(
     _ selection: ViewSelection, belowSeams: Bool
   ) async throws(ViewReadError) -> DurableAnswer
+
+  /// The newest trends of a site by one dimension, of one instant.
+  func trends(
+    site: String, groupBy dimension: Dimension
+  ) async throws(ViewReadError) -> TrendAnswer
 
   func checkpoints() async throws(ViewReadError) -> [StreamPartition: Checkpoint]
 

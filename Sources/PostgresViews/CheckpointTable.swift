@@ -46,13 +46,15 @@ enum CheckpointTable {
     parameters.append(timestamptz: checkpoint.seams[.minute])
     parameters.append(timestamptz: checkpoint.seams[.hour])
     parameters.append(timestamptz: checkpoint.seams[.day])
+    parameters.append(text: SourcePosition.text(checkpoint.sources))
     let result = try connection.query(
       prepared: "checkpoint",
       """
       update \(schema.name).checkpoints set
         sequence = $4, fingerprint_checksum = $5, fingerprint_stored_at = $6, log_time = $7,
         watermark = $8, coarse_sequence = $9, last_delta_sequence = $10, seam_10s = $11,
-        seam_1m = $12, seam_1h = $13, seam_1d = $14, commits = commits + 1, updated_at = now()
+        seam_1m = $12, seam_1h = $13, seam_1d = $14, sources = $15, commits = commits + 1,
+        updated_at = now()
       where stream = $1 and epoch = $2 and sequence = $3
       returning commits
       """, parameters)
@@ -68,12 +70,12 @@ enum CheckpointTable {
       """
       select stream, generation, partition, epoch, sequence, fingerprint_checksum,
         fingerprint_stored_at, log_time, watermark, coarse_sequence, last_delta_sequence,
-        seam_10s, seam_1m, seam_1h, seam_1d
+        seam_10s, seam_1m, seam_1h, seam_1d, sources
       from \(schema.name).checkpoints
       """)
     try result.require(
       .text, .int4, .int4, .int8, .int8, .int8, .int8, .int8, .int8, .int8, .int8, .timestamptz,
-      .timestamptz, .timestamptz, .timestamptz)
+      .timestamptz, .timestamptz, .timestamptz, .text)
     var checkpoints: [StreamPartition: (epoch: Int64, checkpoint: Checkpoint)] = [:]
     for row in 0..<result.rowCount {
       let stream = StreamPartition(
@@ -91,6 +93,10 @@ enum CheckpointTable {
       checkpoint.seams[.minute] = result.timestamptz(row, 12)
       checkpoint.seams[.hour] = result.timestamptz(row, 13)
       checkpoint.seams[.day] = result.timestamptz(row, 14)
+      guard let sources = SourcePosition.parse(result.text(row, 15)) else {
+        throw .unexpectedResult("the checkpoint of \(stream.stream) has unreadable sources")
+      }
+      checkpoint.sources = sources
       checkpoints[stream] = (result.int8(row, 3), checkpoint)
     }
     return checkpoints

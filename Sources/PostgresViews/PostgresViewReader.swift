@@ -1,4 +1,5 @@
 public import Dataflow
+public import Events
 public import Ports
 public import PostgresClient
 import SessionPool
@@ -41,12 +42,31 @@ public final class PostgresViewReader: DurableViewReader {
       let groups = try statement.run(session)
       return DurableAnswer(groups: groups, checkpoints: checkpoints)
     }
-    guard answer.groups.count <= groupCountMax else {
+    try check(answer.groups)
+    return answer
+  }
+
+  public func trends(
+    site: String, groupBy dimension: Dimension
+  ) async throws(ViewReadError) -> TrendAnswer {
+    guard let policy = schema.pipeline.trends else {
+      throw .refused("pipeline \(schema.pipeline.name) declares no trends")
+    }
+    let statement = TrendStatement(
+      site: site, groupBy: dimension, policy: policy, schema: schema, groupCountMax: groupCountMax)
+    let answer = try await withSession { session throws(PostgresError) in
+      try statement.run(session)
+    }
+    try check(answer.groups)
+    return answer
+  }
+
+  private func check(_ groups: [ViewGroup]) throws(ViewReadError) {
+    guard groups.count <= groupCountMax else {
       throw .refused(
         "more than \(groupCountMax) groups: ask for fewer dimensions, a coarser granularity,"
           + " a shorter range or a filter")
     }
-    return answer
   }
 
   public func checkpoints() async throws(ViewReadError) -> [StreamPartition: Checkpoint] {

@@ -10,7 +10,7 @@ public import Views
 ///     begin
 ///     update checkpoints … where stream, epoch and sequence are what this owner left   (0 rows:
 ///                                        another owner has taken over: roll back, `fenced`)
-///     upsert absolute rows, add deltas, accounting, late events
+///     upsert absolute rows and trends, add deltas, accounting, late events
 ///     commit
 ///
 /// The checkpoint comes *first* because its row lock then covers the whole transaction: a new
@@ -112,12 +112,7 @@ public final class PostgresViewStore: ViewStore {
         stream, epoch: epoch, previous: previous, to: batch.checkpoint, in: schema, connection)
       guard let commits = moved else { return .rollback(nil) }
       if let source = stream.source {
-        for level in WindowLevel.allCases {
-          try statements.write(
-            batch.rows, .absolute, level, source: source, &parameters, connection)
-          try statements.write(
-            batch.deltas, .delta, level, source: source, &parameters, connection)
-        }
+        try statements.write(batch, source: source, &parameters, connection)
       }
       try AccountingTable.write(batch.accounting, of: stream, in: schema, connection)
       try LateTable.insert(batch.lateEvents, of: stream, in: schema, connection)

@@ -6,7 +6,7 @@ import Views
 /// The SQL of one selection: its shape comes from enums alone, its values are parameters.
 ///
 ///     picked:  tuples of the site that pass the filters                       (dimensions)
-///     counted: per segment, sums by bucket and tuple of rows in its range     (metrics_…)
+///     counted: per segment, sums by bucket and tuple of rows in its range     (metrics_…, outcomes_…)
 ///     answer:  sums by bucket, wanted dimensions and currency
 ///
 /// Rows are summed by tuple before the tuple's texts are looked at: a tuple has many rows.
@@ -23,9 +23,7 @@ struct SelectionStatement: Sendable {
     self.groupCountMax = groupCountMax
   }
 
-  private static let counts = [
-    "impressions", "views", "clicks", "engagements", "conversions", "revenue_micros",
-  ]
+  private var sums: [String] { selection.measure.columns }
 
   /// At most `groupCountMax` + 1 groups, in rising order of bucket and dimensions.
   func run(_ session: PostgresConnection) throws(PostgresError) -> [ViewGroup] {
@@ -34,21 +32,10 @@ struct SelectionStatement: Sendable {
     let sql = text(&parameters)
     let result = try session.query(sql, parameters)
     let names = selection.groupBy.count
-    let firstCount = names + 2
-    guard result.columnCount == firstCount + SelectionStatement.counts.count else {
+    guard result.columnCount == names + 2 + sums.count else {
       throw .unexpectedResult("\(result.columnCount) columns of groups")
     }
-    return (0..<result.rowCount).map { row in
-      ViewGroup(
-        bucket: Int(result.int4(row, 0)),
-        dimensions: (0..<names).map { StoredText.decode(result.text(row, 1 + $0)) },
-        currency: StoredText.decode(result.text(row, 1 + names)),
-        counts: Counts(
-          impressions: result.int8(row, firstCount), views: result.int8(row, firstCount + 1),
-          clicks: result.int8(row, firstCount + 2), engagements: result.int8(row, firstCount + 3),
-          conversions: result.int8(row, firstCount + 4),
-          revenueMicros: result.int8(row, firstCount + 5)))
-    }
+    return (0..<result.rowCount).map { ViewGroup(result, row: $0, names: names) }
   }
 
   private func text(_ parameters: inout PostgresParameters) -> String {
@@ -56,12 +43,12 @@ struct SelectionStatement: Sendable {
     columns.append("p.currency as currency")
     let keys = (["bucket"] + columns.indices.dropLast().map { "d\($0)" } + ["p.currency"])
       .joined(separator: ", ")
-    let sums = SelectionStatement.counts.map { SumText.int8("sum(\($0))") }.joined(separator: ", ")
+    let totals = sums.map { SumText.int8("sum(\($0))") }.joined(separator: ", ")
     let picked = pickedText(&parameters)
     let counted = countedText(&parameters)
     return """
       with picked as materialized (\(picked)), counted as (\(counted))
-      select bucket, \(columns.joined(separator: ", ")), \(sums)
+      select bucket, \(columns.joined(separator: ", ")), \(totals)
       from counted join picked p on p.id = counted.dimension_id
       group by \(keys) order by \(keys) limit \(groupCountMax + 1)
       """
@@ -92,7 +79,7 @@ struct SelectionStatement: Sendable {
       parameters.append(timestamptzArray: selection.buckets) { $0 }
       bucket = "greatest(width_bucket(m.window_start, $\(parameters.count)::timestamptz[]) - 1, 0)"
     }
-    let sums = SelectionStatement.counts.map { "sum(m.\($0)) as \($0)" }.joined(separator: ", ")
+    let totals = sums.map { "sum(m.\($0)) as \($0)" }.joined(separator: ", ")
     var parts: [String] = []
     for segment in selection.segments {
       parameters.append(timestamptz: segment.from)
@@ -106,13 +93,28 @@ struct SelectionStatement: Sendable {
         """ : ""
       parts.append(
         """
-        select \(bucket) as bucket, m.dimension_id, \(sums)
-        from \(schema.table(segment.level)) m\(seam)
+        select \(bucket) as bucket, m.dimension_id, \(totals)
+        from \(schema.table(.windows(selection.measure, segment.level))) m\(seam)
         where m.window_start >= $\(from) and m.window_start < $\(from + 1)
           and m.dimension_id in (select id from picked)
         group by 1, 2
         """)
     }
     return parts.joined(separator: "\nunion all\n")
+  }
+}
+
+extension ViewGroup {
+  /// - Parameter result: bucket, as many values as `names`, currency and the six sums.
+  init(_ result: borrowing PostgresResult, row: Int, names: Int) {
+    let sums = names + 2
+    self.init(
+      bucket: Int(result.int4(row, 0)),
+      dimensions: (0..<names).map { StoredText.decode(result.text(row, 1 + $0)) },
+      currency: StoredText.decode(result.text(row, 1 + names)),
+      counts: Counts(
+        impressions: result.int8(row, sums), views: result.int8(row, sums + 1),
+        clicks: result.int8(row, sums + 2), engagements: result.int8(row, sums + 3),
+        conversions: result.int8(row, sums + 4), revenueMicros: result.int8(row, sums + 5)))
   }
 }

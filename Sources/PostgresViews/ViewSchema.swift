@@ -30,7 +30,7 @@ struct ViewSchema: Sendable {
     self.pipeline = pipeline
   }
 
-  func table(_ level: WindowLevel) -> String { "\(name).metrics_\(level.name)" }
+  func table(_ table: TimedTable) -> String { "\(name).\(table.name)" }
   static func seamColumn(_ level: WindowLevel) -> String { "seam_\(level.name)" }
 
   /// Takes the advisory lock for changes of the catalog (the bytes of `smartcon`), to the end of
@@ -113,6 +113,7 @@ struct ViewSchema: Sendable {
       seam_1m timestamptz not null default '-infinity',
       seam_1h timestamptz not null default '-infinity',
       seam_1d timestamptz not null default '-infinity',
+      sources text collate "C" not null default '',
       updated_at timestamptz not null default now()
     ) with (fillfactor = 50);
     create table if not exists \(name).accounting (
@@ -143,40 +144,43 @@ struct ViewSchema: Sendable {
       dimension_id bigint not null,
       revenue_micros bigint not null,
       primary key (stream, sequence, index));
-    """ + WindowLevel.allCases.map(metrics).joined()
+    """ + TimedTable.all(of: pipeline).map(timed).joined()
   }
 
-  private func metrics(_ level: WindowLevel) -> String {
-    """
-    create table if not exists \(table(level)) (
-      window_start timestamptz not null,
-      dimension_id bigint not null,
-      source int not null,
-      impressions bigint not null,
-      views bigint not null,
-      clicks bigint not null,
-      engagements bigint not null,
-      conversions bigint not null,
-      revenue_micros bigint not null,
-      revision int not null,
-      final bool not null,
-      primary key (window_start, dimension_id, source)
-    ) partition by range (window_start);
-    create table if not exists \(table(level))_before partition of \(table(level))
-      for values from (minvalue) to ('\(WindowPartition.firstYear)-01-01 00:00:00+00');
-    create table if not exists \(table(level))_after partition of \(table(level))
-      for values from ('\(WindowPartition.lastYear + 1)-01-01 00:00:00+00') to (maxvalue);
-    """
+  private func timed(_ timed: TimedTable) -> String {
+    let sums = timed.sums.map { "\($0) bigint not null," }.joined(separator: "\n  ")
+    return """
+      create table if not exists \(table(timed)) (
+        \(timed.time) timestamptz not null,
+        dimension_id bigint not null,
+        source int not null,
+        \(sums)
+        revision int not null,
+        final bool not null,
+        primary key (\(timed.time), dimension_id, source)
+      ) partition by range (\(timed.time));
+      create table if not exists \(table(timed))_before partition of \(table(timed))
+        for values from (minvalue) to ('\(WindowPartition.firstYear)-01-01 00:00:00+00');
+      create table if not exists \(table(timed))_after partition of \(table(timed))
+        for values from ('\(WindowPartition.lastYear + 1)-01-01 00:00:00+00') to (maxvalue);
+      """
   }
 }
 
 extension StreamPartition {
   /// Which rows are this stream's: generation and partition in one number (partitions stay below
-  /// the 256 key groups). Nil for dead letters, which have no rows.
+  /// the 256 key groups, generations begin at 1); 0 for the second stage, of which a version has one.
+  /// Nil for dead letters, which have no rows.
   var source: Int32? {
-    guard role == .events else { return nil }
-    precondition(partition < 256 && generation < 1 << 22, "a partition is one of 256 key groups")
-    return Int32(generation) << 8 | Int32(partition)
+    switch role {
+    case .deadLetters: return nil
+    case .partials: return 0
+    case .events:
+      precondition(
+        partition < 256 && (1..<1 << 22).contains(generation),
+        "a partition is one of 256 key groups, generations begin at 1")
+      return Int32(generation) << 8 | Int32(partition)
+    }
   }
 }
 

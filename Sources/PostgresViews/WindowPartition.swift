@@ -1,13 +1,20 @@
 import Views
 
-/// One time partition of a metrics table: a day of 10 s rows, a month of 1 min rows, a year of hour
-/// or day rows.
+/// One time partition of a ``TimedTable``: a day of 10 s rows and trends, a month of 1 min rows, a
+/// year of hour or day rows.
 ///
 /// Partitions make retention a `drop table` instead of millions of deletes. Only the years 2000 to
 /// 2099 are divided; times before and after have one partition each (`…_before`, `…_after`), so
 /// that a client's broken clock can't make thousands of tables.
-struct WindowPartition: Hashable, Sendable {
-  let level: WindowLevel
+struct WindowPartition: Hashable {
+  /// The stretch of time that one partition holds.
+  enum Division {
+    case days
+    case months
+    case years
+  }
+
+  let parent: TimedTable
   /// First day, first day of the month or first day of the year, in days since the Unix epoch.
   let firstDay: Int
 
@@ -18,86 +25,82 @@ struct WindowPartition: Hashable, Sendable {
     Int64(CivilDate(firstYear, 1, 1).days) * dayLength..<Int64(CivilDate(lastYear + 1, 1, 1).days)
     * dayLength
 
-  /// The partition that holds `start` (microseconds since the epoch); nil where `_before` or
+  /// The partition that holds `time` (microseconds since the epoch); nil where `_before` or
   /// `_after`, which always exist, do.
-  init?(level: WindowLevel, holding start: Int64) {
-    guard WindowPartition.divided.contains(start) else { return nil }
-    var date = CivilDate(days: Int(start / WindowPartition.dayLength))
-    switch level {
-    case .tenSeconds: break
-    case .minute: date.day = 1
-    case .hour, .day:
+  init?(_ parent: TimedTable, holding time: Int64) {
+    guard WindowPartition.divided.contains(time) else { return nil }
+    var date = CivilDate(days: Int(time / WindowPartition.dayLength))
+    switch parent.division {
+    case .days: break
+    case .months: date.day = 1
+    case .years:
       date.month = 1
       date.day = 1
     }
-    self.level = level
+    self.parent = parent
     firstDay = date.days
   }
 
   /// The partition whose table has this name; nil for any other table.
-  init?(level: WindowLevel, table: String) {
-    let digits = Array(table.dropFirst("metrics_\(level.name)_".count))
-    guard digits.count == WindowPartition.digitCount(level), let number = Int(String(digits)) else {
-      return nil
-    }
+  init?(_ parent: TimedTable, table: String) {
+    let digits = Array(table.dropFirst("\(parent.name)_".count))
+    guard digits.count == WindowPartition.digitCount(parent.division),
+      let number = Int(String(digits))
+    else { return nil }
     let date: CivilDate
-    switch level {
-    case .tenSeconds: date = CivilDate(number / 10_000, number / 100 % 100, number % 100)
-    case .minute: date = CivilDate(number / 100, number % 100, 1)
-    case .hour, .day: date = CivilDate(number, 1, 1)
+    switch parent.division {
+    case .days: date = CivilDate(number / 10_000, number / 100 % 100, number % 100)
+    case .months: date = CivilDate(number / 100, number % 100, 1)
+    case .years: date = CivilDate(number, 1, 1)
     }
-    self.level = level
+    self.parent = parent
     firstDay = date.days
     guard self.table == table else { return nil }
   }
 
-  private static func digitCount(_ level: WindowLevel) -> Int {
-    switch level {
-    case .tenSeconds: return 8
-    case .minute: return 6
-    case .hour, .day: return 4
+  private static func digitCount(_ division: Division) -> Int {
+    switch division {
+    case .days: 8
+    case .months: 6
+    case .years: 4
     }
   }
 
-  /// Such as `metrics_10s_20251124`, `metrics_1m_202511`, `metrics_1h_2025`.
+  /// Such as `metrics_10s_20251124`, `outcomes_1m_202511`, `trends_20251124`, `metrics_1h_2025`.
   var table: String {
     let date = CivilDate(days: firstDay)
     let number: Int
-    switch level {
-    case .tenSeconds: number = date.year * 10_000 + date.month * 100 + date.day
-    case .minute: number = date.year * 100 + date.month
-    case .hour, .day: number = date.year
+    switch parent.division {
+    case .days: number = date.year * 10_000 + date.month * 100 + date.day
+    case .months: number = date.year * 100 + date.month
+    case .years: number = date.year
     }
-    return "metrics_\(level.name)_\(number)"
+    return "\(parent.name)_\(number)"
   }
 
   /// Day after the last one, in days since the Unix epoch.
   var endDay: Int {
     let date = CivilDate(days: firstDay)
-    switch level {
-    case .tenSeconds: return firstDay + 1
-    case .minute:
-      return
-        (date.month == 12
-        ? CivilDate(date.year + 1, 1, 1) : CivilDate(date.year, date.month + 1, 1))
-        .days
-    case .hour, .day: return CivilDate(date.year + 1, 1, 1).days
+    switch parent.division {
+    case .days: return firstDay + 1
+    case .months:
+      let isLast = date.month == 12
+      return CivilDate(date.year + (isLast ? 1 : 0), isLast ? 1 : date.month + 1, 1).days
+    case .years: return CivilDate(date.year + 1, 1, 1).days
     }
   }
 
   /// Microseconds since the epoch at which the partition ends.
   var end: Int64 { Int64(endDay) * WindowPartition.dayLength }
 
-  /// Makes the table in `schema` where it is missing. Hour and day rows are rewritten every few
-  /// seconds, so they get room on their page for the new version (heap-only updates).
+  /// Makes the table in `schema` where it is missing.
   func creation(in schema: String) -> String {
-    let fillFactor = level.isCoarse ? 60 : 90
-    return """
-      create table if not exists \(schema).\(table) partition of \(schema).metrics_\(level.name)
-        for values from ('\(CivilDate(days: firstDay)) 00:00:00+00')
-        to ('\(CivilDate(days: endDay)) 00:00:00+00')
-        with (fillfactor = \(fillFactor), autovacuum_vacuum_scale_factor = 0.05);
-      """
+    """
+    create table if not exists \(schema).\(table) partition of \(schema).\(parent.name)
+      for values from ('\(CivilDate(days: firstDay)) 00:00:00+00')
+      to ('\(CivilDate(days: endDay)) 00:00:00+00')
+      with (fillfactor = \(parent.fillFactor), autovacuum_vacuum_scale_factor = 0.05);
+    """
   }
 }
 

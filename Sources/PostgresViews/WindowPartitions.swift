@@ -25,8 +25,9 @@ struct WindowPartitions {
     for batch: CommitBatch, _ connection: PostgresConnection
   ) throws(ViewStoreError) {
     var missing: Set<WindowPartition> = []
-    try collect(batch.rows, into: &missing)
-    try collect(batch.deltas, into: &missing)
+    try collect(batch.rows, into: &missing) { .windows(batch.measure, $0.level) }
+    try collect(batch.deltas, into: &missing) { .windows(batch.measure, $0.level) }
+    try collect(batch.trends, into: &missing) { _ in .trends }
     guard !missing.isEmpty else { return }
     let statements = missing.map { $0.creation(in: schema.name) }.sorted().joined(separator: "\n")
     do throws(PostgresError) {
@@ -44,37 +45,41 @@ struct WindowPartitions {
     known.formUnion(missing)
   }
 
-  private func collect(
-    _ rows: [WindowRow], into missing: inout Set<WindowPartition>
+  private func collect<Row: TimedRow>(
+    _ rows: [Row], into missing: inout Set<WindowPartition>, _ table: (Row) -> TimedTable
   ) throws(ViewStoreError) {
     // Rows come window by window: one look-up per window is enough.
-    var last: (level: WindowLevel, start: Int64)?
+    var last: (table: TimedTable, time: Int64)?
     for row in rows {
-      if let last, last.level == row.level, last.start == row.start { continue }
-      last = (row.level, row.start)
-      guard row.start >= PostgresType.timestampMin else {
-        throw .refused("a window starts at \(row.start) µs, before all that Postgres can store")
+      let table = table(row)
+      if let last, last.table == table, last.time == row.time { continue }
+      last = (table, row.time)
+      guard row.time >= PostgresType.timestampMin else {
+        throw .refused("a window lies at \(row.time) µs, before all that Postgres can store")
       }
-      if let partition = WindowPartition(level: row.level, holding: row.start),
-        !known.contains(partition)
-      {
+      if let partition = WindowPartition(table, holding: row.time), !known.contains(partition) {
         missing.insert(partition)
       }
     }
   }
 
-  /// Drops the partitions whose last row is older than the retention of their level, counted back
-  /// from the slowest stream's log time. Gives up at once where somebody else holds a table.
+  /// Drops the partitions whose last row is older than the retention of their table, counted back
+  /// from the log time of the slowest stream that writes it. Gives up at once where somebody else
+  /// holds a table.
   mutating func dropExpired(at logTime: Int64, _ connection: PostgresConnection) {
     guard logTime != .min, logTime >= nextSweep else { return }
     nextSweep = logTime + WindowPartitions.retryInterval
     do throws(PostgresError) {
-      guard let slowest = try slowestLogTime(connection) else { return }
-      for level in WindowLevel.allCases {
-        guard let retention = level.retention else { continue }
-        for partition in try stored(level, connection) where partition.end <= slowest - retention {
-          try drop(partition, connection)
-          known.remove(partition)
+      for isSecondStage in [false, true] {
+        guard let slowest = try slowestLogTime(isSecondStage, connection) else { continue }
+        for table in TimedTable.all(of: schema.pipeline)
+        where table.isOfSecondStage == isSecondStage {
+          guard let retention = table.retention(in: schema.pipeline) else { continue }
+          for partition in try stored(table, connection) where partition.end <= slowest - retention
+          {
+            try drop(partition, connection)
+            known.remove(partition)
+          }
         }
       }
       nextSweep = logTime + WindowPartitions.sweepInterval
@@ -84,31 +89,34 @@ struct WindowPartitions {
     }
   }
 
-  private func slowestLogTime(_ connection: PostgresConnection) throws(PostgresError) -> Int64? {
-    let result = try connection.query(
+  /// Nil where no stream of the stage has committed yet.
+  private func slowestLogTime(
+    _ isSecondStage: Bool, _ connection: PostgresConnection
+  ) throws(PostgresError) -> Int64? {
+    let streams =
+      isSecondStage
+      ? "partition = \(StreamPartition.partials(of: schema.pipeline).partition)"
+      : """
+      partition >= 0 and generation = (select max(generation) from \(schema.name).checkpoints)
       """
-      select min(log_time) from \(schema.name).checkpoints
-      where partition >= 0
-        and generation = (select max(generation) from \(schema.name).checkpoints)
-      """)
+    let result = try connection.query(
+      "select min(log_time) from \(schema.name).checkpoints where \(streams)")
     try result.require(.int8)
     return result.isNull(0, 0) || result.int8(0, 0) == .min ? nil : result.int8(0, 0)
   }
 
   private func stored(
-    _ level: WindowLevel, _ connection: PostgresConnection
+    _ table: TimedTable, _ connection: PostgresConnection
   ) throws(PostgresError) -> [WindowPartition] {
     var parameters = PostgresParameters()
-    parameters.append(text: schema.table(level))
+    parameters.append(text: schema.table(table))
     let result = try connection.query(
       """
       select c.relname::text from pg_inherits i join pg_class c on c.oid = i.inhrelid
       where i.inhparent = $1::regclass
       """, parameters)
     try result.require(.text)
-    return (0..<result.rowCount).compactMap {
-      WindowPartition(level: level, table: result.text($0, 0))
-    }
+    return (0..<result.rowCount).compactMap { WindowPartition(table, table: result.text($0, 0)) }
   }
 
   private func drop(

@@ -1,12 +1,13 @@
+import Dataflow
 import PostgresClient
 import Views
 
-/// Upserts of window rows: thousands per statement, as arrays that the server unnests.
+/// Upserts of rows of the timed tables: thousands per statement, as arrays that the server unnests.
 ///
 /// Measured at some 150,000 rows/s on one core beside the server, several times what row-by-row
 /// statements in a pipeline reach.
 struct WindowStatements {
-  enum Kind: String {
+  enum Kind: String, CaseIterable {
     /// The row's values replace the stored ones.
     case absolute
     /// The row's values are added to the stored ones, which are final.
@@ -16,32 +17,56 @@ struct WindowStatements {
   /// Larger statements gain nothing and hold more memory on both sides.
   static let rowsPerStatement = 8_192
 
-  private static let counts = [
-    "impressions", "views", "clicks", "engagements", "conversions", "revenue_micros",
-  ]
-  /// By kind and level.
-  private let absolute: [String]
-  private let delta: [String]
-
-  init(_ schema: ViewSchema) {
-    absolute = WindowLevel.allCases.map { WindowStatements.sql(.absolute, schema.table($0)) }
-    delta = WindowLevel.allCases.map { WindowStatements.sql(.delta, schema.table($0)) }
+  private struct Key: Hashable {
+    var kind: Kind
+    var table: TimedTable
   }
 
-  /// Writes those of `rows` that are of `level`. Absolute rows have distinct keys.
+  private let texts: [Key: String]
+
+  init(_ schema: ViewSchema) {
+    var texts: [Key: String] = [:]
+    for table in TimedTable.all(of: schema.pipeline) {
+      for kind in Kind.allCases {
+        texts[Key(kind: kind, table: table)] = WindowStatements.sql(kind, table, in: schema)
+      }
+    }
+    self.texts = texts
+  }
+
+  /// Writes everything of a batch that belongs to a time.
   func write(
-    _ rows: [WindowRow], _ kind: Kind, _ level: WindowLevel, source: Int32,
+    _ batch: CommitBatch, source: Int32, _ parameters: inout PostgresParameters,
+    _ connection: PostgresConnection
+  ) throws(PostgresError) {
+    for level in WindowLevel.allCases {
+      let table = TimedTable.windows(batch.measure, level)
+      for (rows, kind) in [(batch.rows, Kind.absolute), (batch.deltas, Kind.delta)] {
+        let indices = rows.indices.filter { rows[$0].level == level }
+        try write(rows, indices[...], kind, table, source: source, &parameters, connection)
+      }
+    }
+    let trends = Array(batch.trends.indices)
+    try write(
+      batch.trends, trends[...], .absolute, .trends, source: source, &parameters, connection)
+  }
+
+  /// Writes those of `rows` that are at `indices`. Absolute rows have distinct keys.
+  private func write<Row: TimedRow>(
+    _ rows: [Row], _ indices: ArraySlice<Int>, _ kind: Kind, _ table: TimedTable, source: Int32,
     _ parameters: inout PostgresParameters, _ connection: PostgresConnection
   ) throws(PostgresError) {
-    let ofLevel = rows.indices.filter { rows[$0].level == level }
-    let sql = kind == .absolute ? absolute[level.rawValue] : delta[level.rawValue]
-    var rest = ofLevel[...]
+    guard !indices.isEmpty else { return }
+    guard let sql = texts[Key(kind: kind, table: table)] else {
+      preconditionFailure("rows of \(table.name) come only from pipelines that declare them")
+    }
+    var rest = indices
     while !rest.isEmpty {
       let chunk = rest.prefix(WindowStatements.rowsPerStatement)
       rest = rest.dropFirst(WindowStatements.rowsPerStatement)
       parameters.removeAll()
       parameters.append(int4: source)
-      parameters.append(timestamptzArray: chunk) { rows[$0].start }
+      parameters.append(timestamptzArray: chunk) { rows[$0].time }
       parameters.append(int8Array: chunk) { rows[$0].dimensionID }
       parameters.append(int8Array: chunk) { rows[$0].counts.impressions }
       parameters.append(int8Array: chunk) { rows[$0].counts.views }
@@ -51,37 +76,39 @@ struct WindowStatements {
       parameters.append(int8Array: chunk) { rows[$0].counts.revenueMicros }
       parameters.append(int4Array: chunk) { rows[$0].revision }
       parameters.append(boolArray: chunk) { rows[$0].isFinal }
-      _ = try connection.query(prepared: "\(kind)_\(level.name)", sql, parameters)
+      _ = try connection.query(prepared: "\(kind)_\(table.name)", sql, parameters)
     }
   }
 
-  private static func sql(_ kind: Kind, _ table: String) -> String {
+  private static func sql(_ kind: Kind, _ table: TimedTable, in schema: ViewSchema) -> String {
+    let sums = table.sums
     let select: String
     let assignments: [String]
     switch kind {
     case .absolute:
       select = "w, d, $1, a, b, c, e, f, g, r, x from rows"
-      assignments =
-        (counts + ["revision", "final"]).map { "\($0) = excluded.\($0)" }
+      assignments = (sums + ["revision", "final"]).map { "\($0) = excluded.\($0)" }
     case .delta:
       // A batch may correct a row more than once.
       select =
         "w, d, $1, sum(a)::int8, sum(b)::int8, sum(c)::int8, sum(e)::int8, sum(f)::int8,"
         + " \(SumText.int8("sum(g)")), sum(r)::int4, true from rows group by w, d"
-      let revenue = SumText.int8("t.revenue_micros::numeric + excluded.revenue_micros")
+      let money = sums[sums.count - 1]
+      let total = SumText.int8("t.\(money)::numeric + excluded.\(money)")
       assignments =
-        (counts.dropLast() + ["revision"]).map { "\($0) = t.\($0) + excluded.\($0)" }
-        + ["revenue_micros = \(revenue)", "final = true"]
+        (sums.dropLast() + ["revision"]).map { "\($0) = t.\($0) + excluded.\($0)" }
+        + ["\(money) = \(total)", "final = true"]
     }
+    let key = "\(table.time), dimension_id, source"
     return """
       with rows as (
         select * from unnest($2::timestamptz[], $3::int8[], $4::int8[], $5::int8[], $6::int8[],
           $7::int8[], $8::int8[], $9::int8[], $10::int4[], $11::bool[])
           as u (w, d, a, b, c, e, f, g, r, x))
-      insert into \(table) as t
-        (window_start, dimension_id, source, \(counts.joined(separator: ", ")), revision, final)
+      insert into \(schema.table(table)) as t
+        (\(key), \(sums.joined(separator: ", ")), revision, final)
       select \(select)
-      on conflict (window_start, dimension_id, source) do update set
+      on conflict (\(key)) do update set
         \(assignments.joined(separator: ", "))
       """
   }

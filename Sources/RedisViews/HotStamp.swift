@@ -17,6 +17,7 @@ enum HotStamp {
     for level in WindowLevel.allCases {
       fields.append(("seam_\(level.name)", "\(header.seams[level])"))
     }
+    fields.append(("sources", SourcePosition.text(header.sources)))
     return fields.map { "\($0)=\($1)" }.joined(separator: " ")
   }
 
@@ -33,7 +34,8 @@ enum HotStamp {
     guard number("pipeline") == pipeline, let epoch: Int64 = number("epoch"),
       let sequence: UInt64 = number("sequence"), let lastDelta: UInt64 = number("last_delta"),
       let committed: UInt64 = number("committed"), let copy: Int64 = number("copy"),
-      let logTime: Int64 = number("log_time"), let watermark: Int64 = number("watermark")
+      let logTime: Int64 = number("log_time"), let watermark: Int64 = number("watermark"),
+      let sources = fields["sources"].flatMap({ SourcePosition.parse($0) })
     else { return nil }
     var seams = Seams()
     for level in WindowLevel.allCases {
@@ -42,6 +44,7 @@ enum HotStamp {
     }
     return HotHeader(
       epoch: epoch, sequence: sequence, lastDeltaSequence: lastDelta, committedSequence: committed,
-      copy: copy, isComplete: true, logTime: logTime, watermark: watermark, seams: seams)
+      copy: copy, isComplete: true, logTime: logTime, watermark: watermark, seams: seams,
+      sources: sources)
   }
 }

@@ -11,6 +11,7 @@ final class MemoryDurableReader: DurableViewReader {
     var rows: [Int: [SimulatedRow]] = [:]
     var checkpoints: [Int: Checkpoint] = [:]
     var accounting = Accounting()
+    var trends = TrendAnswer(end: nil, size: 300_000_000, groups: [], checkpoint: Checkpoint())
     var isAway = false
     var readCount = 0
   }
@@ -45,6 +46,10 @@ final class MemoryDurableReader: DurableViewReader {
   func checkpoints() async throws(ViewReadError) -> [StreamPartition: Checkpoint] {
     keyed(try take().checkpoints)
   }
+
+  func trends(
+    site: String, groupBy dimension: Dimension
+  ) async throws(ViewReadError) -> TrendAnswer { try take().trends }
 
   func accounting() async throws(ViewReadError) -> Accounting { try take().accounting }
 

@@ -1,0 +1,99 @@
+import Dataflow
+import Events
+import Ports
+import PostgresClient
+import Views
+
+/// The newest hopping window of a pipeline, and the one a window's length before it.
+///
+/// Log time and watermark of the second stage tell which ends there can be. Times, with the slide as
+/// unit, `F` the newest final end and `E` the end of the window that log time lies in:
+///
+///     ───┬──────┬──────┬──────┬──────┬──▶
+///        F   watermark      log time E
+///
+/// Windows after `F` have rows only for the tuples that changed since they opened: a tuple's newest
+/// row from `F` on is what is known of it.
+struct TrendStatement: Sendable {
+  private let site: String
+  private let dimension: Dimension
+  private let policy: TrendPolicy
+  private let schema: ViewSchema
+  private let groupCountMax: Int
+
+  init(
+    site: String, groupBy dimension: Dimension, policy: TrendPolicy, schema: ViewSchema,
+    groupCountMax: Int
+  ) {
+    self.site = site
+    self.dimension = dimension
+    self.policy = policy
+    self.schema = schema
+    self.groupCountMax = groupCountMax
+  }
+
+  /// At most `groupCountMax` + 1 groups.
+  func run(_ session: PostgresConnection) throws(PostgresError) -> TrendAnswer {
+    let stream = StreamPartition.partials(of: schema.pipeline)
+    let checkpoint = try CheckpointTable.read(in: schema, session)[stream]?.checkpoint
+    var answer = TrendAnswer(
+      end: nil, size: policy.size, groups: [], checkpoint: checkpoint ?? Checkpoint())
+    guard let checkpoint, checkpoint.logTime != .min else { return answer }
+    let final = floor(checkpoint.watermark)
+    let last = floor(checkpoint.logTime) + policy.slide
+    let end = try newestEnd(from: final, to: last, session) ?? final
+    answer.end = end
+    var parameters = PostgresParameters()
+    parameters.append(text: StoredText.encode(site))
+    parameters.append(timestamptz: final)
+    parameters.append(timestamptz: end)
+    parameters.append(timestamptz: end - policy.size)
+    let result = try session.query(text, parameters)
+    answer.groups = (0..<result.rowCount).map { ViewGroup(result, row: $0, names: 1) }
+    return answer
+  }
+
+  private func floor(_ time: Int64) -> Int64 {
+    let remainder = time % policy.slide
+    return remainder < 0 ? time - remainder - policy.slide : time - remainder
+  }
+
+  private func newestEnd(
+    from: Int64, to: Int64, _ session: PostgresConnection
+  ) throws(PostgresError) -> Int64? {
+    var parameters = PostgresParameters()
+    parameters.append(timestamptz: from)
+    parameters.append(timestamptz: to)
+    let result = try session.query(
+      """
+      select max(window_end) from \(schema.table(.trends))
+      where window_end >= $1 and window_end <= $2
+      """, parameters)
+    try result.require(.timestamptz)
+    return result.isNull(0, 0) ? nil : result.timestamptz(0, 0)
+  }
+
+  private var text: String {
+    let columns = TimedTable.trends.sums
+    let list = columns.joined(separator: ", ")
+    let totals = columns.map { SumText.int8("sum(\($0))") }.joined(separator: ", ")
+    return """
+      with picked as materialized (
+        select id, \(dimension.name) as value, currency from \(schema.name).dimensions
+        where site = $1
+      ), newest as (
+        select distinct on (dimension_id, source) dimension_id, \(list)
+        from \(schema.table(.trends)) where window_end >= $2 and window_end <= $3
+        order by dimension_id, source, window_end desc
+      ), windows as (
+        select 1 as bucket, dimension_id, \(list) from newest
+        union all
+        select 0, dimension_id, \(list) from \(schema.table(.trends)) where window_end = $4
+      )
+      select bucket, p.value, p.currency, \(totals)
+      from windows w join picked p on p.id = w.dimension_id
+      group by bucket, p.value, p.currency order by bucket, p.value, p.currency
+      limit \(groupCountMax + 1)
+      """
+  }
+}
