@@ -83,6 +83,7 @@ let package = Package(
       "PostgresViews", ["Events", "Views", "Dataflow", "Ports", "PostgresClient", "SessionPool"]),
     module("RedisViews", ["Events", "Views", "Dataflow", "Ports", "RedisClient", "SessionPool"]),
     module("FileSnapshots", ["Ports"]),
+    module("LogArchive", ["Events", "Ports"]),
 
     // Application.
     module("Definitions", ["Events", "Views", "Dataflow", yams]),
@@ -99,8 +100,8 @@ let package = Package(
       dependencies: [
         "Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "RedisClient",
         "PostgresClient", "HTTPClient", "HTTPServer", "Metrics", "JetStreamLog", "PostgresViews",
-        "RedisViews", "FileSnapshots", "Definitions", "Collector", "Runtime", "QueryAPI",
-        "Console", "LocalServers", "DemoTraffic", "CShims", log, lifecycle, signals, arguments,
+        "RedisViews", "FileSnapshots", "LogArchive", "Definitions", "Collector", "Runtime",
+        "QueryAPI", "Console", "LocalServers", "DemoTraffic", "CShims", log, lifecycle, signals, arguments,
       ], swiftSettings: strict),
     .executableTarget(
       name: "bench",
@@ -124,7 +125,7 @@ let package = Package(
       [
         "Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "RedisClient",
         "PostgresClient", "JetStreamLog", "PostgresViews", "RedisViews", "FileSnapshots",
-        "LocalServers", "SessionPool", log,
+        "LogArchive", "LocalServers", "SessionPool", log,
       ]),
     tests(
       "CollectorTests", ["Events", "Ports", "Collector", "HTTPServer", "Metrics", "CZlib", log]),

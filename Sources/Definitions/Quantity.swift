@@ -1,5 +1,5 @@
 /// Numbers with a unit, as the definition files write them.
-enum Quantity {
+public enum Quantity {
   static let durationUnits: [(unit: String, micros: Int64)] = [
     ("us", 1), ("ms", 1000), ("s", 1_000_000), ("m", 60_000_000), ("h", 3_600_000_000),
     ("d", 86_400_000_000),
@@ -10,7 +10,7 @@ enum Quantity {
   ]
 
   /// `24h`, `5s`, `250ms` in microseconds; nil where it is none.
-  static func duration(_ text: String) -> Int64? {
+  public static func duration(_ text: String) -> Int64? {
     number(text, durationUnits.map { ($0.unit, $0.micros) })
   }
 
@@ -20,7 +20,7 @@ enum Quantity {
   }
 
   /// The shortest text of a duration.
-  static func text(micros: Int64) -> String {
+  public static func text(micros: Int64) -> String {
     text(micros, durationUnits.map { ($0.unit, $0.micros) })
   }
 

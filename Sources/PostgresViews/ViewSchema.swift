@@ -35,7 +35,7 @@ struct ViewSchema: Sendable {
 
   /// Takes the advisory lock for changes of the catalog (the bytes of `smartcon`), to the end of
   /// the transaction.
-  private static let lockCatalog = "select pg_advisory_xact_lock(\(0x736d_6172_7463_6f6e))"
+  static let lockCatalog = "select pg_advisory_xact_lock(\(0x736d_6172_7463_6f6e))"
   /// The same for changes of this version's tables. Taken after the catalog's where both are.
   var lockTables: String { "select pg_advisory_xact_lock(hashtextextended('\(name)', 0))" }
 
@@ -47,7 +47,7 @@ struct ViewSchema: Sendable {
     do throws(PostgresError) {
       stored = try connection.transaction { connection throws(PostgresError) in
         try connection.execute("\(ViewSchema.lockCatalog); \(lockTables)")
-        try connection.execute(ViewSchema.catalog)
+        try connection.execute(ViewSchema.catalog + PipelineCatalog.columns)
         let hash = try register(connection)
         guard hash == declared else { return .rollback(hash) }
         try connection.execute(tables)
@@ -65,21 +65,25 @@ struct ViewSchema: Sendable {
     parameters.append(text: pipeline.name)
     parameters.append(int4: Int32(clamping: pipeline.version))
     parameters.append(int8: Int64(bitPattern: pipeline.hash))
+    parameters.append(text: pipeline.declaration)
     _ = try connection.query(
       """
-      insert into smartcontent.pipelines (name, version, hash, active)
-      select $1, $2, $3, not exists (
+      insert into smartcontent.pipelines as t (name, version, hash, declaration, active)
+      select $1, $2, $3, $4, not exists (
         select from smartcontent.pipelines where name = $1 and active)
-      on conflict do nothing
+      on conflict (name, version) do update set declaration = excluded.declaration
+        where t.hash = excluded.hash and t.declaration <> excluded.declaration
       """, parameters)
     let result = try connection.query(
-      "select hash from smartcontent.pipelines where name = $1 and version = $2 and $3 is not null",
-      parameters)
+      """
+      select hash from smartcontent.pipelines
+      where name = $1 and version = $2 and $3 is not null and $4 is not null
+      """, parameters)
     try result.require(.int8)
     return UInt64(bitPattern: result.int8(0, 0))
   }
 
-  private static let catalog = """
+  static let catalog = """
     create schema if not exists smartcontent;
     create table if not exists smartcontent.pipelines (
       name text collate "C" not null,

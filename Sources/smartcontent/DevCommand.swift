@@ -190,7 +190,7 @@ private struct DevService: Service, CustomStringConvertible {
       ],
       queryToken: Environment["SMARTCONTENT_TOKEN"],
       pipelines: try command.pipelines.select(definitions),
-      stateFolder: servers.home + "/state")
+      stateFolder: servers.home + "/state", archiveFolder: servers.home + "/archive")
   }
 
   /// Makes the streams; changes that may lose events are left to `smartcontent streams apply --force`.
@@ -277,6 +277,8 @@ private struct DevBanner {
       export SMARTCONTENT_NATS_MONITOR='\(endpoints.natsMonitorURL)'
       export SMARTCONTENT_REDIS='\(endpoints.redisURL)'
       export SMARTCONTENT_POSTGRES='\(endpoints.postgresURL)'
+      export SMARTCONTENT_ARCHIVE='\(servers.home)/archive'
+      export SMARTCONTENT_URL='\(url)'
 
       """
     unlink(environmentPath)
@@ -338,14 +340,6 @@ private struct DevBanner {
     let tenths =
       duration.components.seconds * 10 + duration.components.attoseconds / 100_000_000_000_000_000
     return "\(tenths / 10).\(tenths % 10) s"
-  }
-}
-
-/// Without a buffer, so from any thread and just before the end.
-enum StandardError {
-  static func say(_ text: String) {
-    let count = text.utf8.count
-    _ = text.withCString { write(STDERR_FILENO, $0, count) }
   }
 }
 

@@ -18,13 +18,15 @@ struct EventsCommand: ParsableCommand {
   struct Selection: ParsableArguments {
     @OptionGroup var folder: StreamsFolderOption
     @OptionGroup var servers: ServerOptions
+    @OptionGroup var archive: ArchiveOption
 
     @Option(help: "Only this stream, such as events-00 or dead-letters; may be repeated.")
     var stream: [String] = []
 
-    func open() throws -> (log: JetStreamLog, streams: [StreamPartition]) {
+    func open() throws -> (log: any EventLog, streams: [StreamPartition]) {
       let declared = try Definitions(folder: try folder.find()).streams.streamPartitions
-      let log = JetStreamLog(address: try NATSAddress(try servers.natsURL()), name: "events")
+      let log = archive.log(
+        JetStreamLog(address: try NATSAddress(try servers.natsURL()), name: "events"))
       if let unknown = stream.first(where: { name in !declared.contains { $0.stream == name } }) {
         throw ValidationError(
           "--stream \(unknown) is not declared; there are "

@@ -78,6 +78,12 @@ struct ProcessCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
+      "Folder of frames that were trimmed from the log, read before the streams where need be"
+        + " [env SMARTCONTENT_ARCHIVE]. None by default.", valueName: "folder"))
+  var archive: String?
+
+  @Option(
+    help: ArgumentHelp(
       "Partitions to process, such as 0-1 or 2,3 [env SMARTCONTENT_PARTITIONS]. All by default."
         + " Each belongs to one process; a later one takes it over.", valueName: "list"))
   var partitions: String?
@@ -94,7 +100,7 @@ struct ProcessCommand: AsyncParsableCommand {
         httpHost: address.host, httpPort: address.port, httpThreads: http.httpThreads,
         pipelines: try pipelines.select(definitions),
         partitions: try text.map { try Self.parse($0, count: definitions.streams.partitions) },
-        stateFolder: state))
+        stateFolder: state, archiveFolder: archive ?? Environment["SMARTCONTENT_ARCHIVE"]))
   }
 
   static func parse(_ text: String, count: Int) throws -> Set<Int> {

@@ -4,12 +4,12 @@ import Glibc
 import JetStreamLog
 import NATSClient
 
-/// `smartcontent streams check|plan|apply`: the log's streams as declared in `Streams/`.
+/// `smartcontent streams check|plan|apply|trim`: the log's streams as declared in `Streams/`.
 struct StreamsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "streams",
-    abstract: "Check the definitions, show and make the streams of the log.",
-    subcommands: [Check.self, Plan.self, Apply.self])
+    abstract: "Check the definitions, show, make and trim the streams of the log.",
+    subcommands: [Check.self, Plan.self, Apply.self, TrimCommand.self])
 
   struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -6,6 +6,7 @@ import Events
 import FileSnapshots
 import HTTPServer
 import JetStreamLog
+import LogArchive
 import Logging
 import Metrics
 import NATSClient
@@ -147,11 +148,15 @@ final class System: Sendable {
     let owned = streams.streamPartitions.filter { stream in
       configuration.partitions?.contains(max(0, stream.partition)) ?? true
     }
+    let stream = JetStreamLog(address: nats, name: "smartcontent-process")
+    let log: any EventLog =
+      configuration.archiveFolder.map { ArchivedLog(stream, archive: Archive(folder: $0)) }
+      ?? stream
     let heartbeatPublisher = try JetStreamPublisher(address: nats, name: "smartcontent-heartbeat")
     let handover = Mutex<JetStreamPublisher?>(heartbeatPublisher)
     return Processor(
       pipelines: configuration.pipelines, streams: owned, partitions: streams.partitions,
-      log: JetStreamLog(address: nats, name: "smartcontent-process"),
+      log: log,
       stores: ProcessorStores(
         views: { pipeline, isStopping throws(ViewStoreError) in
           try PostgresViewStore(postgres, pipeline: pipeline, isStopping: isStopping)

@@ -32,6 +32,8 @@ struct SystemConfiguration: Sendable {
   var partitions: Set<Int>?
   /// Folder of snapshots; for the processor.
   var stateFolder: String?
+  /// Folder of frames that were trimmed from the log; for the processor.
+  var archiveFolder: String?
 }
 
 /// Write keys as they are given on the command line or in the environment.
