@@ -26,6 +26,7 @@ public struct Definitions: Hashable, Sendable {
     guard let streams = streams.value, let pipelines = pipelines.value, let mapping = mapping.value
     else { throw DefinitionsError(problems: problems) }
     self.streams = streams
+    self.streams.declarePartials(of: pipelines)
     self.pipelines = pipelines
     self.mapping = mapping
   }

@@ -8,6 +8,7 @@ enum PipelineDefinitions {
     "version", "allowed_disorder", "allowed_lateness", "dedupe_horizon", "window_grace",
     "tuple_count_max", "dedupe_count_max",
   ]
+  private static let optionalKeys = ["persons", "trends"]
   private static let hour: Int64 = 3_600_000_000
   private static let day = 24 * hour
 
@@ -32,7 +33,8 @@ enum PipelineDefinitions {
     }
     guard
       let section = Section(
-        entry.value, key: all.path(entry.name), keys: keys, problems: all.problems)
+        entry.value, key: all.path(entry.name), keys: keys, optional: optionalKeys,
+        problems: all.problems)
     else { return nil }
     let version = section.integer("version", 1...1_000_000)
     let disorder = section.duration("allowed_disorder", 0...hour)
@@ -47,12 +49,15 @@ enum PipelineDefinitions {
     let grace = section.duration("window_grace", 0...day)
     let tuples = section.integer("tuple_count_max", 1...100_000_000)
     let dedupe = section.integer("dedupe_count_max", 1000...10_000_000_000)
+    let persons = SecondStageDefinitions.persons(section, eventLateness: lateness ?? nil)
+    let trends = SecondStageDefinitions.trends(section)
     guard isName(entry.name), let version, let disorder, let lateness, let horizon, let grace,
       let tuples, let dedupe
     else { return nil }
     return PipelineSpec(
       name: entry.name, version: version, allowedDisorder: disorder, allowedLateness: lateness,
-      dedupeHorizon: horizon, windowGrace: grace, tupleCountMax: tuples, dedupeCountMax: dedupe)
+      dedupeHorizon: horizon, windowGrace: grace, tupleCountMax: tuples, dedupeCountMax: dedupe,
+      persons: persons, trends: trends)
   }
 
   private static func isName(_ name: String) -> Bool {

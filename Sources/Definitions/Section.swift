@@ -34,14 +34,17 @@ struct Section {
     }
   }
 
-  /// A mapping with fixed keys: others are problems, and so are missing ones.
-  init?(_ node: Node, key: String, keys: [String], problems: ProblemList) {
+  /// A mapping with fixed keys: others are problems, and so are missing ones that are not optional.
+  init?(
+    _ node: Node, key: String, keys: [String], optional: [String] = [], problems: ProblemList
+  ) {
     self.init(node, key: key, problems: problems)
-    for entry in entries where !keys.contains(entry.name) {
-      let near = Spelling.nearest(to: entry.name, among: keys)
+    let known = keys + optional
+    for entry in entries where !known.contains(entry.name) {
+      let near = Spelling.nearest(to: entry.name, among: known)
       problems.add(
         line: entry.line, key: path(entry.name), what: "is not known",
-        allowed: keys.joined(separator: ", "),
+        allowed: known.joined(separator: ", "),
         fix: near.map { "write \($0)" } ?? "remove the line")
     }
     for name in keys where self[name] == nil {

@@ -1,6 +1,7 @@
 public import Dataflow
 
-/// What `Streams/streams.yaml` declares: the partitions of one generation, and the dead letters.
+/// What `Streams/streams.yaml` declares: the partitions of one generation, the dead letters, and what
+/// the streams between the stages of pipelines are like.
 public struct StreamDefinitions: Hashable, Sendable {
   public static let fileName = "streams.yaml"
 
@@ -8,13 +9,18 @@ public struct StreamDefinitions: Hashable, Sendable {
   /// The streams of events, by partition.
   public var events: [StreamConfig]
   public var deadLetters: StreamConfig
+  /// The streams between the stages, of the pipelines that have two.
+  public internal(set) var partials: [StreamConfig] = []
+  /// What each of ``partials`` is but for its name.
+  private var partialsTemplate: StreamConfig
 
   public var partitions: Int { events.count }
 
-  /// In order of partition, the dead letters last.
-  public var all: [StreamConfig] { events + [deadLetters] }
+  /// In order of partition, then the dead letters and the partials.
+  public var all: [StreamConfig] { events + [deadLetters] + partials }
 
-  /// What pipelines read: ``all`` with generation and partition.
+  /// What every pipeline reads first: the events and the dead letters, with generation and
+  /// partition. See ``StreamPartition/partials(of:)`` for what its second stage reads.
   public var streamPartitions: [StreamPartition] {
     events.enumerated().map { partition, config in
       StreamPartition(stream: config.name, generation: generation, partition: partition)
@@ -38,7 +44,17 @@ public struct StreamDefinitions: Hashable, Sendable {
     var fitted = self
     fitted.events = events.map(fit)
     fitted.deadLetters = fit(deadLetters)
+    fitted.partials = partials.map(fit)
     return fitted
+  }
+
+  /// Adds the stream of each pipeline that has a second stage.
+  mutating func declarePartials(of pipelines: [PipelineSpec]) {
+    partials = pipelines.filter(\.hasSecondStage).map { pipeline in
+      var config = partialsTemplate.named(pipeline.partialsStream)
+      config.metadata = [Self.pipelineKey: "\(pipeline.name)_\(pipeline.version)"]
+      return config
+    }
   }
 }
 
@@ -47,18 +63,22 @@ extension StreamDefinitions {
   static let generationKey = "smartcontent.generation"
   static let partitionsKey = "smartcontent.partitions"
   static let partitionKey = "smartcontent.partition"
+  static let pipelineKey = "smartcontent.pipeline"
+  /// Of ``PipelineSpec/partialsStream``; no declared name begins with it.
+  private static let partialsPrefix = "partials-"
 
-  static let rootKeys = ["events", "dead_letters"]
+  static let rootKeys = ["events", "dead_letters", "partials"]
   private static let commonKeys = [
-    "name", "subjects", "storage", "retention", "discard", "max_bytes", "max_message_bytes",
+    "subjects", "storage", "retention", "discard", "max_bytes", "max_message_bytes",
     "duplicate_window", "replicas",
   ]
 
   init?(_ root: Section) {
     guard
       let events = root.section(
-        "events", keys: Self.commonKeys + ["generation", "partitions"]),
-      let dead = root.section("dead_letters", keys: Self.commonKeys)
+        "events", keys: Self.commonKeys + ["name", "generation", "partitions"]),
+      let dead = root.section("dead_letters", keys: Self.commonKeys + ["name"]),
+      let partials = root.section("partials", keys: Self.commonKeys)
     else { return nil }
     let generation = events.integer("generation", 1...Int(Int32.max))
     // 256 key groups bound the partitions; two digits in the name bound them further.
@@ -66,25 +86,21 @@ extension StreamDefinitions {
     let pattern = Self.name(of: events, hasPartition: true)
     let deadName = Self.name(of: dead, hasPartition: false)
     guard let eventConfig = Self.config(events), let deadConfig = Self.config(dead),
+      let template = Self.config(partials),
       let generation, let partitions, let pattern, let deadName
     else { return nil }
     self.generation = UInt32(generation)
     self.events = (0..<partitions).map { partition in
       let number = (partition < 10 ? "0" : "") + "\(partition)"
-      var config = eventConfig
-      config.name = pattern.replacing("NN", with: number)
-      config.subjects = config.subjects.map {
-        $0.replacing("{name}", with: config.name)
-      }
+      var config = eventConfig.named(pattern.replacing("NN", with: number))
       config.metadata = [
         Self.generationKey: "\(generation)", Self.partitionsKey: "\(partitions)",
         Self.partitionKey: "\(partition)",
       ]
       return config
     }
-    deadLetters = deadConfig
-    deadLetters.name = deadName
-    deadLetters.subjects = deadLetters.subjects.map { $0.replacing("{name}", with: deadName) }
+    deadLetters = deadConfig.named(deadName)
+    partialsTemplate = template
     let names = all.map(\.name)
     if Set(names).count < names.count {
       root.problems.add(
@@ -96,7 +112,7 @@ extension StreamDefinitions {
 
   private static func name(of section: Section, hasPartition: Bool) -> String? {
     let allowed =
-      "1 to 60 of a-z, A-Z, 0-9, - and _"
+      "1 to 60 of a-z, A-Z, 0-9, - and _, not beginning with \(partialsPrefix)"
       + (hasPartition ? ", with NN once, where the partition's two digits stand" : "")
     return section.value(
       "name", allowed: allowed,
@@ -111,7 +127,9 @@ extension StreamDefinitions {
         }
       }
       let places = text.split(separator: "NN", omittingEmptySubsequences: false).count - 1
-      return isPlain && text.utf8.count <= 60 && places == (hasPartition ? 1 : 0) ? text : nil
+      let isOurs = !text.hasPrefix(partialsPrefix)
+      return isPlain && isOurs && text.utf8.count <= 60 && places == (hasPartition ? 1 : 0)
+        ? text : nil
     }
   }
 
@@ -150,5 +168,15 @@ extension StreamDefinitions {
       name: "", subjects: subjects, storage: storage, retention: retention, discard: discard,
       bytesMax: bytesMax, messageBytesMax: messageBytesMax, duplicateWindow: window,
       replicas: replicas)
+  }
+}
+
+extension StreamConfig {
+  /// The same with this name, which subjects are made of.
+  fileprivate func named(_ name: String) -> StreamConfig {
+    var config = self
+    config.name = name
+    config.subjects = subjects.map { $0.replacing("{name}", with: name) }
+    return config
   }
 }

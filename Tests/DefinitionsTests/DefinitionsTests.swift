@@ -11,13 +11,16 @@ struct DefinitionsTests {
     #expect(Definitions.check(folder: Fixture.original) == [])
   }
 
-  @Test("four partitions of generation 1 and the dead letters are declared")
+  @Test(
+    "four partitions of generation 1, the dead letters and one stream between stages are declared")
   func streams() throws {
     let streams = try Definitions(folder: Fixture.original).streams
     #expect(
       streams.all.map(\.name)
-        == ["events-00", "events-01", "events-02", "events-03", "dead-letters"])
-    #expect(streams.events.map(\.subjects) == streams.events.map { [$0.name] })
+        == [
+          "events-00", "events-01", "events-02", "events-03", "dead-letters", "partials-default-v1",
+        ])
+    #expect(streams.all.map(\.subjects) == streams.all.map { [$0.name] })
     #expect(streams.generation == 1)
     #expect(
       streams.streamPartitions.map(\.partition) == [0, 1, 2, 3, -1]
@@ -29,11 +32,33 @@ struct DefinitionsTests {
   func pipelines() throws {
     let definitions = try Definitions(folder: Fixture.original)
     #expect(definitions.pipelines.map(\.name) == ["default", "recent"])
-    #expect(definitions.pipeline("default") == PipelineSpec(name: "default"))
+    #expect(
+      definitions.pipeline("default")
+        == PipelineSpec(name: "default", persons: PersonPolicy(), trends: TrendPolicy()))
     #expect(
       definitions.pipeline("recent")
         == PipelineSpec(name: "recent", allowedLateness: 3_600_000_000))
     #expect(definitions.pipeline("other") == nil)
+  }
+
+  @Test("each pipeline with a second stage has a stream of partials, by name and version")
+  func partials() throws {
+    let fixture = try Fixture()
+    var text = try fixture.text("pipelines.yaml")
+    text = text.replacing("version: 1", with: "version: 3")
+    text += "    trends: {window: 1m, slide: 1s, retention: 2m}\n"
+    try fixture.write("pipelines.yaml", text)
+    let definitions = try Definitions(folder: fixture.folder)
+    let recent = try #require(definitions.pipeline("recent"))
+    #expect(recent.persons == nil && recent.hasSecondStage)
+    #expect(
+      recent.trends == TrendPolicy(size: 60_000_000, slide: 1_000_000, retention: 120_000_000))
+    let streams = definitions.streams.partials
+    #expect(streams.map(\.name) == ["partials-default-v3", "partials-recent-v3"])
+    #expect(streams.map(\.name) == definitions.pipelines.map(\.partialsStream))
+    #expect(streams.allSatisfy { $0.bytesMax == 2 << 30 && $0.discard == "new" })
+    #expect(streams.map(\.metadata["smartcontent.pipeline"]) == ["default_3", "recent_3"])
+    #expect(StreamPartition.partials(of: recent).role == .partials)
   }
 
   @Test(

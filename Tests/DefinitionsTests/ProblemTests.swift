@@ -68,6 +68,42 @@ struct ProblemTests {
       "pipelines", "window_grace: 60s", "window_grace: [60s]",
       key: "pipelines.default.window_grace", "is a list"),
     Mistake(
+      "streams", "name: dead-letters", "name: partials-x", key: "dead_letters.name",
+      "not beginning with partials-"),
+    Mistake("streams", "partials:", "partial:", key: "partials", "is missing"),
+    Mistake(
+      "streams", "max_bytes: 2GiB", "max_bytes: 2GB", key: "partials.max_bytes", "is 2GB"),
+    Mistake(
+      "pipelines", "session_gap: 30m", "session_gap: 0s",
+      key: "pipelines.default.persons.session_gap",
+      "from 1s to 1d"),
+    Mistake(
+      "pipelines", "click_look_back: 7d", "click_lookback: 7d",
+      key: "pipelines.default.persons.click_lookback", "write click_look_back"),
+    Mistake(
+      "pipelines", "      lateness: 24h\n", "", key: "pipelines.default.persons.lateness",
+      "is missing"),
+    Mistake(
+      "pipelines", "allowed_lateness: unlimited", "allowed_lateness: 1h",
+      key: "pipelines.default.persons.lateness", "more than allowed_lateness", "at most 1h"),
+    Mistake(
+      "pipelines", "count_max: 1000000\n", "count_max: 0\n",
+      key: "pipelines.default.persons.count_max", "whole number"),
+    Mistake(
+      "pipelines", "    persons:", "    person:", key: "pipelines.default.person", "write persons"),
+    Mistake(
+      "pipelines", "window: 5m", "window: 305s", key: "pipelines.default.trends.window",
+      "is 305s and slide is 10s", "write 5m"),
+    Mistake(
+      "pipelines", "slide: 10s", "slide: 1500ms", key: "pipelines.default.trends.slide",
+      "a multiple of 1s"),
+    Mistake(
+      "pipelines", "window: 5m", "window: 1d", key: "pipelines.default.trends.window",
+      "at most 3600 of them", "write 10h"),
+    Mistake(
+      "pipelines", "retention: 48h", "retention: 5m", key: "pipelines.default.trends.retention",
+      "at least 10m"),
+    Mistake(
       "event-mapping", "Content Clicked: click", "Content Clicked: clik",
       key: "segment.events.Content Clicked", "write click", "impression, view, click"),
     Mistake(
@@ -96,8 +132,10 @@ struct ProblemTests {
     #expect(problem.file == "\(fixture.folder)/\(mistake.file)")
     #expect(!problem.allowed.isEmpty && !problem.fix.isEmpty)
     for text in mistake.says { #expect(problem.description.contains(text), "\(problem)") }
-    // A missing key and a clash are reported where their section starts.
-    let isElsewhere = problem.what.contains("missing") || problem.what.contains("also the name")
+    // A missing key and a clash are reported where their section starts, a relation at one of its ends.
+    let isElsewhere = ["missing", "also the name", "more than allowed_lateness"].contains {
+      problem.what.contains($0)
+    }
     #expect(isElsewhere || abs(problem.line - line) <= 1, "\(problem) is not near line \(line)")
     #expect(throws: DefinitionsError.self) { try Definitions(folder: fixture.folder) }
   }
