@@ -90,6 +90,7 @@ let package = Package(
     module("Collector", ["Events", "Ports", "HTTPServer", "Metrics", log]),
     module("Runtime", ["Events", "Views", "Operators", "Dataflow", "Ports", "Metrics", log]),
     module("QueryAPI", ["Events", "Views", "Dataflow", "Ports", "HTTPServer", "Metrics", log]),
+    module("Verification", ["Events", "Views", "Dataflow", "Ports"]),
     module("Console", ["HTTPServer"], resources: [.embedInCode("Pages")]),
     module("LocalServers", ["CShims", log]),
     module("DemoTraffic", ["Events", "HTTPClient"]),
@@ -101,7 +102,7 @@ let package = Package(
         "Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "RedisClient",
         "PostgresClient", "HTTPClient", "HTTPServer", "Metrics", "JetStreamLog", "PostgresViews",
         "RedisViews", "FileSnapshots", "LogArchive", "Definitions", "Collector", "Runtime",
-        "QueryAPI", "Console", "LocalServers", "DemoTraffic", "CShims", log, lifecycle, signals, arguments,
+        "QueryAPI", "Verification", "Console", "LocalServers", "DemoTraffic", "CShims", log, lifecycle, signals, arguments,
       ], swiftSettings: strict),
     .executableTarget(
       name: "bench",
@@ -113,7 +114,7 @@ let package = Package(
 
     // Tests.
     tests("EventsTests", ["Events"]),
-    tests("OperatorsTests", ["Events", "Views", "Operators", "Dataflow"]),
+    tests("OperatorsTests", ["Events", "Views", "Operators", "Dataflow", "Verification"]),
     tests(
       "ClientTests",
       [

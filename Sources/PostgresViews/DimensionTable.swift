@@ -69,6 +69,11 @@ struct DimensionTable {
     }
   }
 
+  /// The texts that stand for an encoded tuple; nil where it is none.
+  static func texts(of encoded: [UInt8]) -> [String]? {
+    fields(of: encoded)?.map { StoredText.encode($0) }
+  }
+
   /// The raw bytes of each value of an encoded tuple, so that even bytes that are not UTF-8 keep
   /// two tuples apart. Nil where it is not one.
   private static func fields(of encoded: [UInt8]) -> [ArraySlice<UInt8>]? {

@@ -19,7 +19,7 @@ struct ModuleTests {
     "FileSnapshots": .adapter, "LogArchive": .adapter,
     "Definitions": .application, "Collector": .application, "Runtime": .application,
     "QueryAPI": .application, "Console": .application, "LocalServers": .application,
-    "DemoTraffic": .application,
+    "DemoTraffic": .application, "Verification": .application,
     "smartcontent": .root, "bench": .root,
   ]
 

@@ -1,0 +1,225 @@
+public import Dataflow
+public import Ports
+public import Views
+
+/// Why a pipeline could not be verified; nothing is said about its numbers.
+public enum VerifyError: Error, Sendable {
+  case log(LogError)
+  case store(ViewStoreError)
+}
+
+/// Recomputes every read model of a pipeline version from the log, and compares it row by row with
+/// what is stored.
+///
+/// Exact while traffic flows: the log is recounted up to where the tables were a moment ago; then one
+/// instant of the tables is held, the log is recounted up to exactly what that instant has committed,
+/// and the two are compared. What goes on behind it is not seen.
+///
+///     recount ───────────────▶│ coarse sequence ─▶ sequence │ compare
+///     (no transaction)        └── one Postgres snapshot ─────────────┘
+///
+/// Confined to one thread. See ``StreamRecount`` for what it keeps in memory.
+public final class Verifier {
+  public struct Progress: Sendable {
+    /// Frames recounted so far, and in all as far as known.
+    public var done: UInt64
+    public var total: UInt64
+  }
+
+  public struct Report: Sendable {
+    /// In the order of the catalog.
+    public var tables: [TableFinding] = []
+    /// The sequence of each stream at which tables were compared.
+    public var sequences: [StreamPartition: UInt64] = [:]
+  }
+
+  private let spec: PipelineSpec
+  private let log: any EventLog
+  private let tuples = TupleNumbers()
+  private let activity: ActivityRecount
+  private let models: [any ReadModelRecount]
+  private var streams: [StreamPartition: RecountedStream] = [:]
+  private var total: UInt64 = 0
+  private let progress: (Progress) -> Void
+
+  /// The frames that are left to be read while the instant is held, at most, unless traffic is
+  /// faster than the recount.
+  private static let remainderMax: UInt64 = 2_000
+  private static let roundsMax = 8
+
+  public init(
+    _ spec: PipelineSpec, log: any EventLog, progress: @escaping (Progress) -> Void = { _ in }
+  ) {
+    self.spec = spec
+    self.log = log
+    self.progress = progress
+    activity = ActivityRecount(spec: spec, tuples: tuples)
+    models = [activity] + ReadModels.others.map { [tuples] in $0(spec, tuples) }
+  }
+
+  /// Compares every table.
+  public func verify(_ stored: any StoredTableReader) throws(VerifyError) -> Report {
+    for _ in 0..<Self.roundsMax {
+      let checkpoints = try storing { () throws(ViewStoreError) in
+        try stored.instant { (tables) throws(ViewStoreError) in try tables.checkpoints() }
+      }
+      let targets = targets(checkpoints)
+      total = targets.reduce(0) { $0 + $1.value }
+      let left = targets.reduce(0) { $0 + $1.value - min($1.value, position($1.key)) }
+      if left <= Self.remainderMax { break }
+      for (stream, sequence) in targets.sorted(by: { $0.key.stream < $1.key.stream }) {
+        try advance(stream, to: sequence)
+      }
+    }
+    var failure: VerifyError?
+    let report: Report? = try storing { () throws(ViewStoreError) in
+      try stored.instant { (tables) throws(ViewStoreError) in
+        do throws(VerifyError) {
+          return try compare(tables)
+        } catch {
+          failure = error
+          return nil
+        }
+      }
+    }
+    if let failure { throw failure }
+    return report ?? Report()
+  }
+
+  /// How far streams may be recounted before the instant is known: tables are never older than that
+  /// at it.
+  private func targets(
+    _ checkpoints: [StreamPartition: Checkpoint]
+  ) -> [StreamPartition: UInt64] {
+    var targets: [StreamPartition: UInt64] = [:]
+    for (stream, checkpoint) in checkpoints where stream.role != .partials {
+      targets[stream] =
+        stream.role == .events ? checkpoint.coarseSequence : checkpoint.sequence
+    }
+    return targets
+  }
+
+  private func compare(_ tables: any StoredTables) throws(VerifyError) -> Report {
+    let checkpoints = try storing { () throws(ViewStoreError) in try tables.checkpoints() }
+    var report = Report()
+    let ordered = checkpoints.filter { $0.key.role != .partials && $0.value.sequence > 0 }
+      .sorted { $0.key.stream < $1.key.stream }
+    total = ordered.reduce(0) { $0 + $1.value.sequence }
+    for (stream, checkpoint) in ordered {
+      if stream.role == .events {
+        try advance(stream, to: checkpoint.coarseSequence)
+        for model in models { model.markCoarse(stream) }
+      }
+      try advance(stream, to: checkpoint.sequence)
+      report.sequences[stream] = checkpoint.sequence
+    }
+    var findings: [TableFinding] = []
+    var tuples: [Int64: [UInt8]] = [:]
+    for model in models {
+      for expected in model.expected(at: Instant(checkpoints: checkpoints)) {
+        let name = expected.table.name
+        let place =
+          findings.firstIndex { $0.table == name }
+          ?? {
+            findings.append(TableFinding(table: name))
+            return findings.count - 1
+          }()
+        try storing { () throws(ViewStoreError) in
+          try TableComparison.compare(expected, with: tables, into: &findings[place])
+        }
+        tuples.merge(expected.tuples) { $1 }
+      }
+    }
+    var dimensions = TableFinding(table: "dimensions")
+    try storing { () throws(ViewStoreError) in
+      try TableComparison.compare(tuples: tuples, with: tables, into: &dimensions)
+    }
+    report.tables = findings + [dimensions]
+    return report
+  }
+
+  // MARK: The hot copy
+
+  /// What a partition's hot copy was found to hold.
+  public enum HotFinding: Sendable {
+    case compared(TableFinding)
+    /// The copy is older than what was compared before.
+    case behind(sequence: UInt64)
+  }
+
+  /// Compares rows of one level of a stream's hot copy, after ``verify(_:)``.
+  ///
+  /// - Parameters:
+  ///   - header: of the moment at which `rows` were read; later than that of any call before.
+  ///   - rows: all rows of the level.
+  public func compareHot(
+    _ stream: StreamPartition, _ level: WindowLevel, header: HotHeader, rows: [HotRow]
+  ) throws(VerifyError) -> HotFinding {
+    guard header.sequence >= position(stream) else { return .behind(sequence: header.sequence) }
+    try advance(stream, to: header.sequence)
+    let watermark = streams[stream]?.recount.watermark ?? .min
+    var finding = TableFinding(table: "hot copy \(level.name)")
+    if header.watermark != watermark {
+      finding.differs(
+        "\(stream.stream): expected watermark=\(watermark); stored watermark=\(header.watermark)")
+    }
+    var left: [[Int64]: (values: [Int64], tuple: String)] = [:]
+    for row in activity.live(stream, watermark: watermark) where row.key.level == level {
+      left[[row.key.start, row.id]] = (
+        row.value.counts.values
+          + [Int64(row.value.revision), row.key.end <= watermark ? 1 : 0],
+        TableComparison.text(tuples.tuples[row.key.tuple])
+      )
+    }
+    for hot in rows where hot.row.start >= header.seams[level] {
+      finding.rowCount += 1
+      let values =
+        hot.row.counts.values + [Int64(hot.row.revision), hot.row.isFinal ? 1 : 0]
+      let expected = left.removeValue(forKey: [hot.row.start, hot.row.dimensionID])
+      guard expected?.values == values else {
+        finding.differs(
+          "\(stream.stream) start=\(hot.row.start) (\(TableComparison.text(hot.tuple))):"
+            + " expected \(expected.map { "\($0.values)" } ?? "nothing"); stored \(values)")
+        continue
+      }
+    }
+    if let (key, value) = left.min(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+      finding.rowCount += left.count
+      finding.differs(
+        "\(stream.stream) start=\(key[0]) (\(value.tuple)): expected \(value.values);"
+          + " stored nothing")
+      finding.differenceCount += left.count - 1
+    }
+    return .compared(finding)
+  }
+
+  // MARK: Reading
+
+  private func position(_ stream: StreamPartition) -> UInt64 { streams[stream]?.position ?? 0 }
+
+  private func advance(_ stream: StreamPartition, to sequence: UInt64) throws(VerifyError) {
+    let recounted =
+      streams[stream]
+      ?? RecountedStream(
+        StreamRecount(stream, spec: spec, tuples: tuples, models: models), log: log)
+    streams[stream] = recounted
+    do throws(LogError) {
+      try recounted.advance(to: sequence) { _ in
+        let done = streams.values.reduce(0) { $0 + $1.position }
+        progress(Progress(done: done, total: max(total, done)))
+      }
+    } catch {
+      throw .log(error)
+    }
+  }
+
+  private func storing<Value>(
+    _ body: () throws(ViewStoreError) -> Value
+  ) throws(VerifyError) -> Value {
+    do throws(ViewStoreError) {
+      return try body()
+    } catch {
+      throw .store(error)
+    }
+  }
+}
