@@ -39,6 +39,7 @@ let package = Package(
   products: [
     .executable(name: "smartcontent", targets: ["smartcontent"]),
     .executable(name: "bench", targets: ["bench"]),
+    .executable(name: "chaos", targets: ["chaos"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
@@ -110,6 +111,13 @@ let package = Package(
         "Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "JetStreamLog",
         "PostgresViews", "RedisViews", "FileSnapshots", "Definitions", "Runtime", "LocalServers",
         "PostgresClient", "RedisClient", "HTTPClient", "Metrics", "CShims", log, arguments,
+      ], swiftSettings: strict),
+
+    .executableTarget(
+      name: "chaos",
+      dependencies: [
+        "Events", "Views", "Dataflow", "Ports", "NATSClient", "RedisClient", "PostgresClient",
+        "HTTPClient", "JetStreamLog", "Definitions", "LocalServers", "DemoTraffic", log, arguments,
       ], swiftSettings: strict),
 
     // Tests.

@@ -1,7 +1,7 @@
 import Glibc
 
 /// An OS thread that runs one function: connections block, so they get no task.
-struct WorkerThread {
+public struct WorkerThread: Sendable {
   private final class Body {
     let run: @Sendable () -> Void
     init(_ run: @escaping @Sendable () -> Void) { self.run = run }
@@ -9,7 +9,7 @@ struct WorkerThread {
 
   private let thread: pthread_t
 
-  init(_ run: @escaping @Sendable () -> Void) {
+  public init(_ run: @escaping @Sendable () -> Void) {
     let body = Unmanaged.passRetained(Body(run))
     var thread = pthread_t()
     let code = pthread_create(
@@ -24,7 +24,7 @@ struct WorkerThread {
   }
 
   /// Waits for the function's end; to be called once.
-  func join() { pthread_join(thread, nil) }
+  public func join() { pthread_join(thread, nil) }
 }
 
 /// Clocks and sleep of the sender; the generator gets its times from here.

@@ -20,7 +20,7 @@ struct ModuleTests {
     "Definitions": .application, "Collector": .application, "Runtime": .application,
     "QueryAPI": .application, "Console": .application, "LocalServers": .application,
     "DemoTraffic": .application, "Verification": .application,
-    "smartcontent": .root, "bench": .root,
+    "smartcontent": .root, "bench": .root, "chaos": .root,
   ]
 
   /// C libraries, one module each.

@@ -1,0 +1,172 @@
+import Dataflow
+import Definitions
+import Foundation
+import LocalServers
+import Logging
+import PostgresClient
+
+/// One run: start everything, fault after fault under traffic, judgement, report.
+struct ChaosRun {
+  struct Settings {
+    var seed: UInt64
+    var faults: Int
+    var minutes: Double?
+    var eventsPerSecond: Double
+    /// Contents that the load before the faults spreads over: keys in state.
+    var keys: Int
+    var only: Set<Fault.Kind>
+    var freezeSecondsMax: Double
+    var testbed: Testbed.Settings
+    var command: String
+  }
+
+  let settings: Settings
+
+  func run() throws -> Report {
+    let begunAt = Clock.wall()
+    let begun = Clock.steady()
+    var logger = Logger(label: "chaos") { StreamLogHandler.standardError(label: $0) }
+    logger.logLevel = .critical
+    say("seed \(settings.seed); servers and processes start in \(settings.testbed.folder)")
+    let testbed = try Testbed.start(settings.testbed, logger: logger)
+    var records: [Record] = []
+    var failures: [String] = []
+    var verification = Verification(testbed)
+    let ledger = Ledger()
+    let traffic = Traffic(
+      Traffic.Settings(
+        seed: settings.seed, eventsPerSecond: settings.eventsPerSecond, contents: 200),
+      collectors: testbed.nodes("collect").map(\.url), ledger: ledger)
+    defer { testbed.stop() }
+    var probe = try Probe(testbed, ledger)
+    let start = probe.measure()
+    guard start.recovered != nil else { throw ChaosError("never ready: \(start.detail)") }
+    if settings.keys > 0 {
+      say("load of \(settings.keys) keys")
+      traffic.load(contents: settings.keys)
+      guard probe.measure().recovered != nil else { throw ChaosError("the load is not taken in") }
+    }
+    traffic.start()
+    let injector = Injector(testbed: testbed, traffic: traffic)
+    say("ready after \(Fault.tenths(Double(Clock.steady() - begun) / 1e6)) s; faults begin")
+    do {
+      try makeFaults(injector, &probe, begun: begun, &records, &failures)
+    } catch {
+      failures.append("the run ended early: \(error)")
+    }
+    injector.liftAll()
+    traffic.stop()
+    let end = probe.measure()
+    if end.recovered == nil { failures.append("not well at the end: \(end.detail)") }
+    say("faults are over; verification")
+    do {
+      try verification.run(ledger)
+    } catch {
+      failures.append("verification could not be carried out: \(error)")
+    }
+    failures += verification.failures
+    failures += testbed.nodes.flatMap(\.crashes).map { "a process ended by itself: \($0)" }
+    failures += Self.halts(testbed.nodes)
+    return Report(
+      seed: settings.seed, command: settings.command, versions: Self.versions(settings),
+      begunAt: begunAt, seconds: Double(Clock.steady() - begun) / 1e6,
+      load: Self.load(settings, ledger), records: records, facts: verification.facts,
+      failures: failures, notes: notes(testbed))
+  }
+
+  // MARK: Faults
+
+  private func makeFaults(
+    _ injector: Injector, _ probe: inout Probe, begun: Int64, _ records: inout [Record],
+    _ failures: inout [String]
+  ) throws {
+    let testbed = injector.testbed
+    var shape = FaultPlan.Shape(
+      collectors: settings.testbed.collectors, processors: settings.testbed.processors,
+      nodes: testbed.nodes.map(\.name),
+      hasSmallDisks: testbed.logDisk != nil && testbed.stateDisk != nil)
+    shape.only = settings.only
+    shape.freezeSecondsMax = settings.freezeSecondsMax
+    var plan = FaultPlan(seed: settings.seed, shape: shape)
+    let deadline = settings.minutes.map { begun + Int64($0 * 60_000_000) } ?? .max
+    while records.count < settings.faults, Clock.steady() < deadline {
+      Clock.pause(ms: plan.gapMs())
+      let fault = plan.next()
+      let times = try injector.inject(fault)
+      let outcome = probe.measure()
+      func since(_ time: Int64?) -> Double? { time.map { Double($0 - times.lifted) / 1e6 } }
+      let record = Record(
+        fault: fault, at: Double(times.began - begun) / 1e6,
+        lasted: Double(max(0, times.lifted - times.began)) / 1e6,
+        queryable: since(outcome.queryable), recovered: since(outcome.recovered),
+        note: [times.note, outcome.detail].filter { !$0.isEmpty }.joined(separator: "; "))
+      records.append(record)
+      say(
+        "\(fault.number) at \(Fault.tenths(record.at)) s: \(fault): "
+          + (record.recovered.map { "well after \(Fault.tenths($0)) s" } ?? "NOT WELL")
+          + (record.note.isEmpty ? "" : " (\(record.note))"))
+      try checkConservation(testbed, &failures)
+      if outcome.recovered == nil {
+        failures.append("fault \(fault.number), \(fault): not well again: \(outcome.detail)")
+        if failures.count > 5 { throw ChaosError("too many failures") }
+      }
+    }
+  }
+
+  private func checkConservation(_ testbed: Testbed, _ failures: inout [String]) throws {
+    let connection = try PostgresConnection(
+      PostgresSettings(connection: testbed.servers.endpoints.postgresURL))
+    for pipeline in testbed.definitions.pipelines {
+      for stream in try StoredViews.unconserved(connection, pipeline) {
+        failures.append("events of \(pipeline.name)/\(stream) are not conserved")
+      }
+    }
+  }
+
+  // MARK: Report
+
+  /// Partitions that stopped for good say so in the logs.
+  private static func halts(_ nodes: [Node]) -> [String] {
+    nodes.compactMap { node in
+      guard let data = FileManager.default.contents(atPath: node.log) else { return nil }
+      let lines = String(decoding: data, as: UTF8.self).split(separator: "\n").filter {
+        $0.contains(" critical ") || $0.contains("Fatal error")
+      }
+      guard let first = lines.first else { return nil }
+      return "\(node.name) logged \(lines.count) critical lines, the first: \(first)"
+    }
+  }
+
+  private static func load(_ settings: Settings, _ ledger: Ledger) -> [String] {
+    [
+      "\(settings.testbed.collectors) collect, \(settings.testbed.processors) process, 1 serve; "
+        + "nats-server's store is a file system in memory",
+      "\(Int(settings.eventsPerSecond)) events/s asked for; \(ledger.eventCount) acknowledged, "
+        + "\(ledger.copyCount) sent again, \(ledger.malformedCount) malformed; "
+        + "\(Wire.sites.count) sites; \(settings.keys) keys loaded before",
+      "attempts without a 200: "
+        + ledger.refusals.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+        .joined(separator: ", "),
+    ]
+  }
+
+  private static func versions(_ settings: Settings) -> [(name: String, version: String)] {
+    LocalServer.allCases.map { server in
+      do {
+        return (server.program, "\(try ServerProgram.find(server).version)")
+      } catch {
+        return (server.program, "not found: \(error)")
+      }
+    }
+  }
+
+  private func notes(_ testbed: Testbed) -> [String] {
+    testbed.logDisk == nil || testbed.stateDisk == nil
+      ? ["`mount` is not permitted here: full disks were left out"] : []
+  }
+
+  private func say(_ text: String) {
+    print(text)
+    fflush(nil)
+  }
+}
