@@ -6,9 +6,10 @@ import HTTPServer
 /// | field | meaning |
 /// |---|---|
 /// | `k` | write key |
-/// | `t` | kind: impression (default), view, click, engagement, conversion, identify, custom |
+/// | `t` | kind: impression (default), view, click, engagement, conversion, identify, custom, alias |
 /// | `cid` `cnt` `var` `ch` | campaign, content, variant, channel |
 /// | `uid` `aid` | the person: user id, anonymous id |
+/// | `pid` | of an alias: the earlier id that `uid` takes over; else `aid` is that |
 /// | `eid` | event id; without it every request is an event of its own |
 /// | `ts` | the client's time in milliseconds since the epoch; else the time of receipt |
 /// | `v` `cur` | money of a conversion and its currency (else the mapping's default) |
@@ -47,6 +48,7 @@ enum PixelProtocol {
     var channel = ""
     var user = ""
     var anonymous = ""
+    var previous = ""
     var id = ""
     var time = ""
     var value = ""
@@ -88,6 +90,7 @@ enum PixelProtocol {
       case "ch": fields.channel = value
       case "uid": fields.user = value
       case "aid": fields.anonymous = value
+      case "pid": fields.previous = value
       case "eid": fields.id = value
       case "ts": fields.time = value
       case "v": fields.value = value
@@ -148,11 +151,19 @@ enum PixelProtocol {
       content: try FieldText.check(fields.content, "cnt"),
       variant: try FieldText.check(fields.variant, "var"),
       channel: try FieldText.check(fields.channel, "ch"), currency: currency)
-    let person = !anonymous.isEmpty ? anonymous : !user.isEmpty ? user : id
+    var person = !anonymous.isEmpty ? anonymous : !user.isEmpty ? user : id
+    if kind == .alias {
+      let previous = try FieldText.check(fields.previous, "pid")
+      guard !user.isEmpty, !previous.isEmpty || !anonymous.isEmpty else {
+        throw Refusal(.noIdentity, "an alias has uid, and pid or aid")
+      }
+      if !previous.isEmpty { person = previous }
+    }
     return IncomingEvent(
       kind: kind,
       key: EventIdentity.dedupeKey(site: key.site, source: key.source, eventID: id),
       person: EventIdentity.personKey(site: key.site, id: person),
+      user: user.isEmpty ? .zero : EventIdentity.personKey(site: key.site, id: user),
       eventTime: try time(fields.time) ?? input.receivedAt, receivedAt: input.receivedAt,
       dimensions: tuple.encoded, revenueMicros: revenue, id: id, name: kind.name,
       source: "pixel/\(key.source)", payload: fields.payload.bytes)

@@ -16,6 +16,7 @@ enum SegmentEvent {
     var originalTime: Int64?
     var user: String?
     var anonymous: String?
+    var previous: String?
     var name: (text: String, kind: EventKind)?
     var properties = Properties()
     var sentTime: Int64 = 0
@@ -98,6 +99,7 @@ enum SegmentEvent {
         case "originalTimestamp": fields.originalTime = try time(&json, "originalTimestamp")
         case "userId": fields.user = try FieldText.scalar(&json, "userId")
         case "anonymousId": fields.anonymous = try FieldText.scalar(&json, "anonymousId")
+        case "previousId": fields.previous = try FieldText.scalar(&json, "previousId")
         case "event": fields.name = try eventName(&json)
         case "properties": try scanProperties(&json, &fields.properties)
         case "sentAt":
@@ -194,6 +196,15 @@ enum SegmentEvent {
       guard !user.isEmpty || !anonymous.isEmpty else {
         throw Refusal(.noIdentity, "an event has a userId or an anonymousId")
       }
+      var person = anonymous.isEmpty ? user : anonymous
+      if kind == .alias {
+        let previous = fields.previous ?? ""
+        guard !user.isEmpty, !previous.isEmpty || !anonymous.isEmpty else {
+          throw Refusal(
+            .noIdentity, "an alias has a userId, and a previousId or an anonymousId")
+        }
+        if !previous.isEmpty { person = previous }
+      }
       let id =
         fields.id.flatMap { $0.isEmpty ? nil : $0 }
         ?? derivedID(
@@ -215,8 +226,8 @@ enum SegmentEvent {
       return IncomingEvent(
         kind: kind,
         key: EventIdentity.dedupeKey(site: key.site, source: key.source, eventID: id),
-        person: EventIdentity.personKey(
-          site: key.site, id: anonymous.isEmpty ? user : anonymous),
+        person: EventIdentity.personKey(site: key.site, id: person),
+        user: user.isEmpty ? .zero : EventIdentity.personKey(site: key.site, id: user),
         eventTime: fields.time ?? fields.originalTime ?? receivedAt, receivedAt: receivedAt,
         sentAt: fields.sentTime, dimensions: tuple.encoded, revenueMicros: revenue, id: id,
         name: name,

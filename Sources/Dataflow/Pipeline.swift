@@ -188,7 +188,7 @@ public struct Pipeline: ~Copyable {
 
   private mutating func account(for frame: FrameView) {
     switch frame.header.kind {
-    case .heartbeat: break
+    case .heartbeat, .partials: break  // A view of events is never of partials.
     case .deadLetters:
       accounting.received += Int64(frame.count)
       accounting.rejected += Int64(frame.count)

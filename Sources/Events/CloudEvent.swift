@@ -51,6 +51,9 @@ public enum CloudEvent {
     }
     attribute("eventname", frame.name(index), to: &json)
     attribute("personkey", frame.person(index).description, to: &json)
+    if frame.user(index) != .zero {
+      attribute("userkey", frame.user(index).description, to: &json)
+    }
     if let dimensions {
       for dimension in Dimension.allCases {
         attribute(dimension.name, dimensions[dimension], to: &json)

@@ -7,6 +7,8 @@ public enum EventKind: UInt8, CaseIterable, Sendable {
   case conversion = 5
   case identify = 6
   case custom = 7
+  /// A user id takes over an earlier id: the event's person is the earlier one, its user the later.
+  case alias = 8
 
   /// The name used in event mappings, in the pixel's `t` field and in CloudEvents types.
   public var name: String {
@@ -18,6 +20,7 @@ public enum EventKind: UInt8, CaseIterable, Sendable {
     case .conversion: "conversion"
     case .identify: "identify"
     case .custom: "custom"
+    case .alias: "alias"
     }
   }
 

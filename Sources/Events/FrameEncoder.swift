@@ -8,6 +8,7 @@ public struct FrameEncoder: ~Copyable {
   private var eventTimes: [Int64] = []
   private var keys: [Key128] = []
   private var persons: [Key128] = []
+  private var users: [Key128] = []
   private var revenues: [Int64] = []
   private var received: [Int64] = []
   private var sent: [Int64] = []
@@ -25,6 +26,7 @@ public struct FrameEncoder: ~Copyable {
   private var lastSource: (text: String?, index: UInt32) = (nil, .max)
   private var hasRevenue = false
   private var hasSent = false
+  private var hasUser = false
 
   public init() {}
 
@@ -33,7 +35,8 @@ public struct FrameEncoder: ~Copyable {
 
   /// About how long the frame would be if it were sealed now, in bytes.
   public var byteCount: Int {
-    FrameHeader.byteCount + kinds.count * 65 + ids.bytes.count + payloads.bytes.count
+    FrameHeader.byteCount + kinds.count * (hasUser ? 81 : 65) + ids.bytes.count
+      + payloads.bytes.count
       + tuples.bytes.count + labels.bytes.count
   }
 
@@ -43,6 +46,8 @@ public struct FrameEncoder: ~Copyable {
     eventTimes.append(event.eventTime)
     keys.append(event.key)
     persons.append(event.person)
+    users.append(event.user)
+    hasUser = hasUser || event.user != .zero
     revenues.append(event.revenueMicros)
     hasRevenue = hasRevenue || event.revenueMicros != 0
     received.append(event.receivedAt)
@@ -85,49 +90,52 @@ public struct FrameEncoder: ~Copyable {
     let base = header.receivedBase
     // A request that waited over an hour for its frame would overflow; the clamp keeps the order.
     let receivedDeltas = received.map { UInt32(clamping: $0 - base) }
-    var columns: [(FrameColumn, Int)] = []
     var body = FrameBody(reserving: byteCount + 512)
     if !kinds.isEmpty {
-      columns.append((.kind, body.count))
+      body.begin(.kind)
       kinds.withUnsafeBytes { body.append(column: $0) }
-      columns.append((.tuple, body.count))
+      body.begin(.tuple)
       tupleIndices.withUnsafeBytes { body.append(column: $0) }
-      columns.append((.eventTime, body.count))
+      body.begin(.eventTime)
       eventTimes.withUnsafeBytes { body.append(column: $0) }
-      columns.append((.key, body.count))
+      body.begin(.key)
       keys.withUnsafeBytes { body.append(column: $0) }
-      columns.append((.person, body.count))
+      body.begin(.person)
       persons.withUnsafeBytes { body.append(column: $0) }
+      if hasUser {
+        body.begin(.user)
+        users.withUnsafeBytes { body.append(column: $0) }
+      }
       if hasRevenue {
-        columns.append((.revenue, body.count))
+        body.begin(.revenue)
         revenues.withUnsafeBytes { body.append(column: $0) }
       }
-      columns.append((.received, body.count))
+      body.begin(.received)
       receivedDeltas.withUnsafeBytes { body.append(column: $0) }
       if hasSent {
-        columns.append((.sent, body.count))
+        body.begin(.sent)
         sent.withUnsafeBytes { body.append(column: $0) }
       }
-      columns.append((.tuples, body.count))
+      body.begin(.tuples)
       tuples.write(to: &body)
-      columns.append((.ids, body.count))
+      body.begin(.ids)
       ids.write(to: &body)
-      columns.append((.name, body.count))
+      body.begin(.name)
       names.withUnsafeBytes { body.append(column: $0) }
-      columns.append((.source, body.count))
+      body.begin(.source)
       sources.withUnsafeBytes { body.append(column: $0) }
-      columns.append((.labels, body.count))
+      body.begin(.labels)
       labels.write(to: &body)
-      columns.append((.payloads, body.count))
+      body.begin(.payloads)
       payloads.write(to: &body)
     }
     reset()
-    return Self.assemble(header, columns: columns, body: body)
+    return body.frame(header)
   }
 
   /// A frame without events that moves log time forward.
   public static func heartbeat(_ header: FrameHeader) -> [UInt8] {
-    assemble(header, columns: [], body: FrameBody(reserving: 0))
+    FrameBody(reserving: 0).frame(header)
   }
 
   private mutating func reset() {
@@ -136,6 +144,7 @@ public struct FrameEncoder: ~Copyable {
     eventTimes.removeAll(keepingCapacity: true)
     keys.removeAll(keepingCapacity: true)
     persons.removeAll(keepingCapacity: true)
+    users.removeAll(keepingCapacity: true)
     revenues.removeAll(keepingCapacity: true)
     received.removeAll(keepingCapacity: true)
     sent.removeAll(keepingCapacity: true)
@@ -152,101 +161,6 @@ public struct FrameEncoder: ~Copyable {
     lastSource = (nil, .max)
     hasRevenue = false
     hasSent = false
-  }
-
-  private static func assemble(
-    _ header: FrameHeader, columns: [(FrameColumn, Int)], body: borrowing FrameBody
-  ) -> [UInt8] {
-    let directory = columns.count * FrameHeader.directoryEntryByteCount
-    let start = (FrameHeader.byteCount + directory + 7) & ~7
-    let total = start + body.count
-    var frame: [UInt8] = []
-    frame.reserveCapacity(total)
-    func put<T: FixedWidthInteger>(_ value: T) {
-      withUnsafeBytes(of: value.littleEndian) { frame.append(contentsOf: $0) }
-    }
-    put(FrameHeader.magic)
-    put(UInt32(0))
-    put(FrameHeader.version)
-    put(header.kind.rawValue)
-    put(UInt8(0))
-    put(FrameHeader.schema)
-    put(UInt16(columns.count))
-    put(header.generation)
-    put(header.partition)
-    put(header.producer.low)
-    put(header.producer.high)
-    put(header.epoch)
-    put(UInt32(header.count))
-    put(header.producerSequence)
-    put(header.receivedBase)
-    put(header.originalLogTime)
-    put(UInt32(total))
-    put(UInt32(0))
-    for (index, column) in columns.enumerated() {
-      let end = index + 1 < columns.count ? columns[index + 1].1 : body.count
-      put(column.0.rawValue)
-      put(UInt16(0))
-      put(UInt32(start + column.1))
-      put(UInt32(end - column.1))
-    }
-    while frame.count < start { frame.append(0) }
-    frame.append(contentsOf: body.bytes)
-    frame.withUnsafeMutableBytes { bytes in
-      let checksum = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[8...]))
-      bytes.storeBytes(of: checksum.littleEndian, toByteOffset: 4, as: UInt32.self)
-    }
-    return frame
-  }
-}
-
-/// The columns of a frame one after the other, each at a multiple of eight bytes.
-struct FrameBody: ~Copyable {
-  private(set) var bytes: [UInt8] = []
-
-  init(reserving capacity: Int) { bytes.reserveCapacity(capacity) }
-
-  var count: Int { bytes.count }
-
-  mutating func append(column: UnsafeRawBufferPointer) {
-    bytes.append(contentsOf: column)
-    pad()
-  }
-
-  mutating func append(raw: UnsafeRawBufferPointer) { bytes.append(contentsOf: raw) }
-
-  mutating func pad() {
-    while bytes.count & 7 != 0 { bytes.append(0) }
-  }
-}
-
-/// Texts one after the other: their count, `count + 1` rising offsets (four bytes each), the bytes.
-struct TextColumn {
-  private var ends: [UInt32] = [0]
-  private(set) var bytes: [UInt8] = []
-
-  var count: Int { ends.count - 1 }
-
-  mutating func append(_ text: UnsafeRawBufferPointer) {
-    bytes.append(contentsOf: text)
-    ends.append(UInt32(bytes.count))
-  }
-
-  mutating func append(_ text: String) {
-    bytes.append(contentsOf: text.utf8)
-    ends.append(UInt32(bytes.count))
-  }
-
-  mutating func removeAll() {
-    ends.removeAll(keepingCapacity: true)
-    ends.append(0)
-    bytes.removeAll(keepingCapacity: true)
-  }
-
-  func write(to body: inout FrameBody) {
-    withUnsafeBytes(of: UInt32(count).littleEndian) { body.append(raw: $0) }
-    ends.withUnsafeBytes { body.append(raw: $0) }
-    bytes.withUnsafeBytes { body.append(raw: $0) }
-    body.pad()
+    hasUser = false
   }
 }

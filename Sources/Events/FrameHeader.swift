@@ -4,7 +4,7 @@
 ///          0    4  magic "SCF1"
 ///          4    4  CRC-32C of every byte from offset 8 to the end
 ///          8    2  format version, 1
-///         10    1  kind: 1 events, 2 heartbeat, 3 dead letters
+///         10    1  kind: 1 events, 2 heartbeat, 3 dead letters, 4 partials (``PartialFrameHead``)
 ///         11    1  flags, 0
 ///         12    2  schema version of the events, 1
 ///         14    2  number of columns
@@ -27,6 +27,8 @@ public struct FrameHeader: Hashable, Sendable {
     case events = 1
     case heartbeat = 2
     case deadLetters = 3
+    /// What a pipeline's first stage hands to its second.
+    case partials = 4
   }
 
   public static let magic: UInt32 = 0x3146_4353
@@ -64,7 +66,7 @@ public struct FrameHeader: Hashable, Sendable {
   public var messageID: String { "\(producer)-\(epoch)-\(partition)-\(producerSequence)" }
 }
 
-/// The columns of a frame of events. The raw value is the id in the directory.
+/// The columns of frames; of partials from 20 on. The raw value is the id in the directory.
 public enum FrameColumn: UInt16, CaseIterable, Sendable {
   /// `UInt8` per event: ``EventKind``.
   case kind = 1
@@ -94,6 +96,44 @@ public enum FrameColumn: UInt16, CaseIterable, Sendable {
   case labels = 13
   /// Texts: one per event, its JSON.
   case payloads = 14
+  /// 16 bytes per event: the person key of its user id, low half first; 0 where it has none. Absent
+  /// where all are 0.
+  case user = 15
+
+  // Partials. Columns of a part without records are absent.
+
+  /// 40 bytes: sequence (8) and log time (8) of the source, flags (4: bit 0 closes its tick, bit 1 is the
+  /// source's last), the numbers of contributions, touches, unions and panes (4 each), the
+  /// number of sources, which is that of the source's generation's partitions (4).
+  case partialHead = 20
+  /// Texts: the distinct encoded ``DimensionTuple``s, in rising order of their bytes.
+  case partialTuples = 21
+  /// `UInt32` per contribution: index into ``partialTuples``.
+  case contributionTuple = 22
+  /// `Int64` per contribution: the window's start, microseconds since the epoch.
+  case contributionStart = 23
+  /// Six `Int64` per contribution, in the order of the places of a window row.
+  case contributionSums = 24
+  /// 16 bytes per touch: the person key of the user, low half first.
+  case touchUser = 25
+  /// `Int64` per touch: microseconds since the epoch.
+  case touchTime = 26
+  /// 16 bytes per touch: the event's deduplication key, low half first.
+  case touchKey = 27
+  /// `UInt8` per touch: ``EventKind``.
+  case touchKind = 28
+  /// `UInt32` per touch: index into ``partialTuples``.
+  case touchTuple = 29
+  /// `Int64` per touch: millionths of the currency. Absent where all are 0.
+  case touchRevenue = 30
+  /// 32 bytes per union: two person keys that are one person.
+  case unions = 31
+  /// `UInt32` per pane: index into ``partialTuples``.
+  case paneTuple = 32
+  /// `Int64` per pane: its start, microseconds since the epoch.
+  case paneStart = 33
+  /// Six `Int64` per pane, in the order of the places of a window row.
+  case paneSums = 34
 }
 
 /// Why bytes are not a frame. The frame is poison: it goes to the dead letters as it is.
@@ -104,9 +144,12 @@ public enum FrameError: Error, Hashable, Sendable {
   case wrongChecksum(stated: UInt32, actual: UInt32)
   case unknownVersion(UInt16)
   case unknownKind(UInt8)
+  /// A kind that the stream does not hold.
+  case otherKind(UInt8)
   case missingColumn(FrameColumn)
   case malformedColumn(UInt16)
   case indexOutOfRange(FrameColumn, event: Int)
+  case invalidValue(FrameColumn, record: Int)
 }
 
 extension FrameError: CustomStringConvertible {
@@ -121,11 +164,15 @@ extension FrameError: CustomStringConvertible {
       "the checksum is \(String(actual, radix: 16)), the header states \(String(stated, radix: 16))"
     case .unknownVersion(let version):
       "format version \(version) is not known here (1 is); upgrade this program"
-    case .unknownKind(let kind): "frame kind \(kind) is not known here (1, 2 and 3 are)"
+    case .unknownKind(let kind):
+      "frame kind \(kind) is not known here (1 to 4 are); upgrade this program"
+    case .otherKind(let kind): "a frame of kind \(kind) does not belong into this stream"
     case .missingColumn(let column): "column \(column) is missing"
     case .malformedColumn(let id): "column \(id) is not of its form"
     case .indexOutOfRange(let column, let event):
       "column \(column) of event \(event) points outside its dictionary"
+    case .invalidValue(let column, let record):
+      "column \(column) has a value for record \(record) that it cannot have"
     }
   }
 }

@@ -5,6 +5,9 @@ public struct IncomingEvent: Sendable {
   public var key: Key128
   /// Identity of the person for partitioning; see ``EventIdentity/personKey(site:id:)``.
   public var person: Key128
+  /// The person key of the user id; zero where the event has none. Equal to `person` where the user id
+  /// is the only id; where both are there and differ, the event says that they are one person.
+  public var user: Key128
   /// The client's time, microseconds since the epoch, not corrected.
   public var eventTime: Int64
   /// The collector's clock at receipt, microseconds since the epoch.
@@ -25,13 +28,15 @@ public struct IncomingEvent: Sendable {
   public var payload: [UInt8]
 
   public init(
-    kind: EventKind, key: Key128, person: Key128, eventTime: Int64, receivedAt: Int64,
-    sentAt: Int64 = 0, dimensions: [UInt8], revenueMicros: Int64 = 0, id: String, name: String,
+    kind: EventKind, key: Key128, person: Key128, user: Key128 = .zero, eventTime: Int64,
+    receivedAt: Int64, sentAt: Int64 = 0, dimensions: [UInt8], revenueMicros: Int64 = 0, id: String,
+    name: String,
     source: String, payload: [UInt8]
   ) {
     self.kind = kind
     self.key = key
     self.person = person
+    self.user = user
     self.eventTime = eventTime
     self.receivedAt = receivedAt
     self.sentAt = sentAt
@@ -56,7 +61,8 @@ public enum EventIdentity {
     return hash.finalize()
   }
 
-  /// - Parameter id: the anonymous id if present, else the user id, else the event id.
+  /// - Parameter id: of an event's person the anonymous id if present, else the user id, else the event
+  ///   id; of an alias's the earlier id; of an event's user the user id.
   public static func personKey(site: String, id: String) -> Key128 {
     var hash = SipHash128()
     hash.update(byte: 0x02)

@@ -10,7 +10,7 @@ let standardMapping = EventMapping(
     "Content Engaged": .engagement, "Order Completed": .conversion, "Conversion": .conversion,
   ],
   calls: [
-    "page": .view, "screen": .view, "identify": .identify, "group": .custom, "alias": .custom,
+    "page": .view, "screen": .view, "identify": .identify, "group": .custom, "alias": .alias,
   ],
   properties: [
     .campaign: ["campaign_id"], .content: ["content_id"], .variant: ["variant_id"],

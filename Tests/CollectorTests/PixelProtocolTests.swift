@@ -43,6 +43,20 @@ struct PixelProtocolTests {
     #expect(user.person == EventIdentity.personKey(site: "default", id: "u1"))
   }
 
+  @Test("The user is the user id; an alias's person is the earlier id")
+  func user() throws {
+    func ids(_ query: String) throws -> [Key128] {
+      let event = try #require(try pixel("k=dev&" + query).events.first)
+      return [event.person, event.user]
+    }
+    func key(_ id: String) -> Key128 { EventIdentity.personKey(site: "default", id: id) }
+    #expect(try ids("aid=a1&uid=u1") == [key("a1"), key("u1")])
+    #expect(try ids("uid=u1&pid=p1") == [key("u1"), key("u1")])
+    #expect(try ids("aid=a1") == [key("a1"), .zero])
+    #expect(try ids("t=alias&uid=u1&pid=p1&aid=a1") == [key("p1"), key("u1")])
+    #expect(try ids("t=alias&uid=u1&aid=a1") == [key("a1"), key("u1")])
+  }
+
   @Test("The site and the source come from the key")
   func site() throws {
     let event = try #require(try pixel("k=wk_demo&eid=e1").events.first)
@@ -85,7 +99,9 @@ struct PixelProtocolTests {
   @Test(
     "What cannot be an event is refused with its reason",
     arguments: [
-      ("t=open", .unknownKind), ("ts=yesterday", .badTimestamp), ("ts=-1", .badTimestamp),
+      ("t=open", .unknownKind), ("t=alias&uid=u", .noIdentity),
+      ("t=alias&pid=p", .noIdentity), ("t=alias&uid=u&pid=%00", .nulCharacter),
+      ("ts=yesterday", .badTimestamp), ("ts=-1", .badTimestamp),
       ("ts=99999999999999999", .badTimestamp), ("t=conversion&v=abc", .badRevenue),
       ("t=conversion&v=1000000001", .badRevenue), ("t=conversion&v=1&cur=DOLLAR", .badCurrency),
       ("t=conversion&v=1&cur=a%C3%9F", .badCurrency),

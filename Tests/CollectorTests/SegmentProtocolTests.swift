@@ -48,7 +48,7 @@ struct SegmentProtocolTests {
       (#""type":"track","event":"Content\u0020Clicked""#, .click, "Content Clicked"),
       (#""type":"page","name":"Home""#, .view, "page"), (#""type":"screen""#, .view, "screen"),
       (#""type":"identify""#, .identify, "identify"), (#""type":"group""#, .custom, "group"),
-      (#""type":"alias""#, .custom, "alias"),
+      (#""type":"alias","userId":"u1""#, .alias, "alias"),
     ] as [(String, EventKind, String)])
   func kinds(_ members: String, _ kind: EventKind, _ name: String) throws {
     let event = try #require(try batch(#"{\#(members),"anonymousId":"a1"}"#).events.first)
@@ -68,6 +68,25 @@ struct SegmentProtocolTests {
     #expect(
       try person(#""userId":12345678901234567890"#)
         == EventIdentity.personKey(site: "default", id: "12345678901234567890"))
+  }
+
+  @Test("The user is the user id; an alias's person is the earlier id")
+  func user() throws {
+    func ids(_ type: String, _ members: String) throws -> [Key128] {
+      let event = try #require(try batch(#"{"type":"\#(type)",\#(members)}"#).events.first)
+      return [event.person, event.user]
+    }
+    func key(_ id: String) -> Key128 { EventIdentity.personKey(site: "default", id: id) }
+    #expect(try ids("page", #""anonymousId":"a1","userId":"u1""#) == [key("a1"), key("u1")])
+    #expect(try ids("page", #""anonymousId":"a1","userId":"""#) == [key("a1"), .zero])
+    #expect(try ids("page", #""userId":"u1","previousId":"p1""#) == [key("u1"), key("u1")])
+    #expect(try ids("alias", #""userId":"u1","previousId":"p1""#) == [key("p1"), key("u1")])
+    #expect(
+      try ids("alias", #""userId":"u1","previousId":"p1","anonymousId":"a1""#)
+        == [key("p1"), key("u1")])
+    #expect(
+      try ids("alias", #""userId":"u1","previousId":"","anonymousId":"a1""#)
+        == [key("a1"), key("u1")])
   }
 
   @Test(
@@ -107,7 +126,8 @@ struct SegmentProtocolTests {
     arguments: [
       ("1", .notAnObject), ("null", .notAnObject), ("[]", .notAnObject),
       (#"{"userId":"u"}"#, .noType), (#"{"type":"open","userId":"u"}"#, .unknownType),
-      (#"{"type":"page"}"#, .noIdentity),
+      (#"{"type":"page"}"#, .noIdentity), (#"{"type":"alias","userId":"u"}"#, .noIdentity),
+      (#"{"type":"alias","previousId":"p","anonymousId":"a"}"#, .noIdentity),
       (#"{"type":"page","userId":"","anonymousId":null}"#, .noIdentity),
       (#"{"type":"page","userId":["u"]}"#, .wrongFieldType),
       (#"{"type":"track","userId":"u"}"#, .noEventName),
@@ -202,9 +222,10 @@ struct SegmentProtocolTests {
   func singleCalls() throws {
     for (path, kind) in [
       ("/v1/page", EventKind.view), ("/v1/screen/", .view), ("/v1/identify", .identify),
-      ("/v1/group/", .custom), ("/v1/alias", .custom), ("/v1/p", .view), ("/v1/i/", .identify),
+      ("/v1/group/", .custom), ("/v1/alias", .alias), ("/v1/p", .view), ("/v1/i/", .identify),
     ] {
-      let reading = try read(path, body: Array(#"{"userId":"u"}"#.utf8), authorization: basicDev)
+      let reading = try read(
+        path, body: Array(#"{"userId":"u","anonymousId":"a"}"#.utf8), authorization: basicDev)
       #expect(reading.events.first?.kind == kind, "\(path)")
     }
     let bad = try read("/v1/track", body: Array(#"{"userId":"u"}"#.utf8), authorization: basicDev)

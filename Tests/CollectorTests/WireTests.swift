@@ -51,7 +51,7 @@ struct WireTests {
         == ["Article Viewed", "identify", "page", "screen", "group", "alias", "Link Clicked"])
     #expect(
       reading.events.map(\.kind)
-        == [.custom, .identify, .view, .view, .custom, .custom, .custom])
+        == [.custom, .identify, .view, .view, .custom, .alias, .custom])
     let first = try #require(reading.events.first)
     #expect(first.id == "fb439f3f-9701-481f-ae5b-caff5d0e3357")
     #expect(first.eventTime == Timestamp.parse("2026-11-01T12:00:00.000Z"))

@@ -60,6 +60,16 @@ struct CloudEventTests {
         """)
   }
 
+  @Test("an event with a user id has the user's key after the person's")
+  func user() throws {
+    var event = Self.event()
+    event.user = Key128(low: 9, high: 10)
+    #expect(
+      try Self.line(of: event).contains(
+        #""personkey":"00000000000000080000000000000007","#
+          + #""userkey":"000000000000000a0000000000000009","site""#))
+  }
+
   @Test("white space in a payload does not break the line, and text in strings stays")
   func lineBreaks() throws {
     let line = try Self.line(of: Self.event(payload: "{\r\n  \"a\\n\" : [1,\n2]\n}"))

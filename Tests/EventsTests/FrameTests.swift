@@ -13,7 +13,10 @@ struct FrameTests {
       let count = Int.random(in: 0...40, using: &maker.random)
       let hasMoney = Bool.random(using: &maker.random)
       let hasSent = Bool.random(using: &maker.random)
-      let events = (0..<count).map { _ in maker.event(hasMoney: hasMoney, hasSent: hasSent) }
+      let hasUser = Bool.random(using: &maker.random)
+      let events = (0..<count).map { _ in
+        maker.event(hasMoney: hasMoney, hasSent: hasSent, hasUser: hasUser)
+      }
       let header = maker.header(Bool.random(using: &maker.random) ? .events : .deadLetters)
       for event in events { encoder.append(event) }
       #expect(encoder.count == count)
@@ -128,7 +131,7 @@ struct FrameTests {
   }
 
   /// Sets length and checksum right.
-  private static func correct(_ bytes: inout [UInt8]) {
+  static func correct(_ bytes: inout [UInt8]) {
     bytes.withUnsafeMutableBytes { buffer in
       buffer.storeBytes(of: UInt32(buffer.count).littleEndian, toByteOffset: 72, as: UInt32.self)
       let crc = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: buffer[8...]))
@@ -177,6 +180,7 @@ struct FrameTests {
     let errors: [FrameError] = [
       .tooShort(byteCount: 3), .wrongMagic(1), .wrongLength(stated: 1, actual: 2),
       .wrongChecksum(stated: 1, actual: 2), .unknownVersion(9), .unknownKind(9),
+      .otherKind(4), .invalidValue(.touchKey, record: 1),
       .missingColumn(.kind), .malformedColumn(3), .indexOutOfRange(.tuple, event: 4),
     ]
     #expect(Set(errors.map(\.description)).count == errors.count)

@@ -18,8 +18,9 @@ struct GoldenFrameTests {
     producer: Key128(low: 0x0123_4567_89ab_cdef, high: 0xfedc_ba98_7654_3210), epoch: 7,
     producerSequence: 0x1_0000_0001, originalLogTime: 1_795_424_000_000_000)
 
-  /// An event of every kind, with and without money and time of sending.
-  static let events: [IncomingEvent] = EventKind.allCases.enumerated().map { index, kind in
+  /// An event of every kind that version 1 had from the beginning, with and without money and time of sending.
+  static let events: [IncomingEvent] = EventKind.allCases.prefix(7).enumerated().map {
+    index, kind in
     let id = "m-\(index)"
     return IncomingEvent(
       kind: kind,
@@ -39,6 +40,16 @@ struct GoldenFrameTests {
   /// Neither money nor times of sending: these columns are absent.
   static let plainEvents = [events[1], events[3]]
 
+  /// With a user id: the column of users, which came later, and an alias.
+  static let userEvents: [IncomingEvent] = [events[0], events[5], events[6]].enumerated().map {
+    index, event in
+    var event = event
+    event.user =
+      index == 0 ? .zero : EventIdentity.personKey(site: "default", id: "u-\(index)")
+    if index == 2 { (event.kind, event.name) = (.alias, "alias") }
+    return event
+  }
+
   static let deadLetter = DeadLetter(
     code: "missing_id", detail: "send userId or anonymousId", place: "segment /v1/track",
     body: [0xff, 0x00]
@@ -48,6 +59,7 @@ struct GoldenFrameTests {
     [
       ("events", FrameVersion1.events, .events, events),
       ("plain events", FrameVersion1.plainEvents, .events, plainEvents),
+      ("events of users", FrameVersion1.userEvents, .events, userEvents),
       ("dead letters", FrameVersion1.deadLetters, .deadLetters, [deadLetter]),
       ("heartbeat", FrameVersion1.heartbeat, .heartbeat, []),
     ]

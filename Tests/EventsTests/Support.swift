@@ -39,6 +39,7 @@ struct FrameContent: Equatable {
     var kind: UInt8
     var key: Key128
     var person: Key128
+    var user: Key128
     var eventTime: Int64
     var receivedAt: Int64
     var sentAt: Int64
@@ -56,8 +57,9 @@ struct FrameContent: Equatable {
     self.header.receivedBase = events.map(\.receivedAt).min() ?? 0
     self.events = events.map {
       Event(
-        kind: $0.kind.rawValue, key: $0.key, person: $0.person, eventTime: $0.eventTime,
-        receivedAt: $0.receivedAt, sentAt: $0.sentAt, dimensions: $0.dimensions,
+        kind: $0.kind.rawValue, key: $0.key, person: $0.person, user: $0.user,
+        eventTime: $0.eventTime, receivedAt: $0.receivedAt, sentAt: $0.sentAt,
+        dimensions: $0.dimensions,
         revenueMicros: $0.revenueMicros, id: $0.id, name: $0.name, source: $0.source,
         payload: $0.payload)
     }
@@ -70,7 +72,8 @@ struct FrameContent: Equatable {
       events.append(
         Event(
           kind: frame.kind(index), key: frame.key(index), person: frame.person(index),
-          eventTime: frame.eventTime(index), receivedAt: frame.receivedAt(index),
+          user: frame.user(index), eventTime: frame.eventTime(index),
+          receivedAt: frame.receivedAt(index),
           sentAt: frame.sentAt(index), dimensions: Array(frame.tupleBytes(frame.tuple(index))),
           revenueMicros: frame.revenueMicros(index), id: frame.id(index),
           name: frame.name(index), source: frame.source(index),
@@ -102,11 +105,14 @@ struct FrameMaker {
     Key128(low: random.next(), high: random.next())
   }
 
-  mutating func event(hasMoney: Bool = true, hasSent: Bool = true) -> IncomingEvent {
+  mutating func event(
+    hasMoney: Bool = true, hasSent: Bool = true, hasUser: Bool = true
+  ) -> IncomingEvent {
     let received = Int64.random(in: 1_790_000_000_000_000...1_790_000_001_000_000, using: &random)
     return IncomingEvent(
       kind: EventKind.allCases.randomElement(using: &random) ?? .custom, key: key(),
-      person: key(), eventTime: Int64.random(in: .min ... .max, using: &random),
+      person: key(), user: hasUser && Bool.random(using: &random) ? key() : .zero,
+      eventTime: Int64.random(in: .min ... .max, using: &random),
       receivedAt: received,
       sentAt: hasSent && Bool.random(using: &random) ? received - 1 : 0,
       dimensions: DimensionTuple(
