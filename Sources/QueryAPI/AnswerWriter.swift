@@ -69,28 +69,24 @@ struct AnswerWriter {
   }
 
   private func write(_ metric: Metric, of row: QueryAnswer.Row, to output: inout [UInt8]) {
-    switch metric {
-    case .impressions: output.append(contentsOf: String(row.counts.impressions).utf8)
-    case .views: output.append(contentsOf: String(row.counts.views).utf8)
-    case .clicks: output.append(contentsOf: String(row.counts.clicks).utf8)
-    case .engagements: output.append(contentsOf: String(row.counts.engagements).utf8)
-    case .conversions: output.append(contentsOf: String(row.counts.conversions).utf8)
-    case .ctr, .engagementRate, .conversionRate:
-      guard let ratio = metric.value(of: row.counts) else {
-        output.append(contentsOf: "null".utf8)
-        return
-      }
-      output.append(contentsOf: Self.text(ratio).utf8)
-    case .revenue:
-      output.append(UInt8(ascii: "{"))
-      for (index, money) in row.revenue.enumerated() {
-        if index > 0 { output.append(UInt8(ascii: ",")) }
-        JSONText.append(money.currency, to: &output)
-        output.append(UInt8(ascii: ":"))
-        output.append(contentsOf: Self.text(micros: money.micros).utf8)
-      }
-      output.append(UInt8(ascii: "}"))
+    switch row.value(metric) {
+    case .count(let count): output.append(contentsOf: String(count).utf8)
+    case .ratio(let ratio):
+      output.append(contentsOf: (ratio.map { Self.text($0) } ?? "null").utf8)
+    case .money: Self.write(row.money(metric.measure), to: &output)
     }
+  }
+
+  /// By currency, such as `{"EUR":1,"USD":3.5}`.
+  static func write(_ money: [QueryAnswer.Money], to output: inout [UInt8]) {
+    output.append(UInt8(ascii: "{"))
+    for (index, money) in money.enumerated() {
+      if index > 0 { output.append(UInt8(ascii: ",")) }
+      JSONText.append(money.currency, to: &output)
+      output.append(UInt8(ascii: ":"))
+      output.append(contentsOf: Self.text(micros: money.micros).utf8)
+    }
+    output.append(UInt8(ascii: "}"))
   }
 
   private func write(_ meta: QueryAnswer.Meta, to output: inout [UInt8]) {
@@ -158,6 +154,10 @@ struct AnswerWriter {
   }
 
   private func write(instant: Int64?, to output: inout [UInt8]) {
+    Self.write(instant: instant, to: &output)
+  }
+
+  static func write(instant: Int64?, to output: inout [UInt8]) {
     guard let instant, instant != .min else {
       output.append(contentsOf: "null".utf8)
       return

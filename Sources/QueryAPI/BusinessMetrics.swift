@@ -64,7 +64,8 @@ public final class BusinessMetrics: Sendable {
     }
     registry.computed(Self.ctr) { [weak self] in
       self?.samples { row in
-        Metric.ctr.value(of: row.counts).map { [MetricSample(row.dimensions.texts, $0)] } ?? []
+        guard case .ratio(let ratio?) = row.value(.ctr) else { return [] }
+        return [MetricSample(row.dimensions.texts, ratio)]
       } ?? []
     }
     registry.computed(Self.revenue) { [weak self] in
@@ -123,10 +124,10 @@ public final class BusinessMetrics: Sendable {
     let rest = rows.dropFirst(campaignCountMax)
     guard !rest.isEmpty else { return named }
     var other = QueryAnswer.Row(
-      bucketStart: Int64?.none, dimensions: ["(other)"], counts: Counts(), revenue: [])
+      bucketStart: Int64?.none, dimensions: ["(other)"], sums: MeasuredSums(), revenue: [])
     var money: [String: Int64] = [:]
     for row in rest {
-      other.counts += row.counts
+      other.sums += row.sums
       for part in row.revenue {
         money[part.currency] = Counts.sum(money[part.currency] ?? 0, part.micros)
       }

@@ -20,26 +20,42 @@ enum Coverage {
   /// Windows stay in the hot copy this much longer than in state, microseconds of log time.
   static let hotGrace = HotHeader.expiredKept
 
-  /// The checkpoints of the view's own partitions; a partition without one has committed nothing.
+  /// The checkpoints of the layer's own partitions; a partition without one has committed nothing.
   static func checkpoints(
-    _ all: [StreamPartition: Checkpoint], of view: ReadView
+    _ all: [StreamPartition: Checkpoint], of layer: Layer
   ) -> [Int: Checkpoint] {
     var own: [Int: Checkpoint] = [:]
-    for partition in view.partitions { own[partition] = Checkpoint() }
+    for partition in layer.partitions { own[partition] = Checkpoint() }
     for (stream, checkpoint) in all
-    where stream.generation == view.generation && own[stream.partition] != nil {
+    where stream.generation == layer.generation && own[stream.partition] != nil {
       own[stream.partition] = checkpoint
     }
     return own
+  }
+
+  /// A place in a stream, and what its loop had come to there.
+  struct Reach {
+    var sequence: UInt64
+    /// Of the second stage; nil where it is not known.
+    var sources: [SourcePosition]?
+    var watermark: Int64
+    var logTime: Int64
   }
 
   /// The last frame that the two together cover.
   ///
   /// - Parameter usesHot: whether windows come from the hot copy; where none do, durable rows that
   ///   are ahead of it count.
-  static func sequence(_ checkpoint: Checkpoint, _ header: HotHeader, usesHot: Bool) -> UInt64 {
-    guard header.lastDeltaSequence <= checkpoint.sequence else { return checkpoint.sequence }
-    return usesHot ? header.sequence : max(header.sequence, checkpoint.sequence)
+  static func reach(_ checkpoint: Checkpoint, _ header: HotHeader?, usesHot: Bool) -> Reach {
+    let durable = Reach(
+      sequence: checkpoint.sequence, sources: checkpoint.sources, watermark: checkpoint.watermark,
+      logTime: checkpoint.logTime)
+    guard let header, header.lastDeltaSequence <= checkpoint.sequence,
+      usesHot || header.sequence >= checkpoint.sequence
+    else { return durable }
+    return Reach(
+      sequence: header.sequence, sources: header.sources, watermark: header.watermark,
+      logTime: header.logTime)
   }
 
   /// Whether windows that a segment needs may have left the hot copy before durable rows of the
@@ -72,9 +88,70 @@ enum Coverage {
 
   /// What durable rows alone cover: hours and days as last written, and shorter windows only
   /// where all that are asked for were final, because open ones are not written.
-  static func durableSequence(_ checkpoint: Checkpoint, segments: [Segment]) -> UInt64 {
+  static func durableReach(_ checkpoint: Checkpoint, segments: [Segment]) -> Reach {
     let fineEnd = segments.filter { !$0.level.isCoarse }.map(\.to).max()
     let hasOpen = fineEnd.map { $0 > checkpoint.watermark } ?? false
-    return hasOpen ? 0 : checkpoint.coarseSequence
+    return Reach(
+      sequence: hasOpen ? 0 : checkpoint.coarseSequence,
+      sources: hasOpen || checkpoint.coarseSequence < checkpoint.sequence
+        ? nil : checkpoint.sources, watermark: checkpoint.watermark, logTime: checkpoint.logTime)
+  }
+}
+
+/// How far rows reach into the events: position, watermark and log time over the partitions of one
+/// layer, or of several. A partition without frames has no say in the times.
+struct CoverageSum: Sendable {
+  private(set) var position: Position
+  private(set) var watermark: Int64?
+  private(set) var logTime: Int64?
+
+  /// - Parameter view: whose log the position is of.
+  init(_ view: ReadView) {
+    position = Position(
+      generation: view.generation,
+      sequences: Dictionary(uniqueKeysWithValues: view.partitions.map { ($0, 0) }))
+  }
+
+  /// Adds what a stream of a layer has come to.
+  mutating func add(_ reach: Coverage.Reach, partition: Int, of measure: Measure) {
+    switch measure {
+    case .activity: position.advance(partition: partition, to: reach.sequence)
+    case .outcomes: advance(to: reach.sources ?? [])
+    }
+    add(watermark: reach.watermark, logTime: reach.logTime)
+  }
+
+  /// Adds how far the second stage has taken in the events.
+  mutating func advance(to sources: [SourcePosition]) {
+    for source in sources where source.generation == position.generation {
+      position.advance(partition: source.partition, to: source.sequence)
+    }
+  }
+
+  private mutating func add(watermark: Int64, logTime: Int64) {
+    if logTime == .min { return }
+    self.watermark = min(self.watermark ?? watermark, watermark)
+    self.logTime = max(self.logTime ?? logTime, logTime)
+  }
+
+  /// What both cover.
+  func joined(with other: CoverageSum) -> CoverageSum {
+    var joined = self
+    joined.position = position.common(with: other.position)
+    if let watermark = other.watermark, let logTime = other.logTime {
+      joined.add(watermark: watermark, logTime: logTime)
+    }
+    return joined
+  }
+}
+
+extension Position {
+  /// What both have read.
+  func common(with other: Position) -> Position {
+    var common = Position(generation: generation)
+    for (partition, sequence) in sequences {
+      common.advance(partition: partition, to: min(sequence, other.sequences[partition] ?? 0))
+    }
+    return common
   }
 }

@@ -3,18 +3,19 @@ import Events
 import Ports
 import Views
 
-/// Adds up counts by time bucket, dimensions and currency, from durable groups and hot rows.
+/// Adds up the sums of each measure by time bucket, dimensions and currency, from durable groups and
+/// hot rows.
 struct GroupTable {
   struct Key: Hashable {
     var bucket: Int
     var dimensions: DimensionValues
   }
 
-  private(set) var groups: [Key: [String: Counts]] = [:]
+  private(set) var groups: [Key: [String: MeasuredSums]] = [:]
 
-  mutating func add(_ group: ViewGroup) {
+  mutating func add(_ group: ViewGroup, _ measure: Measure) {
     let key = Key(bucket: group.bucket, dimensions: DimensionValues(group.dimensions))
-    groups[key, default: [:]][group.currency, default: Counts()] += group.counts
+    groups[key, default: [:]][group.currency, default: MeasuredSums()][measure] += group.counts
   }
 
   /// Adds the rows that `selection` is about. A row whose tuple cannot be read is left out.
@@ -34,7 +35,8 @@ struct GroupTable {
       let bucket = Self.bucket(of: hot.row.start, selection.buckets)
       let dimensions = DimensionValues(selection.groupBy.map { tuple[$0] })
       let key = Key(bucket: bucket, dimensions: dimensions)
-      groups[key, default: [:]][tuple.currency, default: Counts()] += hot.row.counts
+      groups[key, default: [:]][tuple.currency, default: MeasuredSums()][selection.measure] +=
+        hot.row.counts
     }
     return unreadable
   }
@@ -52,6 +54,32 @@ struct GroupTable {
       if buckets[middle] <= start { low = middle + 1 } else { high = middle }
     }
     return max(0, low - 1)
+  }
+}
+
+/// Sums by measure, each in the places of ``Counts``.
+struct MeasuredSums: Hashable, Sendable {
+  private var activity: Counts
+  private var outcomes: Counts
+
+  init(activity: Counts = Counts(), outcomes: Outcomes = Outcomes()) {
+    self.activity = activity
+    self.outcomes = outcomes.counts
+  }
+
+  subscript(measure: Measure) -> Counts {
+    get { measure == .activity ? activity : outcomes }
+    set {
+      switch measure {
+      case .activity: activity = newValue
+      case .outcomes: outcomes = newValue
+      }
+    }
+  }
+
+  static func += (a: inout Self, b: Self) {
+    a.activity += b.activity
+    a.outcomes += b.outcomes
   }
 }
 

@@ -49,15 +49,15 @@ struct LiveStream: Sendable {
     fileprivate var version: UInt64
     fileprivate var plan: QueryPlan
     fileprivate var answer: QueryAnswer
-    fileprivate var part: QueryExecutor.DurablePart?
+    fileprivate var parts: QueryExecutor.DurableParts
   }
 
   func start() async throws(QueryError) -> Start {
     let version = await watcher.latest.version
     let plan = try QueryPlan.make(for: request, now: executor.clock(), zone: zone)
-    var part: QueryExecutor.DurablePart?
-    let answer = try await executor.answer(request, plan: plan, reusing: &part)
-    return Start(version: version, plan: plan, answer: answer, part: part)
+    var parts: QueryExecutor.DurableParts = [:]
+    let answer = try await executor.answer(request, plan: plan, reusing: &parts)
+    return Start(version: version, plan: plan, answer: answer, parts: parts)
   }
 
   /// Sends events until the sink throws or the task is cancelled.
@@ -66,7 +66,7 @@ struct LiveStream: Sendable {
   ///   snapshot again.
   func run(_ start: Start, lastEventID: Position?, into sink: any EventSink) async throws {
     var version = start.version
-    var part = start.part
+    var parts = start.parts
     var shown = Shown(
       rows: start.answer.rows, position: start.answer.meta.position, range: start.plan.range)
     var lastSent = ContinuousClock.now
@@ -86,7 +86,7 @@ struct LiveStream: Sendable {
       let answer: QueryAnswer
       do throws(QueryError) {
         plan = try QueryPlan.make(for: request, now: executor.clock(), zone: zone)
-        answer = try await executor.answer(request, plan: plan, reusing: &part)
+        answer = try await executor.answer(request, plan: plan, reusing: &parts)
       } catch {
         // The client keeps what it has; the next change or heartbeat tries again.
         try await sink.write(Array(": \(error.code.rawValue)\n\n".utf8))

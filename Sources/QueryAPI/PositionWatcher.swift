@@ -1,9 +1,10 @@
 import Dataflow
 import Events
 import Ports
+import Views
 
-/// Watches how far a view has come, once for everybody who waits for it: queries with `after` and
-/// live streams.
+/// Watches how far layers of a view have come, once for everybody who waits for them: queries with
+/// `after` and live streams. What all of the layers cover counts.
 ///
 /// While somebody waits, the hot copy's headers are read every ``Settings/interval``; the
 /// checkpoints only where the headers do not suffice (see ``Coverage``). Nobody waiting costs
@@ -37,17 +38,20 @@ actor PositionWatcher {
   }
 
   private let view: ReadView
+  private let layers: [Layer]
   private let settings: Settings
   private(set) var latest: Observation
   private var waiters: [UInt64: Waiter] = [:]
   private var lastWaiter: UInt64 = 0
   private var poller: Task<Void, Never>?
-  private var checkpoints: [Int: Checkpoint] = [:]
+  private var checkpoints: [StreamPartition: Checkpoint] = [:]
   private var lastPoll: ContinuousClock.Instant?
   private var lastCheckpointRead: ContinuousClock.Instant?
 
-  init(view: ReadView, settings: Settings = Settings()) {
+  /// - Parameter measures: of the layers; those that the view does not have are left out.
+  init(view: ReadView, measures: [Measure] = [.activity], settings: Settings = Settings()) {
     self.view = view
+    layers = measures.compactMap { view.layer($0) }
     self.settings = settings
     latest = Observation(version: 0, covered: Position(generation: view.generation), marks: [:])
   }
@@ -127,42 +131,68 @@ actor PositionWatcher {
   }
 
   private func observe() async {
-    var headers: [Int: HotHeader] = [:]
-    do {
-      headers = try await view.hot.headers(partitions: view.partitions)
-    } catch {
-      // Without the hot copy, checkpoints say how far durable rows have come.
+    var headers: [[Int: HotHeader]] = []
+    for layer in layers {
+      do {
+        headers.append(try await layer.hot.headers(partitions: layer.partitions))
+      } catch {
+        // Without the hot copy, checkpoints say how far durable rows have come.
+        headers.append([:])
+      }
     }
-    let needsCheckpoints = view.partitions.contains { partition in
-      guard let header = headers[partition], header.isComplete else { return true }
-      return header.lastDeltaSequence > committed(partition, header)
+    let known = layers.map { Coverage.checkpoints(checkpoints, of: $0) }
+    let needsCheckpoints = layers.indices.contains { index in
+      layers[index].partitions.contains { partition in
+        guard let header = headers[index][partition], header.isComplete else { return true }
+        return header.lastDeltaSequence > committed(known[index][partition], header)
+      }
     }
     if needsCheckpoints { await readCheckpoints() }
-    var covered = Position(generation: view.generation)
+    var covered: CoverageSum?
     var marks: [Int: Mark] = [:]
-    for partition in view.partitions {
-      guard let header = headers[partition], header.isComplete else {
-        covered.advance(
-          partition: partition, to: checkpoints[partition]?.coarseSequence ?? 0)
-        continue
+    for (layer, headers) in zip(layers, headers) {
+      let part = coverage(of: layer, headers)
+      covered = covered.map { $0.joined(with: part) } ?? part
+      // Partitions of the events and the second stage's have different numbers.
+      for (partition, header) in headers where header.isComplete {
+        marks[partition] = Mark(epoch: header.epoch, copy: header.copy, sequence: header.sequence)
       }
-      marks[partition] = Mark(epoch: header.epoch, copy: header.copy, sequence: header.sequence)
-      let committed = committed(partition, header)
-      covered.advance(
-        partition: partition,
-        to: header.lastDeltaSequence <= committed ? max(header.sequence, committed) : committed)
     }
+    guard var position = covered?.position else { return }
     // What was covered stays so: the hot copy can be lost and come back, the log cannot.
     for (partition, sequence) in latest.covered.sequences {
-      covered.advance(partition: partition, to: sequence)
+      position.advance(partition: partition, to: sequence)
     }
-    guard marks != latest.marks || covered != latest.covered else { return }
-    latest = Observation(version: latest.version + 1, covered: covered, marks: marks)
+    guard marks != latest.marks || position != latest.covered else { return }
+    latest = Observation(version: latest.version + 1, covered: position, marks: marks)
     for id in waiters.filter({ $0.value.version < latest.version }).keys { release(id) }
   }
 
-  private func committed(_ partition: Int, _ header: HotHeader) -> UInt64 {
-    max(header.committedSequence, checkpoints[partition]?.sequence ?? 0)
+  private func coverage(of layer: Layer, _ headers: [Int: HotHeader]) -> CoverageSum {
+    let checkpoints = Coverage.checkpoints(checkpoints, of: layer)
+    var sum = CoverageSum(view)
+    for (partition, checkpoint) in checkpoints {
+      guard let header = headers[partition], header.isComplete else {
+        sum.add(
+          Coverage.durableReach(checkpoint, segments: []), partition: partition, of: layer.measure)
+        continue
+      }
+      var reach = Coverage.reach(checkpoint, header, usesHot: false)
+      let committed = committed(checkpoint, header)
+      if header.lastDeltaSequence <= committed {
+        reach.sequence = max(header.sequence, committed)
+        // Of the later of the two only the hot copy's sources may be known.
+        if header.sequence > checkpoint.sequence { reach.sources = header.sources }
+      } else {
+        reach.sequence = committed
+      }
+      sum.add(reach, partition: partition, of: layer.measure)
+    }
+    return sum
+  }
+
+  private func committed(_ checkpoint: Checkpoint?, _ header: HotHeader) -> UInt64 {
+    max(header.committedSequence, checkpoint?.sequence ?? 0)
   }
 
   private func readCheckpoints() async {
@@ -171,7 +201,7 @@ actor PositionWatcher {
     }
     lastCheckpointRead = .now
     do {
-      checkpoints = Coverage.checkpoints(try await view.durable.checkpoints(), of: view)
+      checkpoints = try await view.durable.checkpoints()
     } catch {
       // What was read before still holds; waiters end by their deadlines.
     }

@@ -7,10 +7,23 @@ struct QueryAnswer: Sendable {
     /// Start of the time bucket, microseconds since the epoch; nil where the query has none.
     var bucketStart: Int64?
     var dimensions: DimensionValues
-    /// Over all currencies; its `revenueMicros` means nothing where there are several.
-    var counts: Counts
+    /// Over all currencies; its money means nothing where there are several.
+    var sums: MeasuredSums
     /// By currency, in rising order of code.
     var revenue: [Money]
+    /// The same of outcomes.
+    var attributedRevenue: [Money] = []
+
+    var counts: Counts { sums[.activity] }
+
+    func value(_ metric: Metric) -> Metric.Value { metric.value(of: sums[metric.measure]) }
+
+    func money(_ measure: Measure) -> [Money] {
+      switch measure {
+      case .activity: revenue
+      case .outcomes: attributedRevenue
+      }
+    }
 
     var identity: Identity { Identity(bucketStart: bucketStart, dimensions: dimensions) }
   }
@@ -62,20 +75,20 @@ extension QueryAnswer {
     for (key, byCurrency) in table.groups {
       var row = Row(
         bucketStart: plan.buckets.isEmpty ? nil : plan.buckets[key.bucket],
-        dimensions: key.dimensions, counts: Counts(), revenue: [])
-      for (currency, counts) in byCurrency {
-        row.counts += counts
-        if currency.isEmpty && counts.revenueMicros == 0 { continue }
-        let code = currency.isEmpty ? "XXX" : currency
-        currencies.insert(code)
-        row.revenue.append(Money(currency: code, micros: counts.revenueMicros))
+        dimensions: key.dimensions, sums: MeasuredSums(), revenue: [])
+      for (currency, sums) in byCurrency {
+        row.sums += sums
+        if let money = money(currency, sums[.activity]) { row.revenue.append(money) }
+        if let money = money(currency, sums[.outcomes]) { row.attributedRevenue.append(money) }
       }
       row.revenue.sort { $0.currency < $1.currency }
+      row.attributedRevenue.sort { $0.currency < $1.currency }
+      currencies.formUnion((row.revenue + row.attributedRevenue).map(\.currency))
       rows.append(row)
     }
     if rows.isEmpty && request.dimensions.isEmpty && request.granularity == nil {
       rows = [
-        Row(bucketStart: nil, dimensions: [], counts: Counts(), revenue: [])
+        Row(bucketStart: nil, dimensions: [], sums: MeasuredSums(), revenue: [])
       ]
     }
     let sortedCurrencies = currencies.sorted()
@@ -83,6 +96,12 @@ extension QueryAnswer {
     let total = rows.count
     let page = rows.dropFirst(request.offset).prefix(request.limit)
     return (rows: Array(page), total: total, currencies: sortedCurrencies)
+  }
+
+  /// Nil where there is nothing of the currency.
+  private static func money(_ currency: String, _ sums: Counts) -> Money? {
+    if sums == Counts() || (currency.isEmpty && sums.revenueMicros == 0) { return nil }
+    return Money(currency: currency.isEmpty ? "XXX" : currency, micros: sums.revenueMicros)
   }
 }
 
@@ -116,24 +135,26 @@ struct RowOrder {
     case .dimension(let index):
       return compare(
         DimensionValues([a.dimensions.texts[index]]), DimensionValues([b.dimensions.texts[index]]))
-    case .metric(.revenue):
-      for currency in currencies {
-        if let result = compare(a.micros(currency), b.micros(currency)) { return result }
-      }
-      return nil
     case .metric(let metric):
-      switch (metric.value(of: a.counts), metric.value(of: b.counts)) {
-      case (nil, nil): return nil
-      case (nil, _): return false
-      case (_, nil): return true
-      case (let x?, let y?): return compare(x, y)
+      switch (a.value(metric), b.value(metric)) {
+      case (.count(let x), .count(let y)): return compare(x, y)
+      case (.ratio(nil), .ratio(nil)): return nil
+      case (.ratio(nil), .ratio): return false
+      case (.ratio, .ratio(nil)): return true
+      case (.ratio(let x?), .ratio(let y?)): return compare(x, y)
+      default:
+        for currency in currencies {
+          let (x, y) = (a.micros(currency, metric.measure), b.micros(currency, metric.measure))
+          if let result = compare(x, y) { return result }
+        }
+        return nil
       }
     }
   }
 }
 
 extension QueryAnswer.Row {
-  fileprivate func micros(_ currency: String) -> Int64 {
-    revenue.first { $0.currency == currency }?.micros ?? 0
+  fileprivate func micros(_ currency: String, _ measure: Measure) -> Int64 {
+    money(measure).first { $0.currency == currency }?.micros ?? 0
   }
 }

@@ -10,6 +10,8 @@ struct QueryError: Error, Hashable, Sendable {
     case missingMember = "missing_member"
     case invalidValue = "invalid_value"
     case unknownMetric = "unknown_metric"
+    case metricNotComputed = "metric_not_computed"
+    case trendsNotComputed = "trends_not_computed"
     case unknownDimension = "unknown_dimension"
     case unknownTimezone = "unknown_timezone"
     case unknownPipeline = "unknown_pipeline"

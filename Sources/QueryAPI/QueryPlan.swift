@@ -69,9 +69,9 @@ struct QueryPlan: Hashable, Sendable {
     return QueryPlan(range: range, segments: segments, buckets: buckets)
   }
 
-  func selection(for request: QueryRequest) -> ViewSelection {
+  func selection(for request: QueryRequest, _ measure: Measure) -> ViewSelection {
     ViewSelection(
-      site: request.site, segments: segments, filters: request.filters,
+      measure: measure, site: request.site, segments: segments, filters: request.filters,
       groupBy: request.dimensions, buckets: buckets)
   }
 

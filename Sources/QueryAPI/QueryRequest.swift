@@ -34,6 +34,11 @@ struct QueryRequest: Hashable, Sendable {
     }
   }
 
+  /// The measures that the metrics follow from, in a fixed order.
+  var measures: [Measure] {
+    Measure.allCases.filter { measure in metrics.contains { $0.measure == measure } }
+  }
+
   static let limitDefault = 1000
   static let limitMax = 10_000
   static let offsetMax = 1_000_000

@@ -52,7 +52,8 @@ struct QueryRequestParser {
     return request
   }
 
-  /// The query behind `GET /v1/content/{id}/metrics`: every metric by variant.
+  /// The query behind `GET /v1/content/{id}/metrics`: every metric by variant, as far as the pipeline
+  /// computes it.
   func request(
     content: String, parameters: [(name: String, value: String)]
   ) throws(QueryError) -> QueryRequest {

@@ -10,7 +10,7 @@ public struct QueryRoutes: Sendable {
   public struct Limits: Sendable {
     /// Live streams that may be open at once.
     public var streamCountMax = 256
-    /// Requests and streams that may wait for a position at once, per pipeline.
+    /// Requests and streams that may wait for a position at once, per pipeline and kind of metrics.
     public var waiterCountMax = 1024
     /// Bytes of a query's JSON.
     public var queryBytesMax = 64 * 1024

@@ -8,11 +8,16 @@ import Views
 struct QueryService: Sendable {
   private let parser: QueryRequestParser
   private let executors: [String: QueryExecutor]
-  private let watchers: [String: PositionWatcher]
+  private let watchers: [WatcherKey: PositionWatcher]
   private let zones = ZoneDatabase()
   private let slots: StreamSlots
   private let metrics: QueryMetrics
   private let clock: @Sendable () -> Int64
+
+  private struct WatcherKey: Hashable {
+    var pipeline: String
+    var measures: [Measure]
+  }
 
   init(
     views: [ReadView], registry: MetricRegistry, limits: QueryRoutes.Limits,
@@ -24,14 +29,18 @@ struct QueryService: Sendable {
     self.clock = clock
     slots = StreamSlots(countMax: limits.streamCountMax, metrics: metrics)
     var executors: [String: QueryExecutor] = [:]
-    var watchers: [String: PositionWatcher] = [:]
+    var watchers: [WatcherKey: PositionWatcher] = [:]
     for view in views {
       precondition(executors[view.name] == nil, "pipeline \(view.name) is served twice")
       executors[view.name] = QueryExecutor(
         view: view, clock: clock, logHeads: logHeads, metrics: metrics)
       var settings = PositionWatcher.Settings()
       settings.waiterCountMax = limits.waiterCountMax
-      watchers[view.name] = PositionWatcher(view: view, settings: settings)
+      for measures: [Measure] in [[.activity], [.outcomes], [.activity, .outcomes]]
+      where measures.allSatisfy({ view.layer($0) != nil }) {
+        watchers[WatcherKey(pipeline: view.name, measures: measures)] = PositionWatcher(
+          view: view, measures: measures, settings: settings)
+      }
     }
     self.executors = executors
     self.watchers = watchers
@@ -47,8 +56,10 @@ struct QueryService: Sendable {
   func content(_ http: HTTPRequest) async throws(Problem) -> HTTPResponse {
     try await measured("content") { () async throws(QueryError) -> HTTPResponse in
       let parameters = try Self.parameters(http, allowed: nil)
-      return try await answer(
-        try parser.request(content: http.parameters["id"] ?? "", parameters: parameters))
+      var request = try parser.request(
+        content: http.parameters["id"] ?? "", parameters: parameters)
+      request.metrics = executor(request.pipeline).view.metrics
+      return try await answer(request)
     }
   }
 
@@ -74,6 +85,7 @@ struct QueryService: Sendable {
           detail: "the query is needed: the JSON of POST /v1/query, percent-encoded")
       }
       let request = try parser.request(json: Array(text.utf8), parameters: [])
+      try executor(request.pipeline).view.check(request.metrics)
       let given =
         http.header("Last-Event-ID")
         ?? parameters.first(where: { $0.name == "last_event_id" })?.value
@@ -83,7 +95,7 @@ struct QueryService: Sendable {
       let zone = try zone(of: request)
       let stream = LiveStream(
         request: request, executor: executor(request.pipeline),
-        watcher: watcher(request.pipeline), zone: zone, metrics: metrics)
+        watcher: watcher(request), zone: zone, metrics: metrics)
       let start = try await stream.start()
       return .eventStream { sink in
         try await stream.run(start, lastEventID: lastEventID, into: sink)
@@ -96,12 +108,13 @@ struct QueryService: Sendable {
   private func answer(_ request: QueryRequest) async throws(QueryError) -> HTTPResponse {
     let zone = try zone(of: request)
     let executor = executor(request.pipeline)
+    try executor.view.check(request.metrics)
     guard let after = request.after else {
       let plan = try QueryPlan.make(for: request, now: clock(), zone: zone)
       return response(try await executor.answer(request, plan: plan), request, plan, zone)
     }
     try Self.check(after, against: executor.view)
-    let watcher = watcher(request.pipeline)
+    let watcher = watcher(request)
     let deadline = ContinuousClock.now + .milliseconds(request.timeoutMs)
     // A wrong request is told at once, not after the wait.
     _ = try QueryPlan.make(for: request, now: clock(), zone: zone)
@@ -151,9 +164,10 @@ struct QueryService: Sendable {
     return executor
   }
 
-  private func watcher(_ pipeline: String) -> PositionWatcher {
-    guard let watcher = watchers[pipeline] else {
-      preconditionFailure("the parser admits only pipelines that are served")
+  private func watcher(_ request: QueryRequest) -> PositionWatcher {
+    let key = WatcherKey(pipeline: request.pipeline, measures: request.measures)
+    guard let watcher = watchers[key] else {
+      preconditionFailure("only metrics that the view computes are admitted")
     }
     return watcher
   }

@@ -1,6 +1,8 @@
+public import Dataflow
 public import Ports
+import Views
 
-/// The read model of one pipeline as queries see it: durable rows and their hot copy.
+/// One pipeline's read models: durable rows, their hot copy, and which partitions feed them.
 public struct ReadView: Sendable {
   /// The pipeline's name, as requests give it.
   public var name: String
@@ -10,16 +12,76 @@ public struct ReadView: Sendable {
   public var generation: UInt32
   /// The log's partitions, from 0; the dead letters are none of them.
   public var partitions: [Int]
+  /// Nil where the pipeline has none.
+  public var secondStage: SecondStage?
+
+  /// What the second stage of a pipeline computes.
+  public struct SecondStage: Sendable {
+    public var hot: any HotViewReader
+    public var stream: StreamPartition
+    public var hasOutcomes: Bool
+    public var hasTrends: Bool
+
+    /// - Parameter hot: reads copies of the generation of the pipeline's partials.
+    /// - Returns: nil where the pipeline has no second stage.
+    public init?(of pipeline: PipelineSpec, hot: any HotViewReader) {
+      guard pipeline.hasSecondStage else { return nil }
+      self.hot = hot
+      stream = .partials(of: pipeline)
+      hasOutcomes = pipeline.persons != nil
+      hasTrends = pipeline.trends != nil
+    }
+  }
 
   /// - Parameter partitionCount: partitions of the generation, at least 1.
   public init(
     name: String, durable: any DurableViewReader, hot: any HotViewReader, generation: UInt32,
-    partitionCount: Int
+    partitionCount: Int, secondStage: SecondStage? = nil
   ) {
     self.name = name
     self.durable = durable
     self.hot = hot
     self.generation = generation
     partitions = Array(0..<partitionCount)
+    self.secondStage = secondStage
+  }
+}
+
+/// The rows of one measure: which streams' loops write them, and where their hot copy is.
+struct Layer: Sendable {
+  var measure: Measure
+  var hot: any HotViewReader
+  /// Of the streams.
+  var generation: UInt32
+  var partitions: [Int]
+}
+
+extension ReadView {
+  /// Nil where the pipeline does not compute the measure.
+  func layer(_ measure: Measure) -> Layer? {
+    switch measure {
+    case .activity:
+      return Layer(measure: measure, hot: hot, generation: generation, partitions: partitions)
+    case .outcomes:
+      guard let secondStage, secondStage.hasOutcomes else { return nil }
+      return Layer(
+        measure: measure, hot: secondStage.hot, generation: secondStage.stream.generation,
+        partitions: [secondStage.stream.partition])
+    }
+  }
+
+  /// The metrics that the pipeline computes.
+  var metrics: [Metric] { Metric.allCases.filter { layer($0.measure) != nil } }
+
+  /// - Throws: ``QueryError`` of code `metric_not_computed`.
+  func check(_ metrics: [Metric]) throws(QueryError) {
+    for (index, metric) in metrics.enumerated() where layer(metric.measure) == nil {
+      throw QueryError(
+        .metricNotComputed, path: "$.metrics[\(index)]",
+        detail:
+          "\(metric.rawValue) is not computed by pipeline \(name), which declares no persons; "
+          + "ask another pipeline, or add `persons` to it in Streams/pipelines.yaml with a higher "
+          + "version", allowed: self.metrics.map(\.rawValue))
+    }
   }
 }

@@ -1,4 +1,4 @@
-/// A metric as the query API names it, and how it follows from ``Counts``.
+/// A metric as the query API names it, and how it follows from ``Counts`` or ``Outcomes``.
 public enum Metric: String, CaseIterable, Sendable {
   case impressions
   case views
@@ -9,27 +9,68 @@ public enum Metric: String, CaseIterable, Sendable {
   case conversions
   case conversionRate = "conversion_rate"
   case revenue
+  case sessions
+  case bounces
+  case bounceRate = "bounce_rate"
+  case sessionDuration = "session_duration"
+  case attributedClicks = "attributed_clicks"
+  case attributedConversions = "attributed_conversions"
+  case attributedConversionRate = "attributed_conversion_rate"
+  case attributedRevenue = "attributed_revenue"
 
-  /// The value, or nil where it is a ratio without a denominator.
-  ///
-  /// `ctr` is clicks by impressions, `engagement_rate` engagements by views, `conversion_rate`
-  /// conversions by clicks; each is a fraction from 0. `revenue` is in units of one currency and is
-  /// only meaningful for counts of a single one.
-  public func value(of counts: Counts) -> Double? {
+  /// The rows that it follows from.
+  public var measure: Measure {
     switch self {
-    case .impressions: Double(counts.impressions)
-    case .views: Double(counts.views)
-    case .clicks: Double(counts.clicks)
-    case .ctr: ratio(counts.clicks, counts.impressions)
-    case .engagements: Double(counts.engagements)
-    case .engagementRate: ratio(counts.engagements, counts.views)
-    case .conversions: Double(counts.conversions)
-    case .conversionRate: ratio(counts.conversions, counts.clicks)
-    case .revenue: Double(counts.revenueMicros) / 1_000_000
+    case .impressions, .views, .clicks, .ctr, .engagements, .engagementRate, .conversions,
+      .conversionRate, .revenue:
+      .activity
+    case .sessions, .bounces, .bounceRate, .sessionDuration, .attributedClicks,
+      .attributedConversions, .attributedConversionRate, .attributedRevenue:
+      .outcomes
     }
   }
 
-  private func ratio(_ part: Int64, _ whole: Int64) -> Double? {
+  /// What a metric is for a group of rows.
+  public enum Value: Hashable, Sendable {
+    case count(Int64)
+    /// Nil without a denominator.
+    case ratio(Double?)
+    /// Millionths; only meaningful for rows of a single currency.
+    case money(Int64)
+  }
+
+  /// `ctr` is clicks by impressions, `engagement_rate` engagements by views, `conversion_rate`
+  /// conversions by clicks, `bounce_rate` bounces by sessions, `attributed_conversion_rate` attributed
+  /// conversions by attributed clicks; each is a fraction from 0. `session_duration` is seconds from
+  /// the first to the last event per session; one that has not ended counts with what is known of it.
+  ///
+  /// - Parameter sums: what a window keeps of ``measure``, in the places of ``Counts``.
+  public func value(of sums: Counts) -> Value {
+    let outcomes = Outcomes(sums)
+    return switch self {
+    case .impressions: .count(sums.impressions)
+    case .views: .count(sums.views)
+    case .clicks: .count(sums.clicks)
+    case .ctr: .ratio(Self.ratio(sums.clicks, sums.impressions))
+    case .engagements: .count(sums.engagements)
+    case .engagementRate: .ratio(Self.ratio(sums.engagements, sums.views))
+    case .conversions: .count(sums.conversions)
+    case .conversionRate: .ratio(Self.ratio(sums.conversions, sums.clicks))
+    case .revenue: .money(sums.revenueMicros)
+    case .sessions: .count(outcomes.sessions)
+    case .bounces: .count(outcomes.bounces)
+    case .bounceRate: .ratio(Self.ratio(outcomes.bounces, outcomes.sessions))
+    case .sessionDuration:
+      .ratio(Self.ratio(outcomes.sessionMicros, outcomes.sessions).map { $0 / 1_000_000 })
+    case .attributedClicks: .count(outcomes.attributedClicks)
+    case .attributedConversions: .count(outcomes.attributedConversions)
+    case .attributedConversionRate:
+      .ratio(Self.ratio(outcomes.attributedConversions, outcomes.attributedClicks))
+    case .attributedRevenue: .money(outcomes.attributedRevenueMicros)
+    }
+  }
+
+  private static func ratio(_ part: Int64, _ whole: Int64) -> Double? {
     whole == 0 ? nil : Double(part) / Double(whole)
   }
 }

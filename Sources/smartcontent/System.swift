@@ -181,10 +181,14 @@ final class System: Sendable {
     }
     let streams = configuration.definitions.streams
     return try configuration.pipelines.map { pipeline in
-      ReadView(
+      let partials = StreamPartition.partials(of: pipeline)
+      return ReadView(
         name: pipeline.name, durable: try PostgresViewReader(postgres, pipeline: pipeline),
         hot: RedisViewReader(redis, pipeline: pipeline, generation: streams.generation),
-        generation: streams.generation, partitionCount: streams.partitions)
+        generation: streams.generation, partitionCount: streams.partitions,
+        secondStage: ReadView.SecondStage(
+          of: pipeline,
+          hot: RedisViewReader(redis, pipeline: pipeline, generation: partials.generation)))
     }
   }
 

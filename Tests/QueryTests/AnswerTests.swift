@@ -14,7 +14,9 @@ import Views
     counts.impressions = impressions
     counts.clicks = clicks
     return QueryAnswer.Row(
-      bucketStart: bucket, dimensions: DimensionValues([name]), counts: counts, revenue: revenue)
+      bucketStart: bucket, dimensions: DimensionValues([name]),
+      sums: MeasuredSums(activity: counts),
+      revenue: revenue)
   }
 
   private func order(
@@ -95,13 +97,15 @@ import Views
     var counts = Counts()
     counts.impressions = 10
     counts.clicks = 2
-    table.add(ViewGroup(bucket: 0, dimensions: ["spring"], currency: "", counts: counts))
+    table.add(ViewGroup(bucket: 0, dimensions: ["spring"], currency: "", counts: counts), .activity)
     counts = Counts()
     counts.revenueMicros = 12_500_000
     counts.conversions = 1
-    table.add(ViewGroup(bucket: 0, dimensions: ["spring"], currency: "USD", counts: counts))
+    table.add(
+      ViewGroup(bucket: 0, dimensions: ["spring"], currency: "USD", counts: counts), .activity)
     counts.revenueMicros = 3_000_000
-    table.add(ViewGroup(bucket: 0, dimensions: ["spring"], currency: "EUR", counts: counts))
+    table.add(
+      ViewGroup(bucket: 0, dimensions: ["spring"], currency: "EUR", counts: counts), .activity)
     let (rows, total, currencies) = QueryAnswer.rows(of: table, plan: plan, request: request)
     let meta = QueryAnswer.Meta(
       position: try #require(Position("1~0.4")), watermark: nil, logTime: now, isFinal: false,
@@ -145,7 +149,7 @@ import Views
     let plan = try QueryPlan.make(for: request, now: 0, zone: .utc)
     var table = GroupTable()
     for name in ["e\u{301}", "\u{e9}", "\u{e9}"] {
-      table.add(ViewGroup(bucket: 0, dimensions: [name], currency: "", counts: Counts()))
+      table.add(ViewGroup(bucket: 0, dimensions: [name], currency: "", counts: Counts()), .activity)
     }
     let rows = QueryAnswer.rows(of: table, plan: plan, request: request).rows
     #expect(
@@ -161,7 +165,7 @@ import Views
     let plan = try QueryPlan.make(for: request, now: 0, zone: .utc)
     var table = GroupTable()
     for name in ["d", "a", "c", "b"] {
-      table.add(ViewGroup(bucket: 0, dimensions: [name], currency: "", counts: Counts()))
+      table.add(ViewGroup(bucket: 0, dimensions: [name], currency: "", counts: Counts()), .activity)
     }
     let (rows, total, _) = QueryAnswer.rows(of: table, plan: plan, request: request)
     #expect(rows.map { $0.dimensions.texts[0] } == ["b", "c"])

@@ -10,9 +10,10 @@ import Views
     let rows = (0..<60).map { index in
       QueryAnswer.Row(
         bucketStart: nil, dimensions: DimensionValues(["c\(index)"]),
-        counts: Counts(
-          impressions: 1, views: 0, clicks: 0, engagements: 0, conversions: 1,
-          revenueMicros: .max / 2),
+        sums: MeasuredSums(
+          activity: Counts(
+            impressions: 1, views: 0, clicks: 0, engagements: 0, conversions: 1,
+            revenueMicros: .max / 2)),
         revenue: [QueryAnswer.Money(currency: "EUR", micros: .max / 2)])
     }
     let named = BusinessMetrics.bounded(rows)
