@@ -44,4 +44,12 @@ public struct TrendPolicy: Hashable, Sendable {
     self.slide = slide
     self.retention = retention
   }
+
+  /// How far behind the watermark an event may be and still change its windows.
+  public var lateness: Int64 { size }
+
+  /// The earliest time of an event that counts, at that watermark of its partition.
+  public func earliest(watermark: Int64) -> Int64 {
+    watermark < .min + lateness ? .min : watermark - lateness
+  }
 }

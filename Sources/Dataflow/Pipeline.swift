@@ -22,11 +22,12 @@ public struct Pipeline: ~Copyable {
   public let stream: StreamPartition
   /// The key groups whose ids are remembered here; none for dead letters.
   public let groups: Range<Int>
+  let partitions: Int
   let pipelineHash: UInt64
 
   var deduplicator: Deduplicator
   var windows: WindowAggregator
-  private var verdicts = Verdicts()
+  var verdicts = Verdicts()
 
   /// The last frame that was read.
   public internal(set) var position: UInt64 = 0
@@ -41,24 +42,39 @@ public struct Pipeline: ~Copyable {
   var coarseSequence: UInt64 = 0
   var fingerprint = Checkpoint.Fingerprint(checksum: 0, storedAt: 0)
 
-  /// - Parameter groups: ``KeyGroup/groups(of:partitions:)``; empty for dead letters.
-  public init(spec: PipelineSpec, stream: StreamPartition, groups: Range<Int>) {
+  /// Of a first stage whose pipeline has a second.
+  var emitter: PartialEmitter?
+  /// What a first stage has made and its loop has not taken yet.
+  var emitted: [PartialFrame] = []
+  /// Of a second stage.
+  var intake: PartialIntake?
+  var contributions = Contributions()
+
+  /// - Parameters:
+  ///   - groups: ``KeyGroup/groups(of:partitions:)``; all for partials, none for dead letters.
+  ///   - partitions: of the stream's generation; only partitions of the events need it.
+  public init(
+    spec: PipelineSpec, stream: StreamPartition, groups: Range<Int>, partitions: Int = 1
+  ) {
     self.spec = spec
     self.stream = stream
     self.groups = groups
+    self.partitions = partitions
     pipelineHash = spec.hash
     deduplicator = Self.deduplicator(spec, groups)
-    windows = Self.windows(spec)
+    windows = Self.windows(spec, stream)
+    makeStage()
   }
 
   static func deduplicator(_ spec: PipelineSpec, _ groups: Range<Int>) -> Deduplicator {
     Deduplicator(groups: groups, horizon: spec.dedupeHorizon, countMax: spec.dedupeCountMax)
   }
 
-  static func windows(_ spec: PipelineSpec) -> WindowAggregator {
+  /// What is too late does not get past the first stage.
+  static func windows(_ spec: PipelineSpec, _ stream: StreamPartition) -> WindowAggregator {
     WindowAggregator(
       policy: WindowPolicy(
-        allowedLateness: spec.allowedLateness, windowGrace: spec.windowGrace,
+        allowedLateness: stream.role == .partials ? nil : spec.allowedLateness, windowGrace: spec.windowGrace,
         tupleCountMax: spec.tupleCountMax))
   }
 
@@ -117,6 +133,7 @@ public struct Pipeline: ~Copyable {
       deduplicator.advance(to: moment)
       if holdsEvents { deduplicator.catchUp(frame, at: moment) }
     } else {
+      closeTick(before: moment)
       deduplicator.advance(to: moment)
       if holdsEvents {
         verdicts.reset(count: frame.count)
@@ -134,6 +151,7 @@ public struct Pipeline: ~Copyable {
         } catch {
           throw .refused(sequence: sequence, error)
         }
+        if emitter != nil { handOn(frame, at: moment) }
       }
       account(for: frame)
     }
@@ -149,17 +167,18 @@ public struct Pipeline: ~Copyable {
   ) throws(PipelineError) {
     let moment = try self.moment(sequence: sequence, stored: storedAt)
     deduplicator.advance(to: moment)
-    if sequence > headSequence { windows.advance(to: moment) }
+    if sequence > headSequence {
+      closeTick(before: moment)
+      windows.advance(to: moment)
+    }
     fingerprint = Checkpoint.Fingerprint(checksum: checksum, storedAt: storedAt)
     try finish(moment)
   }
 
-  private func moment(
+  func moment(
     sequence: UInt64, stored: Int64
   ) throws(PipelineError) -> FrameMoment {
-    guard sequence > position else { throw .outOfOrder(sequence: sequence, position: position) }
-    // Where frames were purged a step may lead past the committed sequence.
-    if isSilent && sequence > committed.sequence { try checkReplay() }
+    try checkOrder(sequence)
     var time = max(logTime, TimeRange.clamp(stored))
     if sequence > headSequence { time = max(time, windows.logTime) }
     return FrameMoment(
@@ -167,12 +186,18 @@ public struct Pipeline: ~Copyable {
       isSilent: sequence <= committed.sequence)
   }
 
+  func checkOrder(_ sequence: UInt64) throws(PipelineError) {
+    guard sequence > position else { throw .outOfOrder(sequence: sequence, position: position) }
+    // Where frames were purged a step may lead past the committed sequence.
+    if isSilent && sequence > committed.sequence { try checkReplay() }
+  }
+
   func watermark(at logTime: Int64) -> Int64 {
     logTime == .min
       ? .min : logTime - min(max(0, spec.allowedDisorder), TimeRange.latest)
   }
 
-  private mutating func finish(_ moment: FrameMoment) throws(PipelineError) {
+  mutating func finish(_ moment: FrameMoment) throws(PipelineError) {
     position = moment.sequence
     logTime = moment.logTime
     if position == committed.sequence { try checkReplay() }
@@ -240,7 +265,9 @@ public struct Pipeline: ~Copyable {
     batch.rows = outbox.rows
     batch.deltas = outbox.deltas
     batch.lateEvents = outbox.lateEvents
+    batch.measure = stream.role == .partials ? .outcomes : .activity
     batch.accounting = accounting
+    batch.checkpoint.sources = sources
     batch.checkpoint.sequence = position
     batch.checkpoint.fingerprint = fingerprint
     batch.checkpoint.logTime = logTime

@@ -117,7 +117,8 @@ extension Pipeline {
   }
 
   private mutating func reset() {
-    windows = Self.windows(spec)
+    windows = Self.windows(spec, stream)
+    makeStage()
     deduplicator = Self.deduplicator(spec, groups)
     accounting = Accounting()
     fingerprint = Checkpoint.Fingerprint(checksum: 0, storedAt: 0)

@@ -44,6 +44,12 @@ public struct Verdicts: ~Copyable {
     return Verdict(rawValue: values[index]) ?? .accepted
   }
 
+  /// True where the event was counted, on time or late.
+  @inlinable
+  public func isCounted(_ index: Int) -> Bool {
+    values[index] == Verdict.onTime.rawValue || values[index] == Verdict.late.rawValue
+  }
+
   /// How many events have each verdict.
   public func tally() -> (duplicate: Int, onTime: Int, late: Int, tooLate: Int) {
     var duplicate = 0

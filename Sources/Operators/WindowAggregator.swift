@@ -20,7 +20,7 @@ public struct WindowAggregator: ~Copyable, Operator {
   let policy: WindowPolicy
   var tuples = TupleTable()
   /// On-time counts not yet folded, by ``WindowKey`` of level 10 s.
-  private var open = FlatTable<Counts>(capacity: 1024)
+  var open = FlatTable<Counts>(capacity: 1024)
   /// The earliest end of a window in `open`; `.max` if there is none.
   private var openEnd = Int64.max
   /// Windows in state by level, in order of start. Owned.
@@ -163,16 +163,12 @@ public struct WindowAggregator: ~Copyable, Operator {
     let values = verdicts.values
     let onTimeFrom = policy.onTimeFrom(watermark: watermark)
     let tooLateBefore = policy.tooLateBefore(watermark: watermark)
-    let receiptMax = min(
-      logTime &+ WindowPolicy.receiptTolerance, TimeRange.latest - WindowPolicy.futureTolerance)
     var clampedFuture = 0
     for index in 0..<frame.count {
       if values[index] != Verdict.accepted.rawValue { continue }
       let stated = frame.eventTime(index)
-      let received = min(frame.receivedAt(index), receiptMax)
-      var time = stated
-      if stated > received &+ WindowPolicy.futureTolerance { time = received }
-      if time < TimeRange.earliest { time = TimeRange.earliest }
+      let time = WindowPolicy.eventTime(
+        stated: stated, receivedAt: frame.receivedAt(index), logTime: logTime)
       if time >= onTimeFrom {
         values[index] = Verdict.onTime.rawValue
         let kind = frame.kind(index)
@@ -183,7 +179,12 @@ public struct WindowAggregator: ~Copyable, Operator {
         }
       } else if time >= tooLateBefore {
         values[index] = Verdict.late.rawValue
-        correct(frame, index, time, at: moment)
+        let kind = frame.kind(index)
+        if kind <= EventKind.conversion.rawValue {
+          var counts = Counts()
+          counts.add(kind: kind, revenueMicros: frame.revenueMicros(index))
+          correct(counts, Int(frameSlots[frame.tuple(index)]), time, at: moment)
+        }
       } else {
         values[index] = Verdict.tooLate.rawValue
         if !moment.isSilent { keepLate(frame, index, time, at: moment) }
@@ -217,7 +218,7 @@ public struct WindowAggregator: ~Copyable, Operator {
   }
 
   @inline(never)
-  private mutating func addOpen(_ wanted: Int, _ window: UInt64) -> Int {
+  mutating func addOpen(_ wanted: Int, _ window: UInt64) -> Int {
     let slot = admit(wanted)
     let key = WindowKey.key(slot, window: window)
     let known = open.find(key)
@@ -301,17 +302,11 @@ public struct WindowAggregator: ~Copyable, Operator {
 
   // MARK: Late events
 
-  /// Counts a late event: in windows in state, and as corrections of expired ones. Windows that are
+  /// Counts what is late: in windows in state, and as corrections of expired ones. Windows that are
   /// older than their level's rows are kept are passed over.
   @inline(never)
-  private mutating func correct(
-    _ frame: FrameView, _ index: Int, _ time: Int64, at moment: FrameMoment
-  ) {
-    let kind = frame.kind(index)
-    guard kind <= EventKind.conversion.rawValue else { return }
-    let slot = admit(Int(frameSlots[frame.tuple(index)]))
-    var counts = Counts()
-    counts.add(kind: kind, revenueMicros: frame.revenueMicros(index))
+  mutating func correct(_ counts: Counts, _ wanted: Int, _ time: Int64, at moment: FrameMoment) {
+    let slot = admit(wanted)
     for level in WindowLevel.allCases {
       let start = level.start(of: time)
       if start >= seams[level.rawValue] {
@@ -359,7 +354,7 @@ public struct WindowAggregator: ~Copyable, Operator {
         revenueMicros: frame.revenueMicros(index)))
   }
 
-  private mutating func finishFrame() {
+  mutating func finishFrame() {
     for (window, row) in revisedRows {
       window.pointee.rows.entries[row].value.isRevised = false
     }

@@ -29,6 +29,17 @@ public struct WindowPolicy: Hashable, Sendable {
   /// windows would stay open until that time comes. One hour, microseconds.
   public static let receiptTolerance: Int64 = 3_600_000_000
 
+  /// The time that an event counts at: the client's, unless it is later than is possible.
+  ///
+  /// - Parameter logTime: of the event's frame, microseconds since the epoch.
+  @inlinable
+  public static func eventTime(stated: Int64, receivedAt: Int64, logTime: Int64) -> Int64 {
+    let receiptMax = min(logTime &+ receiptTolerance, TimeRange.latest - futureTolerance)
+    let received = min(receivedAt, receiptMax)
+    let time = stated > received &+ futureTolerance ? received : stated
+    return max(time, TimeRange.earliest)
+  }
+
   /// The smallest start such that this window and no earlier one is in state: a window is expired
   /// once the watermark is at or past its end plus the grace, whether or not it ever existed.
   public func seam(_ level: WindowLevel, watermark: Int64) -> Int64 {

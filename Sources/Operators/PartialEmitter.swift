@@ -1,0 +1,335 @@
+public import Events
+public import Views
+
+/// A frame of partials that a first stage has made.
+public struct PartialFrame: Hashable, Sendable {
+  /// Of the frame among those of its source, from 1 without a gap.
+  public var number: UInt64
+  /// The same for every copy.
+  public var messageID: String
+  public var bytes: [UInt8]
+
+  public init(number: UInt64, messageID: String, bytes: [UInt8]) {
+    self.number = number
+    self.messageID = messageID
+    self.bytes = bytes
+  }
+}
+
+/// Collects what the first stage hands to the second, tick by tick.
+///
+///     log time  ──┬────── 50 ms ──────┬──────────────────┬──▶
+///        frames   ·  ·  · ·     ·  ·  │ ·  the first frame past the boundary closes the tick
+///
+/// A tick is closed by the first frame past its end, and its frames follow from what came before: the
+/// same log gives the same numbers and bytes, so a copy made by a replay or by a second owner changes
+/// nothing. A tick in which nothing was collected is not emitted, except that time itself is, once in
+/// ``silence`` of log time.
+///
+/// Cost: one look-up per event with a pane. The touches and panes of one tick are in memory.
+public struct PartialEmitter: ~Copyable {
+  /// Microseconds of log time.
+  public static let tick: Int64 = 50_000
+  /// The longest stretch of log time, microseconds, of which the second stage is told nothing.
+  public static let silence: Int64 = 1_000_000
+
+  private let pipelineHash: UInt64
+  private let generation: UInt32
+  private let partition: UInt32
+  private let partitionCount: UInt32
+  /// Length of the panes of hopping windows, microseconds; 0 for none.
+  private let paneLength: Int64
+
+  private var encoder = PartialFrameEncoder()
+  private var tuples = TupleTable()
+  private var touches: [(user: Key128, touch: Touch)] = []
+  private var unions: [PersonUnion] = []
+  /// By slot and start of the pane.
+  private var panes = FlatTable<Counts>()
+  private var frameSlots: [Int] = []
+
+  /// Number of the last frame that was made.
+  public private(set) var number: UInt64 = 0
+  /// End of the open tick; nil before the first frame.
+  private var tickEnd: Int64?
+  /// Log time of the last frame that was made.
+  private var emittedLogTime = Int64.min
+
+  /// - Parameters:
+  ///   - partitionCount: of the source's generation.
+  ///   - paneLength: microseconds; 0 where there are no hopping windows.
+  public init(
+    pipelineHash: UInt64, generation: UInt32, partition: UInt32, partitionCount: UInt32,
+    paneLength: Int64
+  ) {
+    self.pipelineHash = pipelineHash
+    self.generation = generation
+    self.partition = partition
+    self.partitionCount = partitionCount
+    self.paneLength = paneLength
+  }
+
+  /// True where a tick is open and holds something: a frame past its end would emit it.
+  public var isHolding: Bool { !touches.isEmpty || !unions.isEmpty || panes.count > 0 }
+
+  /// End of the open tick, microseconds of log time; nil before the first frame.
+  public var end: Int64? { tickEnd }
+
+  /// True where a frame at `logTime` lies past the open tick.
+  public func isPast(_ logTime: Int64) -> Bool { tickEnd.map { logTime >= $0 } ?? false }
+
+  // MARK: Collecting
+
+  /// Starts the events of a frame.
+  public mutating func begin(_ frame: FrameView) {
+    frameSlots.removeAll(keepingCapacity: true)
+    for tuple in 0..<frame.tupleCount { frameSlots.append(tuples.intern(frame.tupleBytes(tuple))) }
+  }
+
+  /// A touch of a known person.
+  ///
+  /// - Parameters:
+  ///   - touch: its tuple is an index of the begun frame.
+  public mutating func add(_ touch: Touch, of user: Key128) {
+    var touch = touch
+    touch.tuple = UInt32(frameSlots[Int(touch.tuple)])
+    touches.append((user, touch))
+  }
+
+  /// A touch that was kept here until its person became known.
+  public mutating func add(_ touch: Touch, tuple: UnsafeRawBufferPointer, of user: Key128) {
+    var touch = touch
+    touch.tuple = UInt32(tuples.intern(tuple))
+    touches.append((user, touch))
+  }
+
+  /// Two user ids are one person.
+  public mutating func add(_ union: PersonUnion) { unions.append(union) }
+
+  /// Counts an event in its pane.
+  ///
+  /// - Parameters:
+  ///   - tuple: an index of the begun frame.
+  ///   - time: not before 1970, microseconds.
+  @inline(__always)
+  public mutating func count(tuple: Int, time: Int64, kind: UInt8, revenueMicros: Int64) {
+    let key =
+      UInt64(truncatingIfNeeded: frameSlots[tuple]) << 40
+      | UInt64(truncatingIfNeeded: time / paneLength)
+    var index = panes.find(key)
+    if index < 0 { index = panes.insert(key, Counts()) }
+    panes.entries[index].value.add(kind: kind, revenueMicros: revenueMicros)
+  }
+
+  // MARK: Closing
+
+  /// Opens the tick of a frame at `logTime`; the one before is closed.
+  public mutating func open(at logTime: Int64) {
+    guard tickEnd.map({ logTime >= $0 }) ?? true else { return }
+    tickEnd = logTime - logTime % Self.tick + Self.tick
+  }
+
+  /// Makes the frames of the open tick, if it holds anything or if time is to be told.
+  ///
+  /// - Parameters:
+  ///   - sequence: the last frame of the source in the tick.
+  ///   - logTime: of that frame.
+  ///   - contributions: outcomes by tuple and window, in any fixed order.
+  ///   - isLast: the source ends with this tick.
+  public mutating func close(
+    sequence: UInt64, logTime: Int64, contributions: borrowing Contributions, isLast: Bool = false,
+    into frames: inout [PartialFrame]
+  ) {
+    guard
+      isHolding || contributions.count > 0 || isLast || emittedLogTime == .min
+        || logTime - emittedLogTime >= Self.silence
+    else { return }
+    var head = PartialFrameHead(
+      pipelineHash: pipelineHash, generation: generation, partition: partition,
+      partitionCount: partitionCount, number: 0, sourceSequence: sequence, sourceLogTime: logTime, closesTick: false, isLast: false)
+    // A slot's number in the frame that is being filled.
+    var numbers: [Int: UInt32] = [:]
+    func makeRoom(_ emitter: inout PartialEmitter) {
+      guard emitter.encoder.isFull else { return }
+      emitter.seal(&head, into: &frames)
+      numbers.removeAll(keepingCapacity: true)
+    }
+    for index in 0..<contributions.count {
+      makeRoom(&self)
+      let contribution = contributions[index]
+      encoder.append(
+        contribution: PartialRecord(
+          tuple: encoder.tuple(contribution.tuple), start: contribution.start,
+          sums: PartialSums(contribution.outcomes.counts)))
+    }
+    func number(_ emitter: inout PartialEmitter, _ slot: Int) -> UInt32 {
+      if let known = numbers[slot] { return known }
+      let number = emitter.encoder.tuple(emitter.tuples.bytes(slot))
+      numbers[slot] = number
+      return number
+    }
+    for (user, touch) in touches {
+      makeRoom(&self)
+      var touch = touch
+      touch.tuple = number(&self, Int(touch.tuple))
+      encoder.append(touch, of: user)
+    }
+    for union in unions {
+      makeRoom(&self)
+      encoder.append(union: union)
+    }
+    for index in 0..<panes.count {
+      makeRoom(&self)
+      let pane = panes.entries[index]
+      encoder.append(
+        pane: PartialRecord(
+          tuple: number(&self, Int(pane.key >> 40)),
+          start: Int64(pane.key & 0xff_ffff_ffff) * paneLength,
+          sums: PartialSums(pane.value)))
+    }
+    head.closesTick = true
+    head.isLast = isLast
+    seal(&head, into: &frames)
+    emittedLogTime = logTime
+    reset()
+  }
+
+  private mutating func seal(_ head: inout PartialFrameHead, into frames: inout [PartialFrame]) {
+    number += 1
+    head.number = number
+    frames.append(
+      PartialFrame(number: number, messageID: head.messageID, bytes: encoder.seal(head)))
+  }
+
+  private mutating func reset() {
+    touches.removeAll(keepingCapacity: true)
+    unions.removeAll(keepingCapacity: true)
+    panes.removeAll()
+    tuples = TupleTable()
+    frameSlots.removeAll(keepingCapacity: true)
+  }
+
+  // MARK: Snapshots
+
+  private static let sectionID: UInt16 = 41
+  private static let sectionVersion: UInt16 = 1
+
+  public var changeByteCount: Int { 64 + touches.count * 120 + panes.count * 120 }
+
+  /// Writes what the open tick holds, in the order in which it came; the same for every scope.
+  public func snapshot(into writer: inout SnapshotWriter) {
+    writer.begin(section: Self.sectionID, version: Self.sectionVersion)
+    writer.put(number)
+    writer.put(tickEnd ?? .min)
+    writer.put(emittedLogTime)
+    writer.put(UInt64(touches.count))
+    for (user, touch) in touches {
+      writer.put(user.low)
+      writer.put(user.high)
+      writer.put(touch.time)
+      writer.put(touch.key.low)
+      writer.put(touch.key.high)
+      writer.put(touch.revenueMicros)
+      writer.put(touch.kind)
+      put(Int(touch.tuple), into: &writer)
+    }
+    writer.put(UInt64(unions.count))
+    for union in unions {
+      for key in [union.first, union.second] {
+        writer.put(key.low)
+        writer.put(key.high)
+      }
+    }
+    writer.put(UInt64(panes.count))
+    for index in 0..<panes.count {
+      let pane = panes.entries[index]
+      writer.put(pane.key & 0xff_ffff_ffff)
+      let sums = PartialSums(pane.value)
+      for value in [sums.first, sums.second, sums.third, sums.fourth, sums.fifth, sums.sixth] {
+        writer.put(value)
+      }
+      put(Int(pane.key >> 40), into: &writer)
+    }
+    writer.end()
+  }
+
+  private func put(_ slot: Int, into writer: inout SnapshotWriter) {
+    let bytes = tuples.bytes(slot)
+    writer.put(UInt32(bytes.count))
+    writer.put(bytes)
+  }
+
+  public mutating func restore(from reader: inout SnapshotReader) throws(SnapshotFormatError) {
+    reset()
+    try reader.open(section: Self.sectionID, version: Self.sectionVersion)
+    number = try reader.get(UInt64.self)
+    let end = try reader.get(Int64.self)
+    tickEnd = end == .min ? nil : end
+    emittedLogTime = try reader.get(Int64.self)
+    for _ in 0..<(try reader.getCount(elementByteCount: 61)) {
+      let user = try getKey(&reader)
+      let time = try reader.get(Int64.self)
+      let key = try getKey(&reader)
+      let revenue = try reader.get(Int64.self)
+      let kind = try reader.get(UInt8.self)
+      guard user != .zero, key != .zero, EventKind(rawValue: kind) != nil else {
+        throw reader.malformed("a touch without person, key or kind")
+      }
+      touches.append(
+        (
+          user,
+          Touch(
+            time: time, key: key, revenueMicros: revenue, tuple: try getTuple(&reader), kind: kind)
+        ))
+    }
+    for _ in 0..<(try reader.getCount(elementByteCount: 32)) {
+      let union = PersonUnion(try getKey(&reader), try getKey(&reader))
+      guard union.first != .zero, union.second != .zero else {
+        throw reader.malformed("a union without persons")
+      }
+      unions.append(union)
+    }
+    for _ in 0..<(try reader.getCount(elementByteCount: 60)) {
+      let pane = try reader.get(UInt64.self)
+      var values: [Int64] = []
+      for _ in 0..<6 { values.append(try reader.get(Int64.self)) }
+      let key = UInt64(try getTuple(&reader)) << 40 | pane
+      guard pane < 1 << 40, panes.find(key) < 0 else {
+        throw reader.malformed("a pane that no event has, or twice")
+      }
+      _ = panes.insert(
+        key,
+        Counts(PartialSums(values[0], values[1], values[2], values[3], values[4], values[5])))
+    }
+    try reader.close()
+  }
+
+  private func getKey(_ reader: inout SnapshotReader) throws(SnapshotFormatError) -> Key128 {
+    Key128(low: try reader.get(UInt64.self), high: try reader.get(UInt64.self))
+  }
+
+  private mutating func getTuple(
+    _ reader: inout SnapshotReader
+  ) throws(SnapshotFormatError) -> UInt32 {
+    let bytes = try reader.get(byteCount: Int(try reader.get(UInt32.self)))
+    return UInt32(bytes.withUnsafeBytes { tuples.intern($0) })
+  }
+}
+
+extension PartialSums {
+  /// The places of a window row.
+  init(_ counts: Counts) {
+    self.init(
+      counts.impressions, counts.views, counts.clicks, counts.engagements, counts.conversions,
+      counts.revenueMicros)
+  }
+}
+
+extension Counts {
+  /// From the places of a partial record.
+  public init(_ sums: PartialSums) {
+    self.init(
+      impressions: sums.first, views: sums.second, clicks: sums.third, engagements: sums.fourth,
+      conversions: sums.fifth, revenueMicros: sums.sixth)
+  }
+}
