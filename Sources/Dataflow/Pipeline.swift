@@ -48,6 +48,10 @@ public struct Pipeline: ~Copyable {
   var emitted: [PartialFrame] = []
   /// Of a second stage.
   var intake: PartialIntake?
+  /// Of both stages: histories of anonymous persons in the first, of known ones in the second.
+  var persons: PersonHistories?
+  /// Of a first stage: which anonymous persons are known.
+  var links: IdentityLinks?
   var contributions = Contributions()
 
   /// - Parameters:
@@ -74,7 +78,8 @@ public struct Pipeline: ~Copyable {
   static func windows(_ spec: PipelineSpec, _ stream: StreamPartition) -> WindowAggregator {
     WindowAggregator(
       policy: WindowPolicy(
-        allowedLateness: stream.role == .partials ? nil : spec.allowedLateness, windowGrace: spec.windowGrace,
+        allowedLateness: stream.role == .partials ? nil : spec.allowedLateness,
+        windowGrace: spec.windowGrace,
         tupleCountMax: spec.tupleCountMax))
   }
 
@@ -100,7 +105,10 @@ public struct Pipeline: ~Copyable {
 
   /// The next watermark at which windows become final or expire without further events; nil if there
   /// are none. Heartbeats are needed while it is not nil.
-  public var earliestTimer: Int64? { windows.earliestTimer }
+  public var earliestTimer: Int64? {
+    let timers = [windows.earliestTimer, personTimer].compactMap { $0 }
+    return timers.min()
+  }
 
   /// Rows in state.
   public var rowCount: Int { windows.rowCount }

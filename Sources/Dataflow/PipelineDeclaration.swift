@@ -1,3 +1,4 @@
+import Views
 import Events
 
 // A declaration as text, so that a version can be run when `Streams/pipelines.yaml` has moved on.

@@ -1,4 +1,5 @@
 import Events
+public import Views
 
 /// What a pipeline computes, as declared in `Streams/pipelines.yaml`.
 public struct PipelineSpec: Hashable, Sendable {

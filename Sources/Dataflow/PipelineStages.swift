@@ -14,14 +14,20 @@ extension Pipeline {
   mutating func makeStage() {
     emitter = nil
     intake = nil
+    persons = nil
+    links = nil
     emitted = []
-    guard spec.hasSecondStage else { return }
+    guard spec.hasSecondStage, stream.role != .deadLetters else { return }
+    if let policy = spec.persons { persons = PersonHistories(policy: policy) }
     switch stream.role {
     case .events:
       emitter = PartialEmitter(
         pipelineHash: pipelineHash, generation: stream.generation,
         partition: UInt32(stream.partition), partitionCount: UInt32(partitions),
         paneLength: spec.trends?.slide ?? 0)
+      if let policy = spec.persons {
+        links = IdentityLinks(keep: policy.keep, countMax: policy.personCountMax)
+      }
     case .partials: intake = PartialIntake(pipelineHash: pipelineHash)
     case .deadLetters: break
     }
@@ -49,6 +55,7 @@ extension Pipeline {
   mutating func closeTick(before moment: FrameMoment) {
     guard emitter != nil else { return }
     if emitter?.isPast(moment.logTime) ?? false {
+      persons?.drain(into: &contributions)
       var frames: [PartialFrame] = []
       emitter?.close(
         sequence: position, logTime: logTime, contributions: contributions, into: &frames)
@@ -57,12 +64,57 @@ extension Pipeline {
       if !moment.isSilent { emitted.append(contentsOf: frames) }
     }
     emitter?.open(at: moment.logTime)
+    persons?.advance(watermark: moment.watermark)
+    links?.advance(watermark: moment.watermark)
   }
 
   /// Hands on what the frame's counted events mean to the second stage.
   mutating func handOn(_ frame: FrameView, at moment: FrameMoment) {
     emitter?.begin(frame)
+    if let policy = spec.persons { follow(frame, policy, at: moment) }
     if let trends = spec.trends { countPanes(frame, trends, at: moment) }
+  }
+
+  /// Follows the persons of a frame: touches of anonymous ones are kept here, those of known ones are
+  /// handed on, and where an anonymous person becomes known, all that is kept of it.
+  private mutating func follow(
+    _ frame: FrameView, _ policy: PersonPolicy, at moment: FrameMoment
+  ) {
+    persons?.begin(tupleCount: frame.tupleCount) { frame.tupleBytes($0) }
+    let earliest =
+      moment.watermark < .min + policy.lateness ? .min : moment.watermark - policy.lateness
+    for index in 0..<frame.count where verdicts.isCounted(index) {
+      let kind = frame.kind(index)
+      let person = frame.person(index)
+      var user = frame.user(index)
+      if user != .zero && user != person {
+        if kind == EventKind.alias.rawValue { emitter?.add(PersonUnion(person, user)) }
+        if links?.link(person, to: user) ?? false { handOver(person, to: user) }
+      } else if user == .zero {
+        user = links?.user(of: person) ?? .zero
+      }
+      guard kind <= EventKind.conversion.rawValue else { continue }
+      let time = WindowPolicy.eventTime(
+        stated: frame.eventTime(index), receivedAt: frame.receivedAt(index),
+        logTime: moment.logTime)
+      if time < earliest { continue }
+      let touch = Touch(
+        time: time, key: frame.key(index), revenueMicros: frame.revenueMicros(index),
+        tuple: UInt32(frame.tuple(index)), kind: kind)
+      if user == .zero {
+        persons?.insert(touch, of: person)
+      } else {
+        emitter?.add(touch, of: user)
+      }
+    }
+  }
+
+  private mutating func handOver(_ person: Key128, to user: Key128) {
+    var moved: [(touch: Touch, tuple: [UInt8])] = []
+    persons?.handOver(person) { moved.append(($0, Array($1))) }
+    for (touch, tuple) in moved {
+      tuple.withUnsafeBytes { emitter?.add(touch, tuple: $0, of: user) }
+    }
   }
 
   private mutating func countPanes(
@@ -80,6 +132,14 @@ extension Pipeline {
       emitter?.count(
         tuple: frame.tuple(index), time: time, kind: frame.kind(index),
         revenueMicros: frame.revenueMicros(index))
+    }
+  }
+
+  /// The next watermark at which a session closes or expires.
+  var personTimer: Int64? {
+    switch persons {
+    case .some(let persons): persons.earliestTimer
+    case .none: nil
     }
   }
 
@@ -132,7 +192,11 @@ extension Pipeline {
     fingerprint = Checkpoint.Fingerprint(checksum: frame.checksum, storedAt: storedAt)
     let time = max(logTime, intake?.logTime ?? .min)
     let moment = moment(sequence: sequence, logTime: time)
-    if time > logTime { windows.advance(to: moment) }
+    if time > logTime {
+      windows.advance(to: moment)
+      persons?.advance(watermark: moment.watermark)
+      addOutcomes(at: moment)
+    }
     try finish(moment)
   }
 
@@ -150,8 +214,31 @@ extension Pipeline {
         Counts(record.sums), tuple: frame.tupleBytes(Int(record.tuple)), time: record.start,
         at: moment)
     }
-    windows.finishContributions()
+    for index in 0..<frame.unionCount {
+      let union = frame.union(index)
+      persons?.unite(union.first, union.second)
+    }
+    if frame.touchCount > 0 {
+      persons?.begin(tupleCount: frame.tupleCount) { frame.tupleBytes($0) }
+      for index in 0..<frame.touchCount {
+        persons?.insert(frame.touch(index), of: frame.touchUser(index))
+      }
+    }
+    addOutcomes(at: moment)
     intake?.take(frame.head)
+  }
+
+  /// Adds what the known persons' touches have come to, and ends the frame's contributions.
+  private mutating func addOutcomes(at moment: FrameMoment) {
+    persons?.drain(into: &contributions)
+    for index in 0..<contributions.count {
+      let contribution = contributions[index]
+      add(
+        contribution.outcomes.counts, tuple: contribution.tuple, time: contribution.start,
+        at: moment)
+    }
+    contributions.removeAll()
+    windows.finishContributions()
   }
 
   private mutating func add(

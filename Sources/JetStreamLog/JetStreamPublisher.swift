@@ -75,6 +75,17 @@ public final class JetStreamPublisher: FramePublisher {
         deadlineMs: Int64(settings.deadlineMs)))
   }
 
+  /// A publisher, for callers that know only the log's errors.
+  public static func open(
+    _ address: NATSAddress, name: String
+  ) throws(LogError) -> JetStreamPublisher {
+    do throws(NATSError) {
+      return try JetStreamPublisher(address: address, name: name)
+    } catch {
+      throw .refused("\(error)")
+    }
+  }
+
   public func publish(stream: String, messageID: String, frame: [UInt8], token: UInt64) {
     precondition(inFlight < windowMax)
     lastID += 1

@@ -146,7 +146,8 @@ public struct PartialEmitter: ~Copyable {
     else { return }
     var head = PartialFrameHead(
       pipelineHash: pipelineHash, generation: generation, partition: partition,
-      partitionCount: partitionCount, number: 0, sourceSequence: sequence, sourceLogTime: logTime, closesTick: false, isLast: false)
+      partitionCount: partitionCount, number: 0, sourceSequence: sequence, sourceLogTime: logTime,
+      closesTick: false, isLast: false)
     // A slot's number in the frame that is being filled.
     var numbers: [Int: UInt32] = [:]
     func makeRoom(_ emitter: inout PartialEmitter) {

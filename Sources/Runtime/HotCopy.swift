@@ -57,7 +57,7 @@ struct HotCopy: ~Copyable {
   /// Without changes it is due now and then all the same: an update finds out whether its store has
   /// lost the copy, and nothing else would while no events come.
   func isDue(hasChanges: Bool) -> Bool {
-    guard stream.role == .events, hasChanges || sequence > 0 else { return false }
+    guard stream.role != .deadLetters, hasChanges || sequence > 0 else { return false }
     return clock.monotonic() - lastUpdate >= (hasChanges ? interval : Self.checkInterval)
   }
 
@@ -69,7 +69,8 @@ struct HotCopy: ~Copyable {
     var header = HotHeader(
       epoch: epoch, sequence: pipeline.position, lastDeltaSequence: pipeline.lastDeltaSequence,
       committedSequence: committed, copy: last?.copy ?? 0, isComplete: true,
-      logTime: pipeline.logTime, watermark: pipeline.watermark, seams: pipeline.seams)
+      logTime: pipeline.logTime, watermark: pipeline.watermark, seams: pipeline.seams,
+      sources: pipeline.sources)
     do throws(HotStoreError) {
       let changed = pipeline.drainHot()
       if let last, changed.count <= store.updateRowCountMax {

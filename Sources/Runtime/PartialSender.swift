@@ -1,5 +1,5 @@
 import Dataflow
-import Logging
+import Operators
 import Ports
 
 /// Hands the partials of a first stage to the log, in order, and knows when they are durable.
@@ -30,6 +30,8 @@ struct PartialSender: ~Copyable {
   var isFull: Bool { waiting.count >= Self.countMax }
 
   mutating func send(_ frames: [PartialFrame]) {
+    guard !frames.isEmpty else { return }
+    metrics.handedOn(frames: frames.count)
     for frame in frames {
       waiting[frame.number] = frame
       queue.append(frame.number)

@@ -40,6 +40,7 @@ extension PartitionLoop {
     // What was drained and not committed goes first: corrections are handed out once.
     let batch = uncommitted ?? pipeline.drainCommit(includeCoarse: isCoarseDue(started))
     uncommitted = batch
+    try settlePartials()
     do throws(ViewStoreError) {
       try environment.views.commit(
         batch, stream: stream, epoch: epoch, previous: committed.sequence)
@@ -54,6 +55,17 @@ extension PartitionLoop {
     commitDuration = lastCommit - started
     if committed.coarseSequence == committed.sequence { lastCoarse = started }
     environment.metrics.committed(batch, durationMicros: commitDuration)
+  }
+
+  /// Waits until everything that the batch's frames have handed on is durable: after the commit it
+  /// would not be made again.
+  private func settlePartials() throws(LoopExit) {
+    for _ in 0..<4 {
+      if sender?.isEmpty ?? true { return }
+      sender?.poll(timeoutMs: Self.retryIntervalMs)
+    }
+    if sender?.isEmpty ?? true { return }
+    throw .waiting(partialsReason)
   }
 
   /// Commits what is processed, so that the next start has nothing to replay.

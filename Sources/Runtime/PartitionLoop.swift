@@ -21,6 +21,8 @@ final class PartitionLoop {
     var views: any ViewStore
     var hot: any HotStore
     var snapshots: SnapshotArchive
+    /// For the partials of a first stage; nil where the pipeline has no second.
+    var partials: (any FramePublisher)?
     var heartbeats: HeartbeatWriter
     var siblings: LogTimes
     var parameters: RuntimeParameters
@@ -74,6 +76,8 @@ final class PartitionLoop {
   var fetched: ArraySlice<any StoredFrame> = []
   /// Drained and not yet committed, because Postgres is away.
   var uncommitted: CommitBatch?
+  /// What the first stage has handed on and is not yet durable.
+  var sender: PartialSender?
   var hotCopy: HotCopy
   var lastCommit: Int64 = 0
   var commitDuration: Int64 = 0
@@ -92,11 +96,18 @@ final class PartitionLoop {
     self.environment = environment
     self.stop = stop
     self.status = status
+    let partitions = environment.siblings.partitions
     groups =
-      stream.role != .events
-      ? 0..<0
-      : KeyGroup.groups(of: stream.partition, partitions: environment.siblings.partitions)
-    pipeline = Pipeline(spec: spec, stream: stream, groups: groups)
+      switch stream.role {
+      case .events: KeyGroup.groups(of: stream.partition, partitions: partitions)
+      case .deadLetters: 0..<0
+      case .partials: 0..<KeyGroup.count
+      }
+    pipeline = Pipeline(spec: spec, stream: stream, groups: groups, partitions: partitions)
+    if stream.role == .events, let publisher = environment.partials {
+      sender = PartialSender(
+        publisher: publisher, stream: spec.partialsStream, metrics: environment.metrics)
+    }
     committed = Checkpoint()
     hotCopy = HotCopy(
       store: environment.hot, stream: stream, parameters: environment.parameters,
@@ -182,9 +193,11 @@ final class PartitionLoop {
   private func read(_ reader: any FrameReader) throws(LoopExit) {
     if uncommitted != nil { try commitAndSnapshot() }
     if fetched.isEmpty {
+      sender?.poll(timeoutMs: 0)
       try fetch(reader, waitMs: waitMs(environment.clock.monotonic()))
     }
     while let frame = fetched.first {
+      try makeRoomForPartials()
       try process(frame)
       fetched.removeFirst()
       // A replay can end inside a batch; what follows it is live.
@@ -200,7 +213,7 @@ final class PartitionLoop {
         hotCopy.update(&pipeline, committed: committed.sequence)
       }
       try commitIfDue()
-      beat()
+      beat(reader)
     }
     publishStatus(reader)
   }
@@ -216,29 +229,43 @@ final class PartitionLoop {
 
   private func process(_ frame: any StoredFrame) throws(LoopExit) {
     environment.metrics.fetched(bytes: frame.bytes.count)
-    let view: FrameView
+    let content: Content
     do throws(FrameError) {
-      view = try FrameView(frame.bytes)
+      content =
+        stream.role == .partials
+        ? .partials(try PartialFrameView(frame.bytes)) : .events(try FrameView(frame.bytes))
     } catch {
       environment.logger.error(
         "poison frame passed over",
         metadata: ["sequence": "\(frame.sequence)", "error": "\(error)"])
       environment.metrics.poisoned()
-      do throws(PipelineError) {
-        try pipeline.skip(
-          sequence: frame.sequence, storedAt: frame.storedAt, checksum: Self.checksum(frame.bytes))
-      } catch {
-        throw LoopExit(error)
-      }
-      return
+      content = .poison
     }
     do throws(PipelineError) {
-      try pipeline.process(frame: view, sequence: frame.sequence, storedAt: frame.storedAt)
+      switch content {
+      case .events(let view):
+        try pipeline.process(frame: view, sequence: frame.sequence, storedAt: frame.storedAt)
+        environment.metrics.processed(events: view.count)
+      case .partials(let view):
+        try pipeline.process(
+          partials: view, bytes: frame.bytes, sequence: frame.sequence, storedAt: frame.storedAt)
+        environment.metrics.processed(events: view.recordCount)
+      case .poison:
+        try pipeline.skip(
+          sequence: frame.sequence, storedAt: frame.storedAt, checksum: Self.checksum(frame.bytes))
+      }
     } catch {
       throw LoopExit(error)
     }
+    sender?.send(pipeline.takeEmitted())
     if !pipeline.isSilent { hotCopy.stored(at: frame.storedAt) }
-    environment.metrics.processed(events: view.count)
+  }
+
+  /// What a stored frame turned out to be.
+  private enum Content {
+    case events(FrameView)
+    case partials(PartialFrameView)
+    case poison
   }
 
   /// How long to wait for frames: until something of our own is due.
@@ -249,31 +276,57 @@ final class PartitionLoop {
       wait = min(wait, Int((lastCommit + commitInterval - now) / 1000))
     }
     // Dead letters have no hot copy, whose sequence stays 0.
-    if stream.role == .events && pipeline.position > hotCopy.sequence {
+    if stream.role != .deadLetters && pipeline.position > hotCopy.sequence {
       wait = min(wait, hotCopy.waitMs)
+    }
+    if let end = pipeline.tickEnd {
+      wait = min(wait, Int((end + Self.tickGrace - environment.clock.wall()) / 1000))
     }
     return max(1, wait)
   }
 
-  /// Asks for a heartbeat where only the lack of frames keeps this partition's windows open.
-  private func beat() {
+  /// What is held for the second stage goes out after this time without a frame, microseconds past
+  /// the end of its tick; a heartbeat is asked for no more often.
+  private static let tickGrace: Int64 = 50_000
+
+  /// Asks for a heartbeat where only the lack of frames keeps windows or a tick of this partition open.
+  private func beat(_ reader: any FrameReader) {
     guard stream.role == .events, pipeline.logTime > .min else { return }
     let now = environment.clock.monotonic()
-    guard now - lastHeartbeat >= Int64(environment.parameters.heartbeatIntervalMs) * 1000 else {
-      return
-    }
     environment.siblings.report(stream.partition, pipeline.logTime)
+    let sinceLast = now - lastHeartbeat
     let wall = environment.clock.wall()
+    if let end = pipeline.tickEnd, wall > end + Self.tickGrace, sinceLast >= Self.tickGrace,
+      reader.lastKnownSequence <= pipeline.position
+    {
+      return writeHeartbeat(now)
+    }
+    guard sinceLast >= Int64(environment.parameters.heartbeatIntervalMs) * 1000 else { return }
     let timerIsDue = pipeline.earliestTimer.map {
       $0 + spec.allowedDisorder > pipeline.logTime && wall > $0 + spec.allowedDisorder
     }
-    let isBehind =
-      environment.siblings.latest - pipeline.logTime
-      > Int64(environment.parameters.heartbeatIdleMs) * 1000
-    if timerIsDue ?? false || isBehind {
-      lastHeartbeat = now
-      environment.heartbeats.write(stream)
-    }
+    let idleMs =
+      spec.hasSecondStage
+      ? environment.parameters.stageHeartbeatIdleMs : environment.parameters.heartbeatIdleMs
+    let isBehind = environment.siblings.latest - pipeline.logTime > Int64(idleMs) * 1000
+    if timerIsDue ?? false || isBehind { writeHeartbeat(now) }
+  }
+
+  private func writeHeartbeat(_ now: Int64) {
+    lastHeartbeat = now
+    environment.heartbeats.write(stream)
+  }
+
+  /// Reads nothing further while too much of what was handed on is not durable.
+  private func makeRoomForPartials() throws(LoopExit) {
+    guard sender?.isFull ?? false else { return }
+    sender?.poll(timeoutMs: Self.retryIntervalMs)
+    if sender?.isFull ?? false { throw .waiting(partialsReason) }
+  }
+
+  var partialsReason: String {
+    "NATS: \(spec.partialsStream) does not take what is handed on: "
+      + (sender?.failure ?? "no answer yet")
   }
 
   private func publishStatus(_ reader: any FrameReader) {

@@ -12,6 +12,8 @@ public struct ProcessorStores: Sendable {
   public var hot: @Sendable (PipelineSpec) -> any HotStore
   public var snapshots:
     @Sendable (PipelineSpec, StreamPartition) throws(SnapshotError) -> any SnapshotStore
+  /// Publishes what a first stage hands on.
+  public var partials: @Sendable (PipelineSpec) throws(LogError) -> any FramePublisher
 
   public init(
     views:
@@ -20,11 +22,13 @@ public struct ProcessorStores: Sendable {
     hot: @escaping @Sendable (PipelineSpec) -> any HotStore,
     snapshots:
       @escaping @Sendable (PipelineSpec, StreamPartition) throws(SnapshotError) ->
-      any SnapshotStore
+      any SnapshotStore,
+    partials: @escaping @Sendable (PipelineSpec) throws(LogError) -> any FramePublisher
   ) {
     self.views = views
     self.hot = hot
     self.snapshots = snapshots
+    self.partials = partials
   }
 }
 
@@ -63,7 +67,7 @@ public final class Processor: Sendable {
     self.metrics = metrics
     self.logger = logger
     states = pipelines.flatMap { pipeline in
-      streams.map { stream in
+      Self.streams(of: pipeline, streams).map { stream in
         Shared(
           PartitionStatus(
             pipeline: pipeline.name, stream: stream, phase: .starting, detail: "", sequence: 0,
@@ -71,6 +75,13 @@ public final class Processor: Sendable {
             idCountMax: pipeline.dedupeCountMax))
       }
     }
+  }
+
+  /// The given streams, and the one between the pipeline's stages.
+  private static func streams(
+    of pipeline: PipelineSpec, _ streams: [StreamPartition]
+  ) -> [StreamPartition] {
+    pipeline.hasSecondStage ? streams + [.partials(of: pipeline)] : streams
   }
 
   /// What every loop does now, by pipeline and stream.
@@ -82,7 +93,7 @@ public final class Processor: Sendable {
     var index = 0
     for pipeline in pipelines {
       let siblings = LogTimes(partitions: partitions)
-      for stream in streams {
+      for stream in Self.streams(of: pipeline, streams) {
         let state = states[index]
         index += 1
         let thread = LoopThread(name: "\(pipeline.name)/\(stream.stream)") { [self] in
@@ -130,11 +141,20 @@ public final class Processor: Sendable {
     } catch {
       return halt("read models cannot be opened: \(error)")
     }
+    var partials: (any FramePublisher)?
+    if pipeline.hasSecondStage && stream.role == .events {
+      do throws(LogError) {
+        partials = try stores.partials(pipeline)
+      } catch {
+        return halt("partials cannot be published: \(error)")
+      }
+    }
     let loop = PartitionLoop(
       spec: pipeline, stream: stream,
       environment: PartitionLoop.Environment(
         log: log, views: views, hot: stores.hot(pipeline), snapshots: archive,
-        heartbeats: heartbeats, siblings: siblings, parameters: parameters, clock: clock,
+        partials: partials, heartbeats: heartbeats, siblings: siblings, parameters: parameters,
+        clock: clock,
         metrics: loopMetrics, logger: logger),
       stop: stopFlag, status: state)
     _ = loop.run()

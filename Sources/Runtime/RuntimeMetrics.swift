@@ -59,6 +59,13 @@ public struct RuntimeMetrics: Sendable {
   public static let snapshotFailures = MetricDeclaration(
     "smartcontent_snapshot_failures_total", "Snapshots that could not be written.", .counter,
     labels: labels)
+  public static let partials = MetricDeclaration(
+    "smartcontent_partial_frames_total",
+    "Frames that the first stage has handed to the second.", .counter, labels: labels)
+  public static let partialFailures = MetricDeclaration(
+    "smartcontent_partial_failures_total",
+    "Frames of partials that the log did not take and that were sent again.", .counter,
+    labels: labels)
   public static let waits = MetricDeclaration(
     "smartcontent_processor_waits_total",
     "Quarter seconds spent waiting for NATS or Postgres to come back.", .counter, labels: labels)
@@ -98,7 +105,8 @@ public struct RuntimeMetrics: Sendable {
   /// Everything above, for checks of dashboards and alerts.
   public static let catalog = [
     events, frames, frameBytes, poisonFrames, accounted, received, commit, commitFailures, rows,
-    hot, hotFailures, hotRebuilds, freshness, snapshot, snapshotBytes, snapshotFailures, waits,
+    hot, hotFailures, hotRebuilds, freshness, snapshot, snapshotBytes, snapshotFailures, partials,
+    partialFailures, waits,
     halts, lagFrames, lagEvents, lagSeconds, watermarkDelay, running,
     dedupeIDs, dedupeFill, stateRows, overflowed,
   ]
@@ -167,6 +175,8 @@ final class LoopMetrics: Sendable {
   private let snapshots: Histogram
   private let snapshotBytes: Counter
   private let snapshotFailures: Counter
+  private let partials: Counter
+  private let partialFailures: Counter
   private let waits: Counter
   private let halts: Counter
   private let accounting: Shared<Accounting>
@@ -192,6 +202,8 @@ final class LoopMetrics: Sendable {
     snapshots = histogram(RuntimeMetrics.snapshot)
     snapshotBytes = counter(RuntimeMetrics.snapshotBytes)
     snapshotFailures = counter(RuntimeMetrics.snapshotFailures)
+    partials = counter(RuntimeMetrics.partials)
+    partialFailures = counter(RuntimeMetrics.partialFailures)
     waits = counter(RuntimeMetrics.waits)
     halts = counter(RuntimeMetrics.halts)
     accounting = Shared(Accounting())
@@ -251,6 +263,10 @@ final class LoopMetrics: Sendable {
   func snapshotWritten(bytes: Int) { snapshotBytes.add(bytes) }
 
   func snapshotFailed() { snapshotFailures.add() }
+
+  func handedOn(frames: Int) { partials.add(frames) }
+
+  func partialFailed() { partialFailures.add() }
 
   func waited() { waits.add() }
 

@@ -20,6 +20,8 @@ public struct RuntimeParameters: Sendable {
   public var snapshotBytesMax = 8 << 20
   /// A partition whose log time is this far behind its siblings gets a heartbeat.
   public var heartbeatIdleMs = 10_000
+  /// The same where a second stage waits for the partition that is furthest behind.
+  public var stageHeartbeatIdleMs = 1000
   /// Time between two heartbeats of a partition.
   public var heartbeatIntervalMs = 1000
   /// Longest wait for frames; bounds how late a loop sees the stop flag.

@@ -181,6 +181,9 @@ struct EngineBench: AsyncParsableCommand {
         hot: { RedisHotStore(redis, pipeline: $0) },
         snapshots: { _, stream throws(SnapshotError) in
           try FileSnapshotStore(folder: "\(state)/\(stream.stream)")
+        },
+        partials: { _ throws(LogError) in
+          try JetStreamPublisher.open(address, name: "bench-partials")
         }),
       heartbeats: HeartbeatWriter(logger: logger) {
         guard let publisher = publisher.withLock({ $0.take() }) else {

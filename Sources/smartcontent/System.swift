@@ -165,6 +165,9 @@ final class System: Sendable {
         snapshots: { pipeline, stream throws(SnapshotError) in
           try FileSnapshotStore(
             folder: "\(state)/\(pipeline.name)_\(pipeline.version)/\(stream.stream)")
+        },
+        partials: { pipeline throws(LogError) in
+          try JetStreamPublisher.open(nats, name: "smartcontent-\(pipeline.name)-partials")
         }),
       heartbeats: HeartbeatWriter(logger: logger) {
         guard let publisher = handover.withLock({ $0.take() }) else {

@@ -134,7 +134,8 @@ import Views
       pipelines: [world.spec], streams: [World.events], partitions: 64, log: world.log,
       stores: ProcessorStores(
         views: { _, _ in world.views }, hot: { _ in world.hot },
-        snapshots: { _, _ in world.snapshots }),
+        snapshots: { _, _ in world.snapshots },
+        partials: { _ in MemoryPublisher(world.published) }),
       heartbeats: HeartbeatWriter(logger: World.quiet) { MemoryPublisher(world.published) },
       clock: world.clock.loopClock, metrics: RuntimeMetrics(MetricRegistry()),
       logger: World.quiet)

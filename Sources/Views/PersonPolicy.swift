@@ -12,6 +12,10 @@ public struct PersonPolicy: Hashable, Sendable {
   /// counted.
   public var personCountMax: Int
 
+  /// The most touches of one person that are kept; of further ones nothing is kept, and that is
+  /// counted. It bounds what a single late event of a busy program can cost.
+  public static let touchCountMax = 2_000
+
   public init(
     sessionGap: Int64 = 1_800_000_000, clickLookBack: Int64 = 7 * 86_400_000_000,
     impressionLookBack: Int64 = 86_400_000_000, lateness: Int64 = 86_400_000_000,
