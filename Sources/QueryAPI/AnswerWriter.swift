@@ -47,7 +47,7 @@ struct AnswerWriter {
       output.append(contentsOf: #","metrics":["#.utf8)
       for (index, metric) in request.metrics.enumerated() {
         if index > 0 { output.append(UInt8(ascii: ",")) }
-        write(metric, of: row, to: &output)
+        row.write(metric, to: &output)
       }
       output.append(contentsOf: "]}".utf8)
     }
@@ -68,36 +68,15 @@ struct AnswerWriter {
     output.append(UInt8(ascii: "]"))
   }
 
-  private func write(_ metric: Metric, of row: QueryAnswer.Row, to output: inout [UInt8]) {
-    switch row.value(metric) {
-    case .count(let count): output.append(contentsOf: String(count).utf8)
-    case .ratio(let ratio):
-      output.append(contentsOf: (ratio.map { Self.text($0) } ?? "null").utf8)
-    case .money: Self.write(row.money(metric.measure), to: &output)
-    }
-  }
-
-  /// By currency, such as `{"EUR":1,"USD":3.5}`.
-  static func write(_ money: [QueryAnswer.Money], to output: inout [UInt8]) {
-    output.append(UInt8(ascii: "{"))
-    for (index, money) in money.enumerated() {
-      if index > 0 { output.append(UInt8(ascii: ",")) }
-      JSONText.append(money.currency, to: &output)
-      output.append(UInt8(ascii: ":"))
-      output.append(contentsOf: Self.text(micros: money.micros).utf8)
-    }
-    output.append(UInt8(ascii: "}"))
-  }
-
   private func write(_ meta: QueryAnswer.Meta, to output: inout [UInt8]) {
     output.append(contentsOf: #"{"position":"#.utf8)
     JSONText.append(meta.position.description, to: &output)
     output.append(contentsOf: #","watermark":"#.utf8)
-    write(instant: meta.watermark, to: &output)
+    JSONText.append(instant: meta.watermark, to: &output)
     output.append(contentsOf: #","final":\#(meta.isFinal),"log_time":"#.utf8)
-    write(instant: meta.logTime, to: &output)
+    JSONText.append(instant: meta.logTime, to: &output)
     output.append(contentsOf: #","as_of":"#.utf8)
-    write(instant: meta.asOf, to: &output)
+    JSONText.append(instant: meta.asOf, to: &output)
     if let lag = meta.lagFrames { output.append(contentsOf: #","lag_frames":\#(lag)"#.utf8) }
     output.append(contentsOf: #","currencies":"#.utf8)
     write(meta.currencies, to: &output)
@@ -153,18 +132,6 @@ struct AnswerWriter {
     output.append(UInt8(ascii: "]"))
   }
 
-  private func write(instant: Int64?, to output: inout [UInt8]) {
-    Self.write(instant: instant, to: &output)
-  }
-
-  static func write(instant: Int64?, to output: inout [UInt8]) {
-    guard let instant, instant != .min else {
-      output.append(contentsOf: "null".utf8)
-      return
-    }
-    JSONText.append(CivilTime.text(micros: instant), to: &output)
-  }
-
   /// In the query's own zone.
   private func time(_ micros: Int64) -> String {
     CivilTime.text(
@@ -186,5 +153,36 @@ struct AnswerWriter {
     var digits = String(fraction + 1_000_000).dropFirst()
     while digits.last == "0" { digits.removeLast() }
     return "\(sign)\(magnitude / 1_000_000).\(digits)"
+  }
+}
+
+extension QueryAnswer.Row {
+  func write(_ metric: Metric, to output: inout [UInt8]) {
+    switch value(metric) {
+    case .count(let count): output.append(contentsOf: String(count).utf8)
+    case .ratio(let ratio):
+      output.append(contentsOf: (ratio.map { AnswerWriter.text($0) } ?? "null").utf8)
+    case .money:
+      // By currency, such as `{"EUR":1,"USD":3.5}`.
+      output.append(UInt8(ascii: "{"))
+      for (index, money) in money(metric.measure).enumerated() {
+        if index > 0 { output.append(UInt8(ascii: ",")) }
+        JSONText.append(money.currency, to: &output)
+        output.append(UInt8(ascii: ":"))
+        output.append(contentsOf: AnswerWriter.text(micros: money.micros).utf8)
+      }
+      output.append(UInt8(ascii: "}"))
+    }
+  }
+}
+
+extension JSONText {
+  /// A timestamp in UTC, or null.
+  static func append(instant: Int64?, to output: inout [UInt8]) {
+    guard let instant, instant != .min else {
+      output.append(contentsOf: "null".utf8)
+      return
+    }
+    append(CivilTime.text(micros: instant), to: &output)
   }
 }

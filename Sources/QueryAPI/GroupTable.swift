@@ -77,6 +77,8 @@ struct MeasuredSums: Hashable, Sendable {
     }
   }
 
+  var isZero: Bool { self == MeasuredSums() }
+
   static func += (a: inout Self, b: Self) {
     a.activity += b.activity
     a.outcomes += b.outcomes

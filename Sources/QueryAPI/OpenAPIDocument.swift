@@ -80,6 +80,13 @@ enum OpenAPIDocument {
     {"name":"last_event_id","in":"query","description":"As the header Last-Event-ID","schema":{"type":"string"}},
     {"name":"Last-Event-ID","in":"header","description":"How far the client has come; without anything newer the snapshot is left out","schema":{"type":"string"}}],
     "responses":{"200":{"description":"Events until the client closes; `change` carries changed rows and the dimensions of removed ones","content":{"text/event-stream":{"schema":{"type":"string"}}}},\(queryErrors)}}},
+    "/v1/trends":{"get":{"tags":["query"],"operationId":"trends","summary":"What rises most: the newest hopping window beside the one before it","security":[{"token":[]},{}],"parameters":[
+    {"name":"by","in":"query","schema":{"type":"string","enum":[\(dimensionNames)],"default":"campaign"}},
+    {"name":"metric","in":"query","description":"By whose change rows are ordered","schema":{"type":"string","enum":[\(quoted(TrendRequest.metrics.map(\.rawValue)))],"default":"clicks"}},
+    {"name":"limit","in":"query","schema":{"type":"integer","minimum":1,"maximum":\(TrendRequest.limitMax),"default":\(TrendRequest.limitDefault)}},
+    {"name":"site_id","in":"query","schema":{"type":"string","default":"default"}},
+    {"name":"pipeline","in":"query","description":"One that declares trends","schema":{"type":"string"}}],
+    "responses":{"200":{"description":"The newest window, open or final, and the one before","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Trends"}}}},\(queryErrors)}}},
     "/v1/accounting":{"get":{"tags":["query"],"operationId":"accounting","summary":"What became of every event: on_time + late + too_late + duplicate + rejected = received","security":[{"token":[]},{}],"parameters":[{"name":"pipeline","in":"query","schema":{"type":"string"}}],"responses":{"200":{"description":"Counts since the beginning of the log","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Accounting"}}}},\(queryErrors)}}}
     """
 
@@ -109,7 +116,7 @@ enum OpenAPIDocument {
     "Query":{"type":"object","additionalProperties":false,"required":["metrics","date_range"],"properties":{
     "site_id":{"type":"string","default":"default"},
     "pipeline":{"type":"string","description":"One of those that are served; the first is the default"},
-    "metrics":{"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":[\(metricNames)]}},
+    "metrics":{"type":"array","description":"Those of sessions and attribution need a pipeline that declares persons; session_duration is seconds per session","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":[\(metricNames)]}},
     "date_range":{"description":"Ranges of m and h end now, at the next 10 s; d, day and month are whole local days, today included. Timestamps must be at full 10 s, the end is excluded; dates are local days, the end is included. 10 s windows are kept 48 hours, minutes 90 days, hours and days for ever","anyOf":[{"type":"string","pattern":"^([0-9]+[mhd]|day|month|all)$","examples":["30m","24h","7d","30d"]},{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string"},"examples":[["2026-11-01T00:00:00Z","2026-11-02T00:00:00Z"],["2026-11-01","2026-11-30"]]}]},
     "dimensions":{"type":"array","uniqueItems":true,"items":{"type":"string","enum":[\(dimensionNames),\(quoted(Granularity.allCases.map(\.dimensionName)))]}},
     "granularity":{"$ref":"#/components/schemas/Granularity"},
@@ -120,7 +127,7 @@ enum OpenAPIDocument {
     "timezone":{"type":"string","default":"UTC","description":"IANA name"},
     "after":{"type":"string","description":"A position that the answer must cover"},
     "timeout":{"type":"number","minimum":0,"maximum":\(QueryRequest.timeoutMsMax / 1000),"default":\(QueryRequest.timeoutMsDefault / 1000),"description":"Seconds"}}},
-    "Metric":{"description":"Counts are integers; ratios are numbers, or null without a denominator; revenue is an object of amounts by currency","anyOf":[{"type":"integer"},{"type":"number"},{"type":"null"},{"type":"object","additionalProperties":{"type":"number"}}]},
+    "Metric":{"description":"Counts are integers; ratios are numbers, or null without a denominator; revenues are objects of amounts by currency","anyOf":[{"type":"integer"},{"type":"number"},{"type":"null"},{"type":"object","additionalProperties":{"type":"number"}}]},
     "Row":{"type":"object","required":["dimensions","metrics"],"properties":{"dimensions":{"type":"array","description":"The time bucket's start first, where one was asked for","items":{"type":"string"}},"metrics":{"type":"array","items":{"$ref":"#/components/schemas/Metric"}}}},
     "Meta":{"type":"object","required":["position","watermark","final","log_time","as_of","currencies","row_count","warnings"],"properties":{
     "position":{"type":"string","description":"What the rows contain of the log"},
@@ -133,6 +140,19 @@ enum OpenAPIDocument {
     "row_count":{"type":"integer","description":"Rows before limit and offset"},
     "warnings":{"type":"array","items":{"type":"string"}}}},
     "Answer":{"type":"object","required":["results","meta","query"],"properties":{"results":{"type":"array","items":{"$ref":"#/components/schemas/Row"}},"meta":{"$ref":"#/components/schemas/Meta"},"query":{"type":"object","description":"The query as it was understood"}}},
+    "Trends":{"type":"object","required":["by","metric","window","before","final","trends","row_count","position","watermark","log_time","as_of"],"properties":{
+    "by":{"type":"string"},"metric":{"type":"string"},
+    "window":{"$ref":"#/components/schemas/Window"},"before":{"$ref":"#/components/schemas/Window"},
+    "final":{"type":"boolean","description":"The watermark has passed the end of the window"},
+    "trends":{"type":"array","description":"The greatest rise first; the value stands under the name of `by`","items":{"type":"object","required":["current","before","change","ratio"],"properties":{
+    "current":{"type":"object","description":"What was counted in the window, by metric","additionalProperties":{"$ref":"#/components/schemas/Metric"}},
+    "before":{"type":"object","description":"The same for the window before","additionalProperties":{"$ref":"#/components/schemas/Metric"}},
+    "change":{"type":"integer","description":"What `metric` has more than before"},
+    "ratio":{"type":["number","null"],"description":"How many times as much it is; null where there was none before"}}}},
+    "row_count":{"type":"integer","description":"Rows before the limit"},
+    "position":{"type":"string","description":"What the windows contain of the log"},
+    "watermark":{"type":["string","null"],"format":"date-time"},"log_time":{"type":["string","null"],"format":"date-time"},"as_of":{"type":"string","format":"date-time"}}},
+    "Window":{"type":["object","null"],"required":["from","to"],"properties":{"from":{"type":"string","format":"date-time"},"to":{"type":"string","format":"date-time","description":"Exclusive"}}},
     "Accounting":{"type":"object","required":["pipeline","received","on_time","late","too_late","duplicate","rejected","clamped_future","conserved"],"properties":{"pipeline":{"type":"string"},"received":{"type":"integer"},"on_time":{"type":"integer"},"late":{"type":"integer"},"too_late":{"type":"integer"},"duplicate":{"type":"integer"},"rejected":{"type":"integer"},"clamped_future":{"type":"integer"},"conserved":{"type":"boolean"}}},
     "Health":{"type":"object","required":["status","checks"],"properties":{"status":{"enum":["ok","failing"]},"checks":{"type":"array","items":{"type":"object","required":["name","status"],"properties":{"name":{"type":"string"},"status":{"enum":["ok","failing"]},"detail":{"type":"string"}}}}}},
     "Problem":{"type":"object","description":"RFC 9457","required":["type","title","status","detail","code","message"],"properties":{"type":{"type":"string"},"title":{"type":"string"},"status":{"type":"integer"},"detail":{"type":"string"},"code":{"type":"string"},"message":{"type":"string"},"path":{"type":"string"},"allowed":{"type":"array","items":{"type":"string"}},"position":{"type":"string"}}}

@@ -73,16 +73,9 @@ extension QueryAnswer {
     rows.reserveCapacity(table.groups.count)
     var currencies: Set<String> = []
     for (key, byCurrency) in table.groups {
-      var row = Row(
+      let row = Row(
         bucketStart: plan.buckets.isEmpty ? nil : plan.buckets[key.bucket],
-        dimensions: key.dimensions, sums: MeasuredSums(), revenue: [])
-      for (currency, sums) in byCurrency {
-        row.sums += sums
-        if let money = money(currency, sums[.activity]) { row.revenue.append(money) }
-        if let money = money(currency, sums[.outcomes]) { row.attributedRevenue.append(money) }
-      }
-      row.revenue.sort { $0.currency < $1.currency }
-      row.attributedRevenue.sort { $0.currency < $1.currency }
+        dimensions: key.dimensions, byCurrency)
       currencies.formUnion((row.revenue + row.attributedRevenue).map(\.currency))
       rows.append(row)
     }
@@ -97,11 +90,27 @@ extension QueryAnswer {
     let page = rows.dropFirst(request.offset).prefix(request.limit)
     return (rows: Array(page), total: total, currencies: sortedCurrencies)
   }
+}
+
+extension QueryAnswer.Row {
+  /// A group of a ``GroupTable``.
+  init(bucketStart: Int64?, dimensions: DimensionValues, _ byCurrency: [String: MeasuredSums]) {
+    self.init(
+      bucketStart: bucketStart, dimensions: dimensions, sums: MeasuredSums(), revenue: [])
+    for (currency, sums) in byCurrency {
+      self.sums += sums
+      if let money = Self.money(currency, sums[.activity]) { revenue.append(money) }
+      if let money = Self.money(currency, sums[.outcomes]) { attributedRevenue.append(money) }
+    }
+    revenue.sort { $0.currency < $1.currency }
+    attributedRevenue.sort { $0.currency < $1.currency }
+  }
 
   /// Nil where there is nothing of the currency.
-  private static func money(_ currency: String, _ sums: Counts) -> Money? {
+  private static func money(_ currency: String, _ sums: Counts) -> QueryAnswer.Money? {
     if sums == Counts() || (currency.isEmpty && sums.revenueMicros == 0) { return nil }
-    return Money(currency: currency.isEmpty ? "XXX" : currency, micros: sums.revenueMicros)
+    return QueryAnswer.Money(
+      currency: currency.isEmpty ? "XXX" : currency, micros: sums.revenueMicros)
   }
 }
 

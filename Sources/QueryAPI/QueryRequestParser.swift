@@ -197,7 +197,7 @@ struct QueryRequestParser {
     }
   }
 
-  private func dimension(
+  func dimension(
     _ name: String, path: String, allowed: [String]
   ) throws(QueryError) -> Dimension {
     guard let dimension = Dimension(name: name), QueryRequest.queryDimensions.contains(dimension)
@@ -334,7 +334,7 @@ struct QueryRequestParser {
     return Int(seconds * 1000)
   }
 
-  private func integer(
+  func integer(
     _ text: String, _ range: ClosedRange<Int>, path: String
   ) throws(QueryError) -> Int {
     guard let value = Int(text), range.contains(value) else {

@@ -4,7 +4,7 @@ public import Metrics
 import Views
 
 /// The routes of the query API: `POST /v1/query`, `GET /v1/content/{id}/metrics`,
-/// `GET /v1/stream`, `GET /v1/accounting` and `GET /openapi.json`.
+/// `GET /v1/stream`, `GET /v1/trends`, `GET /v1/accounting` and `GET /openapi.json`.
 public struct QueryRoutes: Sendable {
   /// Bounds of what requests may use.
   public struct Limits: Sendable {
@@ -52,6 +52,7 @@ public struct QueryRoutes: Sendable {
     routes.on(.post, "/v1/query", options: options, guarded { try await service.query($0) })
     routes.on(.get, "/v1/content/{id}/metrics", guarded { try await service.content($0) })
     routes.on(.get, "/v1/stream", guarded { try await service.stream($0) })
+    routes.on(.get, "/v1/trends", guarded { try await service.trends($0) })
     routes.on(.get, "/v1/accounting", guarded { try await service.accounting($0) })
     routes.on(.get, "/openapi.json") { _ in
       HTTPResponse(

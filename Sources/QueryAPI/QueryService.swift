@@ -76,6 +76,29 @@ struct QueryService: Sendable {
     }
   }
 
+  func trends(_ http: HTTPRequest) async throws(Problem) -> HTTPResponse {
+    try await measured("trends") { () async throws(QueryError) -> HTTPResponse in
+      let parameters = try Self.parameters(http, allowed: TrendRequest.parameters)
+      let request = try TrendRequest(parameters, parser: parser)
+      let view = executor(request.pipeline).view
+      guard view.secondStage?.hasTrends == true else {
+        throw QueryError(
+          .trendsNotComputed, path: "?pipeline",
+          detail:
+            "pipeline \(view.name) declares no trends; ask another one, or add `trends` to it "
+            + "in Streams/pipelines.yaml with a higher version",
+          allowed: executors.values.map(\.view).filter { $0.secondStage?.hasTrends == true }
+            .map(\.name).sorted())
+      }
+      do throws(ViewReadError) {
+        let answer = try await view.durable.trends(site: request.site, groupBy: request.dimension)
+        return Self.response(TrendReport(request, answer, of: view, now: clock()).json)
+      } catch {
+        throw QueryError(reading: error)
+      }
+    }
+  }
+
   func stream(_ http: HTTPRequest) async throws(Problem) -> HTTPResponse {
     try await measured("stream") { () async throws(QueryError) -> HTTPResponse in
       let parameters = try Self.parameters(http, allowed: ["query", "last_event_id"])
@@ -149,12 +172,16 @@ struct QueryService: Sendable {
   private func response(
     _ answer: QueryAnswer, _ request: QueryRequest, _ plan: QueryPlan, _ zone: ZoneRules
   ) -> HTTPResponse {
+    Self.response(AnswerWriter(request: request, plan: plan, zone: zone).answer(answer))
+  }
+
+  private static func response(_ json: [UInt8]) -> HTTPResponse {
     HTTPResponse(
       status: .ok,
       headers: [
         (name: "Content-Type", value: "application/json"),
         (name: "Cache-Control", value: "no-store"),
-      ], body: .bytes(AnswerWriter(request: request, plan: plan, zone: zone).answer(answer)))
+      ], body: .bytes(json))
   }
 
   private func executor(_ pipeline: String) -> QueryExecutor {
