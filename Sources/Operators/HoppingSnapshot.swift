@@ -1,0 +1,184 @@
+import Events
+import Views
+
+// A section: time and counters, then panes in order of their starts, each with its rows and the
+// revisions of its window in order of their tuples, which come before in order of id. Running totals
+// are not in it: they follow from the panes. Rows that were not drained are not in it: a snapshot is
+// used only where everything up to it has been committed. Increments hold the panes that changed, each
+// whole: mostly those of open windows.
+extension HoppingWindows {
+  private static var sectionID: UInt16 { 44 }
+  private static var sectionVersion: UInt16 { 1 }
+  private static var rowByteCount: Int { 52 }
+  private static var revisionByteCount: Int { 8 }
+
+  /// About how many bytes the changes take.
+  public var changeByteCount: Int {
+    panes.reduce(64) { sum, pane in
+      let rows = pane.pointee.rows.count * (Self.rowByteCount + 24)
+      let revisions = pane.pointee.revisions.count * Self.revisionByteCount
+      return pane.pointee.isChanged ? sum + 24 + rows + revisions : sum
+    }
+  }
+
+  /// Writes all of the state, or the panes that changed since the last snapshot or restore.
+  public mutating func snapshot(isComplete: Bool, into writer: inout SnapshotWriter) {
+    writer.begin(section: Self.sectionID, version: Self.sectionVersion)
+    writer.put(UInt8(isComplete ? 1 : 0))
+    writer.put(watermark)
+    writer.put(tooLate)
+    writer.put(overflowed)
+    let written = panes.filter { isComplete || $0.pointee.isChanged }
+    let ranks = writeTuples(of: written, into: &writer)
+    writer.put(UInt64(written.count))
+    for pane in written {
+      pane.pointee.isChanged = false
+      writer.put(pane.pointee.start)
+      let rows = pane.pointee.rows.entries
+      writer.put(UInt64(pane.pointee.rows.count))
+      for (rank, index) in Self.ordered(rows, pane.pointee.rows.count, ranks) {
+        writer.put(rank)
+        let counts = rows[index].value
+        for value in [
+          counts.impressions, counts.views, counts.clicks, counts.engagements, counts.conversions,
+          counts.revenueMicros,
+        ] {
+          writer.put(value)
+        }
+      }
+      let revisions = pane.pointee.revisions.entries
+      writer.put(UInt64(pane.pointee.revisions.count))
+      for (rank, index) in Self.ordered(revisions, pane.pointee.revisions.count, ranks) {
+        writer.put(rank)
+        writer.put(revisions[index].value.count)
+      }
+    }
+    writer.end()
+  }
+
+  private static func ordered<Value>(
+    _ entries: UnsafeMutablePointer<FlatTable<Value>.Entry>, _ count: Int, _ ranks: [UInt32]
+  ) -> [(rank: UInt32, index: Int)] {
+    (0..<count).map { (ranks[Int(entries[$0].key)], $0) }.sorted { $0.rank < $1.rank }
+  }
+
+  /// - Returns: each tuple's place in the section by its slot.
+  private func writeTuples(
+    of panes: [UnsafeMutablePointer<HoppingPane>], into writer: inout SnapshotWriter
+  ) -> [UInt32] {
+    var used: Set<Int> = []
+    for pane in panes {
+      for index in 0..<pane.pointee.rows.count {
+        used.insert(Int(pane.pointee.rows.entries[index].key))
+      }
+      for index in 0..<pane.pointee.revisions.count {
+        used.insert(Int(pane.pointee.revisions.entries[index].key))
+      }
+    }
+    let slots = used.sorted { isTupleOrdered($0, $1) }
+    var ranks: [UInt32] = Array(repeating: 0, count: (slots.max() ?? 0) + 1)
+    writer.put(UInt64(slots.count))
+    for (rank, slot) in slots.enumerated() {
+      ranks[slot] = UInt32(rank)
+      let bytes = tuples.bytes(slot)
+      writer.put(UInt32(bytes.count))
+      writer.put(bytes)
+    }
+    return ranks
+  }
+
+  private func isTupleOrdered(_ a: Int, _ b: Int) -> Bool {
+    let (first, second) = (tuples.slots[a].id, tuples.slots[b].id)
+    if first != second { return first < second }
+    return tuples.bytes(a).lexicographicallyPrecedes(tuples.bytes(b))
+  }
+
+  // MARK: Restoring
+
+  /// Reads a section: all of the state, or changes of what was restored before.
+  public mutating func restore(from reader: inout SnapshotReader) throws(SnapshotFormatError) {
+    try reader.open(section: Self.sectionID, version: Self.sectionVersion)
+    let isComplete = try reader.get(UInt8.self) == 1
+    let stored = try reader.get(Int64.self)
+    tooLate = try reader.get(Int64.self)
+    overflowed = try reader.get(Int64.self)
+    guard
+      stored == .min
+        || (stored >= 2 * TimeRange.earliest - TimeRange.latest && stored <= TimeRange.latest),
+      stored >= watermark
+    else { throw reader.malformed("the watermark goes back, or lies outside the years 1 to 9999") }
+    if isComplete {
+      while let pane = panes.last { removePane(startingAt: pane.pointee.start) }
+    }
+    let slots = try readTuples(from: &reader)
+    var previous = Int64.min
+    for _ in 0..<(try reader.getCount(elementByteCount: 24)) {
+      let start = try reader.get(Int64.self)
+      guard start > previous, TimeRange.clamp(start) == start, floor(start) == start,
+        stored != .min
+      else { throw reader.malformed("a pane is not one, or not in order") }
+      previous = start
+      removePane(startingAt: start)
+      try readPane(makePane(startingAt: start), slots, from: &reader)
+    }
+    try reader.close()
+    setWatermark(stored)
+    for slot in slots { tuples.releasePending(slot) }
+    tuples.releaseUnused()
+  }
+
+  private mutating func readPane(
+    _ pane: UnsafeMutablePointer<HoppingPane>, _ slots: [Int], from reader: inout SnapshotReader
+  ) throws(SnapshotFormatError) {
+    pane.pointee.isChanged = false
+    for _ in 0..<(try reader.getCount(elementByteCount: Self.rowByteCount)) {
+      let slot = try slot(slots, from: &reader)
+      let counts = Counts(
+        impressions: try reader.get(Int64.self), views: try reader.get(Int64.self),
+        clicks: try reader.get(Int64.self), engagements: try reader.get(Int64.self),
+        conversions: try reader.get(Int64.self), revenueMicros: try reader.get(Int64.self))
+      guard pane.pointee.rows.find(UInt64(slot)) < 0 else {
+        throw reader.malformed("a pane has a tuple twice")
+      }
+      _ = pane.pointee.rows.insert(UInt64(slot), counts)
+      tuples.retainLive(slot)
+    }
+    for _ in 0..<(try reader.getCount(elementByteCount: Self.revisionByteCount)) {
+      let slot = try slot(slots, from: &reader)
+      let count = try reader.get(Int32.self)
+      guard count > 0, pane.pointee.revisions.find(UInt64(slot)) < 0 else {
+        throw reader.malformed("a revision that is none, or of a tuple twice")
+      }
+      _ = pane.pointee.revisions.insert(
+        UInt64(slot), HoppingPane.Revision(count: count, sequence: 0, isPending: false))
+      tuples.retainLive(slot)
+    }
+  }
+
+  private func slot(
+    _ slots: [Int], from reader: inout SnapshotReader
+  ) throws(SnapshotFormatError) -> Int {
+    let rank = Int(try reader.get(UInt32.self))
+    guard rank < slots.count else { throw reader.malformed("a tuple that is not there") }
+    return slots[rank]
+  }
+
+  private mutating func readTuples(
+    from reader: inout SnapshotReader
+  ) throws(SnapshotFormatError) -> [Int] {
+    let count = try reader.getCount(elementByteCount: 4)
+    var slots: [Int] = []
+    slots.reserveCapacity(count)
+    for _ in 0..<count {
+      let bytes = try reader.get(byteCount: Int(try reader.get(UInt32.self)))
+      guard bytes.withUnsafeBytes({ EncodedTuple.isValid($0) }) else {
+        throw reader.malformed("a tuple is not of its form")
+      }
+      let slot = bytes.withUnsafeBytes { intern($0) }
+      // Kept while panes that are replaced let go of it.
+      tuples.retainPending(slot)
+      slots.append(slot)
+    }
+    return slots
+  }
+}
