@@ -76,22 +76,22 @@ public final class IngestPipeline: Sendable {
   /// Nothing may be submitted any more. Blocks no thread.
   public func stop(withinMs deadlineMs: Int) async { await loop.stop(withinMs: deadlineMs) }
 
-  /// True while requests should be refused before they are parsed: too much waits, or the log is
+  /// True while requests should be refused before they are parsed: too much waits, or a stream is
   /// away and others are already trying it.
   public var isSaturated: Bool {
-    var waits = 0
-    for lane in lanes {
-      let bytes = lane.waitingBytes.load(ordering: .relaxed)
-      if bytes > parameters.waitingBytesMax { return true }
-      waits += bytes
-    }
-    let rejected = deadLetters.waitingBytes.load(ordering: .relaxed)
-    if rejected > parameters.waitingBytesMax { return true }
-    return loop.logIsAway.load(ordering: .relaxed) && waits + rejected > 0
+    lanes.contains(where: isSaturated) || isSaturated(deadLetters)
   }
 
-  /// False while the log has refused or lost frames and taken none since.
-  public var logIsReachable: Bool { !loop.logIsAway.load(ordering: .relaxed) }
+  private func isSaturated(_ lane: Lane) -> Bool {
+    let bytes = lane.waitingBytes.load(ordering: .relaxed)
+    return bytes > (lane.isAway.load(ordering: .relaxed) ? 0 : parameters.waitingBytesMax)
+  }
+
+  /// False while some stream of the log has refused or lost frames and taken none since.
+  public var logIsReachable: Bool { loop.logProblem == nil }
+
+  /// Which stream takes no frames now, and why; nil where all do.
+  public var logProblem: String? { loop.logProblem }
 
   /// Hands the events of one request over. The completion comes once, on the publisher's thread,
   /// or on this one where there is nothing to store.

@@ -32,6 +32,8 @@ final class Lane: Sendable {
   let waitingBytes = Atomic<Int>(0)
   /// Frames that are published and not yet settled. Written by the publisher's thread.
   let inFlight = Atomic<Int>(0)
+  /// Its last frame was refused or lost. Written by the publisher's thread.
+  let isAway = Atomic<Bool>(false)
   /// Steady time when the last frame was taken. Written by the publisher's thread.
   private let lastTakenMicros = Atomic<Int64>(.min / 2)
   private let parameters: IngestParameters

@@ -29,8 +29,14 @@ final class PublisherLoop: @unchecked Sendable {
 
   /// Between outcomes, deadlines are looked at this often.
   private static let pollTimeoutMsMax = 50
+  /// A stream that takes no frames is tried so often, so that it is found well again though nobody
+  /// sends events meanwhile: a balancer sends none to a collector that is not ready.
+  private static let trialIntervalMicros: Int64 = 500_000
 
-  let logIsAway = Atomic<Bool>(false)
+  /// Per lane, why its last frame was not stored.
+  private let problems: Mutex<[String?]>
+  /// Per lane, steady time of its last frame or trial.
+  private var lastTrialMicros: [Int64]
   private let isAsleep = Atomic<Bool>(false)
   /// Steady microseconds; 0 while running.
   private let drainDeadlineMicros = Atomic<Int64>(0)
@@ -62,6 +68,8 @@ final class PublisherLoop: @unchecked Sendable {
     self.clock = clock
     self.log = log
     producerSequences = [UInt64](repeating: 0, count: lanes.count)
+    problems = Mutex([String?](repeating: nil, count: lanes.count))
+    lastTrialMicros = [Int64](repeating: 0, count: lanes.count)
     frames = metrics.counter(CollectorMetrics.frames)
     frameBytes = metrics.histogram(CollectorMetrics.frameBytes).with()
     frameEvents = metrics.histogram(CollectorMetrics.frameEvents).with()
@@ -103,6 +111,16 @@ final class PublisherLoop: @unchecked Sendable {
     }
   }
 
+  /// Why the log takes no frames now, of the first stream that takes none; nil where all do.
+  var logProblem: String? {
+    problems.withLock { problems in
+      for (lane, problem) in zip(lanes, problems) {
+        if let problem { return "\(lane.stream): \(problem)" }
+      }
+      return nil
+    }
+  }
+
   /// Called after events were appended.
   func wakeIfAsleep() {
     if isAsleep.exchange(false, ordering: .sequentiallyConsistent) { publisher.wake() }
@@ -114,6 +132,7 @@ final class PublisherLoop: @unchecked Sendable {
     while true {
       expire()
       publishReady()
+      tryAgain()
       batch.deliver()
       let deadline = drainDeadlineMicros.load(ordering: .sequentiallyConsistent)
       if deadline != 0 {
@@ -179,6 +198,29 @@ final class PublisherLoop: @unchecked Sendable {
       stream: lane.stream, messageID: header.messageID, frame: bytes, token: token)
   }
 
+  /// Sends a heartbeat to each stream that took nothing lately and for which nothing waits.
+  private func tryAgain() {
+    let now = clock.steadyMicros()
+    for (index, lane) in lanes.enumerated() where hasRoom && lane.isEmpty {
+      guard lane.isAway.load(ordering: .relaxed), lane.inFlight.load(ordering: .relaxed) == 0,
+        now - lastTrialMicros[index] >= Self.trialIntervalMicros
+      else { continue }
+      producerSequences[index] += 1
+      let header = FrameHeader(
+        kind: .heartbeat, generation: target.generation, partition: UInt32(lane.partition ?? 0),
+        producer: target.producer, epoch: 0, producerSequence: producerSequences[index])
+      let token = nextToken
+      nextToken += 1
+      lastTrialMicros[index] = now
+      inFlight[token] = InFlightFrame(
+        lane: index, waiters: [], openedMicros: now, publishedMicros: now)
+      lane.inFlight.add(1, ordering: .sequentiallyConsistent)
+      publisher.publish(
+        stream: lane.stream, messageID: header.messageID, frame: FrameEncoder.heartbeat(header),
+        token: token)
+    }
+  }
+
   private func settle(_ token: UInt64, _ outcome: PublishOutcome) {
     guard let frame = inFlight.removeValue(forKey: token) else {
       log.error("an outcome came for no frame in flight", metadata: ["token": "\(token)"])
@@ -193,21 +235,33 @@ final class PublisherLoop: @unchecked Sendable {
       let published = PublishedFrame(
         generation: target.generation, partition: lane.partition, sequence: sequence)
       for waiter in frame.waiters { waiter.settled(published, &batch) }
-      if logIsAway.exchange(false, ordering: .relaxed) { log.notice("the log takes frames again") }
+      recovered(frame.lane)
     case .unavailable(let reason):
       frames.with(lane.stream, "unavailable").add()
-      fail(frame.waiters, "the log is not reachable", reason)
+      fail(frame.waiters, "the log is not reachable", reason, lane: frame.lane)
     case .full(let reason):
       frames.with(lane.stream, "full").add()
-      fail(frame.waiters, "the log is full", reason)
+      fail(frame.waiters, "the log is full", reason, lane: frame.lane)
     }
   }
 
-  private func fail(_ waiters: [PendingRequest], _ answer: String, _ reason: String) {
-    if !logIsAway.exchange(true, ordering: .relaxed) {
-      log.error("\(answer); requests get 503 until it is back", metadata: ["reason": "\(reason)"])
+  private func fail(
+    _ waiters: [PendingRequest], _ answer: String, _ reason: String, lane: Int
+  ) {
+    problems.withLock { $0[lane] = "\(answer) (\(reason))" }
+    lastTrialMicros[lane] = clock.steadyMicros()
+    if !lanes[lane].isAway.exchange(true, ordering: .relaxed) {
+      log.error(
+        "\(answer); requests get 503 until it is back",
+        metadata: ["stream": "\(lanes[lane].stream)", "reason": "\(reason)"])
     }
     for waiter in waiters { waiter.failed(answer, &batch) }
+  }
+
+  private func recovered(_ lane: Int) {
+    guard lanes[lane].isAway.exchange(false, ordering: .relaxed) else { return }
+    problems.withLock { $0[lane] = nil }
+    log.notice("the log takes frames again", metadata: ["stream": "\(lanes[lane].stream)"])
   }
 
   /// Fails requests that have waited too long. Frames that were never published are dropped: the
@@ -215,17 +269,18 @@ final class PublisherLoop: @unchecked Sendable {
   private func expire() {
     let now = clock.steadyMicros()
     let limit = now - Int64(parameters.answerDeadlineMs) * 1000
-    for lane in lanes {
+    for (index, lane) in lanes.enumerated() {
       while let frame = lane.takeFrame(openedBefore: limit, nowMicros: now) {
         frames.with(lane.stream, "expired").add()
-        fail(frame.waiters, "the log is too slow", "a frame waited for a slot")
+        fail(frame.waiters, "the log is too slow", "a frame waited for a slot", lane: index)
         drop(frame, lane)
       }
     }
     for (token, frame) in inFlight where frame.openedMicros < limit && !frame.waiters.isEmpty {
       inFlight[token]?.waiters = []
       frames.with(lanes[frame.lane].stream, "expired").add()
-      fail(frame.waiters, "the log is too slow", "no acknowledgement of a frame")
+      fail(
+        frame.waiters, "the log is too slow", "no acknowledgement of a frame", lane: frame.lane)
     }
   }
 

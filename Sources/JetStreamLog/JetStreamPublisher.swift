@@ -13,6 +13,10 @@ public import Ports
 /// Order: per stream, in the order of `publish`, also over a restart of the server. A frame that was
 /// reported `unavailable` may be stored all the same.
 ///
+/// Silence: where frames are out and nothing comes back, the server is asked a small question. No
+/// answer: the connection is dead and is made anew. An answer: it stores nothing, as nats-server does
+/// for ever once its disk was full (see ``storeProblem``).
+///
 /// Memory: at most `windowMax` frames. `poll` can block longer than asked, by the write deadline of
 /// a session (1 s), when the server stops reading in the middle of a write.
 public final class JetStreamPublisher: FramePublisher {
@@ -46,12 +50,16 @@ public final class JetStreamPublisher: FramePublisher {
   private var arrived: [AckQueue.Answer] = []
   private var subscription: NATSSubscription?
   private var lastID: UInt64 = 0
+  /// Monotonic time since when frames are out and nothing has come back.
+  private var silentSince: Int64 = 0
 
   public let windowMax: Int
   public var inFlight: Int { waiting.count }
 
   /// Frames sent again, since the start.
   public private(set) var resends = 0
+  /// Set while the server answers but stores nothing.
+  public private(set) var storeProblem: String?
   /// Whether a session with the server is open.
   public var isConnected: Bool { connection.isConnected }
 
@@ -88,6 +96,7 @@ public final class JetStreamPublisher: FramePublisher {
 
   public func publish(stream: String, messageID: String, frame: [UInt8], token: UInt64) {
     precondition(inFlight < windowMax)
+    if waiting.isEmpty { silentSince = monotonicMs() }
     lastID += 1
     let id = lastID
     do throws(NATSError) {
@@ -113,6 +122,7 @@ public final class JetStreamPublisher: FramePublisher {
       if let time = window.nextTime(after: now) { until = min(until, time) }
       let isAwake = acks.drain(into: &arrived, untilMs: until)
       for answer in arrived { settle(answer) }
+      if arrived.isEmpty { examineSilence() } else { silentSince = monotonicMs() }
       for (id, refusal) in window.expire(now: monotonicMs()) { giveUp(id, refusal) }
       sendDue()
       if !completed.isEmpty || isAwake || monotonicMs() >= deadline { break }
@@ -122,6 +132,10 @@ public final class JetStreamPublisher: FramePublisher {
   }
 
   public func wake() { acks.wake() }
+
+  /// After so much silence the server is asked, and then again.
+  private static let silenceMsMax: Int64 = 1_500
+  private static let questionTimeoutMs = 250
 
   /// How soon a lost or new session is noticed.
   private static let sliceMs: Int64 = 20
@@ -133,6 +147,7 @@ public final class JetStreamPublisher: FramePublisher {
     let now = monotonicMs()
     switch answer.ack {
     case .stored(let sequence, let duplicate):
+      storeProblem = nil
       if window.stored(answer.copy, now: now) {
         complete(id, .stored(sequence: sequence, duplicate: duplicate))
       }
@@ -145,10 +160,29 @@ public final class JetStreamPublisher: FramePublisher {
     }
   }
 
+  /// Finds out why nothing comes back.
+  private func examineSilence() {
+    guard !waiting.isEmpty, let session = subscription?.session, session.isOpen,
+      monotonicMs() - silentSince >= Self.silenceMsMax, let stream = waiting.values.first?.stream
+    else { return }
+    do throws(NATSError) {
+      _ = try session.request(
+        "$JS.API.STREAM.INFO.\(stream)", [], timeoutMs: Self.questionTimeoutMs)
+      storeProblem =
+        "NATS answers but stores nothing: its disk is full, or was; restart nats-server once there is"
+        + " space"
+    } catch {
+      if session.isOpen { session.close() }
+    }
+    silentSince = monotonicMs()
+  }
+
   private func giveUp(_ id: UInt64, _ refusal: String?) {
     var reason = "not acknowledged within \(window.parameters.deadlineMs) ms"
     if !connection.isConnected {
       reason += ": no connection to NATS at \(connection.servers)"
+    } else if let storeProblem {
+      reason += ": \(storeProblem)"
     } else if let refusal {
       reason += ": \(refusal)"
     }
@@ -203,6 +237,7 @@ public final class JetStreamPublisher: FramePublisher {
         "\(inbox).*", maxMessages: 4 * windowMax, maxBytes: 1 << 20,
         handler: { [acks] in acks.receive($0, waiting: $1) })
       window.sessionBegan()
+      silentSince = monotonicMs()
       return session
     } catch {
       return nil  // Not open after all: the next call asks again, deadlines go on.

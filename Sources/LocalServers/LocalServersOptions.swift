@@ -38,6 +38,8 @@ public enum LocalServersEvent: Sendable, Equatable {
   case ready(LocalServer, afterMs: Int)
   /// Ended without being asked to, and starts again after the pause.
   case died(LocalServer, how: String, restartInMs: Int)
+  /// Runs, but does not do its work, and a restart would not help: its disk is full.
+  case ailing(LocalServer, reason: String)
   /// Ended after being asked to.
   case stopped(LocalServer, afterMs: Int)
 }

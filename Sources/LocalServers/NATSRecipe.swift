@@ -67,4 +67,22 @@ struct NATSRecipe: ServerRecipe {
     // The server accepts clients only after its streams have been recovered.
     return greeting.contains(#""jetstream":true"#) ? nil : "JetStream is not enabled"
   }
+
+  /// A stream whose disk was full once stores nothing any more, and answers nobody who publishes,
+  /// until the server is restarted; only its health check says so (seen with 2.15.1).
+  func condition() -> ServerCondition {
+    guard let talk = LoopbackExchange(port: endpoints.natsMonitorPort),
+      talk.send("GET /healthz HTTP/1.0\r\n\r\n")
+    else { return .well }
+    let answer = String(decoding: talk.receive { _ in false }, as: UTF8.self)
+    guard answer.contains("write error") else { return .well }
+    guard let free = FileSystem.freeBytes(home.dataPath(.nats)) else { return .well }
+    if free < Self.restartFreeBytesMin {
+      return .ailing("there is no space left for its data in \(home.dataPath(.nats))")
+    }
+    return .needsRestart("its disk was full and has space again")
+  }
+
+  /// Room for the next block of a stream, which has 8 MiB at most.
+  private static let restartFreeBytesMin: Int64 = 16 << 20
 }

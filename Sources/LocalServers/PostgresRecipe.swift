@@ -112,7 +112,7 @@ struct PostgresRecipe: ServerRecipe {
   private var settings: [(String, String)] {
     [
       ("listen_addresses", "127.0.0.1"), ("port", "\(endpoints.postgresPort)"),
-      ("unix_socket_directories", ""), ("max_connections", "64"),
+      ("unix_socket_directories", ""), ("max_connections", "200"),
       ("fsync", "on"), ("full_page_writes", "on"), ("synchronous_commit", "on"),
       ("shared_buffers", "\(sharedBuffersMiB)MB"), ("work_mem", "8MB"),
       ("maintenance_work_mem", "64MB"), ("huge_pages", "off"),

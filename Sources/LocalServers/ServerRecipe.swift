@@ -17,8 +17,20 @@ protocol ServerRecipe: Sendable {
   var command: Command { get }
   /// One real conversation with the server; nil: it is ready, else what is missing.
   func readinessProblem() -> String?
+  /// How a server that was ready does now; asked every second.
+  func condition() -> ServerCondition
+}
+
+/// How a running server does.
+enum ServerCondition: Equatable {
+  case well
+  /// It does not do its work and a restart would not help now; becomes `needsRestart` or `well`.
+  case ailing(String)
+  /// It will not do its work again before it is restarted, and then it will.
+  case needsRestart(String)
 }
 
 extension ServerRecipe {
+  func condition() -> ServerCondition { .well }
   func finishPreparation() {}
 }

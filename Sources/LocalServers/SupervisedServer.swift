@@ -10,8 +10,10 @@ struct SupervisedServer {
     case preparing(ChildProcess)
     /// Runs, but did not answer yet; then `ready`, or `waiting` when it dies.
     case starting(ChildProcess, sinceUs: Int64, askAtUs: Int64)
-    /// Answered; then `waiting` when it dies.
-    case ready(ChildProcess, sinceUs: Int64)
+    /// Answered; then `waiting` when it dies, or `restarting` when it can't do its work any more.
+    case ready(ChildProcess, sinceUs: Int64, askAtUs: Int64)
+    /// Was told to end so that it can start again; then `waiting`.
+    case restarting(ChildProcess, sinceUs: Int64)
     /// Was told to end; then `ended`.
     case stopping(ChildProcess, sinceUs: Int64, signalsSent: Int)
     case ended
@@ -32,6 +34,10 @@ struct SupervisedServer {
   /// A server that was ready for so long starts again without a pause.
   private static let longEnoughUs: Int64 = 10_000_000
   private static let logLimitBytes = 16 << 20
+  /// A running server is asked how it does so often.
+  private static let conditionIntervalUs: Int64 = 1_000_000
+  /// One that is to start again is killed after this time.
+  private static let restartPatienceUs: Int64 = 3_000_000
 
   init(
     _ recipe: any ServerRecipe, home: HomeFolder, logger: Logger,
@@ -47,8 +53,8 @@ struct SupervisedServer {
 
   var child: ChildProcess? {
     switch state {
-    case .preparing(let child), .starting(let child, _, _), .ready(let child, _),
-      .stopping(let child, _, _):
+    case .preparing(let child), .starting(let child, _, _), .ready(let child, _, _),
+      .restarting(let child, _), .stopping(let child, _, _):
       child
     case .waiting, .ended: nil
     }
@@ -86,20 +92,50 @@ struct SupervisedServer {
         state = .starting(child, sinceUs: sinceUs, askAtUs: askAtUs)
       } else {
         let now = MonotonicClock.nowUs()
-        state = .ready(child, sinceUs: now)
+        state = .ready(child, sinceUs: now, askAtUs: now + Self.conditionIntervalUs)
         let elapsed = Int((now - sinceUs) / 1000)
         logger.info("\(server.program) is ready", metadata: ["after_ms": "\(elapsed)"])
         report(.ready(server, afterMs: elapsed))
       }
 
-    case .ready(let child, let sinceUs):
-      guard let ending = child.reap() else { return }
+    case .ready(let child, let sinceUs, let askAtUs):
+      guard let ending = child.reap() else {
+        if nowUs >= askAtUs { examine(child, readySinceUs: sinceUs, nowUs: nowUs) }
+        return
+      }
       if nowUs - sinceUs > Self.longEnoughUs { deaths = 0 }
       died(ending, nowUs: nowUs)
+
+    case .restarting(let child, let sinceUs):
+      if let ending = child.reap() {
+        died(ending, nowUs: nowUs)
+      } else if nowUs - sinceUs > Self.restartPatienceUs {
+        kill(child.pid, SIGKILL)
+      }
 
     case .stopping, .ended:
       return
     }
+  }
+
+  /// Finds out whether a running server still does its work.
+  private mutating func examine(_ child: ChildProcess, readySinceUs: Int64, nowUs: Int64) {
+    switch recipe.condition() {
+    case .well:
+      lastProblem = ""
+    case .ailing(let reason):
+      guard lastProblem != reason else { break }
+      lastProblem = reason
+      logger.error("\(server.program) does not work", metadata: ["why": "\(reason)"])
+      report(.ailing(server, reason: reason))
+    case .needsRestart(let reason):
+      logger.notice("\(server.program) is started again", metadata: ["why": "\(reason)"])
+      kill(child.pid, recipe.stopSignals.first?.signal ?? SIGTERM)
+      state = .restarting(child, sinceUs: nowUs)
+      return
+    }
+    state = .ready(
+      child, sinceUs: readySinceUs, askAtUs: MonotonicClock.nowUs() + Self.conditionIntervalUs)
   }
 
   /// A start that could not be made is tried again after a pause.
@@ -123,7 +159,7 @@ struct SupervisedServer {
     case .preparing(let child):
       kill(child.pid, SIGKILL)
       state = .stopping(child, sinceUs: nowUs, signalsSent: recipe.stopSignals.count + 1)
-    case .starting(let child, _, _), .ready(let child, _):
+    case .starting(let child, _, _), .ready(let child, _, _), .restarting(let child, _):
       state = .stopping(child, sinceUs: nowUs, signalsSent: 0)
       stop(nowUs: nowUs, limitUs: limitUs)
     case .stopping(let child, let sinceUs, var sent):

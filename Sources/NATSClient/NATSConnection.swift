@@ -6,7 +6,7 @@
 ///
 /// ```text
 /// connecting --> open (session n) --> lost --> connecting --> open (session n + 1) …   -- deinit
-///     ^  refused: wait 50 ms … 1 s |
+///     ^  refused: wait 50 … 500 ms |
 ///     +----------------------------+
 /// ```
 public final class NATSConnection: Sendable {

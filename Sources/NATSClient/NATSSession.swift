@@ -11,7 +11,7 @@ import Synchronization
 /// at once, so a half message can never be completed by the bytes of the next one.
 ///
 /// ```text
-/// open --- write failed, server gone, 3 pings unanswered (6 s), close() ---> ended
+/// open --- write failed, server gone, 3 pings unanswered (3 s), close() ---> ended
 /// ```
 ///
 /// Safe to use from any thread (the library locks). A publisher of large messages should have a
@@ -26,7 +26,7 @@ public final class NATSSession: @unchecked Sendable {
   static let connectTimeoutMs: Int64 = 2_000
   /// How long letting go of a subscription may wait for the server.
   static let retireTimeoutMs: Int64 = 250
-  static let pingIntervalMs: Int64 = 2_000
+  static let pingIntervalMs: Int64 = 1_000
   static let pingsOutMax: Int32 = 2
   /// Of each direction; a 32 KiB frame with its headers goes out in one write.
   static let ioBufferBytes: Int32 = 256 * 1024

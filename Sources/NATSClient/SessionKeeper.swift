@@ -7,7 +7,7 @@ final class SessionKeeper: @unchecked Sendable {
 
   /// Pauses between failed attempts double from the first to the last.
   static let pauseMinMs = 50
-  static let pauseMaxMs = 1_000
+  static let pauseMaxMs = 500
 
   let address: NATSAddress
   private let name: String

@@ -5,8 +5,10 @@ import Glibc
 ///
 /// Every call blocks its thread until the server has answered or `answerTimeoutMs` is over: libpq
 /// runs in non-blocking mode and `poll` waits, so a dead network never hangs a loop for ever. All
-/// parameters and results are binary. A session that broke stays broken (`isConnected`); the caller
-/// makes a new one, because only the caller knows what has to be looked at again first.
+/// parameters and results are binary. Where nothing comes for `silenceMs` the server is asked whether
+/// it works at all (`SilenceWatch`), so that a dead connection costs seconds and not that time. A
+/// session that broke stays broken (`isConnected`); the caller makes a new one, because only the
+/// caller knows what has to be looked at again first.
 ///
 /// Not `Sendable` on purpose: it is made and used on one thread (or in one actor).
 public final class PostgresConnection {
@@ -17,6 +19,10 @@ public final class PostgresConnection {
   private var isBroken = false
   /// Asked every 250 ms while a call waits; true ends the wait as if its time were over.
   private let givesUp: () -> Bool
+  /// The server process that this session talks to itself; nil until known, and behind a pooler.
+  private var watchedBackend: Int32?
+  /// How long an answer may take, in milliseconds: first as long as connecting, then `answerTimeoutMs`.
+  private var answerMs: Int
 
   /// Connects and logs in.
   /// - Parameter givesUp: lets a thread that is to end leave a server that does not answer; asked
@@ -27,6 +33,7 @@ public final class PostgresConnection {
   ) throws(PostgresError) {
     self.settings = settings
     self.givesUp = givesUp
+    answerMs = settings.connectTimeoutMs
     let (pairs, password) = try settings.parameters()
     self.password = password
     let connected = PostgresConnection.start(pairs)
@@ -40,7 +47,10 @@ public final class PostgresConnection {
       }
       try execute(
         "set statement_timeout = \(settings.statementTimeoutMs); set timezone = 'UTC';"
-          + " set client_min_messages = warning")
+          + " set client_min_messages = warning; set tcp_keepalives_idle = 5;"
+          + " set tcp_keepalives_interval = 2; set tcp_keepalives_count = 3")
+      if settings.silenceMs > 0 { try findBackend() }
+      answerMs = settings.answerTimeoutMs
     } catch {
       isBroken = true
       throw error
@@ -138,7 +148,7 @@ public final class PostgresConnection {
   private func run(_ send: () -> Int32) throws(PostgresError) -> OpaquePointer {
     guard isConnected else { throw .connectionLost("the session ended before this statement") }
     guard send() == 1 else { throw broken() }
-    let deadline = monotonicMilliseconds() + settings.answerTimeoutMs
+    let deadline = monotonicMilliseconds() + answerMs
     try flush(until: deadline)
     var last: OpaquePointer?
     var failure: PostgresRejection?
@@ -192,19 +202,44 @@ public final class PostgresConnection {
 
   /// - Returns: false once the deadline has passed or the caller gives up.
   private func wait(for events: Int16, until deadline: Int) throws(PostgresError) -> Bool {
+    var askAt = watchedBackend == nil ? Int.max : monotonicMilliseconds() + settings.silenceMs
     while true {
-      let left = deadline - monotonicMilliseconds()
+      let now = monotonicMilliseconds()
+      let left = deadline - now
       if left <= 0 || givesUp() { return false }
+      if now >= askAt {
+        if isForgotten() {
+          isBroken = true
+          throw .connectionLost(
+            "no answer for \(settings.silenceMs) ms, and the server does not work on one")
+        }
+        askAt = monotonicMilliseconds() + settings.silenceMs
+      }
       var descriptor = pollfd(fd: PQsocket(raw), events: events, revents: 0)
-      let ready = poll(&descriptor, 1, Int32(clamping: min(left, 250)))
+      let ready = poll(&descriptor, 1, Int32(clamping: min(left, 250, askAt - now)))
       if ready > 0 { return true }
       if ready < 0 && errno != EINTR { throw broken() }
     }
   }
 
+  /// Behind a pooler the process that is named at login is not the one that does the work.
+  private func findBackend() throws(PostgresError) {
+    let result = try query("select pg_backend_pid()")
+    try result.require(.int4)
+    if result.int4(0, 0) == backendProcessID { watchedBackend = backendProcessID }
+  }
+
+  private func isForgotten() -> Bool {
+    guard let backend = watchedBackend else { return false }
+    return SilenceWatch.isForgotten(backend: backend, of: settings) {
+      var descriptor = pollfd(fd: PQsocket(raw), events: Int16(POLLIN), revents: 0)
+      return poll(&descriptor, 1, 0) > 0
+    }
+  }
+
   private func tooSlow() -> PostgresError {
     isBroken = true
-    return .timedOut(milliseconds: settings.answerTimeoutMs)
+    return .timedOut(milliseconds: answerMs)
   }
 
   private func broken() -> PostgresError {

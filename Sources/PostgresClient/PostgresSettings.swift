@@ -6,12 +6,16 @@ public struct PostgresSettings: Sendable {
   /// takes them (Postgres manual, 34.1.1). May hold the password; it appears in no error text.
   public var connection: String
   /// Milliseconds for the whole of resolving, connecting and logging in.
-  public var connectTimeoutMs = 3_000
+  public var connectTimeoutMs = 2_000
   /// Milliseconds that one statement may take before the *client* gives the session up (a dead
   /// machine, a lost network). Larger than the server's own `statementTimeoutMs`.
   public var answerTimeoutMs = 30_000
   /// Milliseconds after which the *server* cancels a statement (57014); 0 is never.
   public var statementTimeoutMs = 20_000
+  /// Milliseconds without a byte after which the client asks the server, on another session, whether
+  /// it still works on the statement; if not, the statement or its answer was lost on the way and the
+  /// session is given up. 0 is never.
+  public var silenceMs = 1_500
   /// Shown in `pg_stat_activity`.
   public var applicationName = "smartcontent"
 

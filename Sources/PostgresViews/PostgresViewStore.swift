@@ -157,8 +157,8 @@ public final class PostgresViewStore: ViewStore {
     let opened: PostgresConnection
     do throws(PostgresError) {
       opened = try PostgresConnection(settings) { [stop] in stop.isOver() }
-      // A writer that hangs inside a transaction must not hold its checkpoint's lock for ever.
-      try opened.execute("set idle_in_transaction_session_timeout = '10s'")
+      // A writer that hangs inside a transaction must not hold its checkpoint's lock for long.
+      try opened.execute("set idle_in_transaction_session_timeout = '2s'")
     } catch {
       throw ViewStoreError(error)
     }

@@ -130,9 +130,9 @@ final class Testbed: Sendable {
       nodes.append(try node("collect-\(index)", "collect", ["--write-keys", Wire.writeKeys]))
     }
     for index in 1...settings.processors {
-      nodes.append(
-        try node("process-\(index)", "process", ["--state", "\(settings.folder)/state/\(index)"]
-            + (settings.fixedPartitions ? ["--partitions", ["0-1", "2", "3"][index - 1]] : [])))
+      var arguments = ["--state", "\(settings.folder)/state/\(index)"]
+      if settings.fixedPartitions { arguments += ["--partitions", ["0-1", "2", "3"][index - 1]] }
+      nodes.append(try node("process-\(index)", "process", arguments))
     }
     nodes.append(try node("serve", "serve", []))
     return nodes

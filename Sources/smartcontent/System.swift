@@ -51,8 +51,7 @@ final class System: Sendable {
       ).add(to: &routes)
       checks.append(
         HealthCheck(name: "log") {
-          ingest.logIsReachable
-            ? .ok : .failing("NATS cannot be reached, or refuses frames; ingest answers 503")
+          ingest.logProblem.map { .failing("\($0); its events get 503") } ?? .ok
         })
       self.ingest = ingest
       logMetrics = LogMetrics(

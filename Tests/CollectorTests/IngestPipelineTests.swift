@@ -211,6 +211,47 @@ struct IngestPipelineTests {
     await pipeline.stop(withinMs: 1000)
   }
 
+  @Test("A log that is back is found well again though no request comes")
+  func logBack() async throws {
+    let publisher = ScriptedPublisher { _, _ in .unavailable("no server") }
+    let pipeline = try Self.pipeline(publisher)
+    pipeline.start()
+    let outcomes = Outcomes()
+    pipeline.submit([event("e1")]) { outcomes.add("1", $0) }
+    await eventually { outcomes["1"].count == 1 }
+    #expect(pipeline.logProblem?.contains("the log is not reachable (no server)") == true)
+    publisher.becomeAutomatic { _, sequence in .stored(sequence: sequence, duplicate: false) }
+    await eventually { pipeline.logIsReachable }
+    #expect(pipeline.logProblem == nil)
+    let last = try #require(publisher.frames.last)
+    #expect(try last.header().kind == .heartbeat)
+    await pipeline.stop(withinMs: 1000)
+  }
+
+  @Test("A stream that takes nothing holds nobody up who writes to the others")
+  func oneStreamFull() async throws {
+    let publisher = ScriptedPublisher { one, sequence in
+      one.stream == "events-02"
+        ? .full("maximum bytes exceeded") : .stored(sequence: sequence, duplicate: false)
+    }
+    let pipeline = try Self.pipeline(publisher)
+    pipeline.start()
+    let outcomes = Outcomes()
+    pipeline.submit([event("e1", person: person(in: 2, of: 4))]) { outcomes.add("full", $0) }
+    await eventually { outcomes["full"] == ["unavailable: the log is full"] }
+    #expect(pipeline.logProblem?.hasPrefix("events-02: the log is full") == true)
+    for number in 0..<20 {
+      #expect(!pipeline.isSaturated)
+      pipeline.submit([event("e\(number)", person: person(in: 1, of: 4))]) {
+        outcomes.add("other", $0)
+      }
+    }
+    await eventually { outcomes["other"].count == 20 }
+    #expect(outcomes["other"].allSatisfy { $0.hasPrefix("stored") })
+    #expect(!pipeline.logIsReachable, "one stream is still full")
+    await pipeline.stop(withinMs: 1000)
+  }
+
   @Test("Requests that wait too long fail, and their slots' outcomes are still taken")
   func deadline() async throws {
     let publisher = ScriptedPublisher()
