@@ -1,4 +1,7 @@
+import Definitions
+import Foundation
 import Glibc
+import HTTPClient
 import JetStreamLog
 import LocalServers
 import NATSClient
@@ -52,6 +55,81 @@ struct FullLogTests {
       "nats-server was started again")
     #expect(try log.bounds(stream: "st").last >= 2)
     await servers.stop()
+  }
+
+  @Test("a stream at its limit refuses early with 503, and takes events again once it is raised")
+  func limit() async throws {
+    let folder = try TemporaryFolder.make("full-stream")
+    let servers = try await TestServers.start("full-stream", home: folder + "/servers")
+    let streams = folder + "/Streams"
+    try FileManager.default.copyItem(atPath: "Streams", toPath: streams)
+    try applyStreams(bytesMax: "1MiB", streams, servers)
+    let port = try TestServers.freePort()
+    let url = "http://127.0.0.1:\(port)"
+    let collector = try SmartContentProgram.start(
+      [
+        "collect", "--http", "127.0.0.1:\(port)", "--streams", streams, "--write-keys",
+        "dev:default",
+      ], name: "collect", folder: folder,
+      environment: ["SMARTCONTENT_NATS": servers.endpoints.natsURLWithToken])
+    try await SmartContentProgram.waitUntilReady(collector, url: url + "/health/ready")
+
+    let client = try HTTPClient()
+    var refused: HTTPAnswer?
+    for number in 0..<200 where refused == nil {
+      let answer = try client.post(
+        url + "/v1/batch", headers: Self.headers, body: Self.batch(number))
+      if answer.status != 200 { refused = answer }
+    }
+    let answer = try #require(refused, "4 MiB of events do not fit in 4 streams of 1 MiB")
+    #expect(answer.status == 503)
+    #expect(answer.header("Retry-After") == "1")
+    #expect(answer.text.contains("the log is full"))
+    let readiness = try client.get(url + "/health/ready")
+    #expect(readiness.status == 503)
+    #expect(readiness.text.contains("maximum bytes exceeded"))
+
+    try applyStreams(bytesMax: "16MiB", streams, servers)
+    // Nobody sends: the collector finds out by itself.
+    try await SmartContentProgram.waitUntilReady(
+      collector, url: url + "/health/ready", withinMs: 5000)
+    let again = try client.post(
+      url + "/v1/batch", headers: Self.headers, body: Self.batch(1000))
+    #expect(again.status == 200)
+    collector.signal(SIGTERM)
+    _ = await collector.waitForEnd(timeoutMs: 8000)
+    await servers.stop()
+  }
+
+  private static let headers = [
+    HTTPHeader("Authorization", "Basic ZGV2Og=="), HTTPHeader("Content-Type", "application/json"),
+  ]
+
+  /// 40 events of a kilobyte, of people in every partition.
+  private static func batch(_ number: Int) -> [UInt8] {
+    let padding = String(repeating: "x", count: 1000)
+    let events = (0..<40).map { index in
+      "{\"type\":\"track\",\"event\":\"Content Viewed\",\"messageId\":\"\(number)-\(index)\","
+        + "\"anonymousId\":\"a\(index)\",\"properties\":{\"padding\":\"\(padding)\"}}"
+    }
+    return Array("{\"batch\":[\(events.joined(separator: ","))]}".utf8)
+  }
+
+  private func applyStreams(
+    bytesMax: String, _ folder: String, _ servers: LocalServers
+  ) throws {
+    let path = folder + "/streams.yaml"
+    let text = try String(contentsOfFile: "Streams/streams.yaml", encoding: .utf8)
+    try text.replacing(/max_bytes: \w+/) { _ in "max_bytes: \(bytesMax)" }
+      .write(toFile: path, atomically: true, encoding: .utf8)
+    let log = JetStreamLog(
+      address: try NATSAddress(servers.endpoints.natsURLWithToken), name: "test")
+    for stream in try Definitions(folder: folder).streams.all {
+      _ =
+        try log.admin.info(stream.name) == nil
+        ? log.admin.create(stream.name, config: stream.json)
+        : log.admin.update(stream.name, config: stream.json)
+    }
   }
 
   /// - Returns: why the frame was not stored, nil where it was.
