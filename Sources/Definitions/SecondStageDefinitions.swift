@@ -1,4 +1,5 @@
 import Dataflow
+import Views
 
 /// Reads what a pipeline computes beyond counting: its sections `persons` and `trends`. A pipeline
 /// without a section does not compute what it declares.
