@@ -1,4 +1,3 @@
-import Dataflow
 import Views
 
 /// Reads what a pipeline computes beyond counting: its sections `persons` and `trends`. A pipeline

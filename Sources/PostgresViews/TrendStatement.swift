@@ -12,8 +12,8 @@ import Views
 ///     ───┬──────┬──────┬──────┬──────┬──▶
 ///        F   watermark      log time E
 ///
-/// Windows after `F` have rows only for the tuples that changed since they opened: a tuple's newest
-/// row from `F` on is what is known of it.
+/// An open window has rows of all its tuples, too, from now and then: the newest end with rows is
+/// taken.
 struct TrendStatement: Sendable {
   private let site: String
   private let dimension: Dimension
@@ -45,7 +45,6 @@ struct TrendStatement: Sendable {
     answer.end = end
     var parameters = PostgresParameters()
     parameters.append(text: StoredText.encode(site))
-    parameters.append(timestamptz: final)
     parameters.append(timestamptz: end)
     parameters.append(timestamptz: end - policy.size)
     let result = try session.query(text, parameters)
@@ -75,23 +74,15 @@ struct TrendStatement: Sendable {
 
   private var text: String {
     let columns = TimedTable.trends.sums
-    let list = columns.joined(separator: ", ")
     let totals = columns.map { SumText.int8("sum(\($0))") }.joined(separator: ", ")
     return """
       with picked as materialized (
         select id, \(dimension.name) as value, currency from \(schema.name).dimensions
         where site = $1
-      ), newest as (
-        select distinct on (dimension_id, source) dimension_id, \(list)
-        from \(schema.table(.trends)) where window_end >= $2 and window_end <= $3
-        order by dimension_id, source, window_end desc
-      ), windows as (
-        select 1 as bucket, dimension_id, \(list) from newest
-        union all
-        select 0, dimension_id, \(list) from \(schema.table(.trends)) where window_end = $4
       )
-      select bucket, p.value, p.currency, \(totals)
-      from windows w join picked p on p.id = w.dimension_id
+      select (window_end = $2)::int as bucket, p.value, p.currency, \(totals)
+      from \(schema.table(.trends)) t join picked p on p.id = t.dimension_id
+      where window_end in ($2, $3)
       group by bucket, p.value, p.currency order by bucket, p.value, p.currency
       limit \(groupCountMax + 1)
       """

@@ -1,4 +1,5 @@
-/// One row of the trend read model: what happened to a tuple within a hopping window.
+/// One row of the trend read model: what happened to a tuple within a hopping window. Where a window
+/// has rows, it has one of each tuple that anything happened to.
 public struct TrendRow: Hashable, Sendable {
   /// End of the window, exclusive, microseconds since the epoch; a multiple of the slide.
   public var end: Int64

@@ -1,6 +1,7 @@
 import Dataflow
 import Events
 import Testing
+import Views
 
 @testable import Definitions
 
