@@ -25,12 +25,21 @@ public final class BusinessMetrics: Sendable {
   public static let ctr = MetricDeclaration(
     "smartcontent_campaign_ctr_ratio", "Clicks by impressions of a campaign, over all time.",
     .gauge, labels: labels)
+  // Not counters: what is found out later can make them smaller.
+  public static let sessions = MetricDeclaration(
+    "smartcontent_campaign_sessions",
+    "Sessions that began with a campaign since the beginning of the log.", .gauge, labels: labels)
+  public static let attributedConversions = MetricDeclaration(
+    "smartcontent_campaign_attributed_conversions",
+    "Conversions after a click of a campaign since the beginning of the log.", .gauge,
+    labels: labels)
   public static let refreshFailures = MetricDeclaration(
     "smartcontent_campaign_refresh_failures_total",
     "Times that the totals of campaigns could not be read.", .counter)
 
   public static let catalog = [
-    impressions, views, clicks, engagements, conversions, revenue, ctr, refreshFailures,
+    impressions, views, clicks, engagements, conversions, revenue, ctr, sessions,
+    attributedConversions, refreshFailures,
   ]
 
   private static func declaration(_ name: String, _ title: String) -> MetricDeclaration {
@@ -68,6 +77,16 @@ public final class BusinessMetrics: Sendable {
         return [MetricSample(row.dimensions.texts, ratio)]
       } ?? []
     }
+    for (declaration, metric) in [
+      (Self.sessions, Metric.sessions), (Self.attributedConversions, .attributedConversions),
+    ] where view.metrics.contains(metric) {
+      registry.computed(declaration) { [weak self] in
+        self?.samples { row in
+          guard case .count(let count) = row.value(metric) else { return [] }
+          return [MetricSample(row.dimensions.texts, Double(count))]
+        } ?? []
+      }
+    }
     registry.computed(Self.revenue) { [weak self] in
       self?.samples { row in
         row.revenue.map {
@@ -98,7 +117,7 @@ public final class BusinessMetrics: Sendable {
   func refresh() async {
     do throws(QueryError) {
       let request = try QueryRequestParser(pipelines: [executor.view.name]).request(
-        json: Array(Self.query.utf8), parameters: [])
+        json: Array(query.utf8), parameters: [])
       let zone = ZoneRules.utc
       let plan = try QueryPlan.make(for: request, now: executor.clock(), zone: zone)
       let answer = try await executor.answer(request, plan: plan)
@@ -109,10 +128,14 @@ public final class BusinessMetrics: Sendable {
     }
   }
 
-  private static let query = """
-    {"metrics":["impressions"],"dimensions":["campaign"],"date_range":"all",\
-    "order_by":[["impressions","desc"]],"limit":10000}
-    """
+  /// One metric of each measure brings all of its sums.
+  private var query: String {
+    let outcomes = executor.view.metrics.contains(.sessions) ? #","sessions""# : ""
+    return """
+      {"metrics":["impressions"\(outcomes)],"dimensions":["campaign"],"date_range":"all",\
+      "order_by":[["impressions","desc"]],"limit":10000}
+      """
+  }
 
   /// The first campaigns as they are, all others as one.
   static func bounded(_ rows: [QueryAnswer.Row]) -> [QueryAnswer.Row] {

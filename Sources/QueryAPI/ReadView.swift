@@ -73,6 +73,24 @@ extension ReadView {
   /// The metrics that the pipeline computes.
   var metrics: [Metric] { Metric.allCases.filter { layer($0.measure) != nil } }
 
+  /// The streams that have committed something and whose hot copy is not there, in order of name:
+  /// their processor is about to write it anew. Queries take longer to see what it had.
+  public func missingCopies() async throws(ViewReadError) -> [String] {
+    let checkpoints = try await durable.checkpoints()
+    var missing: [String] = []
+    for measure in Measure.allCases {
+      guard let layer = layer(measure) else { continue }
+      let headers = try await layer.hot.headers(partitions: layer.partitions)
+      for (stream, checkpoint) in checkpoints
+      where stream.generation == layer.generation && layer.partitions.contains(stream.partition)
+        && checkpoint.sequence > 0 && headers[stream.partition]?.isComplete != true
+      {
+        missing.append(stream.stream)
+      }
+    }
+    return missing.sorted()
+  }
+
   /// - Throws: ``QueryError`` of code `metric_not_computed`.
   func check(_ metrics: [Metric]) throws(QueryError) {
     for (index, metric) in metrics.enumerated() where layer(metric.measure) == nil {

@@ -81,7 +81,7 @@ final class System: Sendable {
         registry: registry, logHeads: logHeads
       ).declare(on: &routes)
       Console.declare(on: &routes)
-      checks += Self.checks(of: views[0], partitions: streams.partitions)
+      checks += Self.checks(of: views[0])
       business = BusinessMetrics(view: views[0], registry: registry)
     } else {
       business = nil
@@ -215,7 +215,7 @@ final class System: Sendable {
         + (worst.detail.isEmpty ? "" : ": \(worst.detail)"))
   }
 
-  private static func checks(of view: ReadView, partitions: Int) -> [HealthCheck] {
+  private static func checks(of view: ReadView) -> [HealthCheck] {
     [
       HealthCheck(name: "postgres") {
         do throws(ViewReadError) {
@@ -227,16 +227,12 @@ final class System: Sendable {
       },
       HealthCheck(name: "redis") {
         do throws(ViewReadError) {
-          let headers = try await view.hot.headers(partitions: Array(0..<partitions))
-          let missing = try await view.durable.checkpoints().filter { stream, checkpoint in
-            stream.role == .events && checkpoint.sequence > 0
-              && headers[stream.partition]?.isComplete != true
-          }
+          let missing = try await view.missingCopies()
           return missing.isEmpty
             ? .ok
             : .failing(
-              "the hot copy of partitions \(missing.keys.map(\.partition).sorted()) is missing;"
-                + " the processor writes it anew")
+              "the hot copy of \(missing.joined(separator: ", ")) is missing; the processor writes it"
+                + " anew")
         } catch {
           return .failing("\(error)")
         }

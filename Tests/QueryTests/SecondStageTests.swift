@@ -158,6 +158,32 @@ struct SecondStageTests {
     }
   }
 
+  @Test("hot copies that are missing are named, those of streams without frames are not")
+  func missingCopies() async throws {
+    stage.set(activity: (0, 0), outcomes: (40, 50))
+    stage.first.hot.update { $0.headers = [:] }
+    #expect(try await stage.view.missingCopies() == [])
+    stage.set(activity: (20, 30), outcomes: (40, 50))
+    #expect(try await stage.view.missingCopies() == [])
+    stage.first.hot.update { $0.headers[1] = nil }
+    stage.second.hot.update { $0.headers = [:] }
+    #expect(try await stage.view.missingCopies() == ["events-01", "partials-default-v1"])
+  }
+
+  @Test("campaigns have their sessions beside their counts in Prometheus")
+  func business() async throws {
+    stage.set(activity: (20, 30), outcomes: (40, 51))
+    let registry = MetricRegistry()
+    let now = Self.start + 40_000_000
+    let metrics = BusinessMetrics(view: stage.view, registry: registry, clock: { now })
+    await metrics.refresh()
+    let text = String(decoding: registry.exposition(.prometheusText), as: UTF8.self)
+    #expect(text.contains(#"smartcontent_campaign_impressions_total{campaign="spring"} 60"#))
+    #expect(text.contains(#"smartcontent_campaign_sessions{campaign="spring"} 51"#))
+    #expect(
+      text.contains(#"smartcontent_campaign_attributed_conversions{campaign="spring"} 0"#))
+  }
+
   @Test("each metric of outcomes follows from their sums; money is by currency")
   func values() throws {
     let outcomes = Outcomes(
