@@ -20,6 +20,13 @@ public struct ProcessIdentity: Sendable, Hashable {
     boot = Self.currentBoot
   }
 
+  /// A process of this boot, whether it runs or not.
+  public init(pid: Int32, startTicks: UInt64) {
+    self.pid = pid
+    self.startTicks = startTicks
+    boot = Self.currentBoot
+  }
+
   /// What `fileText` wrote.
   init?(fileText: String) {
     let words = fileText.split(whereSeparator: \.isWhitespace)
@@ -36,6 +43,16 @@ public struct ProcessIdentity: Sendable, Hashable {
 
   /// Whether this very process still runs.
   public var isRunning: Bool { ProcessIdentity(running: pid) == self }
+
+  /// Where pids mean the same processes as here: this boot, and this space of process ids (a container
+  /// has its own). Nil where the system does not tell.
+  public static var host: String? {
+    var link = [CChar](repeating: 0, count: 64)
+    let count = readlink("/proc/self/ns/pid", &link, link.count)
+    guard count > 0, currentBoot != unknownBoot else { return nil }
+    let space = String(decoding: link[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
+    return "\(currentBoot) \(space)"
+  }
 
   /// Ends a process that is not our child: `signal`, then SIGKILL after `graceMs`; returns whether it
   /// is gone.
@@ -68,13 +85,15 @@ public struct ProcessIdentity: Sendable, Hashable {
     return rest.split(whereSeparator: \.isWhitespace)
   }
 
+  private static let unknownBoot = "unknown"
+
   private static let currentBoot: String = {
     let file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC)
-    guard file >= 0 else { return "unknown" }
+    guard file >= 0 else { return unknownBoot }
     defer { close(file) }
     let bytes = FileSystem.readAll(file, limit: 64) ?? []
     let text = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace)
-    return text.first.map(String.init) ?? "unknown"
+    return text.first.map(String.init) ?? unknownBoot
   }()
 }
 

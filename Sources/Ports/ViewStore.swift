@@ -7,6 +7,8 @@ public enum ViewStoreError: Error, Hashable, Sendable {
   case unavailable(String)
   /// Another owner has taken the stream over: stop reading it.
   case fenced(stream: String)
+  /// Another owner's lease on the stream runs.
+  case held(stream: String, by: String)
   /// Stored state belongs to another declaration of the pipeline: raise its version or rebuild.
   case otherPipeline(stored: UInt64, declared: UInt64)
   /// The store refused the data; trying again cannot help.
@@ -15,11 +17,15 @@ public enum ViewStoreError: Error, Hashable, Sendable {
 
 /// Where a pipeline's rows and checkpoints are kept durably. Confined to one thread.
 public protocol ViewStore: AnyObject {
-  /// Takes a stream over: raises its epoch so that an earlier owner's commits fail.
+  /// Takes a stream that nobody owns, that `owner` owns already, or whose owner's lease ran out or
+  /// was ended: raises its epoch so that an earlier owner's commits fail. Waits for a commit that an
+  /// earlier owner has under way.
   ///
+  /// - Parameter owner: id of the process, ``Member/id``.
   /// - Returns: the new epoch, and the committed checkpoint and accounting (zero if there is none).
+  /// - Throws: `held` where another owner's lease runs.
   func claim(
-    _ stream: StreamPartition
+    _ stream: StreamPartition, owner: String
   ) throws(ViewStoreError) -> (epoch: Int64, checkpoint: Checkpoint, accounting: Accounting)
 
   /// Writes everything in `batch` in one transaction whose checkpoint replaces `previous`.

@@ -83,14 +83,16 @@ extension PostgresError {
 
 extension PostgresRejection {
   /// Classes 08 connection, 40 rollback, 53 resources, 57P0x operator, 58 system; and
-  /// lock_not_available, query_canceled, read_only_sql_transaction (a fail-over under way).
+  /// lock_not_available, query_canceled, read_only_sql_transaction (a fail-over under way), and
+  /// sessions that the server ended because their transaction stood still or took too long.
   public var isTransient: Bool {
     switch sqlState.prefix(2) {
     case "08", "40", "53", "58": return true
     default: break
     }
     switch sqlState {
-    case "57P01", "57P02", "57P03", "57P05", "55P03", "57014", "25006": return true
+    case "57P01", "57P02", "57P03", "57P05", "55P03", "57014", "25006", "25P03", "25P04":
+      return true
     default: return false
     }
   }

@@ -4,25 +4,60 @@ import Views
 
 /// The checkpoints of a pipeline version: one row per stream.
 enum CheckpointTable {
-  /// Raises the stream's epoch, making its row where it is missing.
-  /// - Returns: the new epoch.
+  /// Raises the stream's epoch, making its row where it is missing, unless another member of the
+  /// group owns it. Where a transaction writes the row it waits, and looks at what that has left.
+  /// - Returns: the new epoch, or nil where another owner's lease runs.
   static func claim(
-    _ stream: StreamPartition, in schema: ViewSchema, _ connection: PostgresConnection
-  ) throws(PostgresError) -> Int64 {
+    _ stream: StreamPartition, owner: String, in schema: ViewSchema,
+    _ connection: PostgresConnection
+  ) throws(PostgresError) -> Int64? {
     var parameters = PostgresParameters()
     parameters.append(text: stream.stream)
     parameters.append(int4: Int32(stream.partition))
     parameters.append(int4: Int32(bitPattern: stream.generation))
     parameters.append(int4: stream.source)
+    parameters.append(text: owner)
     let result = try connection.query(
       """
-      insert into \(schema.name).checkpoints as t (stream, partition, generation, source, epoch)
-      values ($1, $2, $3, $4, 1)
-      on conflict (stream) do update set epoch = t.epoch + 1, updated_at = now()
+      insert into \(schema.name).checkpoints as t
+        (stream, partition, generation, source, epoch, owner)
+      values ($1, $2, $3, $4, 1, $5)
+      on conflict (stream) do update
+        set epoch = t.epoch + 1, owner = excluded.owner, updated_at = now()
+        where t.owner is null or t.owner = excluded.owner or not exists (
+          select from smartcontent.processes
+          where id = t.owner and seen_until > clock_timestamp())
       returning epoch
       """, parameters)
     try result.require(.int8)
-    return result.int8(0, 0)
+    return result.rowCount == 0 ? nil : result.int8(0, 0)
+  }
+
+  /// Who owns the stream; nil for nobody.
+  static func owner(
+    of stream: StreamPartition, in schema: ViewSchema, _ connection: PostgresConnection
+  ) throws(PostgresError) -> String? {
+    var parameters = PostgresParameters()
+    parameters.append(text: stream.stream)
+    let result = try connection.query(
+      "select owner from \(schema.name).checkpoints where stream = $1", parameters)
+    try result.require(.text)
+    return result.rowCount == 0 || result.isNull(0, 0) ? nil : result.text(0, 0)
+  }
+
+  /// Frees the stream where `owner` owns it.
+  static func release(
+    _ stream: StreamPartition, owner: String, in schema: ViewSchema,
+    _ connection: PostgresConnection
+  ) throws(PostgresError) {
+    var parameters = PostgresParameters()
+    parameters.append(text: stream.stream)
+    parameters.append(text: owner)
+    _ = try connection.query(
+      """
+      update \(schema.name).checkpoints set owner = null, updated_at = now()
+      where stream = $1 and owner = $2
+      """, parameters)
   }
 
   /// Moves the checkpoint if epoch and sequence are as given.

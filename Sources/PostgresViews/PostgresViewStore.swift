@@ -56,12 +56,18 @@ public final class PostgresViewStore: ViewStore {
   }
 
   public func claim(
-    _ stream: StreamPartition
+    _ stream: StreamPartition, owner: String
   ) throws(ViewStoreError) -> (epoch: Int64, checkpoint: Checkpoint, accounting: Accounting) {
     let connection = try session()
+    let claimed: (epoch: Int64, checkpoint: Checkpoint, accounting: Accounting)?
+    var holder: String?
     do throws(PostgresError) {
-      return try connection.transaction { connection throws(PostgresError) in
-        let epoch = try CheckpointTable.claim(stream, in: schema, connection)
+      claimed = try connection.transaction { connection throws(PostgresError) in
+        let epoch = try CheckpointTable.claim(stream, owner: owner, in: schema, connection)
+        guard let epoch else {
+          holder = try CheckpointTable.owner(of: stream, in: schema, connection)
+          return .rollback(nil)
+        }
         let (_, checkpoint) = try CheckpointTable.read(in: schema, connection)[stream]
           .unwrapped("the claimed checkpoint")
         let accounting = try AccountingTable.read(of: stream, in: schema, connection)
@@ -73,6 +79,8 @@ public final class PostgresViewStore: ViewStore {
     } catch {
       throw ViewStoreError(error)
     }
+    guard let claimed else { throw .held(stream: stream.stream, by: holder ?? "nobody any more") }
+    return claimed
   }
 
   public func commit(
@@ -157,8 +165,11 @@ public final class PostgresViewStore: ViewStore {
     let opened: PostgresConnection
     do throws(PostgresError) {
       opened = try PostgresConnection(settings) { [stop] in stop.isOver() }
-      // A writer that hangs inside a transaction must not hold its checkpoint's lock for long.
-      try opened.execute("set idle_in_transaction_session_timeout = '2s'")
+      // A writer that is paused or dies inside a transaction holds its checkpoint's lock, and with
+      // it up whoever takes the stream over, for no longer than this.
+      try opened.execute(
+        "set idle_in_transaction_session_timeout = '1s'; set client_connection_check_interval = '250ms'"
+      )
     } catch {
       throw ViewStoreError(error)
     }

@@ -94,6 +94,16 @@ struct ViewSchema: Sendable {
       primary key (name, version));
     create unique index if not exists pipelines_active
       on smartcontent.pipelines (name) where active;
+    create table if not exists smartcontent.processes (
+      id text collate "C" primary key,
+      host text not null,
+      pid int not null,
+      start_ticks bigint not null,
+      pipelines text not null,
+      started_at timestamptz not null,
+      seen_at timestamptz not null,
+      seen_until timestamptz not null
+    ) with (fillfactor = 50);
     """
 
   private var tables: String {
@@ -105,6 +115,7 @@ struct ViewSchema: Sendable {
       generation int not null,
       source int unique,
       epoch bigint not null,
+      owner text collate "C",
       sequence bigint not null default 0,
       commits bigint not null default 0,
       fingerprint_checksum bigint not null default 0,
@@ -120,6 +131,12 @@ struct ViewSchema: Sendable {
       sources text collate "C" not null default '',
       updated_at timestamptz not null default now()
     ) with (fillfactor = 50);
+    do $$ begin
+      -- Tables of before streams had owners. Altered only there: it waits for every reader.
+      if not exists (select from information_schema.columns where table_schema = '\(name)'
+        and table_name = 'checkpoints' and column_name = 'owner')
+      then alter table \(name).checkpoints add column owner text collate "C"; end if;
+    end $$;
     create table if not exists \(name).accounting (
       stream text collate "C" primary key,
       received bigint not null,

@@ -11,6 +11,8 @@ struct HotCopy: ~Copyable {
   var epoch: Int64 = 0
   /// The last sequence whose effects the copy has.
   private(set) var sequence: UInt64 = 0
+  /// Whether an owner with a higher epoch writes the copy.
+  private(set) var isFenced = false
 
   private let store: any HotStore
   private let stream: StreamPartition
@@ -91,6 +93,7 @@ struct HotCopy: ~Copyable {
     } catch {
       // What was drained is lost to the copy, so the next update writes all of it.
       last = nil
+      isFenced = error == .fenced
       metrics.hotFailed()
       if !isAway { logger.warning("hot copy cannot be written", metadata: ["error": "\(error)"]) }
       isAway = true

@@ -7,7 +7,7 @@ enum LoopExit: Error {
   case waiting(String)
   /// It was told to end.
   case stopped
-  /// Another process owns the stream now.
+  /// Another process owns the stream now, or still.
   case fenced
   /// Going on could give a wrong number; the text says why and what to do.
   case halted(String)
@@ -17,7 +17,7 @@ extension LoopExit {
   init(_ error: ViewStoreError, _ spec: PipelineSpec) {
     switch error {
     case .unavailable(let reason): self = .waiting("Postgres: \(reason)")
-    case .fenced: self = .fenced
+    case .fenced, .held: self = .fenced
     case .otherPipeline(let stored, let declared):
       self = .halted(
         "the stored results of pipeline \(spec.name) version \(spec.version) were computed by another"

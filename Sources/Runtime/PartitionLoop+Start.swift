@@ -6,7 +6,7 @@ import Ports
 extension PartitionLoop {
   func claim() throws(LoopExit) {
     do throws(ViewStoreError) {
-      let claim = try environment.views.claim(stream)
+      let claim = try environment.views.claim(stream, owner: environment.owner)
       epoch = claim.epoch
       committed = claim.checkpoint
       claimedAccounting = claim.accounting
@@ -14,6 +14,7 @@ extension PartitionLoop {
       throw LoopExit(error, spec)
     }
     hotCopy.epoch = epoch
+    status.update { $0.epoch = epoch }
     environment.metrics.claimed(claimedAccounting)
     stage = .checking
   }

@@ -17,6 +17,8 @@ import Views
 final class PartitionLoop {
   /// Everything that a loop uses and does not own.
   struct Environment {
+    /// Id of this process, in whose name the stream is claimed.
+    var owner: String
     var log: any EventLog
     var views: any ViewStore
     var hot: any HotStore
@@ -43,6 +45,7 @@ final class PartitionLoop {
   /// Why a loop has ended for good.
   enum End: Equatable {
     case stopped
+    /// Another process owns the stream; what was not committed is that one's work.
     case fenced
     case halted(String)
   }
@@ -148,9 +151,7 @@ final class PartitionLoop {
         set(.stopped, "")
         return .ended(.stopped)
       case .fenced:
-        let reason =
-          "another process has taken over \(stream.stream) of pipeline \(spec.name); end one of them"
-        halt(reason)
+        set(.stopped, "another process owns the stream")
         return .ended(.fenced)
       case .halted(let reason):
         halt(reason)
@@ -202,20 +203,21 @@ final class PartitionLoop {
       fetched.removeFirst()
       // A replay can end inside a batch; what follows it is live.
       if pipeline.isSilent { continue }
-      if hotCopy.isDue(hasChanges: true) {
-        hotCopy.update(&pipeline, committed: committed.sequence)
-      }
+      if hotCopy.isDue(hasChanges: true) { try updateHotCopy() }
       try commitIfDue()
     }
     if !pipeline.isSilent {
       if status.current.phase == .replaying { set(.live, "") }
-      if hotCopy.isDue(hasChanges: pipeline.position > hotCopy.sequence) {
-        hotCopy.update(&pipeline, committed: committed.sequence)
-      }
+      if hotCopy.isDue(hasChanges: pipeline.position > hotCopy.sequence) { try updateHotCopy() }
       try commitIfDue()
       beat(reader)
     }
     publishStatus(reader)
+  }
+
+  private func updateHotCopy() throws(LoopExit) {
+    hotCopy.update(&pipeline, committed: committed.sequence)
+    if hotCopy.isFenced { throw .fenced }
   }
 
   private func fetch(_ reader: any FrameReader, waitMs: Int) throws(LoopExit) {

@@ -14,7 +14,7 @@ public struct PartitionStatus: Sendable {
     case waiting
     /// Stopped for good; `detail` says why and what to do.
     case halted
-    /// Stopped because it was asked to.
+    /// Ended because it was asked to, or because another process owns the stream now.
     case stopped
   }
 
@@ -22,6 +22,8 @@ public struct PartitionStatus: Sendable {
   public var stream: StreamPartition
   public var phase: Phase
   public var detail: String
+  /// The fence of its claim; 0 before it claimed.
+  public var epoch: Int64 = 0
   /// The last frame processed.
   public var sequence: UInt64
   /// The last frame committed.

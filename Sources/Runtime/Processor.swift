@@ -6,6 +6,10 @@ import Synchronization
 
 /// Makes the stores that one partition's loop uses, on the loop's own thread.
 public struct ProcessorStores: Sendable {
+  /// The group of processes that share the pipelines' streams.
+  public var membership:
+    @Sendable ([PipelineSpec], _ isStopping: @escaping () -> Bool) throws(ViewStoreError) ->
+      any Membership
   public var views:
     @Sendable (PipelineSpec, _ isStopping: @escaping () -> Bool) throws(ViewStoreError) ->
       any ViewStore
@@ -16,6 +20,9 @@ public struct ProcessorStores: Sendable {
   public var partials: @Sendable (PipelineSpec) throws(LogError) -> any FramePublisher
 
   public init(
+    membership:
+      @escaping @Sendable ([PipelineSpec], _ isStopping: @escaping () -> Bool)
+      throws(ViewStoreError) -> any Membership,
     views:
       @escaping @Sendable (PipelineSpec, _ isStopping: @escaping () -> Bool)
       throws(ViewStoreError) -> any ViewStore,
@@ -25,6 +32,7 @@ public struct ProcessorStores: Sendable {
       any SnapshotStore,
     partials: @escaping @Sendable (PipelineSpec) throws(LogError) -> any FramePublisher
   ) {
+    self.membership = membership
     self.views = views
     self.hot = hot
     self.snapshots = snapshots
@@ -32,12 +40,38 @@ public struct ProcessorStores: Sendable {
   }
 }
 
-/// Runs the loops of some streams for some pipelines, one thread each.
+/// Which process this is among those that share the streams.
+public struct ProcessPlace: Sendable {
+  public var host: String
+  public var pid: Int32
+  /// Clock ticks since the boot.
+  public var startTicks: Int64
+  /// Whether a member of the same host has ended for certain.
+  public var hasEnded: @Sendable (Member) -> Bool
+
+  public init(
+    host: String, pid: Int32, startTicks: Int64, hasEnded: @escaping @Sendable (Member) -> Bool
+  ) {
+    self.host = host
+    self.pid = pid
+    self.startTicks = startTicks
+    self.hasEnded = hasEnded
+  }
+
+  /// A member with a new id.
+  func member(running pipelines: [PipelineSpec]) -> Member {
+    Member(
+      id: "\(Key128(low: .random(in: 1 ... .max), high: .random(in: 0 ... .max)))", host: host,
+      pid: pid, startTicks: startTicks,
+      pipelines: Set(pipelines.map { .init(name: $0.name, version: $0.version) }))
+  }
+}
+
+/// Runs this process's share of the loops of some streams for some pipelines, one thread each. Which
+/// ones these are it settles with the other processes that do the same (``Coordinator``).
 public final class Processor: Sendable {
   private let pipelines: [PipelineSpec]
-  private let streams: [StreamPartition]
-  /// Partitions of the generation, whether they run here or elsewhere.
-  private let partitions: Int
+  private let items: [PipelineStream]
   private let log: any EventLog
   private let stores: ProcessorStores
   private let heartbeats: HeartbeatWriter
@@ -45,104 +79,141 @@ public final class Processor: Sendable {
   private let clock: LoopClock
   private let metrics: RuntimeMetrics
   private let logger: Logger
+  private let place: ProcessPlace
   private let stopFlag = StopFlag()
+  private let bell = Bell()
   private let worker = SerialWorker(name: "snapshots")
-  private let running = Mutex<[LoopThread]>([])
-  private let states: [Shared<PartitionStatus>]
+  private let coordinator = Mutex<LoopThread?>(nil)
+  private let loops = Mutex<LoopSet?>(nil)
+  private let groupStatus = Shared(GroupStatus())
+  /// Per pipeline, the log times of the generation's partitions, wherever they run.
+  private let siblings: [Member.PipelineVersion: LogTimes]
 
+  /// - Parameters:
+  ///   - streams: all that are to be run by some process of the group; those between the stages of a
+  ///     pipeline come on top.
+  ///   - partitions: of the generation.
   public init(
     pipelines: [PipelineSpec], streams: [StreamPartition], partitions: Int,
-    log: any EventLog, stores: ProcessorStores, heartbeats: HeartbeatWriter,
+    log: any EventLog, stores: ProcessorStores, heartbeats: HeartbeatWriter, place: ProcessPlace,
     parameters: RuntimeParameters = RuntimeParameters(), clock: LoopClock = .system,
     metrics: RuntimeMetrics, logger: Logger
   ) {
     self.pipelines = pipelines
-    self.streams = streams
-    self.partitions = partitions
+    items = pipelines.flatMap { pipeline in
+      (pipeline.hasSecondStage ? streams + [.partials(of: pipeline)] : streams).map {
+        PipelineStream(pipeline, $0)
+      }
+    }
+    siblings = Dictionary(
+      uniqueKeysWithValues: pipelines.map {
+        (.init(name: $0.name, version: $0.version), LogTimes(partitions: partitions))
+      })
     self.log = log
     self.stores = stores
     self.heartbeats = heartbeats
+    self.place = place
     self.parameters = parameters
     self.clock = clock
     self.metrics = metrics
     self.logger = logger
-    states = pipelines.flatMap { pipeline in
-      Self.streams(of: pipeline, streams).map { stream in
-        Shared(
-          PartitionStatus(
-            pipeline: pipeline.name, stream: stream, phase: .starting, detail: "", sequence: 0,
-            committed: 0, lastKnown: 0, logTime: .min, watermark: .min,
-            idCountMax: pipeline.dedupeCountMax))
-      }
-    }
   }
 
-  /// The given streams, and the one between the pipeline's stages.
-  private static func streams(
-    of pipeline: PipelineSpec, _ streams: [StreamPartition]
-  ) -> [StreamPartition] {
-    pipeline.hasSecondStage ? streams + [.partials(of: pipeline)] : streams
-  }
+  /// What every loop of this process does now, by pipeline and stream.
+  public var statuses: [PartitionStatus] { loops.withLock { $0 }?.statuses ?? [] }
 
-  /// What every loop does now, by pipeline and stream.
-  public var statuses: [PartitionStatus] { states.map(\.current) }
+  /// How this process stands to the others.
+  public var group: GroupStatus { groupStatus.current }
 
   public func start() {
-    let states = states
-    metrics.observe({ states.map(\.current) }, now: clock.wall)
-    var index = 0
-    for pipeline in pipelines {
-      let siblings = LogTimes(partitions: partitions)
-      for stream in Self.streams(of: pipeline, streams) {
-        let state = states[index]
-        index += 1
-        let thread = LoopThread(name: "\(pipeline.name)/\(stream.stream)") { [self] in
-          run(pipeline, stream, siblings, state)
-        }
-        running.withLock { $0.append(thread) }
-      }
-    }
+    let pipelines = pipelines
+    let siblings = siblings
+    let me = place.member(running: pipelines)
+    let loops = LoopSet(
+      bell: bell,
+      idCountMax: { item in
+        pipelines.first { PipelineStream($0, item.stream) == item }?.dedupeCountMax ?? 0
+      },
+      noted: { item, logTime in
+        guard item.stream.role == .events else { return }
+        siblings[.init(name: item.pipeline, version: item.version)]?
+          .report(item.stream.partition, logTime)
+      },
+      body: { [self] item, stop, status in run(item, owner: me.id, stop, status) })
+    self.loops.withLock { $0 = loops }
+    metrics.observe({ loops.statuses }, now: clock.wall)
+    metrics.group.observe(
+      { [groupStatus] in groupStatus.current }, owned: { loops.epochs.count }, now: clock.monotonic)
+    let thread = LoopThread(name: "coordinator") { [self] in coordinate(me, loops) }
+    coordinator.withLock { $0 = thread }
   }
 
-  /// Asks every loop to commit and end, and waits for them.
+  /// Asks every loop to commit and end, waits for them, and leaves the group.
   public func stop() {
     stopFlag.set()
-    for thread in running.withLock({ $0 }) { thread.join() }
+    bell.ring()
+    coordinator.withLock { $0 }?.join()
     heartbeats.close()
     worker.close()
   }
 
+  private func coordinate(_ me: Member, _ loops: LoopSet) {
+    let membership: any Membership
+    do throws(ViewStoreError) {
+      membership = try stores.membership(pipelines) { [stopFlag] in stopFlag.isSet }
+    } catch {
+      logger.critical("no stream can be taken", metadata: ["reason": "\(error)"])
+      groupStatus.update { $0.contact = .away("\(error)") }
+      return
+    }
+    let coordinator = Coordinator(
+      me: me, items: items,
+      environment: Coordinator.Environment(
+        membership: membership, loops: loops, hasEnded: place.hasEnded, parameters: parameters,
+        clock: clock, metrics: metrics.group, logger: logger),
+      status: groupStatus)
+    while !stopFlag.isSet { bell.wait(milliseconds: coordinator.step()) }
+    coordinator.leave()
+    for item in loops.epochs.keys { loops.stop(item) }
+    while !coordinator.isIdle { bell.wait(milliseconds: coordinator.step()) }
+    coordinator.quit()
+  }
+
+  /// One loop, from its stores to its end.
   private func run(
-    _ pipeline: PipelineSpec, _ stream: StreamPartition, _ siblings: LogTimes,
-    _ state: Shared<PartitionStatus>
-  ) {
+    _ item: PipelineStream, owner: String, _ stop: StopFlag, _ status: Shared<PartitionStatus>
+  ) -> PartitionLoop.End {
+    guard let pipeline = pipelines.first(where: { PipelineStream($0, item.stream) == item }),
+      let siblings = siblings[.init(name: item.pipeline, version: item.version)]
+    else { preconditionFailure("\(item) is none of this processor's items") }
     var logger = logger
     logger[metadataKey: "pipeline"] = "\(pipeline.name)"
-    logger[metadataKey: "stream"] = "\(stream.stream)"
-    let loopMetrics = metrics.loop(pipeline: pipeline.name, stream: stream.stream)
-    func halt(_ reason: String) {
+    logger[metadataKey: "stream"] = "\(item.stream.stream)"
+    let loopMetrics = metrics.loop(pipeline: pipeline.name, stream: item.stream.stream)
+    func halt(_ reason: String) -> PartitionLoop.End {
       logger.critical("partition halted", metadata: ["reason": "\(reason)"])
       loopMetrics.halted()
-      state.update {
+      status.update {
         $0.phase = .halted
         $0.detail = reason
       }
+      return .halted(reason)
     }
     let archive: SnapshotArchive
     do throws(SnapshotError) {
-      let store = try stores.snapshots(pipeline, stream)
+      let store = try stores.snapshots(pipeline, item.stream)
       archive = SnapshotArchive(store: store, worker: worker, logger: logger)
     } catch {
       return halt("snapshot folder cannot be used: \(error); give another with --state")
     }
     let views: any ViewStore
     do throws(ViewStoreError) {
-      views = try stores.views(pipeline, { self.stopFlag.isSet })
+      views = try stores.views(pipeline, { stop.isSet })
     } catch {
       return halt("read models cannot be opened: \(error)")
     }
     var partials: (any FramePublisher)?
-    if pipeline.hasSecondStage && stream.role == .events {
+    if pipeline.hasSecondStage && item.stream.role == .events {
       do throws(LogError) {
         partials = try stores.partials(pipeline)
       } catch {
@@ -150,13 +221,13 @@ public final class Processor: Sendable {
       }
     }
     let loop = PartitionLoop(
-      spec: pipeline, stream: stream,
+      spec: pipeline, stream: item.stream,
       environment: PartitionLoop.Environment(
-        log: log, views: views, hot: stores.hot(pipeline), snapshots: archive,
+        owner: owner, log: log, views: views, hot: stores.hot(pipeline), snapshots: archive,
         partials: partials, heartbeats: heartbeats, siblings: siblings, parameters: parameters,
         clock: clock,
         metrics: loopMetrics, logger: logger),
-      stop: stopFlag, status: state)
-    _ = loop.run()
+      stop: stop, status: status)
+    return loop.run()
   }
 }

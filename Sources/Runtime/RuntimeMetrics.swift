@@ -115,6 +115,9 @@ public struct RuntimeMetrics: Sendable {
 
   public init(_ registry: MetricRegistry) { self.registry = registry }
 
+  /// Of sharing the streams with other processes.
+  var group: GroupMetrics { GroupMetrics(registry) }
+
   func loop(pipeline: String, stream: String) -> LoopMetrics {
     LoopMetrics(registry, [pipeline, stream])
   }

@@ -26,6 +26,11 @@ public struct RuntimeParameters: Sendable {
   public var heartbeatIntervalMs = 1000
   /// Longest wait for frames; bounds how late a loop sees the stop flag.
   public var fetchWaitMsMax = 250
+  /// How long a process owns its streams without renewing its lease. A killed one's streams are to
+  /// be live elsewhere within 2 s: the lease, a beat, and the restore.
+  public var leaseMs = 1200
+  /// Time between two renewals: three may fail before the lease runs out.
+  public var beatIntervalMs = 250
 
   public init() {}
 }

@@ -175,6 +175,9 @@ struct EngineBench: AsyncParsableCommand {
       pipelines: [pipeline], streams: definitions.streams.streamPartitions,
       partitions: definitions.streams.partitions, log: log,
       stores: ProcessorStores(
+        membership: { pipelines, isStopping throws(ViewStoreError) in
+          try PostgresMembership(postgres, pipelines: pipelines, isStopping: isStopping)
+        },
         views: { pipeline, isStopping throws(ViewStoreError) in
           try PostgresViewStore(postgres, pipeline: pipeline, isStopping: isStopping)
         },
@@ -191,6 +194,7 @@ struct EngineBench: AsyncParsableCommand {
         }
         return publisher
       },
+      place: ProcessPlace(host: "bench", pid: 0, startTicks: 0) { _ in false },
       metrics: RuntimeMetrics(MetricRegistry()), logger: logger)
     let wanted = try Dictionary(
       uniqueKeysWithValues: definitions.streams.events.map {
@@ -203,7 +207,11 @@ struct EngineBench: AsyncParsableCommand {
       if let halted = statuses.first(where: { $0.phase == .halted }) {
         throw BenchError("\(halted.stream.stream) halted: \(halted.detail)")
       }
-      if statuses.allSatisfy({ $0.committed >= wanted[$0.stream.stream] ?? 0 }) { break }
+      if statuses.count == definitions.streams.streamPartitions.count,
+        statuses.allSatisfy({ $0.committed >= wanted[$0.stream.stream] ?? 0 })
+      {
+        break
+      }
       try await Task.sleep(for: .milliseconds(5))
     }
     return (Double(events) / (Double(Self.now() - started) / 1_000_000), processor)

@@ -63,7 +63,11 @@ struct PipelineOption: ParsableArguments {
 /// `smartcontent process`: computes the read models from the log.
 struct ProcessCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "process", abstract: "Compute the read models from the log, exactly once.")
+    commandName: "process", abstract: "Compute the read models from the log, exactly once.",
+    discussion: """
+      Any number of these processes share the streams of their pipelines evenly. One that joins, leaves \
+      or dies makes no more of them move than need be.
+      """)
 
   @OptionGroup var servers: ServerOptions
   @OptionGroup var folder: StreamsFolderOption
@@ -82,16 +86,9 @@ struct ProcessCommand: AsyncParsableCommand {
         + " [env SMARTCONTENT_ARCHIVE]. None by default.", valueName: "folder"))
   var archive: String?
 
-  @Option(
-    help: ArgumentHelp(
-      "Partitions to process, such as 0-1 or 2,3 [env SMARTCONTENT_PARTITIONS]. All by default."
-        + " Each belongs to one process; a later one takes it over.", valueName: "list"))
-  var partitions: String?
-
   func run() async throws {
     let definitions = try Definitions(folder: try folder.find())
     let address = try http.address()
-    let text = partitions ?? Environment["SMARTCONTENT_PARTITIONS"]
     try await Lifecycle.run(
       SystemConfiguration(
         roles: [.process], definitions: definitions, nats: try NATSAddress(try servers.natsURL()),
@@ -99,23 +96,7 @@ struct ProcessCommand: AsyncParsableCommand {
         postgres: PostgresSettings(connection: try servers.postgresURL()),
         httpHost: address.host, httpPort: address.port, httpThreads: http.httpThreads,
         pipelines: try pipelines.select(definitions),
-        partitions: try text.map { try Self.parse($0, count: definitions.streams.partitions) },
         stateFolder: state, archiveFolder: archive ?? Environment["SMARTCONTENT_ARCHIVE"]))
-  }
-
-  static func parse(_ text: String, count: Int) throws -> Set<Int> {
-    var partitions: Set<Int> = []
-    for part in text.split(separator: ",") {
-      let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
-      guard let first = ends.first ?? nil, let last = ends.last ?? nil, ends.count <= 2,
-        first <= last, (0..<count).contains(first), last < count
-      else {
-        throw ValidationError(
-          "--partitions takes numbers from 0 to \(count - 1), such as 0-1 or 2,3, not '\(text)'")
-      }
-      partitions.formUnion(first...last)
-    }
-    return partitions
   }
 }
 

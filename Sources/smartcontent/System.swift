@@ -144,9 +144,6 @@ final class System: Sendable {
     else { preconditionFailure("the processor is configured with Postgres, Redis and a folder") }
     let streams = configuration.definitions.streams
     let nats = configuration.nats
-    let owned = streams.streamPartitions.filter { stream in
-      configuration.partitions?.contains(max(0, stream.partition)) ?? true
-    }
     let stream = JetStreamLog(address: nats, name: "smartcontent-process")
     let log: any EventLog =
       configuration.archiveFolder.map { ArchivedLog(stream, archive: Archive(folder: $0)) }
@@ -154,9 +151,12 @@ final class System: Sendable {
     let heartbeatPublisher = try JetStreamPublisher(address: nats, name: "smartcontent-heartbeat")
     let handover = Mutex<JetStreamPublisher?>(heartbeatPublisher)
     return Processor(
-      pipelines: configuration.pipelines, streams: owned, partitions: streams.partitions,
-      log: log,
+      pipelines: configuration.pipelines, streams: streams.streamPartitions,
+      partitions: streams.partitions, log: log,
       stores: ProcessorStores(
+        membership: { pipelines, isStopping throws(ViewStoreError) in
+          try PostgresMembership(postgres, pipelines: pipelines, isStopping: isStopping)
+        },
         views: { pipeline, isStopping throws(ViewStoreError) in
           try PostgresViewStore(postgres, pipeline: pipeline, isStopping: isStopping)
         },
@@ -174,7 +174,7 @@ final class System: Sendable {
         }
         return publisher
       },
-      metrics: RuntimeMetrics(registry), logger: logger)
+      place: .this, metrics: RuntimeMetrics(registry), logger: logger)
   }
 
   private static func views(_ configuration: SystemConfiguration) throws -> [ReadView] {
@@ -205,7 +205,14 @@ final class System: Sendable {
 
   // MARK: Readiness
 
+  /// One that owns nothing because others own all is as ready as they are.
   private static func state(of processor: Processor) -> HealthCheck.State {
+    switch processor.group.contact {
+    case .joining: return .failing("joining the processes that share the streams")
+    case .away(let reason) where processor.statuses.isEmpty:
+      return .failing("the processes that share the streams cannot be reached: \(reason)")
+    case .away, .reached: break
+    }
     let failing = processor.statuses.filter { $0.phase != .live }
     guard let worst = failing.first(where: { $0.phase == .halted }) ?? failing.first else {
       return .ok

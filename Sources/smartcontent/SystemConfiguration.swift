@@ -28,8 +28,6 @@ struct SystemConfiguration: Sendable {
   var queryToken: String?
   /// Names of the pipelines to run or serve.
   var pipelines: [PipelineSpec]
-  /// Partitions to process; all where nil. The dead letters go with partition 0.
-  var partitions: Set<Int>?
   /// Folder of snapshots; for the processor.
   var stateFolder: String?
   /// Folder of frames that were trimmed from the log; for the processor.

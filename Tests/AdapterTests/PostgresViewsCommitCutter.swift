@@ -11,7 +11,19 @@ final class CommitCutter: Sendable {
     case before
     /// The server commits, and its answer never gets to the client.
     case after
+    /// The COMMIT waits on its way until it is let go: the client stands still before it.
+    case hold
   }
+
+  private let isHeld = Atomic(false)
+  private let isLetGo = Atomic(false)
+
+  /// Waits until a COMMIT is being held.
+  func waitUntilHeld() async {
+    while !isHeld.load(ordering: .acquiring) { await Task.yield() }
+  }
+
+  func letGo() { isLetGo.store(true, ordering: .releasing) }
 
   /// Where clients connect.
   let port: UInt16
@@ -83,6 +95,10 @@ final class CommitCutter: Sendable {
         guard let bytes = receive(client) else { return }
         let cut = cut(around: bytes)
         if cut == .before { return }
+        if cut == .hold {
+          isHeld.store(true, ordering: .releasing)
+          while !isLetGo.load(ordering: .acquiring) { poll(nil, 0, 1) }
+        }
         send(bytes, server)
         if cut == .after {
           _ = receive(server)

@@ -135,12 +135,12 @@ struct PostgresViewsOutcomeTests {
     let store = try PostgresViewStore(settings, pipeline: pipeline) {
       flag.isSet.load(ordering: .relaxed)
     }
-    _ = try store.claim(Sample.stream())
+    _ = try store.claim(Sample.stream(), owner: "test")
     try blocker.execute("begin; lock table p_t_stopping_1.checkpoints")
     flag.isSet.store(true, ordering: .relaxed)
     let started = ContinuousClock.now
     do {
-      _ = try store.claim(Sample.stream())
+      _ = try store.claim(Sample.stream(), owner: "test")
       Issue.record("the table was locked")
     } catch ViewStoreError.unavailable {}
     #expect(ContinuousClock.now - started < .seconds(10))

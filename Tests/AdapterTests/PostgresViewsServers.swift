@@ -110,16 +110,22 @@ enum Sample {
 final class Owner {
   let store: PostgresViewStore
   let stream: StreamPartition
+  /// Id of its process; it holds no lease unless a membership beats in this name.
+  let name: String
   private(set) var epoch: Int64 = 0
   private(set) var checkpoint = Checkpoint()
 
-  init(_ settings: PostgresSettings, _ pipeline: PipelineSpec, _ stream: StreamPartition) throws {
+  init(
+    _ settings: PostgresSettings, _ pipeline: PipelineSpec, _ stream: StreamPartition,
+    name: String = "owner"
+  ) throws {
+    self.name = name
     store = try PostgresViewStore(settings, pipeline: pipeline)
     self.stream = stream
   }
 
   func claim() throws {
-    (epoch, checkpoint, _) = try store.claim(stream)
+    (epoch, checkpoint, _) = try store.claim(stream, owner: name)
   }
 
   /// Commits the batch as one frame after the last one.

@@ -36,7 +36,7 @@ struct PostgresViewsStoreTests {
     let second = PipelineSpec(name: "t_other", allowedDisorder: 1)
     try PostgresViewStore(settings, pipeline: first).migrate()
     #expect(throws: ViewStoreError.otherPipeline(stored: first.hash, declared: second.hash)) {
-      _ = try PostgresViewStore(settings, pipeline: second).claim(Sample.stream())
+      _ = try PostgresViewStore(settings, pipeline: second).claim(Sample.stream(), owner: "test")
     }
     try PostgresViewStore(settings, pipeline: PipelineSpec(name: "t_other", version: 2)).migrate()
   }
@@ -76,7 +76,7 @@ struct PostgresViewsStoreTests {
       batch.checkpoint.seams[.day] = Sample.day - 86_400_000_000
     }
     let (epoch, checkpoint, stored) = try PostgresViewStore(settings, pipeline: pipeline).claim(
-      Sample.stream())
+      Sample.stream(), owner: "test")
     #expect(epoch == 2 && checkpoint == first.checkpoint && stored == accounting)
   }
 
@@ -401,7 +401,7 @@ struct PostgresViewsStoreTests {
     let nobody = PostgresSettings(connection: "postgresql://x@127.0.0.1:1/x")
     let away = try PostgresViewStore(nobody, pipeline: pipeline)
     do {
-      _ = try away.claim(Sample.stream())
+      _ = try away.claim(Sample.stream(), owner: "test")
       Issue.record("there is nobody")
     } catch ViewStoreError.unavailable {}
 

@@ -168,6 +168,34 @@ struct RedisViewsTests {
     #expect(answer.rows == [row(.hour, 0, "c", 2)])
   }
 
+  @Test("of two owners that write the copy anew at once, that of the later epoch stays")
+  func racingRebuilds() async throws {
+    for round in 0..<5 {
+      let name = "h_racing_\(round)"
+      let (newer, reader, _) = try await open(name)
+      // So many that they are written in pieces, with the other one's work in between.
+      let rows = (0..<40_000).map { row(.tenSeconds, Int64($0), "c", 1) }
+      let settings = try await ViewServers.redis()
+      let header = header()
+      let old = Task {
+        try await onThread {
+          try RedisHotStore(settings, pipeline: PipelineSpec(name: name)).rebuild(
+            rows, stream: Sample.stream(), header: header)
+        }
+      }
+      try newer.rebuild(
+        [row(.hour, 0, "c", 2)], stream: Sample.stream(),
+        header: self.header(epoch: 2, copy: 2))
+      do {
+        try await old.value
+      } catch let error as HotStoreError {
+        #expect(error == .fenced || error == .stale)
+      }
+      let answer = try await reader.read(segments: everything(), seams: [0: Seams()])
+      #expect(answer.rows == [row(.hour, 0, "c", 2)] && answer.headers[0]?.epoch == 2)
+    }
+  }
+
   @Test("after FLUSHALL updates are stale, and a rebuild makes a complete copy")
   func flushed() async throws {
     let (store, reader, connection) = try await open("h_flush")

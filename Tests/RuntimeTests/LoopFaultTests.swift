@@ -61,7 +61,7 @@ import Views
     world.expectRecount()
   }
 
-  @Test("A loop whose stream another one took over halts, says so and writes nothing")
+  @Test("A loop whose stream another one took over ends and writes nothing")
   func fenced() {
     let world = World(Array(Self.corrected.prefix(2)))
     world.runToEnd()
@@ -74,11 +74,36 @@ import Views
       }
       return false
     }
-    #expect(status.phase == .halted)
-    #expect(status.detail.contains("another process has taken over events-00"))
-    #expect(world.counter(RuntimeMetrics.halts) == 1)
+    #expect(status.phase == .stopped)
+    #expect(world.lastEnd.current == .fenced)
+    #expect(world.counter(RuntimeMetrics.halts) == 0)
     #expect(world.views.now.checkpoint == before.checkpoint)
     #expect(world.views.now.rows == before.rows)
+  }
+
+  @Test("A loop whose hot copy another one writes ends, even where it has nothing to commit")
+  func fencedHotCopy() {
+    let world = World(Self.corrected)
+    world.runToEnd()
+    let status = world.run { status in
+      if status.phase == .live {
+        world.hot.change { $0.header?.epoch = 99 }
+        world.clock.advance(micros: 1_000_000)
+      }
+      return false
+    }
+    #expect(status.phase == .stopped)
+    #expect(world.lastEnd.current == .fenced)
+  }
+
+  @Test("A loop that may not claim its stream ends and reads nothing")
+  func held() {
+    let world = World(Self.corrected)
+    world.views.change { $0.holder = "elsewhere" }
+    let status = world.run { _ in false }
+    #expect(status.phase == .stopped && status.epoch == 0)
+    #expect(world.lastEnd.current == .fenced)
+    #expect(world.counter(RuntimeMetrics.frames) == 0)
   }
 
   @Test(

@@ -130,20 +130,23 @@ import Views
     let world = World(Self.entries(30))
     let stop = StopFlag()
     world.power.turnOn(stop)
+    let group = MemoryGroup()
     let processor = Processor(
       pipelines: [world.spec], streams: [World.events], partitions: 64, log: world.log,
       stores: ProcessorStores(
-        views: { _, _ in world.views }, hot: { _ in world.hot },
-        snapshots: { _, _ in world.snapshots },
+        membership: { _, _ in MemoryMembership(group) }, views: { _, _ in world.views },
+        hot: { _ in world.hot }, snapshots: { _, _ in world.snapshots },
         partials: { _ in MemoryPublisher(world.published) }),
       heartbeats: HeartbeatWriter(logger: World.quiet) { MemoryPublisher(world.published) },
+      place: ProcessPlace(host: "here", pid: 1, startTicks: 1, hasEnded: { _ in false }),
       clock: world.clock.loopClock, metrics: RuntimeMetrics(MetricRegistry()),
       logger: World.quiet)
     processor.start()
     let deadline = ContinuousClock.now + .seconds(60)
-    while processor.statuses[0].sequence < 30 && ContinuousClock.now < deadline {}
+    while processor.statuses.first?.sequence ?? 0 < 30 && ContinuousClock.now < deadline {}
+    #expect(processor.group.contact == .reached && group.now.members.count == 1)
     processor.stop()
-    #expect(processor.statuses.map(\.phase) == [.stopped])
+    #expect(processor.statuses.isEmpty && group.now.members.isEmpty)
     #expect(world.views.now.checkpoint.sequence == 30)
     world.runToEnd()
     world.expectRecount()

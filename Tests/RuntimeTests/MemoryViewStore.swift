@@ -35,6 +35,8 @@ final class MemoryViewStore: ViewStore, Sendable {
 
   struct State {
     var epoch: Int64 = 0
+    /// An owner whose lease runs, so that nobody else may claim.
+    var holder: String?
     var checkpoint = Checkpoint()
     var accounting = Accounting()
     var rows: [RowKey: RowValue] = [:]
@@ -58,9 +60,11 @@ final class MemoryViewStore: ViewStore, Sendable {
   func change(_ change: (inout sending State) -> Void) { state.withLock { change(&$0) } }
 
   func claim(
-    _ stream: StreamPartition
+    _ stream: StreamPartition, owner: String
   ) throws(ViewStoreError) -> (epoch: Int64, checkpoint: Checkpoint, accounting: Accounting) {
-    state.withLock { state in
+    let holder = state.withLock { $0.holder }
+    if let holder, holder != owner { throw .held(stream: stream.stream, by: holder) }
+    return state.withLock { state in
       state.epoch += 1
       return (state.epoch, state.checkpoint, state.accounting)
     }

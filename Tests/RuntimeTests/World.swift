@@ -27,6 +27,8 @@ final class World: Sendable {
   let snapshots: MemorySnapshotStore
   let heartbeats: HeartbeatWriter
   let published = PublishedFrames()
+  /// How the last run ended.
+  let lastEnd = Shared(PartitionLoop.End.stopped)
 
   static let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
   static let events = StreamPartition(stream: "events-00", generation: 1, partition: 0)
@@ -84,12 +86,13 @@ final class World: Sendable {
     let loop = PartitionLoop(
       spec: spec, stream: stream,
       environment: PartitionLoop.Environment(
-        log: log, views: views, hot: hot, snapshots: archive, heartbeats: heartbeats,
+        owner: "here", log: log, views: views, hot: hot, snapshots: archive, heartbeats: heartbeats,
         siblings: siblings, parameters: parameters, clock: clock.loopClock,
         metrics: RuntimeMetrics(registry).loop(pipeline: spec.name, stream: stream.stream),
         logger: Self.quiet),
       stop: stop, status: status)
-    _ = loop.run()
+    let end = loop.run()
+    lastEnd.update { $0 = end }
     log.onTurn(nil)
     views.change { $0.turn = nil }
     worker.close()

@@ -1,0 +1,50 @@
+import Glibc
+
+/// Lets one thread sleep until another one rings, or for a time.
+///
+/// `@unchecked Sendable`: the flag is only used between lock and unlock of the bell's own pthread
+/// mutex, whose condition variable the sleeper waits on.
+final class Bell: @unchecked Sendable {
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let rung = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  private var isRung = false
+
+  init() {
+    pthread_mutex_init(mutex, nil)
+    var attributes = pthread_condattr_t()
+    pthread_condattr_init(&attributes)
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+    pthread_cond_init(rung, &attributes)
+    pthread_condattr_destroy(&attributes)
+  }
+
+  deinit {
+    pthread_cond_destroy(rung)
+    pthread_mutex_destroy(mutex)
+    rung.deallocate()
+    mutex.deallocate()
+  }
+
+  func ring() {
+    pthread_mutex_lock(mutex)
+    isRung = true
+    pthread_cond_signal(rung)
+    pthread_mutex_unlock(mutex)
+  }
+
+  /// Returns when it rings, at once where it has rung since the last wait, or after the time.
+  func wait(milliseconds: Int) {
+    var deadline = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &deadline)
+    deadline.tv_sec += milliseconds / 1000
+    deadline.tv_nsec += milliseconds % 1000 * 1_000_000
+    if deadline.tv_nsec >= 1_000_000_000 {
+      deadline.tv_sec += 1
+      deadline.tv_nsec -= 1_000_000_000
+    }
+    pthread_mutex_lock(mutex)
+    while !isRung && pthread_cond_timedwait(rung, mutex, &deadline) != ETIMEDOUT {}
+    isRung = false
+    pthread_mutex_unlock(mutex)
+  }
+}
