@@ -59,11 +59,11 @@ struct ComposeTests {
     let services = try Self.services()
     let names = services.map(\.name)
     for name in [
-      "nats", "redis", "postgres", "streams", "collect", "serve", "prometheus", "grafana",
+      "nats", "redis", "postgres", "streams", "collect", "process", "serve", "prometheus",
+      "grafana",
     ] {
       #expect(names.contains(name), "\(name) is missing")
     }
-    #expect(names.contains { $0.hasPrefix("process") })
     let role = try Self.read("docker-compose.yml").components(separatedBy: "\nservices:")[0]
     #expect(role.contains("healthcheck:") && role.contains("depends_on:"))
     for service in services where !service.isOurs {
@@ -91,18 +91,17 @@ struct ComposeTests {
     #expect(nats?.hasPrefix("nats:\(minor)") == true, "the tests run nats-server \(minor)")
   }
 
-  @Test("gives each partition to exactly one processor")
-  func partitions() throws {
-    let streams = try Self.read("Streams/streams.yaml")
-    let count = try #require(streams.firstMatch(of: /partitions: (\d+)/).flatMap { Int($0.1) })
-    var owned: [Int] = []
-    for service in try Self.services() where service.name.hasPrefix("process") {
-      let range = try #require(
-        service.text.firstMatch(of: /SMARTCONTENT_PARTITIONS: "(\d+)-(\d+)"/),
-        "\(service.name) names no partitions")
-      owned += Array(try #require(Int(range.1))...(try #require(Int(range.2))))
+  @Test("lets the roles be scaled: none has a name or a port that only one can have")
+  func scaling() throws {
+    for service in try Self.services() where ["collect", "process", "serve"].contains(service.name)
+    {
+      #expect(!service.text.contains("container_name") && !service.text.contains("hostname"))
+      if let ports = service.value("ports") {
+        #expect(ports.contains(/:\d+-\d+:/), "\(service.name) publishes one port: \(ports)")
+      }
     }
-    #expect(owned.sorted() == Array(0..<count))
+    let process = try #require(try Self.services().first { $0.name == "process" })
+    #expect(process.text.contains("replicas: 2"))
   }
 
   @Test("publishes and reaches the ports that the servers listen on")

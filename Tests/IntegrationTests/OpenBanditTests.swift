@@ -100,7 +100,7 @@ struct OpenBanditTests {
 
   /// Committed duplicates of the default pipeline.
   private func duplicates(in roles: SDKRoles) throws -> Int {
-    let texts = try [.processLower, .processUpper].map { role in
+    let texts = try [.processOne, .processTwo].map { role in
       try HTTPClient().get(roles.url(role) + "/metrics").text
     }
     return texts.joined(separator: "\n").split(separator: "\n").filter {
@@ -113,7 +113,7 @@ struct OpenBanditTests {
   @Test("come out the same with the processor and then nats-server killed on the way")
   func kills() async throws {
     let roles = try await SDKRoles("kills")
-    let processes: [SDKRoles.Role] = [.processLower, .processUpper]
+    let processes: [SDKRoles.Role] = [.processOne, .processTwo]
     let run = try start("men_random", campaign: "kills", to: roles, ["--step", "500"])
     try await run.waitUntilSaid("progress 2000\n", withinMs: 60_000)
     for role in processes { await roles.kill(role) }

@@ -51,14 +51,14 @@ struct SDKDemoTests {
     let roles = try await SDKRoles("demo-kills")
     let run = try demo(roles, label: "kills", ["--rate", "400", "--duration", "25s"])
     try await run.waitUntilSaid("sending to", withinMs: 20_000)
-    for role in [SDKRoles.Role.processLower, .processUpper, .collect, .serve] {
+    for role in [SDKRoles.Role.processOne, .processTwo, .collect, .serve] {
       await roles.kill(role)
       try await roles.start(role)
     }
     for server in [LocalServer.nats, .redis, .postgres] {
       await roles.kill(server)
       // Ready again: each of them needs all that it depends on.
-      for role in SDKRoles.Role.allCases { try await roles.waitUntilReady(role) }
+      for role in SDKRoles.Role.usual { try await roles.waitUntilReady(role) }
     }
     #expect(run.isRunning, "the kills took longer than the traffic")
     try await expectEqual(run)

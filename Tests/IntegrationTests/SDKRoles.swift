@@ -18,7 +18,8 @@ actor SDKRoles {
 
   private static let sharedTask = Task { try await SDKRoles("roles") }
 
-  init(_ purpose: String) async throws {
+  /// - Parameter roles: in this order, each waited for.
+  init(_ purpose: String, starting roles: [Role] = Role.usual) async throws {
     folder = try TemporaryFolder.make(purpose)
     servers = try await TestServers.start(purpose)
     ports = try LoopbackPort.free(Role.allCases.count)
@@ -26,34 +27,29 @@ actor SDKRoles {
     guard await streams.waitForEnd(timeoutMs: 20_000) == .exited(0) else {
       throw HarnessError("streams apply failed:\n\(streams.log())")
     }
-    for role in Role.allCases { try await start(role) }
+    for role in roles { try await start(role) }
   }
 
-  /// In the order of their start.
   enum Role: String, CaseIterable, Sendable {
     case collect
-    /// The partitions 0 and 1 and the dead letters.
-    case processLower
-    /// The partitions 2 and 3.
-    case processUpper
+    case processOne
+    case processTwo
+    case processThree
     case serve
+
+    /// What runs unless a test says otherwise, in the order of their start.
+    static let usual: [Role] = [.collect, .processOne, .processTwo, .serve]
 
     var command: String {
       switch self {
       case .collect: "collect"
-      case .processLower, .processUpper: "process"
+      case .processOne, .processTwo, .processThree: "process"
       case .serve: "serve"
       }
     }
-
-    var environment: [String: String] {
-      switch self {
-      case .processLower: ["SMARTCONTENT_PARTITIONS": "0-1"]
-      case .processUpper: ["SMARTCONTENT_PARTITIONS": "2-3"]
-      case .collect, .serve: [:]
-      }
-    }
   }
+
+  nonisolated var postgresURL: String { servers.endpoints.postgresURL }
 
   nonisolated func url(_ role: Role) -> String {
     "http://127.0.0.1:\(ports[Role.allCases.firstIndex(of: role) ?? 0])"
@@ -73,6 +69,9 @@ actor SDKRoles {
     try await SmartContentProgram.waitUntilReady(program, url: url(role) + "/health/ready")
   }
 
+  /// Sends the role's process a signal.
+  func signal(_ role: Role, _ number: Int32) { programs[role.rawValue]?.signal(number) }
+
   /// Ends the role as a crash would.
   func kill(_ role: Role) async { await programs[role.rawValue]?.kill() }
 
@@ -91,7 +90,7 @@ actor SDKRoles {
       "SMARTCONTENT_STATE": "\(folder)/\(name)",
       "SMARTCONTENT_WRITE_KEYS": "\(Self.writeKey):default",
     ]
-    var environment = role?.environment ?? [:]
+    var environment: [String: String] = [:]
     if let role {
       environment["SMARTCONTENT_HTTP"] = String(url(role).dropFirst("http://".count))
     }
