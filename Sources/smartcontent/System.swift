@@ -213,7 +213,8 @@ final class System: Sendable {
       return .failing("the processes that share the streams cannot be reached: \(reason)")
     case .away, .reached: break
     }
-    let failing = processor.statuses.filter { $0.phase != .live }
+    // A stopped one is about to be another process's.
+    let failing = processor.statuses.filter { $0.phase != .live && $0.phase != .stopped }
     guard let worst = failing.first(where: { $0.phase == .halted }) ?? failing.first else {
       return .ok
     }

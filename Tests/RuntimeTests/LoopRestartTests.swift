@@ -143,7 +143,9 @@ import Views
       logger: World.quiet)
     processor.start()
     let deadline = ContinuousClock.now + .seconds(60)
-    while processor.statuses.first?.sequence ?? 0 < 30 && ContinuousClock.now < deadline {}
+    while ContinuousClock.now < deadline,
+      processor.statuses.first?.sequence ?? 0 < 30 || processor.group.contact != .reached
+    {}
     #expect(processor.group.contact == .reached && group.now.members.count == 1)
     processor.stop()
     #expect(processor.statuses.isEmpty && group.now.members.isEmpty)
