@@ -39,7 +39,7 @@ enum EncodedTuple {
   /// Where the first `count` dimensions end.
   ///
   /// - Precondition: `bytes` is valid.
-  private static func end(of count: Int, in bytes: UnsafeRawBufferPointer) -> Int {
+  static func end(of count: Int, in bytes: UnsafeRawBufferPointer) -> Int {
     var offset = 0
     for _ in 0..<count { offset += 2 + (Int(bytes[offset]) | Int(bytes[offset + 1]) << 8) }
     return offset
@@ -51,17 +51,5 @@ enum EncodedTuple {
   static func contentHash(of bytes: UnsafeRawBufferPointer) -> UInt64 {
     let end = end(of: Dimension.content.rawValue + 1, in: bytes)
     return SipHash128.hash(UnsafeRawBufferPointer(rebasing: bytes[..<end])).low
-  }
-
-  /// The tuple with another's currency; nil where it has that already.
-  ///
-  /// - Precondition: both are valid.
-  static func replacingCurrency(
-    of bytes: UnsafeRawBufferPointer, by other: UnsafeRawBufferPointer
-  ) -> [UInt8]? {
-    let own = bytes[end(of: Dimension.currency.rawValue, in: bytes)...]
-    let wanted = other[end(of: Dimension.currency.rawValue, in: other)...]
-    if own.elementsEqual(wanted) { return nil }
-    return Array(bytes[..<own.startIndex]) + Array(wanted)
   }
 }

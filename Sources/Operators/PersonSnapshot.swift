@@ -1,84 +1,75 @@
 import Events
 import Views
 
-// A section of persons: those of a group lie together, in order of their ids, each with all of its
-// touches. What follows from the touches is not written but for what has been handed out already.
+// A section of persons: time and counters, persons that have left, tuples, what was not drained, then
+// persons with all of their touches, those of a group together in order of their ids, then united ids.
+// What follows from the touches is not written. An increment holds the persons that changed, each whole;
+// what time alone has done to the others is done again when it is restored.
 extension PersonHistories {
   private static var sectionID: UInt16 { 43 }
-  private static var sectionVersion: UInt16 { 1 }
+  private static var sectionVersion: UInt16 { 2 }
   private static var touchByteCount: Int { 38 }
+  private static var personByteCount: Int { 28 }
 
-  /// About how many bytes the changes would take.
-  public var changeByteCount: Int { changed.count * 160 + pending.count * 96 + 64 }
+  /// About how many bytes the changes take.
+  public var changeByteCount: Int {
+    isChangeLost
+      ? count * Self.personByteCount + touchCount * (Self.touchByteCount + 8)
+      : changed.count * 160 + removed.count * 16 + pending.count * 96 + 64
+  }
 
-  /// Writes all persons, or those that changed since the last snapshot.
+  /// Writes all persons, or those that changed since the last snapshot or restore.
   public mutating func snapshot(isComplete: Bool, into writer: inout SnapshotWriter) {
-    var indices: [Int] = []
-    if isComplete {
-      forEachPerson { indices.append($0) }
-    } else {
-      for index in changed where persons[Int(index)].isChanged { indices.append(Int(index)) }
-    }
-    for index in changed { persons[Int(index)].isChanged = false }
-    changed.removeAll(keepingCapacity: true)
-    indices.sort { Self.isOrdered(persons[$0].key, persons[$1].key) }
+    flush()
+    let isComplete = isComplete || isChangeLost
+    let indices = takeIndices(isComplete)
     writer.begin(section: Self.sectionID, version: Self.sectionVersion)
+    writer.put(UInt8(isComplete ? 1 : 0))
     writer.put(now)
     writer.put(untracked)
-    write(isComplete ? [] : removed.sorted(by: Self.isOrdered), into: &writer)
-    removed.removeAll(keepingCapacity: true)
-    write(roots: roots, into: &writer)
-    // Tuples have their own numbers in a section: the order of their first use.
-    var numbers = SlotNumbers()
-    var entries: [(key: UInt64, outcomes: Outcomes)] = []
-    for index in 0..<pending.count where !pending.entries[index].value.isZero {
-      entries.append((pending.entries[index].key, pending.entries[index].value))
-    }
-    entries.sort { a, b in
-      let (x, y) = (
-        tuples.slots[WindowKey.slot(a.key)].id, tuples.slots[WindowKey.slot(b.key)].id
-      )
-      return x != y ? x < y : WindowKey.start(a.key) < WindowKey.start(b.key)
-    }
-    for entry in entries { _ = numbers.number(of: UInt32(WindowKey.slot(entry.key))) }
-    for index in indices {
-      let timeline = persons[index].timeline
-      for touch in 0..<timeline.count { _ = numbers.number(of: timeline[touch].tuple) }
-    }
-    writer.put(UInt64(numbers.slots.count))
-    for slot in numbers.slots {
-      let bytes = tuples.bytes(Int(slot))
-      writer.put(UInt16(bytes.count))
-      writer.put(bytes)
-    }
-    writer.put(UInt64(entries.count))
-    for entry in entries {
-      writer.put(numbers.number(of: UInt32(WindowKey.slot(entry.key))))
-      writer.put(WindowKey.start(entry.key))
-      let counts = entry.outcomes.counts
-      for value in [
-        counts.impressions, counts.views, counts.clicks, counts.engagements, counts.conversions,
-        counts.revenueMicros,
-      ] {
-        writer.put(value)
-      }
-    }
-    writer.put(UInt64(indices.count))
-    for index in indices {
-      write(persons[index].key, into: &writer)
-      let timeline = persons[index].timeline
-      writer.put(UInt32(timeline.count))
-      for touch in 0..<timeline.count {
-        let touch = timeline[touch]
-        writer.put(touch.time)
-        write(touch.key, into: &writer)
-        writer.put(touch.revenueMicros)
-        writer.put(numbers.number(of: touch.tuple))
-        writer.put(touch.kind)
-        writer.put(UInt8((touch.startsSession ? 1 : 0) | (touch.isClosed ? 2 : 0)))
-      }
+    writer.put(refusedUnions)
+    let removed = isComplete ? [] : removed.sorted(by: Self.isOrdered)
+    writer.put(UInt64(removed.count))
+    for key in removed { Self.write(key, into: &writer) }
+    self.removed.removeAll(keepingCapacity: true)
+    isChangeLost = false
+    let differences = orderedPending()
+    let numbers = writeTuples(differences, indices.roots, into: &writer)
+    writePending(differences, numbers, into: &writer)
+    writer.put(UInt64(indices.roots.count))
+    for index in indices.roots { write(person: index, numbers, into: &writer) }
+    writer.put(UInt64(indices.united.count))
+    for index in indices.united {
+      Self.write(table.record(index).pointee.key, into: &writer)
+      Self.write(
+        table.record(Int(table.record(index).pointee.root) - 1).pointee.key, into: &writer)
     }
     writer.end()
+  }
+
+  /// The records that are to be written, in order; their marks are taken away.
+  private mutating func takeIndices(_ isComplete: Bool) -> (roots: [Int], united: [Int]) {
+    var indices: [Int] = []
+    if isComplete {
+      indices.reserveCapacity(count + unitedCount)
+      for group in 0..<KeyGroup.count { indices.append(contentsOf: table.ordered(group)) }
+      for index in changed { table.record(Int(index)).pointee.isChanged = false }
+    } else {
+      for index in changed where table.record(Int(index)).pointee.isChanged {
+        // A record that was freed and used again may be there twice.
+        table.record(Int(index)).pointee.isChanged = false
+        indices.append(Int(index))
+      }
+      indices.sort { Self.isOrdered(table.record($0).pointee.key, table.record($1).pointee.key) }
+    }
+    changed.removeAll(keepingCapacity: true)
+    var roots: [Int] = []
+    roots.reserveCapacity(indices.count)
+    var united: [Int] = []
+    for index in indices {
+      if table.record(index).pointee.root == 0 { roots.append(index) } else { united.append(index) }
+    }
+    return (roots, united)
   }
 
   private static func isOrdered(_ a: Key128, _ b: Key128) -> Bool {
@@ -86,114 +77,70 @@ extension PersonHistories {
     return x != y ? x < y : a < b
   }
 
-  private func write(_ key: Key128, into writer: inout SnapshotWriter) {
+  private static func write(_ key: Key128, into writer: inout SnapshotWriter) {
     writer.put(key.low)
     writer.put(key.high)
   }
 
-  private func write(_ keys: [Key128], into writer: inout SnapshotWriter) {
-    writer.put(UInt64(keys.count))
-    for key in keys { write(key, into: &writer) }
-  }
-
-  private func write(roots: [Key128: Key128], into writer: inout SnapshotWriter) {
-    writer.put(UInt64(roots.count))
-    for (id, root) in roots.sorted(by: { $0.key < $1.key }) {
-      write(id, into: &writer)
-      write(root, into: &writer)
-    }
-  }
-
-  /// Reads a section: all persons, or changes of those that are there.
+  /// Tuples have their own numbers in a section: the order of their first use.
   ///
-  /// - Parameter groups: the key groups whose persons are taken.
-  public mutating func restore(
-    from reader: inout SnapshotReader, keeping groups: Range<Int>
-  ) throws(SnapshotFormatError) {
-    try reader.open(section: Self.sectionID, version: Self.sectionVersion)
-    setNow(try reader.get(Int64.self))
-    untracked = try reader.get(Int64.self)
-    for _ in 0..<(try reader.getCount(elementByteCount: 16)) { forget(try key(&reader)) }
-    roots = [:]
-    for _ in 0..<(try reader.getCount(elementByteCount: 32)) {
-      roots[try key(&reader)] = try key(&reader)
+  /// - Returns: numbers by slot.
+  private func writeTuples(
+    _ differences: [Int], _ roots: [Int], into writer: inout SnapshotWriter
+  ) -> [UInt32] {
+    var numbers: [UInt32] = Array(repeating: .max, count: contentCapacity)
+    var slots: [Int] = []
+    func use(_ slot: Int) {
+      if numbers[slot] != .max { return }
+      numbers[slot] = UInt32(slots.count)
+      slots.append(slot)
     }
-    var slots: [UInt32] = []
-    for _ in 0..<(try reader.getCount(elementByteCount: 2)) {
-      let bytes = try reader.get(byteCount: Int(try reader.get(UInt16.self)))
-      slots.append(UInt32(bytes.withUnsafeBytes { intern($0) }))
+    for index in differences { use(WindowKey.slot(pending.entries[index].key)) }
+    for index in roots {
+      let timeline = table.record(index).pointee.timeline
+      for place in 0..<timeline.count { use(Int(timeline[place].tuple)) }
     }
-    clearPending()
-    for _ in 0..<(try reader.getCount(elementByteCount: 60)) {
-      let slot = Int(try slot(&reader, slots))
-      let start = try reader.get(Int64.self)
-      var values: [Int64] = []
-      for _ in 0..<6 { values.append(try reader.get(Int64.self)) }
-      let key = WindowKey.key(slot, window: WindowKey.window(.tenSeconds, start))
-      guard pending.find(key) < 0, WindowKey.start(key) == start else {
-        throw reader.malformed("outcomes of no window, or twice")
-      }
-      _ = pending.insert(
-        key,
-        Outcomes(
-          sessions: values[0], bounces: values[1], sessionMicros: values[2],
-          attributedClicks: values[3], attributedConversions: values[4],
-          attributedRevenueMicros: values[5]))
-      tuples.retainPending(slot)
+    writer.put(UInt64(slots.count))
+    for slot in slots {
+      let bytes = tuples.bytes(slot)
+      writer.put(UInt32(bytes.count))
+      writer.put(bytes)
     }
-    for _ in 0..<(try reader.getCount(elementByteCount: 20)) {
-      let person = try key(&reader)
-      let touchCount = Int(try reader.get(UInt32.self))
-      guard person != .zero, (1...PersonPolicy.touchCountMax).contains(touchCount) else {
-        throw reader.malformed("a person without id or touches, or with too many")
-      }
-      var touches: [KeptTouch] = []
-      touches.reserveCapacity(touchCount)
-      for index in 0..<touchCount {
-        let time = try reader.get(Int64.self)
-        let key = try key(&reader)
-        let revenue = try reader.get(Int64.self)
-        let tuple = try slot(&reader, slots)
-        let kind = try reader.get(UInt8.self)
-        let flags = try reader.get(UInt8.self)
-        let touch = KeptTouch(
-          time: time, key: key, revenueMicros: revenue, tuple: tuple, kind: kind,
-          startsSession: flags & 1 != 0, isClosed: flags & 2 != 0)
-        guard TimeRange.clamp(time) == time, (1...5).contains(kind), flags < 4,
-          index > 0 || touch.startsSession,
-          touches.last.map({ KeptTouch.precedes($0, touch) }) ?? true
-        else { throw reader.malformed("touches out of order, or of no kind") }
-        touches.append(touch)
-      }
-      if groups.contains(KeyGroup.of(person: person)) { replace(person, touches) }
-    }
-    try reader.close()
-    tuples.releaseUnused()
+    return numbers
   }
 
-  private func key(_ reader: inout SnapshotReader) throws(SnapshotFormatError) -> Key128 {
-    Key128(low: try reader.get(UInt64.self), high: try reader.get(UInt64.self))
+  private func writePending(
+    _ differences: [Int], _ numbers: [UInt32], into writer: inout SnapshotWriter
+  ) {
+    writer.put(UInt64(differences.count))
+    for index in differences {
+      let entry = pending.entries[index]
+      writer.put(numbers[WindowKey.slot(entry.key)])
+      writer.put(WindowKey.start(entry.key))
+      let counts = entry.value.counts
+      for value in [
+        counts.impressions, counts.views, counts.clicks, counts.engagements, counts.conversions,
+        counts.revenueMicros,
+      ] {
+        writer.put(value)
+      }
+    }
   }
 
-  private func slot(
-    _ reader: inout SnapshotReader, _ slots: [UInt32]
-  ) throws(SnapshotFormatError) -> UInt32 {
-    let number = Int(try reader.get(UInt32.self))
-    guard number < slots.count else { throw reader.malformed("a tuple that is not there") }
-    return slots[number]
-  }
-}
-
-/// Numbers for slots in the order of their first use.
-private struct SlotNumbers {
-  private(set) var slots: [UInt32] = []
-  private var numbers: [UInt32: UInt32] = [:]
-
-  mutating func number(of slot: UInt32) -> UInt32 {
-    if let known = numbers[slot] { return known }
-    let number = UInt32(slots.count)
-    numbers[slot] = number
-    slots.append(slot)
-    return number
+  private func write(person index: Int, _ numbers: [UInt32], into writer: inout SnapshotWriter) {
+    let record = table.record(index)
+    Self.write(record.pointee.key, into: &writer)
+    writer.put(record.pointee.linkedUntil)
+    let timeline = record.pointee.timeline
+    writer.put(UInt32(timeline.count))
+    for place in 0..<timeline.count {
+      let touch = timeline[place]
+      writer.put(touch.time)
+      Self.write(touch.key, into: &writer)
+      writer.put(touch.revenueMicros)
+      writer.put(numbers[Int(touch.tuple)])
+      writer.put(touch.kind)
+      writer.put(UInt8(touch.isSettled ? 1 : 0))
+    }
   }
 }

@@ -8,15 +8,18 @@ struct KeptTouch: BitwiseCopyable {
   /// Slot of its tuple.
   var tuple: UInt32
   var kind: UInt8
-  /// The first touch of a session.
-  var startsSession = false
-  /// On a session's first touch: its length has been handed out.
-  var isClosed = false
+  /// On clicks and conversions: what it is attributed to has left state, and stays as it was counted.
+  var isSettled = false
 
   /// The order of a history: time, then key.
+  @inline(__always)
   static func precedes(_ a: KeptTouch, _ b: KeptTouch) -> Bool {
     a.time != b.time ? a.time < b.time : a.key < b.key
   }
+
+  @inline(__always) var isImpression: Bool { kind == EventKind.impression.rawValue }
+  @inline(__always) var isClick: Bool { kind == EventKind.click.rawValue }
+  @inline(__always) var isConversion: Bool { kind == EventKind.conversion.rawValue }
 }
 
 /// The touches of one person in order, and what follows from them.
@@ -35,7 +38,8 @@ struct PersonTimeline {
   @inline(__always)
   subscript(index: Int) -> KeptTouch { touches.unsafelyUnwrapped[index] }
 
-  /// Where a touch belongs.
+  /// Where a touch belongs: nearly always at the end.
+  @inline(__always)
   func place(of touch: KeptTouch) -> Int {
     var place = count
     while place > 0 && KeptTouch.precedes(touch, self[place - 1]) { place -= 1 }
@@ -43,57 +47,57 @@ struct PersonTimeline {
   }
 
   /// The first touch at `time` or later, found from `place` backwards.
+  @inline(__always)
   func first(at time: Int64, before place: Int) -> Int {
     var first = place
     while first > 0 && self[first - 1].time >= time { first -= 1 }
     return first
   }
 
-  /// The first touch of the session that `index` is in.
-  func sessionStart(_ index: Int) -> Int {
-    var start = index
-    while !self[start].startsSession { start -= 1 }
-    return start
-  }
-
-  /// The last touch of the session that `index` is in.
-  func sessionEnd(_ index: Int) -> Int {
-    var end = index
-    while end + 1 < count && !self[end + 1].startsSession { end += 1 }
-    return end
-  }
-
-  /// The latest click at or before `time` within the look-back, among the touches before `end`.
-  func click(before time: Int64, lookBack: Int64, end: Int) -> Int? {
-    var index = end
-    while index > 0 && self[index - 1].time >= time - lookBack {
-      index -= 1
-      if self[index].kind == EventKind.click.rawValue && self[index].time <= time { return index }
-    }
-    return nil
-  }
-
-  /// True where an impression of the content is at or before `time` within the look-back, among the
-  /// touches before `end`.
-  func hasImpression(
-    of content: UInt64, before time: Int64, lookBack: Int64, end: Int, contents: [UInt64]
-  ) -> Bool {
-    var index = end
-    while index > 0 && self[index - 1].time >= time - lookBack {
-      index -= 1
-      if self[index].kind == EventKind.impression.rawValue && self[index].time <= time
-        && contents[Int(self[index].tuple)] == content
-      {
-        return true
-      }
-    }
-    return false
-  }
-
   /// The end of the touches that are not after `time`, found from `index` on.
+  @inline(__always)
   func end(at time: Int64, from index: Int) -> Int {
     var end = index
     while end < count && self[end].time <= time { end += 1 }
     return end
+  }
+
+  /// The first touch of the session that `index` is in.
+  func sessionStart(_ index: Int, gap: Int64) -> Int {
+    var start = index
+    while start > 0 && self[start].time - self[start - 1].time <= gap { start -= 1 }
+    return start
+  }
+
+  /// The last touch of the session that `index` is in.
+  func sessionEnd(_ index: Int, gap: Int64) -> Int {
+    var end = index
+    while end + 1 < count && self[end + 1].time - self[end].time <= gap { end += 1 }
+    return end
+  }
+
+  /// The latest click from `earliest` on among the touches before `end`.
+  @inline(__always)
+  func click(from earliest: Int64, before end: Int) -> Int? {
+    var index = end
+    while index > 0 && self[index - 1].time >= earliest {
+      index -= 1
+      if self[index].isClick { return index }
+    }
+    return nil
+  }
+
+  /// The latest impression of the content from `earliest` on among the touches before `end`.
+  @inline(__always)
+  func impression(
+    of content: UInt64, from earliest: Int64, before end: Int,
+    contents: UnsafeMutablePointer<UInt64>
+  ) -> Int? {
+    var index = end
+    while index > 0 && self[index - 1].time >= earliest {
+      index -= 1
+      if self[index].isImpression && contents[Int(self[index].tuple)] == content { return index }
+    }
+    return nil
   }
 }
