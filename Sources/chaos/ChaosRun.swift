@@ -38,6 +38,7 @@ struct ChaosRun {
         seed: settings.seed, eventsPerSecond: settings.eventsPerSecond, contents: 200),
       collectors: testbed.nodes("collect").map(\.url), ledger: ledger)
     defer { testbed.stop() }
+    Interruption.watch()
     var probe = try Probe(testbed, ledger)
     let start = probe.measure()
     guard start.recovered != nil else { throw ChaosError("never ready: \(start.detail)") }
@@ -70,7 +71,7 @@ struct ChaosRun {
     return Report(
       seed: settings.seed, command: settings.command, versions: Self.versions(settings),
       begunAt: begunAt, seconds: Double(Clock.steady() - begun) / 1e6,
-      load: Self.load(settings, ledger), records: records, facts: verification.facts,
+      load: Self.load(settings, ledger, testbed), records: records, facts: verification.facts,
       failures: failures, notes: notes(testbed))
   }
 
@@ -89,25 +90,32 @@ struct ChaosRun {
     shape.freezeSecondsMax = settings.freezeSecondsMax
     var plan = FaultPlan(seed: settings.seed, shape: shape)
     let deadline = settings.minutes.map { begun + Int64($0 * 60_000_000) } ?? .max
-    while records.count < settings.faults, Clock.steady() < deadline {
+    while records.count < settings.faults, Clock.steady() < deadline, !Interruption.isAsked {
       Clock.pause(ms: plan.gapMs())
-      let fault = plan.next()
-      let times = try injector.inject(fault)
+      let faults = plan.next()
+      let times = try faults.map { try injector.inject($0) }
       let outcome = probe.measure()
-      func since(_ time: Int64?) -> Double? { time.map { Double($0 - times.lifted) / 1e6 } }
-      let record = Record(
-        fault: fault, at: Double(times.began - begun) / 1e6,
-        lasted: Double(max(0, times.lifted - times.began)) / 1e6,
-        queryable: since(outcome.queryable), recovered: since(outcome.recovered),
-        note: [times.note, outcome.detail].filter { !$0.isEmpty }.joined(separator: "; "))
-      records.append(record)
-      say(
-        "\(fault.number) at \(Fault.tenths(record.at)) s: \(fault): "
-          + (record.recovered.map { "well after \(Fault.tenths($0)) s" } ?? "NOT WELL")
-          + (record.note.isEmpty ? "" : " (\(record.note))"))
+      // Of several at once the last one's end counts.
+      let lifted = times.map(\.lifted).max() ?? 0
+      func since(_ time: Int64?) -> Double? { time.map { Double($0 - lifted) / 1e6 } }
+      for (fault, times) in zip(faults, times) {
+        let record = Record(
+          fault: fault, at: Double(times.began - begun) / 1e6,
+          lasted: Double(max(0, times.lifted - times.began)) / 1e6,
+          queryable: since(outcome.queryable), recovered: since(outcome.recovered),
+          note: [times.note, outcome.detail].filter { !$0.isEmpty }.joined(separator: "; "))
+        records.append(record)
+        say(
+          "\(fault.number) at \(Fault.tenths(record.at)) s: \(fault): "
+            + (record.recovered.map { "well after \(Fault.tenths($0)) s" } ?? "NOT WELL")
+            + (record.note.isEmpty ? "" : " (\(record.note))"))
+      }
+      for node in testbed.nodes { node.measureMemory() }
       try checkConservation(testbed, &failures)
       if outcome.recovered == nil {
-        failures.append("fault \(fault.number), \(fault): not well again: \(outcome.detail)")
+        failures.append(
+          "after \(faults.map(\.description).joined(separator: ", ")): not well again: "
+            + outcome.detail)
         if failures.count > 5 { throw ChaosError("too many failures") }
       }
     }
@@ -137,8 +145,11 @@ struct ChaosRun {
     }
   }
 
-  private static func load(_ settings: Settings, _ ledger: Ledger) -> [String] {
-    [
+  private static func load(
+    _ settings: Settings, _ ledger: Ledger, _ testbed: Testbed
+  ) -> [String] {
+    let memory = testbed.nodes.map { "\($0.name) \($0.peakMebibytes) MiB" }
+    return [
       "\(settings.testbed.collectors) collect, \(settings.testbed.processors) process, 1 serve; "
         + "nats-server's store is a file system in memory",
       "\(Int(settings.eventsPerSecond)) events/s asked for; \(ledger.eventCount) acknowledged, "
@@ -147,6 +158,7 @@ struct ChaosRun {
       "attempts without a 200: "
         + ledger.refusals.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
         .joined(separator: ", "),
+      "largest resident memory: " + memory.joined(separator: ", "),
     ]
   }
 

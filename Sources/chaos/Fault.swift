@@ -38,9 +38,11 @@ struct Fault: Sendable, CustomStringConvertible {
   /// How long it lasts where it has a duration.
   var seconds = 0.0
   var delayMs = 0
+  /// Made as soon as the one before, whose end is not waited for.
+  var isJoined = false
 
   var description: String {
-    var text = kind.rawValue
+    var text = (isJoined ? "and " : "") + kind.rawValue
     switch kind {
     case .killCollect, .killProcess, .freezeCollect, .freezeProcess: text += "-\(index + 1)"
     case .cut, .halfOpen, .silent, .slow:

@@ -38,7 +38,17 @@ struct FaultPlan {
     round = kinds.shuffled(using: &random)
   }
 
-  mutating func next() -> Fault {
+  /// The next fault, or now and then several at once.
+  mutating func next() -> [Fault] {
+    var faults = [one()]
+    while faults.count < 3, random.happens(0.12) {
+      faults.append(one())
+      faults[faults.count - 1].isJoined = true
+    }
+    return faults
+  }
+
+  private mutating func one() -> Fault {
     number += 1
     let kind: Fault.Kind
     if let first = round.popLast() {

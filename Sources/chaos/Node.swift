@@ -1,4 +1,4 @@
-import Glibc
+import Foundation
 import LocalServers
 import Synchronization
 
@@ -16,6 +16,7 @@ final class Node: Sendable {
     var isExpectedToEnd = false
     var startedMicros: Int64 = 0
     var startCount = 0
+    var peakMebibytes = 0
     /// Ends that nobody asked for.
     var crashes: [String] = []
   }
@@ -47,6 +48,21 @@ final class Node: Sendable {
   var isFrozen: Bool { state.withLock(\.isFrozen) }
   var startCount: Int { state.withLock(\.startCount) }
   var crashes: [String] { state.withLock(\.crashes) }
+
+  /// The largest resident memory that ``measureMemory()`` saw.
+  var peakMebibytes: Int { state.withLock(\.peakMebibytes) }
+
+  /// Reads how much memory it has taken since its start.
+  func measureMemory() {
+    guard let pid = state.withLock({ $0.program?.pid }),
+      let data = FileManager.default.contents(atPath: "/proc/\(pid)/status")
+    else { return }
+    for line in String(decoding: data, as: UTF8.self).split(separator: "\n")
+    where line.hasPrefix("VmHWM:") {
+      let kibibytes = line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+      state.withLock { $0.peakMebibytes = max($0.peakMebibytes, kibibytes / 1024) }
+    }
+  }
 
   func start() { state.withLock { $0.isWanted = true } }
 

@@ -3,8 +3,8 @@ import Definitions
 import Events
 import HTTPClient
 
-/// Finds out when the system is well again: fresh events are taken in, come through every partition,
-/// and are in the answers of every pipeline; and all that runs says that it is ready.
+/// Finds out when the system is well again: every collector takes fresh events in, they come through
+/// every partition and are in the answers of every pipeline; and all that runs says that it is ready.
 struct Probe {
   struct Outcome {
     /// Steady time when fresh events could be queried; nil where that was not reached.
@@ -57,13 +57,18 @@ struct Probe {
   mutating func measure() -> Outcome {
     var outcome = Outcome()
     let deadline = Clock.steady() + Self.patienceSeconds * 1_000_000
+    var untried = testbed.nodes("collect").filter { !$0.isFrozen }.map(\.url)
     var position: Position?
     var left = pipelines
-    var turn = 0
     while Clock.steady() < deadline {
-      turn += 1
-      if position == nil { position = send(turn) }
-      if let position, let pipeline = left.last {
+      if let collector = untried.last {
+        outcome.detail = "\(collector) takes no events"
+        if let stored = send(to: collector) {
+          position = position.map { Self.merged($0, stored) } ?? stored
+          // A partition that none of the probes went to is met by the next ones.
+          if position?.sequences.count == partitions { untried.removeLast() }
+        }
+      } else if let position, let pipeline = left.last {
         switch ask(pipeline, position) {
         case .there: left.removeLast()
         case .notYet(let why): outcome.detail = why
@@ -71,8 +76,7 @@ struct Probe {
           outcome.detail = what
           return outcome
         }
-      }
-      if left.isEmpty {
+      } else {
         if outcome.queryable == nil { outcome.queryable = Clock.steady() }
         let problems = testbed.nodes.filter { !$0.isFrozen }.compactMap(Self.readinessProblem)
         if problems.isEmpty {
@@ -82,16 +86,23 @@ struct Probe {
         }
         outcome.detail = problems.joined(separator: "; ")
       }
-      Clock.pause(ms: 15)
+      Clock.pause(ms: 10)
     }
     return outcome
+  }
+
+  private static func merged(_ position: Position, _ other: Position) -> Position {
+    var merged = position
+    for (partition, sequence) in other.sequences {
+      merged.advance(partition: partition, to: sequence)
+    }
+    return merged
   }
 
   // MARK: Sending
 
   /// - Returns: where the probes are, nil where they were not taken.
-  private mutating func send(_ turn: Int) -> Position? {
-    let collectors = testbed.nodes("collect")
+  private mutating func send(to collector: String) -> Position? {
     let count = 6 * partitions
     let first = next
     let now = Timestamp.format(Clock.wall())
@@ -105,16 +116,13 @@ struct Probe {
     sent += count
     do {
       let answer = try client.post(
-        collectors[turn % collectors.count].url + "/v1/batch",
-        headers: Wire.headers(site: Self.site),
+        collector + "/v1/batch", headers: Wire.headers(site: Self.site),
         body: Array("{\"batch\":[\(objects.joined(separator: ","))]}".utf8))
       guard answer.status == 200 else { return nil }
       acknowledged += count
       ledger.acknowledged(
         Ledger.Entry(sender: Self.sender, numbers: first..<next, site: Self.site), malformed: 0)
-      // A partition that none of them went to is met by the next ones.
-      let position = answer.header("SmartContent-Position").flatMap { Position($0) }
-      return position?.sequences.count == partitions ? position : nil
+      return answer.header("SmartContent-Position").flatMap { Position($0) }
     } catch {
       return nil
     }
