@@ -50,7 +50,8 @@ struct Chaos: ParsableCommand {
   @Option(help: ArgumentHelp("Folder for all data; removed at the end where all is right."))
   var home: String?
 
-  @Flag var fixedPartitions = false
+  @Option(help: "Processes of the role process, 1 to 9.")
+  var processors = 3
 
   @Flag(help: "Keep the folder.")
   var keep = false
@@ -62,6 +63,9 @@ struct Chaos: ParsableCommand {
     guard faults >= 0 else { throw ValidationError("--faults is \(faults); it may be 0 or more") }
     guard rate > 0, rate <= 50_000 else {
       throw ValidationError("--rate is \(rate); it may be up to 50000 events per second")
+    }
+    guard (1...9).contains(processors) else {
+      throw ValidationError("--processors is \(processors); it may be 1 to 9")
     }
     guard kinds.count > 0 else {
       throw ValidationError(
@@ -85,7 +89,8 @@ struct Chaos: ParsableCommand {
         only: only.isEmpty ? [] : Set(kinds), freezeSecondsMax: freezeMax,
         testbed: Testbed.Settings(
           folder: folder, program: try executable(), streamsFolder: streams,
-          fixedPartitions: fixedPartitions, logDiskMebibytes: 2048),
+          processors: processors,
+          logDiskMebibytes: 2048),
         command: "Scripts/chaos --faults \(faults) --seed \(seed)"
           + (keys > 0 ? " --keys \(keys)" : "")))
     let result = try run.run()

@@ -18,7 +18,6 @@ final class Testbed: Sendable {
     var streamsFolder: String
     var collectors = 2
     var processors = 3
-    var fixedPartitions = false
     var logDiskMebibytes: Int
   }
 
@@ -130,9 +129,8 @@ final class Testbed: Sendable {
       nodes.append(try node("collect-\(index)", "collect", ["--write-keys", Wire.writeKeys]))
     }
     for index in 1...settings.processors {
-      var arguments = ["--state", "\(settings.folder)/state/\(index)"]
-      if settings.fixedPartitions { arguments += ["--partitions", ["0-1", "2", "3"][index - 1]] }
-      nodes.append(try node("process-\(index)", "process", arguments))
+      nodes.append(
+        try node("process-\(index)", "process", ["--state", "\(settings.folder)/state/\(index)"]))
     }
     nodes.append(try node("serve", "serve", []))
     return nodes
