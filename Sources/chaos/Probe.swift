@@ -60,7 +60,7 @@ struct Probe {
     var untried = testbed.nodes("collect").filter { !$0.isFrozen }.map(\.url)
     var position: Position?
     var left = pipelines
-    while Clock.steady() < deadline {
+    while Clock.steady() < deadline, !Interruption.isAsked {
       if let collector = untried.last {
         outcome.detail = "\(collector) takes no events"
         if let stored = send(to: collector) {
