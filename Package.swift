@@ -122,7 +122,10 @@ let package = Package(
 
     // Tests.
     tests("EventsTests", ["Events"]),
-    tests("OperatorsTests", ["Events", "Views", "Operators", "Dataflow", "Verification"]),
+    .target(
+      name: "Oracles", dependencies: ["Events", "Views"], path: "Tests/Oracles",
+      swiftSettings: strict),
+    tests("OperatorsTests", ["Events", "Views", "Operators", "Dataflow", "Verification", "Oracles"]),
     tests(
       "ClientTests",
       [
@@ -142,7 +145,7 @@ let package = Package(
       "QueryTests", ["Events", "Views", "Dataflow", "Ports", "QueryAPI", "HTTPServer", "Metrics"]),
     tests(
       "RuntimeTests",
-      ["Events", "Views", "Operators", "Dataflow", "Ports", "Metrics", "Runtime", log]),
+      ["Events", "Views", "Operators", "Dataflow", "Ports", "Metrics", "Runtime", "Oracles", log]),
     tests("DefinitionsTests", ["Events", "Views", "Dataflow", "Definitions"]),
     tests("DemoTrafficTests", ["Events", "HTTPClient", "DemoTraffic"]),
     tests("TidyTests", []),

@@ -1,6 +1,7 @@
 import Dataflow
 import Events
 import Operators
+import Oracles
 import Views
 
 /// An event of a test, before it is in a frame.

@@ -1,5 +1,6 @@
 import Dataflow
 import Events
+import Oracles
 import Testing
 import Views
 

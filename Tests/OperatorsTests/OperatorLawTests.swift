@@ -1,6 +1,7 @@
 import Dataflow
 import Events
 import Operators
+import Oracles
 import Testing
 import Views
 

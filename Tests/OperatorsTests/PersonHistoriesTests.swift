@@ -1,87 +1,9 @@
 import Events
+import Oracles
 import Testing
 import Views
 
 @testable import Operators
-
-/// What persons' touches come to, by definition: looked at all at once, in order of time and key.
-struct NaiveOutcomes {
-  struct Place: Hashable {
-    var tuple: DimensionTuple
-    var window: Int64
-  }
-
-  struct Fact {
-    var person: Int
-    var time: Int64
-    var key: Key128
-    var kind: EventKind
-    var tuple: DimensionTuple
-    var revenue: Int64
-  }
-
-  private(set) var sums: [Place: Outcomes] = [:]
-
-  /// - Parameter watermark: sessions whose end plus gap lies in a ten-second step before its step are
-  ///   closed.
-  init(_ facts: [Fact], _ policy: PersonPolicy, watermark: Int64) {
-    for person in Set(facts.map(\.person)) {
-      let own = facts.filter { $0.person == person }.sorted {
-        ($0.time, $0.key) < ($1.time, $1.key)
-      }
-      var sessions: [[Fact]] = []
-      for fact in own {
-        if let last = sessions.last?.last, fact.time - last.time <= policy.sessionGap {
-          sessions[sessions.count - 1].append(fact)
-        } else {
-          sessions.append([fact])
-        }
-      }
-      for session in sessions {
-        let first = session[0]
-        let end = session[session.count - 1].time
-        let isClosed = Self.step(end + policy.sessionGap) < Self.step(watermark)
-        add(
-          first.tuple, first.time,
-          Outcomes(
-            sessions: 1, bounces: session.count == 1 ? 1 : 0,
-            sessionMicros: isClosed ? end - first.time : 0))
-      }
-      for click in own where click.kind == .click {
-        let isAttributed = own.contains {
-          $0.kind == .impression && $0.time <= click.time
-            && $0.time >= click.time - policy.impressionLookBack
-            && ($0.tuple.site, $0.tuple.campaign, $0.tuple.content)
-              == (click.tuple.site, click.tuple.campaign, click.tuple.content)
-        }
-        if isAttributed { add(click.tuple, click.time, Outcomes(attributedClicks: 1)) }
-      }
-      for conversion in own where conversion.kind == .conversion {
-        let click = own.last {
-          $0.kind == .click && $0.time <= conversion.time
-            && $0.time >= conversion.time - policy.clickLookBack
-        }
-        guard var tuple = click?.tuple else { continue }
-        tuple.currency = conversion.tuple.currency
-        add(
-          tuple, conversion.time,
-          Outcomes(attributedConversions: 1, attributedRevenueMicros: conversion.revenue))
-      }
-    }
-    sums = sums.filter { !$0.value.isZero }
-  }
-
-  static func step(_ time: Int64) -> Int64 { (Double(time) / 10_000_000).rounded(.down).asInt }
-
-  private mutating func add(_ tuple: DimensionTuple, _ time: Int64, _ outcomes: Outcomes) {
-    let place = Place(tuple: tuple, window: Self.step(time) * 10_000_000)
-    sums[place, default: Outcomes()] += outcomes
-  }
-}
-
-extension Double {
-  fileprivate var asInt: Int64 { Int64(self) }
-}
 
 /// Puts facts into an operator and adds up what it hands out.
 struct OutcomeLoop: ~Copyable {

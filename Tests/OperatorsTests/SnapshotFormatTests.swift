@@ -1,5 +1,6 @@
 import Dataflow
 import Operators
+import Oracles
 import Testing
 
 @Suite struct SnapshotFormatTests {

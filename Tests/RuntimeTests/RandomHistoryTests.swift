@@ -2,6 +2,7 @@ import Dataflow
 import Events
 import Ports
 import Synchronization
+import Oracles
 import Testing
 import Views
 
