@@ -3,11 +3,16 @@ import Events
 public import Logging
 public import Ports
 
+/// Where a loop asks for heartbeats of its stream. Does not wait.
+protocol HeartbeatSink {
+  func write(_ stream: StreamPartition)
+}
+
 /// Writes heartbeat frames: they move a quiet partition's log time on, so that its windows close.
 ///
 /// Loops ask from their threads and do not wait; a heartbeat that cannot be stored is dropped, the
 /// loop asks again a second later.
-public final class HeartbeatWriter: Sendable {
+public final class HeartbeatWriter: HeartbeatSink, Sendable {
   private struct Request: Sendable {
     var stream: String
     var header: FrameHeader

@@ -25,7 +25,7 @@ final class PartitionLoop {
     var snapshots: SnapshotArchive
     /// For the partials of a first stage; nil where the pipeline has no second.
     var partials: (any FramePublisher)?
-    var heartbeats: HeartbeatWriter
+    var heartbeats: any HeartbeatSink
     var siblings: LogTimes
     var parameters: RuntimeParameters
     var clock: LoopClock

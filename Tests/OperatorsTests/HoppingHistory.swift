@@ -1,5 +1,6 @@
 import Events
 import Operators
+import Oracles
 import Views
 
 /// A random input of hopping windows: on time, late, too late, of several tuples, with idle stretches.

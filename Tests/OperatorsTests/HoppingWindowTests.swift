@@ -1,5 +1,6 @@
 import Events
 import Operators
+import Oracles
 import Testing
 import Views
 

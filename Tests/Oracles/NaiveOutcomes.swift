@@ -84,7 +84,9 @@ public struct NaiveOutcomes {
     sums = sums.filter { !$0.value.isZero }
   }
 
-  public static func step(_ time: Int64) -> Int64 { (time < 0 ? time - 9_999_999 : time) / 10_000_000 }
+  public static func step(_ time: Int64) -> Int64 {
+    (time < 0 ? time - 9_999_999 : time) / 10_000_000
+  }
 
   private mutating func add(_ tuple: DimensionTuple, _ time: Int64, _ outcomes: Outcomes) {
     let place = Place(tuple: tuple, window: Self.step(time) * 10_000_000)

@@ -14,9 +14,18 @@ struct TestEvent: Hashable {
   var kind = EventKind.impression
   var campaign = "c1"
   var revenue: Int64 = 0
+  /// The anonymous id of the device, and the id of the user, where a test has persons.
+  var device: Int?
+  var user: Int?
 
-  /// The first of a partition's groups have the persons of every test.
-  var person: Key128 { Key128(low: id % 4, high: 5) }
+  /// The first of a partition's groups have the persons of every test that does not say who they are.
+  var person: Key128 {
+    device.map { Key128(low: UInt64($0 * 61 % 256), high: 8) } ?? user.map(Self.known)
+      ?? Key128(low: id % 4, high: 5)
+  }
+
+  static func known(_ user: Int) -> Key128 { Key128(low: UInt64(user * 97 % 256), high: 9) }
+
   var tuple: [UInt8] {
     DimensionTuple(site: "shop", campaign: campaign, currency: revenue == 0 ? "" : "EUR").encoded
   }
@@ -41,7 +50,8 @@ struct LogEntry {
       encoder.append(
         IncomingEvent(
           kind: event.kind, key: Key128(low: event.id, high: 7), person: event.person,
-          eventTime: event.time, receivedAt: storedAt, dimensions: event.tuple,
+          user: event.user.map(TestEvent.known) ?? .zero, eventTime: event.time,
+          receivedAt: storedAt, dimensions: event.tuple,
           revenueMicros: event.revenue, id: "\(event.id)", name: "name", source: "test",
           payload: [0x7b, 0x7d]))
     }

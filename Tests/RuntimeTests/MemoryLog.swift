@@ -84,16 +84,20 @@ private final class MemoryReader: FrameReader {
   var lastKnownSequence: UInt64 { log.count }
 }
 
-private final class MemoryFrame: StoredFrame {
+final class MemoryFrame: StoredFrame {
   let sequence: UInt64
   let storedAt: Int64
   private let memory: UnsafeMutableRawBufferPointer
 
-  init(_ entry: LogEntry, sequence: UInt64) {
+  convenience init(_ entry: LogEntry, sequence: UInt64) {
+    self.init(bytes: entry.bytes, storedAt: entry.storedAt, sequence: sequence)
+  }
+
+  init(bytes: [UInt8], storedAt: Int64, sequence: UInt64) {
     self.sequence = sequence
-    storedAt = entry.storedAt
-    memory = .allocate(byteCount: entry.bytes.count, alignment: 8)
-    memory.copyBytes(from: entry.bytes)
+    self.storedAt = storedAt
+    memory = .allocate(byteCount: bytes.count, alignment: 8)
+    memory.copyBytes(from: bytes)
   }
 
   deinit { memory.deallocate() }

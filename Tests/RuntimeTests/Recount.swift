@@ -51,6 +51,7 @@ struct Recount {
     } else {
       accounting.late += 1
     }
+    guard event.kind.rawValue <= EventKind.conversion.rawValue else { return }
     for level in WindowLevel.allCases {
       let key = RowKey(level: level, start: level.start(of: event.time), tuple: event.tuple)
       rows[key, default: RowValue()].counts.add(

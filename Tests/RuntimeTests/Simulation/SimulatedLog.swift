@@ -10,30 +10,42 @@ final class SimulatedLog: EventLog, @unchecked Sendable {
   struct Entry {
     var bytes: [UInt8]
     var storedAt: Int64
+    /// What the frame was made from; nil for partials.
+    var content: LogEntry.Content?
   }
 
   private(set) var streams: [String: [Entry]] = [:]
   var isAway = false
   /// Publishers lose answers, store copies and change places.
   var isUnreliable = false
-  let clock: VirtualClock
+  /// How often the log has gone back.
+  private(set) var lives: [String: [Int]] = [:]
+  let clock: SimulatedClock
   var random: SeededGenerator
 
-  init(clock: VirtualClock, random: SeededGenerator) {
+  init(clock: SimulatedClock, random: SeededGenerator) {
     self.clock = clock
     self.random = random
   }
 
   func count(_ stream: String) -> UInt64 { UInt64(streams[stream, default: []].count) }
 
-  func append(_ bytes: [UInt8], to stream: String) {
-    streams[stream, default: []].append(Entry(bytes: bytes, storedAt: clock.now))
+  func append(_ bytes: [UInt8], to stream: String, content: LogEntry.Content? = nil) {
+    streams[stream, default: []].append(
+      Entry(bytes: bytes, storedAt: clock.logTime, content: content))
+  }
+
+  func entries(_ stream: String) -> [LogEntry] {
+    streams[stream, default: []].compactMap { entry in
+      entry.content.map { LogEntry(content: $0, bytes: entry.bytes, storedAt: entry.storedAt) }
+    }
   }
 
   /// The log goes back: the last frames are gone, as after a power cut without sync.
   func truncate(_ stream: String, by count: Int) {
     let kept = max(0, streams[stream, default: []].count - count)
     streams[stream] = Array(streams[stream, default: []].prefix(kept))
+    lives[stream, default: []].append(kept)
   }
 
   func reader(stream: String, after: UInt64) throws(LogError) -> any FrameReader {
@@ -60,11 +72,13 @@ final class SimulatedLog: EventLog, @unchecked Sendable {
   }
 
   fileprivate func next(
-    _ stream: String, after: UInt64, timeoutMs: Int
+    _ stream: String, after: UInt64, life: Int, timeoutMs: Int
   ) throws(LogError) -> [MemoryFrame] {
     if isAway { throw .unavailable("the log is away") }
     let last = count(stream)
-    if last < after { throw .wentBack(stream: stream, wanted: after, last: last) }
+    // A reader that connects anew compares the frame that it read last.
+    let lost = lives[stream, default: []].dropFirst(life).contains { UInt64($0) < after }
+    if lost || last < after { throw .wentBack(stream: stream, wanted: after, last: last) }
     guard last > after else {
       clock.advance(micros: Int64(1 + random.below(max(1, timeoutMs))) * 1000)
       return []
@@ -78,15 +92,17 @@ private final class SimulatedReader: FrameReader {
   private let log: SimulatedLog
   private let stream: String
   private var position: UInt64
+  private let life: Int
 
   init(_ log: SimulatedLog, _ stream: String, _ position: UInt64) {
     self.log = log
     self.stream = stream
     self.position = position
+    life = log.lives[stream, default: []].count
   }
 
   func next(timeoutMs: Int) throws(LogError) -> [any StoredFrame] {
-    let frames = try log.next(stream, after: position, timeoutMs: timeoutMs)
+    let frames = try log.next(stream, after: position, life: life, timeoutMs: timeoutMs)
     position = frames.last?.sequence ?? position
     return frames
   }
