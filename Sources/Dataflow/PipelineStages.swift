@@ -107,6 +107,7 @@ extension Pipeline {
         emitter?.add(touch, of: user)
       }
     }
+    persons?.end()
   }
 
   private mutating func handOver(_ person: Key128, to user: Key128) {
@@ -223,6 +224,7 @@ extension Pipeline {
       for index in 0..<frame.touchCount {
         persons?.insert(frame.touch(index), of: frame.touchUser(index))
       }
+      persons?.end()
     }
     addOutcomes(at: moment)
     intake?.take(frame.head)

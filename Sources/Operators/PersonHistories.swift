@@ -229,10 +229,21 @@ public struct PersonHistories: ~Copyable {
 
   /// Starts the touches of a frame that has so many tuples.
   public mutating func begin(tupleCount: Int, bytes: (Int) -> UnsafeRawBufferPointer) {
+    end()
+    for tuple in 0..<tupleCount {
+      let slot = intern(bytes(tuple))
+      // Somebody's last touch of the tuple may go while the frame still uses it.
+      tuples.retainPending(slot)
+      frameSlots.append(UInt32(slot))
+    }
+  }
+
+  /// Ends the begun frame.
+  public mutating func end() {
     if queued > 0 { flush() }
-    tuples.releaseUnused()
+    for slot in frameSlots { tuples.releasePending(Int(slot)) }
     frameSlots.removeAll(keepingCapacity: true)
-    for tuple in 0..<tupleCount { frameSlots.append(UInt32(intern(bytes(tuple)))) }
+    tuples.releaseUnused()
   }
 
   /// Puts a touch in. One of the same time and key as another of the person changes nothing.

@@ -24,6 +24,7 @@ struct OutcomeLoop: ~Copyable {
         Touch(
           time: fact.time, key: fact.key, revenueMicros: fact.revenue, tuple: 0,
           kind: fact.kind.rawValue), of: Self.key(of: fact.person))
+      histories.end()
     }
   }
 
