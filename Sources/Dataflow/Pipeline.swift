@@ -50,6 +50,8 @@ public struct Pipeline: ~Copyable {
   var intake: PartialIntake?
   /// Of both stages: histories of anonymous persons in the first, of known ones in the second.
   var persons: PersonHistories?
+  /// Of a second stage.
+  var trends: HoppingWindows?
   /// Of a first stage: which anonymous persons are known.
   var links: IdentityLinks?
   var contributions = Contributions()
@@ -106,7 +108,7 @@ public struct Pipeline: ~Copyable {
   /// The next watermark at which windows become final or expire without further events; nil if there
   /// are none. Heartbeats are needed while it is not nil.
   public var earliestTimer: Int64? {
-    let timers = [windows.earliestTimer, personTimer].compactMap { $0 }
+    let timers = [windows.earliestTimer, personTimer, trendTimer].compactMap { $0 }
     return timers.min()
   }
 
@@ -273,6 +275,7 @@ public struct Pipeline: ~Copyable {
     batch.rows = outbox.rows
     batch.deltas = outbox.deltas
     batch.lateEvents = outbox.lateEvents
+    drainTrends(into: &batch)
     batch.measure = stream.role == .partials ? .outcomes : .activity
     batch.accounting = accounting
     batch.checkpoint.sources = sources

@@ -16,6 +16,7 @@ extension Pipeline {
     intake = nil
     persons = nil
     links = nil
+    trends = nil
     emitted = []
     guard spec.hasSecondStage, stream.role != .deadLetters else { return }
     if let policy = spec.persons { persons = PersonHistories(policy: policy) }
@@ -28,7 +29,13 @@ extension Pipeline {
       if let policy = spec.persons {
         links = IdentityLinks(keep: policy.keep, countMax: policy.personCountMax)
       }
-    case .partials: intake = PartialIntake(pipelineHash: pipelineHash)
+    case .partials:
+      intake = PartialIntake(pipelineHash: pipelineHash)
+      if let policy = spec.trends {
+        trends = HoppingWindows(
+          size: policy.size, slide: policy.slide, lateness: policy.lateness,
+          tupleCountMax: spec.tupleCountMax)
+      }
     case .deadLetters: break
     }
   }
@@ -144,7 +151,26 @@ extension Pipeline {
     }
   }
 
+  var trendTimer: Int64? {
+    switch trends {
+    case .some(let trends): trends.earliestTimer
+    case .none: nil
+    }
+  }
+
   // MARK: Second stage
+
+  /// Adds the trends to what the next transaction writes.
+  mutating func drainTrends(into batch: inout CommitBatch) {
+    guard trends != nil else { return }
+    var entries = batch.dimensions
+    trends?.drain(into: &batch.trends, dimensions: &entries)
+    entries.sort { $0.id < $1.id }
+    batch.dimensions = []
+    for entry in entries where entry.id != batch.dimensions.last?.id {
+      batch.dimensions.append(entry)
+    }
+  }
 
   /// Of a second stage: how far its sources have been taken in.
   public var sources: [SourcePosition] {
@@ -197,6 +223,7 @@ extension Pipeline {
       windows.advance(to: moment)
       persons?.advance(watermark: moment.watermark)
       addOutcomes(at: moment)
+      trends?.advance(to: moment)
     }
     try finish(moment)
   }
@@ -227,6 +254,13 @@ extension Pipeline {
       persons?.end()
     }
     addOutcomes(at: moment)
+    if frame.paneCount > 0 {
+      trends?.begin(tupleCount: frame.tupleCount) { frame.tupleBytes($0) }
+      for index in 0..<frame.paneCount {
+        let pane = frame.pane(index)
+        trends?.add(Counts(pane.sums), tuple: Int(pane.tuple), start: pane.start, at: moment)
+      }
+    }
     intake?.take(frame.head)
   }
 

@@ -18,7 +18,7 @@ public import Views
 /// again with a higher revision: the number of frames that changed it since it was final. Later ones are
 /// not counted, and that is counted. ``early(logTime:into:)`` gives rows of a window that is still open.
 ///
-/// The order of calls is: ``advance(to:)`` for every frame, then ``begin(tupleCount:bytes:)`` and its
+/// The order of calls is: ``advance(to:)`` where the watermark moves, then ``begin(tupleCount:bytes:)`` and its
 /// events (``count(tuple:time:kind:revenueMicros:)``) or panes (``add(_:tuple:start:at:)``), and
 /// ``drain(into:dimensions:)`` between two frames. Nothing is handed out while moments are silent.
 ///
@@ -137,9 +137,9 @@ public struct HoppingWindows: ~Copyable {
     guard moment.watermark > watermark else { return }
     watermark = moment.watermark
     let last = floor(watermark)
-    if closedEnd == .min {
-      closedEnd = last
-    } else if last > closedEnd {
+    // What came before the first watermark belongs to windows from its first pane on.
+    if closedEnd == .min { closedEnd = min(last, panes.first?.pointee.start ?? last) }
+    if last > closedEnd {
       openPane = nil
       openStart = .max
       while closedEnd < last {
@@ -295,11 +295,10 @@ public struct HoppingWindows: ~Copyable {
   @inline(never)
   public mutating func add(_ counts: Counts, tuple: Int, start: Int64, at moment: FrameMoment) {
     if counts == Counts() { return }
-    guard start + slide > watermark - lateness else {
+    guard watermark == .min || start + slide > watermark - lateness else {
       tooLate += 1
       return
     }
-    precondition(closedEnd != .min, "time is known before the first event")
     let slot = admit(Int(frameSlots[tuple]))
     let pane = makePane(startingAt: start)
     pane.pointee.isChanged = true
