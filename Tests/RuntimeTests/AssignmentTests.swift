@@ -1,3 +1,4 @@
+import Oracles
 import Dataflow
 import Ports
 import Testing

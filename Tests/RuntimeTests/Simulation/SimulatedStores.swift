@@ -46,7 +46,7 @@ final class SimulatedViews: @unchecked Sendable {
 
   fileprivate func commit(
     _ batch: CommitBatch, _ stream: StreamPartition, _ epoch: Int64, _ previous: UInt64,
-    _ process: SimulatedProcess
+    _ process: SimulatedHost
   ) throws(ViewStoreError) {
     if isAway || process.isDead { throw .unavailable("Postgres is away") }
     let crash = isUnreliable ? random.below(12) : 11
@@ -110,22 +110,22 @@ final class SimulatedViews: @unchecked Sendable {
 /// A process: from its death on nothing of it reaches a store.
 ///
 /// `@unchecked Sendable`: a simulation runs on one thread.
-final class SimulatedProcess: @unchecked Sendable {
+final class SimulatedHost: @unchecked Sendable {
   var isDead = false
 }
 
 /// One process's connection to the durable rows.
 final class SimulatedViewStore: ViewStore {
   private let views: SimulatedViews
-  private let process: SimulatedProcess
+  private let process: SimulatedHost
 
-  init(_ views: SimulatedViews, _ process: SimulatedProcess) {
+  init(_ views: SimulatedViews, _ process: SimulatedHost) {
     self.views = views
     self.process = process
   }
 
   func claim(
-    _ stream: StreamPartition
+    _ stream: StreamPartition, owner: String
   ) throws(ViewStoreError) -> (epoch: Int64, checkpoint: Checkpoint, accounting: Accounting) {
     if views.isAway || process.isDead { throw .unavailable("Postgres is away") }
     views.tables[stream, default: SimulatedViews.Table()].epoch += 1
@@ -157,9 +157,9 @@ final class SimulatedRedis: @unchecked Sendable {
 /// One process's connection to the hot copies.
 final class SimulatedHotStore: HotStore {
   private let redis: SimulatedRedis
-  private let process: SimulatedProcess
+  private let process: SimulatedHost
 
-  init(_ redis: SimulatedRedis, _ process: SimulatedProcess) {
+  init(_ redis: SimulatedRedis, _ process: SimulatedHost) {
     self.redis = redis
     self.process = process
   }
@@ -210,11 +210,11 @@ final class SimulatedHotStore: HotStore {
 /// `@unchecked Sendable`: a simulation writes from the archive's thread only while it waits for it.
 final class SimulatedDisk: SnapshotStore, @unchecked Sendable {
   private(set) var blobs: [String: [UInt8]] = [:]
-  var process: SimulatedProcess
+  var process: SimulatedHost
   /// The next write keeps only so many bytes, and the process dies in it.
   var tearsAt: Int?
 
-  init(_ process: SimulatedProcess) { self.process = process }
+  init(_ process: SimulatedHost) { self.process = process }
 
   func write(_ name: String, _ bytes: [UInt8]) throws(SnapshotError) {
     if process.isDead { throw .io("the process is dead") }

@@ -25,14 +25,14 @@ struct Simulation {
 
   private final class Owner {
     let loop: PartitionLoop
-    let process: SimulatedProcess
+    let process: SimulatedHost
     let stream: StreamPartition
     let archive: SnapshotArchive
     let worker: SerialWorker
     let machine: Int
 
     init(
-      loop: PartitionLoop, process: SimulatedProcess, stream: StreamPartition,
+      loop: PartitionLoop, process: SimulatedHost, stream: StreamPartition,
       archive: SnapshotArchive, worker: SerialWorker, machine: Int
     ) {
       self.loop = loop
@@ -215,7 +215,7 @@ struct Simulation {
 
   private mutating func disk(_ place: Place) -> SimulatedDisk {
     if let disk = disks[place] { return disk }
-    let disk = SimulatedDisk(SimulatedProcess())
+    let disk = SimulatedDisk(SimulatedHost())
     disks[place] = disk
     return disk
   }
@@ -227,7 +227,7 @@ struct Simulation {
     }
     guard let machine = free.randomElement(using: &random) else { return }
     note("start \(stream.stream)@\(machine)")
-    let process = SimulatedProcess()
+    let process = SimulatedHost()
     let disk = disk(Place(machine: machine, stream: stream))
     disk.process = process
     let worker = SerialWorker(name: "snapshots")
@@ -240,6 +240,7 @@ struct Simulation {
     let loop = PartitionLoop(
       spec: spec, stream: stream,
       environment: PartitionLoop.Environment(
+        owner: "machine \(machine)",
         log: log, views: SimulatedViewStore(views, process),
         hot: SimulatedHotStore(redis, process), snapshots: archive,
         partials: spec.hasSecondStage ? SimulatedPublisher(log) : nil,

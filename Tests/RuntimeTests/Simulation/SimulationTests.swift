@@ -8,6 +8,13 @@ import Testing
     getenv(name).flatMap { UInt64(String(cString: $0)) }
   }
 
+  /// Unoptimised, a seed takes some ten times as long.
+  #if DEBUG
+    private static let seedCount: UInt64 = 300
+  #else
+    private static let seedCount: UInt64 = 20_000
+  #endif
+
   @Test("Whatever fails and whenever, read models come to what a recount of the log gives")
   func seeds() async {
     if let seed = Self.number("SIMULATION_SEED") {
@@ -16,7 +23,7 @@ import Testing
       #expect(report.problem == nil)
       return
     }
-    let count = Self.number("SIMULATION_SEEDS") ?? 20_000
+    let count = Self.number("SIMULATION_SEEDS") ?? Self.seedCount
     let tally = Tally()
     await withTaskGroup { group in
       for part in 0..<2 as Range<UInt64> {
