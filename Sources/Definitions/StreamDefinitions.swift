@@ -50,11 +50,14 @@ public struct StreamDefinitions: Hashable, Sendable {
 
   /// Adds the stream of each pipeline that has a second stage.
   mutating func declarePartials(of pipelines: [PipelineSpec]) {
-    partials = pipelines.filter(\.hasSecondStage).map { pipeline in
-      var config = partialsTemplate.named(pipeline.partialsStream)
-      config.metadata = [Self.pipelineKey: "\(pipeline.name)_\(pipeline.version)"]
-      return config
-    }
+    partials = pipelines.filter(\.hasSecondStage).map { partialsConfig(of: $0) }
+  }
+
+  /// The stream between the stages of a pipeline, declared or not.
+  public func partialsConfig(of pipeline: PipelineSpec) -> StreamConfig {
+    var config = partialsTemplate.named(pipeline.partialsStream)
+    config.metadata = [Self.pipelineKey: "\(pipeline.name)_\(pipeline.version)"]
+    return config
   }
 }
 

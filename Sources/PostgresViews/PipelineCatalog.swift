@@ -7,8 +7,10 @@ public struct PipelineVersion: Hashable, Sendable {
   public enum State: String, Sendable {
     /// A rebuild is computing it; processors leave it alone. Becomes `live`.
     case building
-    /// Processors keep it up to date, whether queries read it or not.
+    /// Processors keep it up to date, whether queries read it or not. Becomes `dropped`.
     case live
+    /// Its rows are gone or going; its number is never used again.
+    case dropped
   }
 
   public var name: String
@@ -20,6 +22,8 @@ public struct PipelineVersion: Hashable, Sendable {
   public var isActive: Bool
   /// Microseconds since the epoch.
   public var createdAt: Int64
+  /// When queries were last switched to it, microseconds since the epoch; nil for never.
+  public var activatedAt: Int64?
   /// What computes it; nil where this program would compute something else.
   public var spec: PipelineSpec?
 }
@@ -40,28 +44,31 @@ public final class PipelineCatalog {
         and table_name = 'pipelines' and column_name = 'declaration')
       then alter table smartcontent.pipelines
         add column state text collate "C" not null default 'live',
-        add column declaration text collate "C" not null default ''; end if;
+        add column declaration text collate "C" not null default '',
+        add column activated_at timestamptz; end if;
     end $$;
     """
 
   public init(_ settings: PostgresSettings) { self.settings = settings }
 
-  /// Every version, by name and version.
+  /// Every version, dropped ones too, by name and version.
   public func versions() throws(ViewStoreError) -> [PipelineVersion] {
     try run { connection throws(PostgresError) in
       let result = try connection.query(
         """
-        select name, version, hash, state, active, created_at, declaration
+        select name, version, hash, state, active, created_at, activated_at, declaration
         from smartcontent.pipelines order by name, version
         """)
-      try result.require(.text, .int4, .int8, .text, .bool, .timestamptz, .text)
+      try result.require(
+        .text, .int4, .int8, .text, .bool, .timestamptz, .timestamptz, .text)
       return (0..<result.rowCount).map { row in
         let hash = UInt64(bitPattern: result.int8(row, 2))
-        let spec = PipelineSpec(declaration: result.text(row, 6))
+        let spec = PipelineSpec(declaration: result.text(row, 7))
         return PipelineVersion(
           name: result.text(row, 0), version: Int(result.int4(row, 1)), hash: hash,
           state: PipelineVersion.State(rawValue: result.text(row, 3)) ?? .live,
           isActive: result.bool(row, 4), createdAt: result.timestamptz(row, 5),
+          activatedAt: result.isNull(row, 6) ? nil : result.timestamptz(row, 6),
           spec: spec?.hash == hash ? spec : nil)
       }
     }
@@ -114,8 +121,8 @@ public final class PipelineCatalog {
           """, parameters)
         let result = try connection.query(
           """
-          update smartcontent.pipelines set active = true, state = 'live'
-          where name = $1 and version = $2 returning version
+          update smartcontent.pipelines set active = true, state = 'live', activated_at = now()
+          where name = $1 and version = $2 and state <> 'dropped' returning version
           """, parameters)
         let isThere = result.rowCount == 1
         return isThere ? .commit(true) : .rollback(false)
@@ -123,26 +130,28 @@ public final class PipelineCatalog {
     }
   }
 
-  /// Removes a version that is not active, with all its rows.
+  /// Takes a version that is not active away from processors, which let go of it within seconds.
   ///
   /// - Returns: false where there is none, or it is active.
-  public func drop(_ spec: PipelineSpec) throws(ViewStoreError) -> Bool {
-    let schema = try ViewSchema(spec)
-    return try run { connection throws(PostgresError) in
+  public func retire(_ name: String, version: Int) throws(ViewStoreError) -> Bool {
+    try run { connection throws(PostgresError) in
       var parameters = PostgresParameters()
-      parameters.append(text: spec.name)
-      parameters.append(int4: Int32(clamping: spec.version))
-      return try connection.transaction { connection throws(PostgresError) in
-        try connection.execute("\(ViewSchema.lockCatalog); \(schema.lockTables)")
-        let result = try connection.query(
-          """
-          delete from smartcontent.pipelines
-          where name = $1 and version = $2 and not active returning version
-          """, parameters)
-        guard result.rowCount == 1 else { return .rollback(false) }
-        try connection.execute("drop schema if exists \(schema.name) cascade")
-        return .commit(true)
-      }
+      parameters.append(text: name)
+      parameters.append(int4: Int32(clamping: version))
+      return try connection.query(
+        """
+        update smartcontent.pipelines set state = 'dropped'
+        where name = $1 and version = $2 and not active returning version
+        """, parameters
+      ).rowCount == 1
+    }
+  }
+
+  /// Removes all rows of a retired version.
+  public func removeRows(of spec: PipelineSpec) throws(ViewStoreError) {
+    let schema = try ViewSchema(spec)
+    try run { connection throws(PostgresError) in
+      try connection.execute("\(schema.lockTables); drop schema if exists \(schema.name) cascade")
     }
   }
 

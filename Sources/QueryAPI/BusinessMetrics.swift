@@ -49,17 +49,20 @@ public final class BusinessMetrics: Sendable {
       .counter, labels: labels)
   }
 
-  private let executor: QueryExecutor
+  private let view: ServedView
   private let failures: Counter
   private let rows = Mutex<[QueryAnswer.Row]>([])
   private let task = Mutex<Task<Void, Never>?>(nil)
 
   public init(
-    view: ReadView, registry: MetricRegistry,
+    view: ReadViewSource, registry: MetricRegistry,
     clock: @escaping @Sendable () -> Int64 = QueryRoutes.systemClock
   ) {
-    executor = QueryExecutor(
-      view: view, clock: clock, logHeads: nil, metrics: QueryMetrics(registry))
+    let metrics = QueryMetrics(registry)
+    self.view = ServedView(view) { view in
+      ServedView.Version(
+        QueryExecutor(view: view, clock: clock, logHeads: nil, metrics: metrics))
+    }
     failures = registry.counter(Self.refreshFailures).with()
     let totals: [(MetricDeclaration, @Sendable (Counts) -> Int64)] = [
       (Self.impressions, { $0.impressions }), (Self.views, { $0.views }),
@@ -79,7 +82,7 @@ public final class BusinessMetrics: Sendable {
     }
     for (declaration, metric) in [
       (Self.sessions, Metric.sessions), (Self.attributedConversions, .attributedConversions),
-    ] where view.metrics.contains(metric) {
+    ] where view.current().metrics.contains(metric) {
       registry.computed(declaration) { [weak self] in
         self?.samples { row in
           guard case .count(let count) = row.value(metric) else { return [] }
@@ -115,9 +118,10 @@ public final class BusinessMetrics: Sendable {
   }
 
   func refresh() async {
+    let executor = view.now.executor
     do throws(QueryError) {
       let request = try QueryRequestParser(pipelines: [executor.view.name]).request(
-        json: Array(query.utf8), parameters: [])
+        json: Array(Self.query(executor.view).utf8), parameters: [])
       let zone = ZoneRules.utc
       let plan = try QueryPlan.make(for: request, now: executor.clock(), zone: zone)
       let answer = try await executor.answer(request, plan: plan)
@@ -129,8 +133,8 @@ public final class BusinessMetrics: Sendable {
   }
 
   /// One metric of each measure brings all of its sums.
-  private var query: String {
-    let outcomes = executor.view.metrics.contains(.sessions) ? #","sessions""# : ""
+  private static func query(_ view: ReadView) -> String {
+    let outcomes = view.metrics.contains(.sessions) ? #","sessions""# : ""
     return """
       {"metrics":["impressions"\(outcomes)],"dimensions":["campaign"],"date_range":"all",\
       "order_by":[["impressions","desc"]],"limit":10000}

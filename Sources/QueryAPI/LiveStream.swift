@@ -36,6 +36,8 @@ struct LiveStream: Sendable {
   var zone: ZoneRules
   var metrics: QueryMetrics
   var settings = Settings()
+  /// False once queries read another version of the pipeline.
+  var isCurrent: @Sendable () -> Bool = { true }
 
   /// What the client has been sent.
   private struct Shown {
@@ -60,7 +62,8 @@ struct LiveStream: Sendable {
     return Start(version: version, plan: plan, answer: answer, parts: parts)
   }
 
-  /// Sends events until the sink throws or the task is cancelled.
+  /// Sends events until the sink throws, the task is cancelled, or another version of the pipeline is
+  /// read: the client connects again then and gets that one's snapshot.
   ///
   /// - Parameter lastEventID: how far the client had come; where nothing is newer it gets no
   ///   snapshot again.
@@ -81,6 +84,7 @@ struct LiveStream: Sendable {
       try await Task.sleep(until: .now + rest, clock: .continuous)
       version = try await watcher.next(after: version, until: deadline(since: lastSent)).version
       try Task.checkCancellation()
+      guard isCurrent() else { return }
       let began = ContinuousClock.now
       let plan: QueryPlan
       let answer: QueryAnswer

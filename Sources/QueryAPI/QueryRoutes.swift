@@ -29,7 +29,8 @@ public struct QueryRoutes: Sendable {
   ///   - clock: microseconds since the epoch.
   /// - Precondition: there is at least one view, and no name twice.
   public init(
-    views: [ReadView], access: QueryAccess, registry: MetricRegistry, limits: Limits = Limits(),
+    views: [ReadViewSource], access: QueryAccess, registry: MetricRegistry,
+    limits: Limits = Limits(),
     logHeads: (@Sendable () -> [Int: UInt64])? = nil,
     clock: @escaping @Sendable () -> Int64 = QueryRoutes.systemClock
   ) {
@@ -38,6 +39,14 @@ public struct QueryRoutes: Sendable {
     self.limits = limits
     service = QueryService(
       views: views, registry: registry, limits: limits, logHeads: logHeads, clock: clock)
+  }
+
+  /// What `POST /v1/query` answers to this body, without a server.
+  public func answer(_ json: [UInt8]) async throws(Problem) -> String {
+    let response = try await service.query(
+      HTTPRequest(method: .post, path: "/v1/query", body: json))
+    guard case .bytes(let bytes) = response.body else { return "" }
+    return String(decoding: bytes, as: UTF8.self)
   }
 
   public func declare(on routes: inout Routes) {

@@ -7,20 +7,14 @@ import Views
 /// Answers the query API's requests.
 struct QueryService: Sendable {
   private let parser: QueryRequestParser
-  private let executors: [String: QueryExecutor]
-  private let watchers: [WatcherKey: PositionWatcher]
+  private let views: [String: ServedView]
   private let zones = ZoneDatabase()
   private let slots: StreamSlots
   private let metrics: QueryMetrics
   private let clock: @Sendable () -> Int64
 
-  private struct WatcherKey: Hashable {
-    var pipeline: String
-    var measures: [Measure]
-  }
-
   init(
-    views: [ReadView], registry: MetricRegistry, limits: QueryRoutes.Limits,
+    views: [ReadViewSource], registry: MetricRegistry, limits: QueryRoutes.Limits,
     logHeads: (@Sendable () -> [Int: UInt64])?, clock: @escaping @Sendable () -> Int64
   ) {
     parser = QueryRequestParser(pipelines: views.map(\.name))
@@ -28,22 +22,18 @@ struct QueryService: Sendable {
     self.metrics = metrics
     self.clock = clock
     slots = StreamSlots(countMax: limits.streamCountMax, metrics: metrics)
-    var executors: [String: QueryExecutor] = [:]
-    var watchers: [WatcherKey: PositionWatcher] = [:]
-    for view in views {
-      precondition(executors[view.name] == nil, "pipeline \(view.name) is served twice")
-      executors[view.name] = QueryExecutor(
-        view: view, clock: clock, logHeads: logHeads, metrics: metrics)
-      var settings = PositionWatcher.Settings()
-      settings.waiterCountMax = limits.waiterCountMax
-      for measures: [Measure] in [[.activity], [.outcomes], [.activity, .outcomes]]
-      where measures.allSatisfy({ view.layer($0) != nil }) {
-        watchers[WatcherKey(pipeline: view.name, measures: measures)] = PositionWatcher(
-          view: view, measures: measures, settings: settings)
+    var served: [String: ServedView] = [:]
+    for source in views {
+      precondition(served[source.name] == nil, "pipeline \(source.name) is served twice")
+      served[source.name] = ServedView(source) { view in
+        var settings = PositionWatcher.Settings()
+        settings.waiterCountMax = limits.waiterCountMax
+        return ServedView.Version(
+          QueryExecutor(view: view, clock: clock, logHeads: logHeads, metrics: metrics),
+          watching: settings)
       }
     }
-    self.executors = executors
-    self.watchers = watchers
+    self.views = served
   }
 
   func query(_ http: HTTPRequest) async throws(Problem) -> HTTPResponse {
@@ -58,7 +48,7 @@ struct QueryService: Sendable {
       let parameters = try Self.parameters(http, allowed: nil)
       var request = try parser.request(
         content: http.parameters["id"] ?? "", parameters: parameters)
-      request.metrics = executor(request.pipeline).view.metrics
+      request.metrics = view(request.pipeline).now.executor.view.metrics
       return try await answer(request)
     }
   }
@@ -67,7 +57,7 @@ struct QueryService: Sendable {
     try await measured("accounting") { () async throws(QueryError) -> HTTPResponse in
       let parameters = try Self.parameters(http, allowed: ["pipeline"])
       let name = try parser.pipeline(parameters.first?.value, path: "?pipeline")
-      let view = executor(name).view
+      let view = view(name).now.executor.view
       do throws(ViewReadError) {
         return .json(Self.json(try await view.durable.accounting(), pipeline: name))
       } catch {
@@ -80,15 +70,17 @@ struct QueryService: Sendable {
     try await measured("trends") { () async throws(QueryError) -> HTTPResponse in
       let parameters = try Self.parameters(http, allowed: TrendRequest.parameters)
       let request = try TrendRequest(parameters, parser: parser)
-      let view = executor(request.pipeline).view
+      let view = view(request.pipeline).now.executor.view
       guard view.secondStage?.hasTrends == true else {
         throw QueryError(
           .trendsNotComputed, path: "?pipeline",
           detail:
             "pipeline \(view.name) declares no trends; ask another one, or add `trends` to it "
             + "in Streams/pipelines.yaml with a higher version",
-          allowed: executors.values.map(\.view).filter { $0.secondStage?.hasTrends == true }
-            .map(\.name).sorted())
+          allowed: views.values.map(\.now.executor.view).filter {
+            $0.secondStage?.hasTrends == true
+          }
+          .map(\.name).sorted())
       }
       do throws(ViewReadError) {
         let answer = try await view.durable.trends(site: request.site, groupBy: request.dimension)
@@ -108,7 +100,7 @@ struct QueryService: Sendable {
           detail: "the query is needed: the JSON of POST /v1/query, percent-encoded")
       }
       let request = try parser.request(json: Array(text.utf8), parameters: [])
-      try executor(request.pipeline).view.check(request.metrics)
+      try view(request.pipeline).now.executor.view.check(request.metrics)
       let given =
         http.header("Last-Event-ID")
         ?? parameters.first(where: { $0.name == "last_event_id" })?.value
@@ -116,9 +108,12 @@ struct QueryService: Sendable {
       let lastEventID = given.flatMap { Position($0) }
       let slot = try slots.take()
       let zone = try zone(of: request)
+      let view = view(request.pipeline)
+      let version = view.now
       let stream = LiveStream(
-        request: request, executor: executor(request.pipeline),
-        watcher: watcher(request), zone: zone, metrics: metrics)
+        request: request, executor: version.executor,
+        watcher: version.watcher(request.measures), zone: zone, metrics: metrics,
+        isCurrent: { view.isCurrent(version) })
       let start = try await stream.start()
       return .eventStream { sink in
         try await stream.run(start, lastEventID: lastEventID, into: sink)
@@ -130,14 +125,15 @@ struct QueryService: Sendable {
 
   private func answer(_ request: QueryRequest) async throws(QueryError) -> HTTPResponse {
     let zone = try zone(of: request)
-    let executor = executor(request.pipeline)
+    let version = view(request.pipeline).now
+    let executor = version.executor
     try executor.view.check(request.metrics)
     guard let after = request.after else {
       let plan = try QueryPlan.make(for: request, now: clock(), zone: zone)
       return response(try await executor.answer(request, plan: plan), request, plan, zone)
     }
     try Self.check(after, against: executor.view)
-    let watcher = watcher(request)
+    let watcher = version.watcher(request.measures)
     let deadline = ContinuousClock.now + .milliseconds(request.timeoutMs)
     // A wrong request is told at once, not after the wait.
     _ = try QueryPlan.make(for: request, now: clock(), zone: zone)
@@ -184,19 +180,11 @@ struct QueryService: Sendable {
       ], body: .bytes(json))
   }
 
-  private func executor(_ pipeline: String) -> QueryExecutor {
-    guard let executor = executors[pipeline] else {
+  private func view(_ pipeline: String) -> ServedView {
+    guard let view = views[pipeline] else {
       preconditionFailure("the parser admits only pipelines that are served")
     }
-    return executor
-  }
-
-  private func watcher(_ request: QueryRequest) -> PositionWatcher {
-    let key = WatcherKey(pipeline: request.pipeline, measures: request.measures)
-    guard let watcher = watchers[key] else {
-      preconditionFailure("only metrics that the view computes are admitted")
-    }
-    return watcher
+    return view
   }
 
   private func zone(of request: QueryRequest) throws(QueryError) -> ZoneRules {

@@ -6,6 +6,8 @@ import Views
 public struct ReadView: Sendable {
   /// The pipeline's name, as requests give it.
   public var name: String
+  /// The version of the pipeline that computed it.
+  public var version: Int
   public var durable: any DurableViewReader
   public var hot: any HotViewReader
   /// Of the log whose positions are answered.
@@ -35,10 +37,11 @@ public struct ReadView: Sendable {
 
   /// - Parameter partitionCount: partitions of the generation, at least 1.
   public init(
-    name: String, durable: any DurableViewReader, hot: any HotViewReader, generation: UInt32,
-    partitionCount: Int, secondStage: SecondStage? = nil
+    name: String, version: Int = 1, durable: any DurableViewReader, hot: any HotViewReader,
+    generation: UInt32, partitionCount: Int, secondStage: SecondStage? = nil
   ) {
     self.name = name
+    self.version = version
     self.durable = durable
     self.hot = hot
     self.generation = generation

@@ -7,6 +7,11 @@ struct HotKeys: Sendable {
 
   init(_ pipeline: PipelineSpec) { self.pipeline = "\(pipeline.name)_\(pipeline.version)" }
 
+  /// Matches every key of a pipeline version, as `SCAN` takes it. Names hold none of its wildcards.
+  static func pattern(_ pipeline: PipelineSpec) -> String {
+    "sc:{\(pipeline.name)_\(pipeline.version):*"
+  }
+
   /// The one key that scripts are given; they derive the others, which share its hash tag.
   func head(generation: UInt32, partition: Int) -> String {
     "sc:{\(pipeline):\(generation):\(partition)}:head"

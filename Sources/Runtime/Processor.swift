@@ -90,6 +90,7 @@ public final class Processor: Sendable {
   private let siblings: [Member.PipelineVersion: LogTimes]
 
   /// - Parameters:
+  ///   - pipelines: of several versions of one the first is the one that queries read.
   ///   - streams: all that are to be run by some process of the group; those between the stages of a
   ///     pipeline come on top.
   ///   - partitions: of the generation.
@@ -179,6 +180,13 @@ public final class Processor: Sendable {
     coordinator.quit()
   }
 
+  /// What metrics, logs and readiness call a version: the pipeline's name, and where several versions
+  /// of it run, the others than the first with their number.
+  private func label(of pipeline: PipelineSpec) -> String {
+    pipelines.first { $0.name == pipeline.name } == pipeline
+      ? pipeline.name : "\(pipeline.name)@\(pipeline.version)"
+  }
+
   /// One loop, from its stores to its end.
   private func run(
     _ item: PipelineStream, owner: String, _ stop: StopFlag, _ status: Shared<PartitionStatus>
@@ -187,9 +195,11 @@ public final class Processor: Sendable {
       let siblings = siblings[.init(name: item.pipeline, version: item.version)]
     else { preconditionFailure("\(item) is none of this processor's items") }
     var logger = logger
-    logger[metadataKey: "pipeline"] = "\(pipeline.name)"
+    let label = label(of: pipeline)
+    logger[metadataKey: "pipeline"] = "\(label)"
     logger[metadataKey: "stream"] = "\(item.stream.stream)"
-    let loopMetrics = metrics.loop(pipeline: pipeline.name, stream: item.stream.stream)
+    status.update { $0.pipeline = label }
+    let loopMetrics = metrics.loop(pipeline: label, stream: item.stream.stream)
     func halt(_ reason: String) -> PartitionLoop.End {
       logger.critical("partition halted", metadata: ["reason": "\(reason)"])
       loopMetrics.halted()

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Dataflow
 import Definitions
 import Glibc
 import JetStreamLog
@@ -83,6 +84,13 @@ struct StreamSetup {
   func changes(_ streams: StreamDefinitions) throws -> [StreamChange] {
     let actual = try admin.names().compactMap { try admin.info($0)?.config }
     return try StreamPlan.changes(desired: streams, actual: actual)
+  }
+
+  /// Makes the stream between the stages of a version that is not declared, where it is missing.
+  func makePartials(of pipeline: PipelineSpec, in streams: StreamDefinitions) throws {
+    guard pipeline.hasSecondStage, try admin.info(pipeline.partialsStream) == nil else { return }
+    _ = try admin.create(
+      pipeline.partialsStream, config: streams.partialsConfig(of: pipeline).json)
   }
 
   func apply(_ changes: [StreamChange]) throws {

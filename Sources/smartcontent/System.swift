@@ -29,7 +29,8 @@ final class System: Sendable {
   private let logger: Logger
   private let server: Server
   private let ingest: IngestPipeline?
-  private let processor: Processor?
+  private let processor: VersionedProcessor?
+  private let follower: VersionFollower?
   private let business: BusinessMetrics?
   private let logMetrics: LogMetrics?
 
@@ -61,8 +62,14 @@ final class System: Sendable {
       logMetrics = nil
     }
 
+    follower = configuration.postgres.map { VersionFollower($0, logger: logger) }
+
     if configuration.roles.contains(.process) {
-      let processor = try Self.processor(configuration, registry, logger)
+      let metrics = RuntimeMetrics(registry)
+      let processor = VersionedProcessor(logger: logger) { specs in
+        try Self.processor(
+          configuration, pipelines: specs, metrics: metrics, logger: logger)
+      }
       checks.append(HealthCheck(name: "processor") { Self.state(of: processor) })
       self.processor = processor
     } else {
@@ -70,7 +77,7 @@ final class System: Sendable {
     }
 
     if configuration.roles.contains(.serve) {
-      let views = try Self.views(configuration)
+      let views = try Self.views(configuration, follower)
       let processor = processor
       var logHeads: (@Sendable () -> [Int: UInt64])?
       if let processor { logHeads = { Self.logHeads(of: processor) } }
@@ -98,7 +105,9 @@ final class System: Sendable {
 
   /// - Returns: the port on which HTTP is answered.
   func start() async throws -> Int {
-    processor?.start()
+    let processor = processor
+    let declared = configuration.pipelines
+    follower?.start { versions in processor?.run(declared.flatMap { versions.toRun($0) }) }
     ingest?.start()
     logMetrics?.start()
     business?.start()
@@ -116,6 +125,7 @@ final class System: Sendable {
     logMetrics?.stop()
     business?.stop()
     await ingest?.stop(withinMs: min(1000, deadlineMs / 3))
+    follower?.stop()
     processor?.stop()
   }
 
@@ -136,8 +146,11 @@ final class System: Sendable {
       metrics: registry, log: logger)
   }
 
-  private static func processor(
-    _ configuration: SystemConfiguration, _ registry: MetricRegistry, _ logger: Logger
+  /// - Parameters:
+  ///   - pipelines: versions to run; of one name the first is what queries read.
+  static func processor(
+    _ configuration: SystemConfiguration, pipelines: [PipelineSpec], metrics: RuntimeMetrics,
+    parameters: RuntimeParameters = RuntimeParameters(), logger: Logger
   ) throws -> Processor {
     guard let postgres = configuration.postgres, let redis = configuration.redis,
       let state = configuration.stateFolder
@@ -145,13 +158,14 @@ final class System: Sendable {
     let streams = configuration.definitions.streams
     let nats = configuration.nats
     let stream = JetStreamLog(address: nats, name: "smartcontent-process")
-    let log: any EventLog =
+    var log: any EventLog =
       configuration.archiveFolder.map { ArchivedLog(stream, archive: Archive(folder: $0)) }
       ?? stream
+    if configuration.startsWithWhatIsLeft { log = RemainingLog(log) }
     let heartbeatPublisher = try JetStreamPublisher(address: nats, name: "smartcontent-heartbeat")
     let handover = Mutex<JetStreamPublisher?>(heartbeatPublisher)
     return Processor(
-      pipelines: configuration.pipelines, streams: streams.streamPartitions,
+      pipelines: pipelines, streams: streams.streamPartitions,
       partitions: streams.partitions, log: log,
       stores: ProcessorStores(
         membership: { pipelines, isStopping throws(ViewStoreError) in
@@ -174,27 +188,47 @@ final class System: Sendable {
         }
         return publisher
       },
-      place: .this, metrics: RuntimeMetrics(registry), logger: logger)
+      place: .this, parameters: parameters, metrics: metrics, logger: logger)
   }
 
-  private static func views(_ configuration: SystemConfiguration) throws -> [ReadView] {
-    guard let postgres = configuration.postgres, let redis = configuration.redis else {
-      preconditionFailure("the query API is configured with Postgres and Redis")
-    }
+  private static func views(
+    _ configuration: SystemConfiguration, _ follower: VersionFollower?
+  ) throws -> [ReadViewSource] {
+    guard let postgres = configuration.postgres, let redis = configuration.redis, let follower
+    else { preconditionFailure("the query API is configured with Postgres and Redis") }
     let streams = configuration.definitions.streams
-    return try configuration.pipelines.map { pipeline in
-      let partials = StreamPartition.partials(of: pipeline)
-      return ReadView(
-        name: pipeline.name, durable: try PostgresViewReader(postgres, pipeline: pipeline),
-        hot: RedisViewReader(redis, pipeline: pipeline, generation: streams.generation),
-        generation: streams.generation, partitionCount: streams.partitions,
-        secondStage: ReadView.SecondStage(
-          of: pipeline,
-          hot: RedisViewReader(redis, pipeline: pipeline, generation: partials.generation)))
+    return try configuration.pipelines.map { declared in
+      let open: @Sendable (PipelineSpec) throws(ViewStoreError) -> ReadView = {
+        spec throws(ViewStoreError) in
+        ReadView(
+          name: spec.name, version: spec.version,
+          durable: try PostgresViewReader(postgres, pipeline: spec),
+          hot: RedisViewReader(redis, pipeline: spec, generation: streams.generation),
+          generation: streams.generation, partitionCount: streams.partitions,
+          secondStage: ReadView.SecondStage(
+            of: spec,
+            hot: RedisViewReader(
+              redis, pipeline: spec, generation: StreamPartition.partials(of: spec).generation)))
+      }
+      let first = try open(follower.versions.active(declared))
+      let latest = Mutex(first)
+      return ReadViewSource(name: declared.name) {
+        let spec = follower.versions.active(declared)
+        return latest.withLock { latest in
+          if latest.version != spec.version {
+            do throws(ViewStoreError) {
+              latest = try open(spec)
+            } catch {
+              // Only a name that cannot be a schema's is refused, and this one can.
+            }
+          }
+          return latest
+        }
+      }
     }
   }
 
-  private static func logHeads(of processor: Processor) -> [Int: UInt64] {
+  private static func logHeads(of processor: VersionedProcessor) -> [Int: UInt64] {
     var heads: [Int: UInt64] = [:]
     for status in processor.statuses where status.stream.role == .events {
       heads[status.stream.partition] = max(
@@ -206,8 +240,9 @@ final class System: Sendable {
   // MARK: Readiness
 
   /// One that owns nothing because others own all is as ready as they are.
-  private static func state(of processor: Processor) -> HealthCheck.State {
-    switch processor.group.contact {
+  private static func state(of processor: VersionedProcessor) -> HealthCheck.State {
+    switch processor.group?.contact {
+    case nil: return .failing("the processor is starting")
     case .joining: return .failing("joining the processes that share the streams")
     case .away(let reason) where processor.statuses.isEmpty:
       return .failing("the processes that share the streams cannot be reached: \(reason)")
@@ -223,11 +258,11 @@ final class System: Sendable {
         + (worst.detail.isEmpty ? "" : ": \(worst.detail)"))
   }
 
-  private static func checks(of view: ReadView) -> [HealthCheck] {
+  private static func checks(of source: ReadViewSource) -> [HealthCheck] {
     [
       HealthCheck(name: "postgres") {
         do throws(ViewReadError) {
-          let known = try await view.durable.checkpoints()
+          let known = try await source.current().durable.checkpoints()
           return known.isEmpty ? .failing("no partition has been taken over yet") : .ok
         } catch {
           return .failing("\(error)")
@@ -235,7 +270,7 @@ final class System: Sendable {
       },
       HealthCheck(name: "redis") {
         do throws(ViewReadError) {
-          let missing = try await view.missingCopies()
+          let missing = try await source.current().missingCopies()
           return missing.isEmpty
             ? .ok
             : .failing(

@@ -32,6 +32,8 @@ struct SystemConfiguration: Sendable {
   var stateFolder: String?
   /// Folder of frames that were trimmed from the log; for the processor.
   var archiveFolder: String?
+  /// Whether a log whose first frames are gone is read from what is left of it.
+  var startsWithWhatIsLeft = false
 }
 
 /// Write keys as they are given on the command line or in the environment.

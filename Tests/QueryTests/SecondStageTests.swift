@@ -19,9 +19,11 @@ struct SecondStageTests {
     let plain = SimulatedView(partitions: [SimulatedPartition(events: [])]).executor.view
     return QueryService(
       views: [
-        stage.view,
-        ReadView(
-          name: "recent", durable: plain.durable, hot: plain.hot, generation: 1, partitionCount: 1),
+        ReadViewSource(stage.view),
+        ReadViewSource(
+          ReadView(
+            name: "recent", durable: plain.durable, hot: plain.hot, generation: 1,
+            partitionCount: 1)),
       ], registry: MetricRegistry(), limits: QueryRoutes.Limits(), logHeads: nil, clock: { now })
   }
 
@@ -175,7 +177,7 @@ struct SecondStageTests {
     stage.set(activity: (20, 30), outcomes: (40, 51))
     let registry = MetricRegistry()
     let now = Self.start + 40_000_000
-    let metrics = BusinessMetrics(view: stage.view, registry: registry, clock: { now })
+    let metrics = BusinessMetrics(view: ReadViewSource(stage.view), registry: registry, clock: { now })
     await metrics.refresh()
     let text = String(decoding: registry.exposition(.prometheusText), as: UTF8.self)
     #expect(text.contains(#"smartcontent_campaign_impressions_total{campaign="spring"} 60"#))

@@ -1,0 +1,196 @@
+import ArgumentParser
+import Dataflow
+import Definitions
+import Events
+import Glibc
+import HTTPServer
+import JetStreamLog
+import Metrics
+import NATSClient
+import Ports
+import PostgresClient
+import QueryAPI
+import Runtime
+import Views
+
+/// `smartcontent replay`: what the numbers were at an instant of the past.
+struct ReplayCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "replay",
+    abstract: "Give any read model as it stood at a time of the log.",
+    discussion: """
+      Runs the pipeline on the log, archive first, up to the frames stored at --until, into memory; \
+      then answers a query as the query API would have at that time, or prints every row. Nothing is \
+      written. With --declared the past is computed by what pipelines.yaml says now: give another \
+      folder with --streams to try another lateness or other windows on the same events.
+
+      Exit codes: 0 done, 1 the query is refused, 3 the log cannot be read.
+      """)
+
+  @OptionGroup var servers: ServerOptions
+  @OptionGroup var folder: StreamsFolderOption
+  @OptionGroup var archive: ArchiveOption
+
+  @Option(
+    help: ArgumentHelp(
+      "The time: 2026-11-01T12:00:00Z, or how long ago, such as 2h.", valueName: "time"))
+  var until: LogTime
+
+  @Option(help: "The pipeline.")
+  var pipeline = "default"
+
+  @Option(help: "This version instead of the active one.")
+  var version: Int?
+
+  @Flag(help: "What pipelines.yaml declares, instead of the active version.")
+  var declared = false
+
+  @Option(
+    help: ArgumentHelp(
+      "The JSON of POST /v1/query; `date_range` counts back from --until.", valueName: "json"))
+  var query: String?
+
+  @Option(
+    name: .customLong("metric"),
+    help: "A metric of the query, such as clicks; may be repeated. Instead of --query.")
+  var metrics: [String] = []
+
+  @Option(
+    name: .customLong("dimension"), help: "Group by this dimension; may be repeated.")
+  var dimensions: [String] = []
+
+  @Option(help: "The query's date range, such as 1h or 7d.")
+  var dateRange = "24h"
+
+  @Option(help: "The query's granularity, such as hour.")
+  var granularity: String?
+
+  func validate() throws {
+    guard query == nil || metrics.isEmpty else {
+      throw ValidationError("--query and --metric are two ways to ask; use one")
+    }
+    guard version == nil || !declared else {
+      throw ValidationError("--version and --declared are two different things")
+    }
+  }
+
+  func run() async throws {
+    let definitions = try Definitions(folder: try folder.find())
+    guard let named = definitions.pipeline(pipeline) else {
+      throw ValidationError(
+        "--pipeline \(pipeline) is not declared; there are "
+          + definitions.pipelines.map(\.name).joined(separator: ", "))
+    }
+    let spec =
+      declared
+      ? named
+      : try PipelineVersions(PostgresSettings(connection: try servers.postgresURL()))
+        .spec(of: named, version: version)
+    let streams = definitions.streams
+    let progress = ProgressLine("\(spec.name) v\(spec.version)", unit: "frames")
+    let replay = LogReplay(
+      spec, streams: streams.streamPartitions, partitions: streams.partitions,
+      log: archive.log(
+        JetStreamLog(address: try NATSAddress(try servers.natsURL()), name: "replay")),
+      until: until.micros
+    ) { progress.update(done: $0.done, total: $0.total) }
+    let views: ReplayedViews
+    do throws(ReplayError) {
+      views = try replay.run()
+      progress.end()
+    } catch {
+      progress.end()
+      StandardError.say("smartcontent replay: \(error)\n")
+      throw ExitCode(3)
+    }
+    guard query != nil || !metrics.isEmpty else { return printRows(views) }
+    try await answer(views, spec, definitions)
+  }
+
+  private func answer(
+    _ views: ReplayedViews, _ spec: PipelineSpec, _ definitions: Definitions
+  ) async throws {
+    let until = until.micros
+    let view = ReadView(
+      name: spec.name, version: spec.version, durable: views, hot: views,
+      generation: definitions.streams.generation, partitionCount: definitions.streams.partitions,
+      secondStage: ReadView.SecondStage(of: spec, hot: views))
+    let routes = QueryRoutes(
+      views: [ReadViewSource(view)], access: try QueryAccess(token: nil, boundTo: "127.0.0.1"),
+      registry: MetricRegistry(), clock: { until })
+    do throws(HTTPServer.Problem) {
+      print(try await routes.answer(Array((query ?? queryJSON).utf8)))
+    } catch {
+      StandardError.say("smartcontent replay: \(error.code): \(error.detail)\n")
+      throw ExitCode.failure
+    }
+  }
+
+  private var queryJSON: String {
+    var json = JSONWriter()
+    json.beginObject()
+    func list(_ key: String, _ values: [String]) {
+      json.key(key)
+      json.beginArray()
+      for value in values { json.string(value) }
+      json.endArray()
+    }
+    list("metrics", metrics)
+    list("dimensions", dimensions)
+    json.key("date_range")
+    json.string(dateRange)
+    if let granularity {
+      json.key("granularity")
+      json.string(granularity)
+    }
+    json.endObject()
+    return String(decoding: json.bytes, as: UTF8.self)
+  }
+
+  private func printRows(_ views: ReplayedViews) {
+    for entry in views.rows {
+      var json = JSONWriter()
+      json.beginObject()
+      json.key("table")
+      json.string(
+        (entry.measure == .activity ? "metrics_" : "outcomes_") + entry.row.level.name)
+      json.key("window_start")
+      json.string(Timestamp.format(entry.row.start))
+      for dimension in Dimension.allCases {
+        json.key(dimension.name)
+        json.string(entry.tuple[dimension])
+      }
+      for (name, value) in Self.places(entry) {
+        json.key(name)
+        json.integer(value)
+      }
+      json.key("revision")
+      json.integer(entry.row.revision)
+      json.key("final")
+      json.bool(entry.row.isFinal)
+      json.endObject()
+      print(String(decoding: json.bytes, as: UTF8.self))
+    }
+  }
+
+  private static func places(_ entry: ReplayedViews.Row) -> [(String, Int64)] {
+    let counts = entry.row.counts
+    switch entry.measure {
+    case .activity:
+      return [
+        ("impressions", counts.impressions), ("views", counts.views), ("clicks", counts.clicks),
+        ("engagements", counts.engagements), ("conversions", counts.conversions),
+        ("revenue_micros", counts.revenueMicros),
+      ]
+    case .outcomes:
+      let outcomes = Outcomes(counts)
+      return [
+        ("sessions", outcomes.sessions), ("bounces", outcomes.bounces),
+        ("session_micros", outcomes.sessionMicros),
+        ("attributed_clicks", outcomes.attributedClicks),
+        ("attributed_conversions", outcomes.attributedConversions),
+        ("attributed_revenue_micros", outcomes.attributedRevenueMicros),
+      ]
+    }
+  }
+}
