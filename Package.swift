@@ -137,7 +137,7 @@ let package = Package(
       [
         "Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "RedisClient",
         "PostgresClient", "JetStreamLog", "PostgresViews", "RedisViews", "FileSnapshots",
-        "LogArchive", "LocalServers", "SessionPool", log,
+        "LogArchive", "Definitions", "LocalServers", "SessionPool", log,
       ]),
     tests(
       "CollectorTests", ["Events", "Ports", "Collector", "HTTPServer", "Metrics", "CZlib", log]),

@@ -5,22 +5,39 @@ public import Metrics
 public import Ports
 import Synchronization
 
+/// One generation of the event streams: the partitions among which persons are divided.
+public struct IngestGeneration: Hashable, Sendable {
+  public var number: UInt32
+  /// The stream of each partition, in order; at least one.
+  public var streams: [String]
+
+  public init(number: UInt32, streams: [String]) {
+    self.number = number
+    self.streams = streams
+  }
+}
+
 /// Where a pipeline puts its frames.
 public struct IngestTarget: Sendable {
-  /// The stream of each partition, in order.
-  public var streams: [String]
+  /// The one to begin with. Where it is sealed, frames go to its successor.
+  public var generation: IngestGeneration
   public var deadLetterStream: String
-  public var generation: UInt32
   /// A random number chosen at the start of this process.
   public var producer: Key128
 
+  /// What follows a generation that is sealed; nil where nothing is known to. Called on the
+  /// publisher's thread; may ask a server.
+  public var successor: @Sendable (_ generation: UInt32) -> IngestGeneration?
+
   public init(
-    streams: [String], deadLetterStream: String, generation: UInt32, producer: Key128
+    generation: IngestGeneration, deadLetterStream: String, producer: Key128,
+    successor: @escaping @Sendable (_ generation: UInt32) -> IngestGeneration? = { _ in nil }
   ) {
-    self.streams = streams
-    self.deadLetterStream = deadLetterStream
+    precondition(!generation.streams.isEmpty, "a log has at least one partition")
     self.generation = generation
+    self.deadLetterStream = deadLetterStream
     self.producer = producer
+    self.successor = successor
   }
 }
 
@@ -35,9 +52,7 @@ public struct IngestTarget: Sendable {
 /// At low load a frame leaves at once; at high load frames fill while earlier ones are synced.
 public final class IngestPipeline: Sendable {
   let parameters: IngestParameters
-  let generation: UInt32
-  private let lanes: [Lane]
-  private let deadLetters: Lane
+  private let lanes: LaneBoard
   private let clock: CollectorClock
   private let loop: PublisherLoop
 
@@ -48,26 +63,23 @@ public final class IngestPipeline: Sendable {
     metrics: MetricRegistry, clock: CollectorClock = .system, log: Logger
   ) throws(IngestParameterError) {
     try parameters.check()
-    precondition(!target.streams.isEmpty, "a log has at least one partition")
     self.parameters = parameters
     self.clock = clock
-    generation = target.generation
-    lanes = target.streams.enumerated().map {
-      Lane(stream: $0.element, partition: $0.offset, parameters: parameters)
-    }
-    deadLetters = Lane(
-      stream: target.deadLetterStream, partition: nil, parameters: parameters)
+    let lanes = LaneBoard(target, parameters: parameters)
+    self.lanes = lanes
     loop = PublisherLoop(
-      lanes: lanes + [deadLetters], target: target, parameters: parameters, publisher: publisher,
+      lanes: lanes, target: target, parameters: parameters, publisher: publisher,
       metrics: metrics, clock: clock, log: log)
-    let all = lanes + [deadLetters]
     metrics.computed(CollectorMetrics.inFlight) {
-      all.map { MetricSample([$0.stream], Double($0.inFlight.load(ordering: .relaxed))) }
+      lanes.all.map { MetricSample([$0.stream], Double($0.inFlight.load(ordering: .relaxed))) }
     }
     metrics.computed(CollectorMetrics.waitingBytes) {
-      all.map { MetricSample([$0.stream], Double($0.waitingBytes.load(ordering: .relaxed))) }
+      lanes.all.map { MetricSample([$0.stream], Double($0.waitingBytes.load(ordering: .relaxed))) }
     }
   }
+
+  /// The generation that new events go to.
+  var generation: UInt32 { lanes.current.generation.number }
 
   /// Starts the publisher's thread.
   public func start() { loop.start() }
@@ -79,7 +91,7 @@ public final class IngestPipeline: Sendable {
   /// True while requests should be refused before they are parsed: too much waits, or a stream is
   /// away and others are already trying it.
   public var isSaturated: Bool {
-    lanes.contains(where: isSaturated) || isSaturated(deadLetters)
+    lanes.current.lanes.contains(where: isSaturated) || isSaturated(lanes.deadLetters)
   }
 
   private func isSaturated(_ lane: Lane) -> Bool {
@@ -106,7 +118,9 @@ public final class IngestPipeline: Sendable {
     _ events: [IncomingEvent], deadLetters letters: [IncomingEvent],
     completion: @escaping PendingRequest.Completion
   ) {
-    let request = PendingRequest(generation: generation, completion: completion)
+    let target = lanes.current
+    let lanes = target.lanes
+    let request = PendingRequest(generation: target.generation.number, completion: completion)
     let nowMicros = clock.steadyMicros()
     var mustWake = false
     if events.count == 1 {
@@ -123,7 +137,8 @@ public final class IngestPipeline: Sendable {
       }
     }
     if !letters.isEmpty {
-      if deadLetters.append(letters, letters.indices, of: request, nowMicros: nowMicros) {
+      if self.lanes.deadLetters.append(letters, letters.indices, of: request, nowMicros: nowMicros)
+      {
         mustWake = true
       }
     }

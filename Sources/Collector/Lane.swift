@@ -11,6 +11,18 @@ final class OpenFrame: @unchecked Sendable {
   var openedMicros: Int64 = 0
   /// What it counts for in ``Lane/waitingBytes``.
   var waitingBytes = 0
+
+  func append(_ event: IncomingEvent) {
+    encoder.append(event)
+    waitingBytes += Self.size(of: event)
+  }
+
+  /// Columns of an event besides its texts, about.
+  private static let eventOverheadBytes = 65
+
+  static func size(of event: IncomingEvent) -> Int {
+    event.payload.count + event.id.utf8.count + event.dimensions.count + eventOverheadBytes
+  }
 }
 
 /// The events of one partition on their way to its stream: one frame being filled and, under
@@ -26,6 +38,8 @@ final class Lane: Sendable {
   }
 
   let stream: String
+  /// Of the stream; 0 for dead letters, which are of none.
+  let generation: UInt32
   /// Nil for dead letters.
   let partition: Int?
   /// Bytes of events that no published frame has taken yet.
@@ -36,14 +50,18 @@ final class Lane: Sendable {
   let isAway = Atomic<Bool>(false)
   /// Steady time when the last frame was taken. Written by the publisher's thread.
   private let lastTakenMicros = Atomic<Int64>(.min / 2)
+  /// Why its last frame was not stored.
+  let problem = Mutex<String?>(nil)
+  /// Steady time of its last frame that was not stored, or of the last trial. Of the publisher's thread.
+  let lastTrialMicros = Atomic<Int64>(0)
+  /// Producer's sequence of its last frame. Of the publisher's thread.
+  private let producerSequence = Atomic<UInt64>(0)
   private let parameters: IngestParameters
   private let state = Mutex(State())
 
-  /// Columns of an event besides its texts, about.
-  private static let eventOverheadBytes = 65
-
-  init(stream: String, partition: Int?, parameters: IngestParameters) {
+  init(stream: String, generation: UInt32, partition: Int?, parameters: IngestParameters) {
     self.stream = stream
+    self.generation = generation
     self.partition = partition
     self.parameters = parameters
   }
@@ -59,16 +77,13 @@ final class Lane: Sendable {
     var total = 0
     state.withLock { state in
       for index in indices {
-        let size =
-          events[index].payload.count + events[index].id.utf8.count
-          + events[index].dimensions.count + Self.eventOverheadBytes
+        let size = OpenFrame.size(of: events[index])
         let isFull =
           state.open.encoder.count >= parameters.frameEventsMax
           || state.open.encoder.byteCount + size > parameters.frameBytesMax
         if isFull && state.open.encoder.count > 0 { Self.roll(&state) }
         if state.open.encoder.count == 0 { state.open.openedMicros = nowMicros }
-        state.open.encoder.append(events[index])
-        state.open.waitingBytes += size
+        state.open.append(events[index])
         total += size
         if state.open.waiters.last !== request {
           state.open.waiters.append(request)
@@ -107,6 +122,11 @@ final class Lane: Sendable {
     return max(0, tick - nowMicros)
   }
 
+  /// The number of the lane's next frame, from 1.
+  func nextProducerSequence() -> UInt64 {
+    producerSequence.add(1, ordering: .relaxed).newValue
+  }
+
   var isEmpty: Bool { waitingBytes.load(ordering: .sequentiallyConsistent) == 0 }
 
   /// The oldest frame that has events.
@@ -131,6 +151,12 @@ final class Lane: Sendable {
       return oldest.encoder.count > 0 && oldest.openedMicros < micros
     }
     return isDue ? takeFrame(nowMicros: nowMicros) : nil
+  }
+
+  /// Takes over a frame of events that another lane could not publish; their requests wait for it.
+  func adopt(_ frame: OpenFrame) {
+    state.withLock { $0.full.append(frame) }
+    waitingBytes.add(frame.waitingBytes, ordering: .sequentiallyConsistent)
   }
 
   /// Gives a sealed frame's buffers back.

@@ -15,7 +15,7 @@ public enum IngestOutcome: Sendable {
 /// The event loop adds frames; the publisher's thread settles them. Whoever takes the last
 /// outstanding part finishes the request.
 final class PendingRequest: @unchecked Sendable {
-  // `sequences` and `failure` are written by the publisher's thread alone, before its release of
+  // `stored` and `failure` are written by the publisher's thread alone, before its release of
   // `outstanding`; whoever takes the last part reads them after acquiring it.
 
   typealias Completion = @Sendable (IngestOutcome, PublishedFrame?, inout ResponseBatch) -> Void
@@ -23,10 +23,8 @@ final class PendingRequest: @unchecked Sendable {
   /// Frames not yet settled, and one for the submission itself.
   private let outstanding = Atomic<Int>(1)
   private let generation: UInt32
-  private var sequences: [(partition: Int, sequence: UInt64)] = []
+  private var stored: [PublishedFrame] = []
   private var failure: String?
-  /// The frame of the last settled events; its texts are shared where it was the only one.
-  private var onlyFrame: PublishedFrame?
   private let completion: Completion
 
   init(generation: UInt32, completion: @escaping Completion) {
@@ -40,10 +38,7 @@ final class PendingRequest: @unchecked Sendable {
   func submitted(_ batch: inout ResponseBatch) { take(&batch) }
 
   func settled(_ frame: PublishedFrame, _ batch: inout ResponseBatch) {
-    if let partition = frame.partition {
-      sequences.append((partition, frame.sequence))
-      onlyFrame = frame
-    }
+    if frame.partition != nil { stored.append(frame) }
     take(&batch)
   }
 
@@ -58,14 +53,20 @@ final class PendingRequest: @unchecked Sendable {
       completion(.unavailable(failure), nil, &batch)
       return
     }
-    var position = Position(generation: generation)
-    for (partition, sequence) in sequences { position.advance(partition: partition, to: sequence) }
-    completion(.stored(position), sequences.count == 1 ? onlyFrame : nil, &batch)
+    // A generation is read when all earlier ones have been, so only the newest counts.
+    var position = Position(generation: stored.map(\.generation).max() ?? generation)
+    for frame in stored where frame.generation == position.generation {
+      if let partition = frame.partition {
+        position.advance(partition: partition, to: frame.sequence)
+      }
+    }
+    completion(.stored(position), stored.count == 1 ? stored.first : nil, &batch)
   }
 }
 
 /// A frame that is durable, with the texts that the answers to its requests share.
 final class PublishedFrame: Sendable {
+  let generation: UInt32
   /// Nil for dead letters, which are no part of positions.
   let partition: Int?
   let sequence: UInt64
@@ -73,6 +74,7 @@ final class PublishedFrame: Sendable {
   let positionHeader: [UInt8]
 
   init(generation: UInt32, partition: Int?, sequence: UInt64) {
+    self.generation = generation
     self.partition = partition
     self.sequence = sequence
     var position = Position(generation: generation)

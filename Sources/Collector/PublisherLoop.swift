@@ -15,7 +15,9 @@ final class PublisherLoop: @unchecked Sendable {
   // publisher, other threads call only `wake`, which its contract allows.
 
   private struct InFlightFrame {
-    let lane: Int
+    let lane: Lane
+    /// What was published, for another generation if this one ends.
+    let bytes: [UInt8]
     var waiters: [PendingRequest]
     let openedMicros: Int64
     let publishedMicros: Int64
@@ -33,21 +35,18 @@ final class PublisherLoop: @unchecked Sendable {
   /// sends events meanwhile: a balancer sends none to a collector that is not ready.
   private static let trialIntervalMicros: Int64 = 500_000
 
-  /// Per lane, why its last frame was not stored.
-  private let problems: Mutex<[String?]>
-  /// Per lane, steady time of its last frame or trial.
-  private var lastTrialMicros: [Int64]
   private let isAsleep = Atomic<Bool>(false)
   /// Steady microseconds; 0 while running.
   private let drainDeadlineMicros = Atomic<Int64>(0)
   private let control = Mutex(Control())
-  private let lanes: [Lane]
-  private let target: IngestTarget
+  let lanes: LaneBoard
+  let target: IngestTarget
   private let parameters: IngestParameters
   private let publisher: any FramePublisher
-  private let clock: CollectorClock
-  private let log: Logger
-  private var producerSequences: [UInt64]
+  let clock: CollectorClock
+  let log: Logger
+  /// When a successor of the current generation was last asked for in vain, steady time.
+  var askedMicros: Int64 = .min / 2
   private var inFlight: [UInt64: InFlightFrame] = [:]
   private var nextToken: UInt64 = 1
   private var batch = ResponseBatch()
@@ -58,7 +57,7 @@ final class PublisherLoop: @unchecked Sendable {
   private let publishSeconds: Histogram
 
   init(
-    lanes: [Lane], target: IngestTarget, parameters: IngestParameters,
+    lanes: LaneBoard, target: IngestTarget, parameters: IngestParameters,
     publisher: any FramePublisher, metrics: MetricRegistry, clock: CollectorClock, log: Logger
   ) {
     self.lanes = lanes
@@ -67,9 +66,6 @@ final class PublisherLoop: @unchecked Sendable {
     self.publisher = publisher
     self.clock = clock
     self.log = log
-    producerSequences = [UInt64](repeating: 0, count: lanes.count)
-    problems = Mutex([String?](repeating: nil, count: lanes.count))
-    lastTrialMicros = [Int64](repeating: 0, count: lanes.count)
     frames = metrics.counter(CollectorMetrics.frames)
     frameBytes = metrics.histogram(CollectorMetrics.frameBytes).with()
     frameEvents = metrics.histogram(CollectorMetrics.frameEvents).with()
@@ -113,12 +109,10 @@ final class PublisherLoop: @unchecked Sendable {
 
   /// Why the log takes no frames now, of the first stream that takes none; nil where all do.
   var logProblem: String? {
-    problems.withLock { problems in
-      for (lane, problem) in zip(lanes, problems) {
-        if let problem { return "\(lane.stream): \(problem)" }
-      }
-      return nil
+    for lane in lanes.open {
+      if let problem = lane.problem.withLock({ $0 }) { return "\(lane.stream): \(problem)" }
     }
+    return nil
   }
 
   /// Called after events were appended.
@@ -136,7 +130,7 @@ final class PublisherLoop: @unchecked Sendable {
       batch.deliver()
       let deadline = drainDeadlineMicros.load(ordering: .sequentiallyConsistent)
       if deadline != 0 {
-        let isEmpty = inFlight.isEmpty && lanes.allSatisfy { $0.isEmpty }
+        let isEmpty = inFlight.isEmpty && lanes.all.allSatisfy { $0.isEmpty }
         if isEmpty || clock.steadyMicros() >= deadline { break }
       }
       isAsleep.store(true, ordering: .sequentiallyConsistent)
@@ -158,11 +152,12 @@ final class PublisherLoop: @unchecked Sendable {
 
   private func publishReady() {
     let now = clock.steadyMicros()
-    for (index, lane) in lanes.enumerated() {
+    for lane in lanes.retired { moveFrames(of: lane, now) }
+    for lane in lanes.open {
       while hasRoom, lane.delayMicros(nowMicros: now) == 0,
         let frame = lane.takeFrame(nowMicros: now)
       {
-        publish(frame, lane, index)
+        publish(frame, lane)
       }
     }
   }
@@ -172,23 +167,19 @@ final class PublisherLoop: @unchecked Sendable {
   private var pollTimeoutMs: Int {
     guard hasRoom else { return Self.pollTimeoutMsMax }
     let now = clock.steadyMicros()
-    let delay = lanes.compactMap { $0.delayMicros(nowMicros: now) }.min()
+    let delay = lanes.all.compactMap { $0.delayMicros(nowMicros: now) }.min()
     guard let delay else { return Self.pollTimeoutMsMax }
     return min(Self.pollTimeoutMsMax, Int((delay + 999) / 1000))
   }
 
-  private func publish(_ frame: OpenFrame, _ lane: Lane, _ index: Int) {
-    producerSequences[index] += 1
-    let header = FrameHeader(
-      kind: lane.partition == nil ? .deadLetters : .events, generation: target.generation,
-      partition: UInt32(lane.partition ?? 0), producer: target.producer, epoch: 0,
-      producerSequence: producerSequences[index])
+  private func publish(_ frame: OpenFrame, _ lane: Lane) {
+    let header = nextHeader(lane.partition == nil ? .deadLetters : .events, lane)
     let events = frame.encoder.count
     let bytes = frame.encoder.seal(header)
     let token = nextToken
     nextToken += 1
     inFlight[token] = InFlightFrame(
-      lane: index, waiters: frame.waiters, openedMicros: frame.openedMicros,
+      lane: lane, bytes: bytes, waiters: frame.waiters, openedMicros: frame.openedMicros,
       publishedMicros: clock.steadyMicros())
     lane.inFlight.add(1, ordering: .sequentiallyConsistent)
     lane.recycle(frame)
@@ -198,26 +189,29 @@ final class PublisherLoop: @unchecked Sendable {
       stream: lane.stream, messageID: header.messageID, frame: bytes, token: token)
   }
 
+  private func nextHeader(_ kind: FrameHeader.Kind, _ lane: Lane) -> FrameHeader {
+    FrameHeader(
+      kind: kind, generation: lane.generation, partition: UInt32(lane.partition ?? 0),
+      producer: target.producer, epoch: 0, producerSequence: lane.nextProducerSequence())
+  }
+
   /// Sends a heartbeat to each stream that took nothing lately and for which nothing waits.
   private func tryAgain() {
     let now = clock.steadyMicros()
-    for (index, lane) in lanes.enumerated() where hasRoom && lane.isEmpty {
+    for lane in lanes.open where hasRoom && lane.isEmpty {
       guard lane.isAway.load(ordering: .relaxed), lane.inFlight.load(ordering: .relaxed) == 0,
-        now - lastTrialMicros[index] >= Self.trialIntervalMicros
+        now - lane.lastTrialMicros.load(ordering: .relaxed) >= Self.trialIntervalMicros
       else { continue }
-      producerSequences[index] += 1
-      let header = FrameHeader(
-        kind: .heartbeat, generation: target.generation, partition: UInt32(lane.partition ?? 0),
-        producer: target.producer, epoch: 0, producerSequence: producerSequences[index])
+      let header = nextHeader(.heartbeat, lane)
+      let bytes = FrameEncoder.heartbeat(header)
       let token = nextToken
       nextToken += 1
-      lastTrialMicros[index] = now
+      lane.lastTrialMicros.store(now, ordering: .relaxed)
       inFlight[token] = InFlightFrame(
-        lane: index, waiters: [], openedMicros: now, publishedMicros: now)
+        lane: lane, bytes: bytes, waiters: [], openedMicros: now, publishedMicros: now)
       lane.inFlight.add(1, ordering: .sequentiallyConsistent)
       publisher.publish(
-        stream: lane.stream, messageID: header.messageID, frame: FrameEncoder.heartbeat(header),
-        token: token)
+        stream: lane.stream, messageID: header.messageID, frame: bytes, token: token)
     }
   }
 
@@ -226,42 +220,49 @@ final class PublisherLoop: @unchecked Sendable {
       log.error("an outcome came for no frame in flight", metadata: ["token": "\(token)"])
       return
     }
-    let lane = lanes[frame.lane]
+    let lane = frame.lane
     lane.inFlight.subtract(1, ordering: .sequentiallyConsistent)
     publishSeconds.observe(Double(clock.steadyMicros() - frame.publishedMicros) / 1_000_000)
     switch outcome {
     case .stored(let sequence, let isDuplicate):
       frames.with(lane.stream, isDuplicate ? "duplicate" : "stored").add()
       let published = PublishedFrame(
-        generation: target.generation, partition: lane.partition, sequence: sequence)
+        generation: lane.generation, partition: lane.partition, sequence: sequence)
       for waiter in frame.waiters { waiter.settled(published, &batch) }
-      recovered(frame.lane)
+      recovered(lane)
     case .unavailable(let reason):
       frames.with(lane.stream, "unavailable").add()
-      fail(frame.waiters, "the log is not reachable", reason, lane: frame.lane)
+      fail(frame.waiters, "the log is not reachable", reason, lane)
     case .full(let reason):
       frames.with(lane.stream, "full").add()
-      fail(frame.waiters, "the log is full", reason, lane: frame.lane)
+      fail(frame.waiters, "the log is full", reason, lane)
+    case .sealed(let reason):
+      frames.with(lane.stream, "sealed").add()
+      if proceed(from: lane) {
+        move(frame.bytes, frame.waiters, openedMicros: frame.openedMicros)
+      } else {
+        fail(frame.waiters, "the log takes no frames of this partition", reason, lane)
+      }
     }
   }
 
   private func fail(
-    _ waiters: [PendingRequest], _ answer: String, _ reason: String, lane: Int
+    _ waiters: [PendingRequest], _ answer: String, _ reason: String, _ lane: Lane
   ) {
-    problems.withLock { $0[lane] = "\(answer) (\(reason))" }
-    lastTrialMicros[lane] = clock.steadyMicros()
-    if !lanes[lane].isAway.exchange(true, ordering: .relaxed) {
+    lane.problem.withLock { $0 = "\(answer) (\(reason))" }
+    lane.lastTrialMicros.store(clock.steadyMicros(), ordering: .relaxed)
+    if !lane.isAway.exchange(true, ordering: .relaxed) {
       log.error(
         "\(answer); requests get 503 until it is back",
-        metadata: ["stream": "\(lanes[lane].stream)", "reason": "\(reason)"])
+        metadata: ["stream": "\(lane.stream)", "reason": "\(reason)"])
     }
     for waiter in waiters { waiter.failed(answer, &batch) }
   }
 
-  private func recovered(_ lane: Int) {
-    guard lanes[lane].isAway.exchange(false, ordering: .relaxed) else { return }
-    problems.withLock { $0[lane] = nil }
-    log.notice("the log takes frames again", metadata: ["stream": "\(lanes[lane].stream)"])
+  private func recovered(_ lane: Lane) {
+    guard lane.isAway.exchange(false, ordering: .relaxed) else { return }
+    lane.problem.withLock { $0 = nil }
+    log.notice("the log takes frames again", metadata: ["stream": "\(lane.stream)"])
   }
 
   /// Fails requests that have waited too long. Frames that were never published are dropped: the
@@ -269,18 +270,18 @@ final class PublisherLoop: @unchecked Sendable {
   private func expire() {
     let now = clock.steadyMicros()
     let limit = now - Int64(parameters.answerDeadlineMs) * 1000
-    for (index, lane) in lanes.enumerated() {
+    for lane in lanes.all {
       while let frame = lane.takeFrame(openedBefore: limit, nowMicros: now) {
         frames.with(lane.stream, "expired").add()
-        fail(frame.waiters, "the log is too slow", "a frame waited for a slot", lane: index)
+        fail(frame.waiters, "the log is too slow", "a frame waited for a slot", lane)
         drop(frame, lane)
       }
     }
     for (token, frame) in inFlight where frame.openedMicros < limit && !frame.waiters.isEmpty {
       inFlight[token]?.waiters = []
-      frames.with(lanes[frame.lane].stream, "expired").add()
+      frames.with(frame.lane.stream, "expired").add()
       fail(
-        frame.waiters, "the log is too slow", "no acknowledgement of a frame", lane: frame.lane)
+        frame.waiters, "the log is too slow", "no acknowledgement of a frame", frame.lane)
     }
   }
 
@@ -295,7 +296,7 @@ final class PublisherLoop: @unchecked Sendable {
     }
     inFlight = [:]
     let now = clock.steadyMicros()
-    for lane in lanes {
+    for lane in lanes.all {
       while let frame = lane.takeFrame(nowMicros: now) {
         for waiter in frame.waiters { waiter.failed(reason, &batch) }
       }

@@ -42,6 +42,9 @@ public struct Pipeline: ~Copyable {
   var coarseSequence: UInt64 = 0
   var fingerprint = Checkpoint.Fingerprint(checksum: 0, storedAt: 0)
 
+  /// Its stream is sealed, and all that was open is closed.
+  public internal(set) var hasEnded = false
+
   /// Of a first stage whose pipeline has a second.
   var emitter: PartialEmitter?
   /// What a first stage has made and its loop has not taken yet.
@@ -285,7 +288,7 @@ public struct Pipeline: ~Copyable {
     batch.checkpoint.watermark = watermark
     batch.checkpoint.coarseSequence = coarseSequence
     batch.checkpoint.lastDeltaSequence = lastDeltaSequence
-    batch.checkpoint.seams = seams
+    batch.checkpoint.seams = hasEnded ? .finished : seams
     return batch
   }
 }

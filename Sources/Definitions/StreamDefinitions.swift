@@ -5,8 +5,11 @@ public import Dataflow
 public struct StreamDefinitions: Hashable, Sendable {
   public static let fileName = "streams.yaml"
 
-  public var generation: UInt32
-  /// The streams of events, by partition.
+  /// The newest.
+  public internal(set) var generation: UInt32
+  /// Generations that the server has; empty where it was not asked. See ``adopting(_:)``.
+  public internal(set) var generations: [StreamGeneration] = []
+  /// The streams of events of ``generation``, by partition.
   public var events: [StreamConfig]
   public var deadLetters: StreamConfig
   /// The streams between the stages, of the pipelines that have two.
@@ -19,12 +22,17 @@ public struct StreamDefinitions: Hashable, Sendable {
   /// In order of partition, then the dead letters and the partials.
   public var all: [StreamConfig] { events + [deadLetters] + partials }
 
-  /// What every pipeline reads first: the events and the dead letters, with generation and
-  /// partition. See ``StreamPartition/partials(of:)`` for what its second stage reads.
+  /// What every pipeline reads first: the events of all generations in order, and the dead letters,
+  /// with generation and partition. See ``StreamPartition/partials(of:)`` for what its second stage reads.
   public var streamPartitions: [StreamPartition] {
-    events.enumerated().map { partition, config in
-      StreamPartition(stream: config.name, generation: generation, partition: partition)
-    } + [StreamPartition(stream: deadLetters.name, generation: generation, partition: -1)]
+    generations.filter { $0.number < generation }.flatMap { earlier in
+      earlier.streams.enumerated().map { partition, config in
+        StreamPartition(stream: config.name, generation: earlier.number, partition: partition)
+      }
+    }
+      + events.enumerated().map { partition, config in
+        StreamPartition(stream: config.name, generation: generation, partition: partition)
+      } + [StreamPartition(stream: deadLetters.name, generation: generation, partition: -1)]
   }
 
   /// The same streams made smaller, in proportion, where a server's file storage is too small:
@@ -48,6 +56,17 @@ public struct StreamDefinitions: Hashable, Sendable {
     return fitted
   }
 
+  /// The same with the generations that a server has. Where it has gone on to another number of
+  /// partitions than is declared, the server's generation is the one that is written to.
+  public func adopting(_ generations: StreamGenerations) -> StreamDefinitions {
+    var streams = self
+    streams.generations = generations.all
+    guard let last = generations.all.last, last.number != generation else { return streams }
+    streams.generation = last.number
+    streams.events = last.streams
+    return streams
+  }
+
   /// Adds the stream of each pipeline that has a second stage.
   mutating func declarePartials(of pipelines: [PipelineSpec]) {
     partials = pipelines.filter(\.hasSecondStage).map { partialsConfig(of: $0) }
@@ -66,9 +85,27 @@ extension StreamDefinitions {
   static let generationKey = "smartcontent.generation"
   static let partitionsKey = "smartcontent.partitions"
   static let partitionKey = "smartcontent.partition"
+  /// Of a sealed stream: its last sequence.
+  public static let endKey = "smartcontent.end"
+  /// Of a stream that is about to be closed: its `max_bytes` before.
+  static let roomKey = "smartcontent.room"
   static let pipelineKey = "smartcontent.pipeline"
   /// Of ``PipelineSpec/partialsStream``; no declared name begins with it.
   private static let partialsPrefix = "partials-"
+
+  /// 256 key groups bound the partitions; two digits in the name bound them further.
+  public static let partitionsMax = 100
+  /// The `max_message_bytes` of a closed stream: it refuses every frame, and can still be trimmed.
+  static let closedMessageBytes: Int64 = 1
+
+  static func metadata(_ generation: UInt32, _ partition: Int, of partitions: Int) -> [String:
+    String]
+  {
+    [
+      generationKey: "\(generation)", partitionsKey: "\(partitions)",
+      partitionKey: "\(partition)",
+    ]
+  }
 
   static let rootKeys = ["events", "dead_letters", "partials"]
   private static let commonKeys = [
@@ -84,8 +121,7 @@ extension StreamDefinitions {
       let partials = root.section("partials", keys: Self.commonKeys)
     else { return nil }
     let generation = events.integer("generation", 1...Int(Int32.max))
-    // 256 key groups bound the partitions; two digits in the name bound them further.
-    let partitions = events.integer("partitions", 1...100)
+    let partitions = events.integer("partitions", 1...Self.partitionsMax)
     let pattern = Self.name(of: events, hasPartition: true)
     let deadName = Self.name(of: dead, hasPartition: false)
     guard let eventConfig = Self.config(events), let deadConfig = Self.config(dead),
@@ -96,10 +132,7 @@ extension StreamDefinitions {
     self.events = (0..<partitions).map { partition in
       let number = (partition < 10 ? "0" : "") + "\(partition)"
       var config = eventConfig.named(pattern.replacing("NN", with: number))
-      config.metadata = [
-        Self.generationKey: "\(generation)", Self.partitionsKey: "\(partitions)",
-        Self.partitionKey: "\(partition)",
-      ]
+      config.metadata = Self.metadata(UInt32(generation), partition, of: partitions)
       return config
     }
     deadLetters = deadConfig.named(deadName)

@@ -63,6 +63,8 @@ public enum StreamPlan {
     var changes: [StreamChange] = []
     for config in desired.all {
       if let found = existing[config.name] {
+        // A closed stream stays as it is: what it would differ in is that it is closed.
+        if found.config.isClosed { continue }
         if let change = difference(of: config, from: found) { changes.append(change) }
       } else {
         changes.append(
@@ -89,7 +91,7 @@ public enum StreamPlan {
   }
 
   private static let newGeneration =
-    "declare a new generation with a name pattern of its own instead"
+    "leave them as they are and use `smartcontent streams repartition` instead"
 
   private static func difference(
     of desired: StreamConfig, from actual: ActualStreamConfig

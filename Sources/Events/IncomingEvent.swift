@@ -49,6 +49,21 @@ public struct IncomingEvent: Sendable {
   }
 }
 
+extension IncomingEvent {
+  /// An event as it was handed to the frame that it is read from.
+  ///
+  /// - Parameter index: of the event in the frame, below its count.
+  public init(_ frame: borrowing FrameView, event index: Int) {
+    self.init(
+      kind: EventKind(rawValue: frame.kind(index)) ?? .custom, key: frame.key(index),
+      person: frame.person(index), user: frame.user(index), eventTime: frame.eventTime(index),
+      receivedAt: frame.receivedAt(index), sentAt: frame.sentAt(index),
+      dimensions: Array(frame.tupleBytes(frame.tuple(index))),
+      revenueMicros: frame.revenueMicros(index), id: frame.id(index), name: frame.name(index),
+      source: frame.source(index), payload: Array(frame.payload(index)))
+  }
+}
+
 /// How identities are derived. Part of the data format: the same on every machine and for ever.
 public enum EventIdentity {
   /// - Parameter source: the source of the write key; ids are unique only within it.

@@ -23,4 +23,5 @@ public struct APIError: Error, Hashable, Sendable, CustomStringConvertible {
 
   static let streamNotFound = 10_059
   static let messageNotFound = 10_037
+  static let messageTooLarge = 10_054
 }

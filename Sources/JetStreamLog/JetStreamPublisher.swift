@@ -153,6 +153,8 @@ public final class JetStreamPublisher: FramePublisher {
       }
     case .full(let reason):
       if window.decided(id, now: now) { complete(id, .full(reason)) }
+    case .sealed(let reason):
+      if window.decided(id, now: now) { complete(id, .sealed(reason)) }
     case .refused(let reason):
       if window.decided(id, now: now) { complete(id, .unavailable(reason)) }
     case .retriable(let reason):

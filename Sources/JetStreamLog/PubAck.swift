@@ -7,6 +7,8 @@ enum PubAck: Hashable, Sendable {
   case retriable(String)
   /// A limit of stream, account or disk.
   case full(String)
+  /// The stream is sealed: see ``StreamAdmin/sealedMessageSize``.
+  case sealed(String)
   /// Will never work.
   case refused(String)
 
@@ -37,6 +39,7 @@ enum PubAck: Hashable, Sendable {
       return error.text.hasPrefix("maximum ") ? .full("\(error)") : .retriable("\(error)")
     // Account, memory, storage and system resources exceeded.
     case 10_002, 10_023, 10_028, 10_047: return .full("\(error)")
+    case APIError.messageTooLarge: return .sealed("\(error)")
     default:
       return error.code >= 500 || error.code == 429 ? .retriable("\(error)") : .refused("\(error)")
     }

@@ -31,6 +31,10 @@ public struct StreamAdmin: Sendable {
     }
   }
 
+  /// The `max_msg_size` of a sealed stream, which refuses every frame. JetStream's own `sealed` would
+  /// do that too, and would also refuse to purge what is archived.
+  public static let sealedMessageSize: Int64 = 1
+
   private let connection: NATSConnection
   private let timeoutMs: Int
 
@@ -124,6 +128,29 @@ public struct StreamAdmin: Sendable {
       throw .notUnderstood(operation: operation)
     }
     return purged
+  }
+
+  /// Whether the stream refuses `frame` because it is closed (see ``sealedMessageSize``).
+  ///
+  /// A stream takes what is published to it in order: once it has refused, everything that was
+  /// published earlier is stored or refused, and its last sequence stands.
+  ///
+  /// - Parameter frame: harmless where the stream takes it after all.
+  public func isClosed(_ name: String, probe frame: [UInt8]) throws(Failure) -> Bool {
+    let operation = "probe stream \(name)"
+    let answer: [UInt8]
+    do throws(NATSError) {
+      answer = try connection.request(name, frame, timeoutMs: timeoutMs)
+    } catch {
+      throw .unreachable(error)
+    }
+    switch PubAck(JSONSlice(answer)) {
+    case .sealed: return true
+    case .stored: return false
+    case .retriable, .full, .refused:
+      throw APIError(JSONSlice(answer)).map { .refused(operation: operation, $0) }
+        ?? .notUnderstood(operation: operation)
+    }
   }
 
   // MARK: Requests

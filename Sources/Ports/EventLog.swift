@@ -47,6 +47,8 @@ public enum PublishOutcome: Hashable, Sendable {
   case unavailable(String)
   /// The log has no room (its limits refuse new frames).
   case full(String)
+  /// The stream takes no frames any more: its generation has ended.
+  case sealed(String)
 }
 
 /// Publishes frames durably and in order per stream. Confined to one thread, which alternates

@@ -70,8 +70,11 @@ public struct Ownership: Hashable, Sendable {
   public var epoch: Int64
   /// The committed log time, microseconds since the epoch; `.min` for none.
   public var logTime: Int64
+  /// Whether the stream is sealed and wholly committed: nobody needs to own it.
+  public var isFinished: Bool
 
-  public init(owner: String?, epoch: Int64, logTime: Int64) {
+  public init(owner: String?, epoch: Int64, logTime: Int64, isFinished: Bool = false) {
+    self.isFinished = isFinished
     self.owner = owner
     self.epoch = epoch
     self.logTime = logTime

@@ -28,6 +28,11 @@ public protocol ViewStore: AnyObject {
     _ stream: StreamPartition, owner: String
   ) throws(ViewStoreError) -> (epoch: Int64, checkpoint: Checkpoint, accounting: Accounting)
 
+  /// What is committed of a stream that somebody else may own; zero if there is nothing.
+  func committed(
+    _ stream: StreamPartition
+  ) throws(ViewStoreError) -> (checkpoint: Checkpoint, accounting: Accounting)
+
   /// Writes everything in `batch` in one transaction whose checkpoint replaces `previous`.
   ///
   /// All or nothing, durable on return. Where a connection breaks while committing, the outcome is

@@ -1,6 +1,7 @@
 public import Dataflow
 public import Ports
 public import PostgresClient
+import Views
 
 /// The group of processes in Postgres: a row per process, which its beats keep alive, and the owner
 /// in each checkpoint's row.
@@ -106,16 +107,18 @@ public final class PostgresMembership: Membership {
   ) throws(PostgresError) {
     let result = try session.query(
       """
-      select stream, generation, partition, owner, epoch, log_time from \(schema.name).checkpoints
+      select stream, generation, partition, owner, epoch, log_time, seam_10s
+      from \(schema.name).checkpoints
       """)
-    try result.require(.text, .int4, .int4, .text, .int8, .int8)
+    try result.require(.text, .int4, .int4, .text, .int8, .int8, .timestamptz)
     for row in 0..<result.rowCount {
       let stream = StreamPartition(
         stream: result.text(row, 0), generation: UInt32(bitPattern: result.int4(row, 1)),
         partition: Int(result.int4(row, 2)))
       owners[PipelineStream(schema.pipeline, stream)] = Ownership(
         owner: result.isNull(row, 3) ? nil : result.text(row, 3), epoch: result.int8(row, 4),
-        logTime: result.int8(row, 5))
+        logTime: result.int8(row, 5),
+        isFinished: result.timestamptz(row, 6) == Seams.finished[.tenSeconds])
     }
   }
 

@@ -83,6 +83,21 @@ public final class PostgresViewStore: ViewStore {
     return claimed
   }
 
+  public func committed(
+    _ stream: StreamPartition
+  ) throws(ViewStoreError) -> (checkpoint: Checkpoint, accounting: Accounting) {
+    let connection = try session()
+    do throws(PostgresError) {
+      let checkpoint = try CheckpointTable.read(in: schema, connection)[stream]?.checkpoint
+      guard let checkpoint else { return (Checkpoint(), Accounting()) }
+      return (checkpoint, try AccountingTable.read(of: stream, in: schema, connection))
+    } catch .outcomeUnknown(let text) {
+      throw .unavailable(text)
+    } catch {
+      throw ViewStoreError(error)
+    }
+  }
+
   public func commit(
     _ batch: CommitBatch, stream: StreamPartition, epoch: Int64, previous: UInt64
   ) throws(ViewStoreError) {

@@ -49,7 +49,7 @@ struct PartialSender: ~Copyable {
       case .stored:
         waiting[completion.token] = nil
         failure = nil
-      case .unavailable(let reason), .full(let reason):
+      case .unavailable(let reason), .full(let reason), .sealed(let reason):
         failed.append(completion.token)
         failure = reason
         metrics.partialFailed()

@@ -240,7 +240,9 @@ struct DoctorCommand: ParsableCommand {
   {
     var streams = try Definitions(folder: try folder.find()).streams
     if let limit { streams = streams.fitted(toStoreBytes: limit) }
-    let changes = try StreamSetup(log.admin).changes(streams)
+    let setup = StreamSetup(log.admin)
+    streams = try setup.adopted(streams)
+    let changes = try setup.changes(streams)
     if let first = changes.first {
       report.warn(
         "streams", "\(changes.count) differ from the definitions, such as \(first)",

@@ -23,16 +23,20 @@ struct EventsCommand: ParsableCommand {
     @Option(help: "Only this stream, such as events-00 or dead-letters; may be repeated.")
     var stream: [String] = []
 
+    /// Generations come in order, so that what is read first was stored first.
     func open() throws -> (log: any EventLog, streams: [StreamPartition]) {
-      let declared = try Definitions(folder: try folder.find()).streams.streamPartitions
-      let log = archive.log(
-        JetStreamLog(address: try NATSAddress(try servers.natsURL()), name: "events"))
-      if let unknown = stream.first(where: { name in !declared.contains { $0.stream == name } }) {
+      let stream = JetStreamLog(address: try NATSAddress(try servers.natsURL()), name: "events")
+      let declared = try StreamSetup(stream.admin).adopted(
+        try Definitions(folder: try folder.find()).streams
+      ).streamPartitions
+      let log = archive.log(stream)
+      let names = self.stream
+      if let unknown = names.first(where: { name in !declared.contains { $0.stream == name } }) {
         throw ValidationError(
           "--stream \(unknown) is not declared; there are "
             + declared.map(\.stream).joined(separator: ", "))
       }
-      return (log, declared.filter { stream.isEmpty || stream.contains($0.stream) })
+      return (log, declared.filter { names.isEmpty || names.contains($0.stream) })
     }
   }
 

@@ -5,12 +5,14 @@ import Glibc
 import JetStreamLog
 import NATSClient
 
-/// `smartcontent streams check|plan|apply|trim`: the log's streams as declared in `Streams/`.
+/// `smartcontent streams check|plan|apply|trim|repartition`: the log's streams as declared in `Streams/`.
 struct StreamsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "streams",
-    abstract: "Check the definitions, show, make and trim the streams of the log.",
-    subcommands: [Check.self, Plan.self, Apply.self, TrimCommand.self])
+    abstract: "Check the definitions, show, make, trim and divide anew the streams of the log.",
+    subcommands: [
+      Check.self, Plan.self, Apply.self, TrimCommand.self, RepartitionCommand.self,
+    ])
 
   struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -71,38 +73,6 @@ struct StreamsCommand: ParsableCommand {
       }
       try setup.apply(changes)
       if !changes.isEmpty { print("done") }
-    }
-  }
-}
-
-/// Carries a plan out on a server.
-struct StreamSetup {
-  private let admin: StreamAdmin
-
-  init(_ admin: StreamAdmin) { self.admin = admin }
-
-  func changes(_ streams: StreamDefinitions) throws -> [StreamChange] {
-    let actual = try admin.names().compactMap { try admin.info($0)?.config }
-    return try StreamPlan.changes(desired: streams, actual: actual)
-  }
-
-  /// Makes the stream between the stages of a version that is not declared, where it is missing.
-  func makePartials(of pipeline: PipelineSpec, in streams: StreamDefinitions) throws {
-    guard pipeline.hasSecondStage, try admin.info(pipeline.partialsStream) == nil else { return }
-    _ = try admin.create(
-      pipeline.partialsStream, config: streams.partialsConfig(of: pipeline).json)
-  }
-
-  func apply(_ changes: [StreamChange]) throws {
-    for change in changes {
-      switch change.action {
-      case .create: _ = try admin.create(change.stream, config: change.config?.json ?? "{}")
-      case .update: _ = try admin.update(change.stream, config: change.config?.json ?? "{}")
-      case .recreate:
-        _ = try admin.delete(change.stream)
-        _ = try admin.create(change.stream, config: change.config?.json ?? "{}")
-      case .abandon: continue
-      }
     }
   }
 }

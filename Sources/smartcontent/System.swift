@@ -136,14 +136,33 @@ final class System: Sendable {
     _ logger: Logger
   ) throws -> IngestPipeline {
     let streams = configuration.definitions.streams
+    let admin = StreamAdmin(
+      NATSConnection(configuration.nats, name: "smartcontent-generations"), timeoutMs: 1_000)
     return try IngestPipeline(
       IngestParameters(),
       target: IngestTarget(
-        streams: streams.events.map(\.name), deadLetterStream: streams.deadLetters.name,
-        generation: streams.generation, producer: producer),
+        generation: IngestGeneration(
+          number: streams.generation, streams: streams.events.map(\.name)),
+        deadLetterStream: streams.deadLetters.name, producer: producer,
+        successor: { generation in Self.successor(of: generation, admin, logger) }),
       publisher: try JetStreamPublisher(
         address: configuration.nats, name: "smartcontent-collect"),
       metrics: registry, log: logger)
+  }
+
+  /// What the log says to follow a generation; nil where it cannot be asked, or says nothing.
+  private static func successor(
+    of generation: UInt32, _ admin: StreamAdmin, _ logger: Logger
+  ) -> IngestGeneration? {
+    do {
+      return try StreamSetup(admin).generations().successor(of: generation).map {
+        IngestGeneration(number: $0.number, streams: $0.streams.map(\.name))
+      }
+    } catch {
+      logger.error(
+        "the generations of the streams cannot be read", metadata: ["error": "\(error)"])
+      return nil
+    }
   }
 
   /// - Parameters:

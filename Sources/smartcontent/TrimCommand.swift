@@ -38,14 +38,16 @@ struct TrimCommand: ParsableCommand {
   var stream: [String] = []
 
   func run() throws {
-    let streams = try Definitions(folder: try folder.find()).streams.streamPartitions
+    let log = JetStreamLog(address: try NATSAddress(try servers.natsURL()), name: "trim")
+    let streams = try StreamSetup(log.admin).adopted(
+      try Definitions(folder: try folder.find()).streams
+    ).streamPartitions
     if let unknown = stream.first(where: { name in !streams.contains { $0.stream == name } }) {
       throw ValidationError(
         "--stream \(unknown) is not declared; there are "
           + streams.map(\.stream).joined(separator: ", "))
     }
     let committed = try committedSequences()
-    let log = JetStreamLog(address: try NATSAddress(try servers.natsURL()), name: "trim")
     let trim = try LogTrim(archive: Archive(folder: archive.folder), log: log) {
       stream, keepFrom throws(LogError) in
       do throws(StreamAdmin.Failure) {

@@ -68,7 +68,7 @@ struct IngestPipelineTests {
     return try IngestPipeline(
       parameters,
       target: IngestTarget(
-        streams: streams, deadLetterStream: "dead-letters", generation: 1,
+        generation: IngestGeneration(number: 1, streams: streams), deadLetterStream: "dead-letters",
         producer: Key128(low: 7, high: 9)), publisher: publisher, metrics: MetricRegistry(),
       clock: clock, log: log)
   }

@@ -25,7 +25,8 @@ struct IngestRoutesTests {
     let pipeline = try IngestPipeline(
       parameters,
       target: IngestTarget(
-        streams: IngestPipelineTests.streams, deadLetterStream: "dead-letters", generation: 1,
+        generation: IngestGeneration(number: 1, streams: IngestPipelineTests.streams),
+        deadLetterStream: "dead-letters",
         producer: producer), publisher: publisher, metrics: registry, log: log)
     pipeline.start()
     var routes = Routes()

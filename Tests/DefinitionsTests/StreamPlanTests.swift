@@ -110,7 +110,7 @@ struct StreamPlanTests {
     let up = try StreamPlan.changes(desired: eight, actual: desired.all.map(\.json))
     #expect(
       up.map(\.action) == Array(repeating: .update, count: 4) + Array(repeating: .create, count: 4))
-    #expect(up.prefix(4).allSatisfy { $0.isDestructive && "\($0)".contains("new generation") })
+    #expect(up.prefix(4).allSatisfy { $0.isDestructive && "\($0)".contains("repartition") })
     let down = try StreamPlan.changes(desired: desired, actual: eight.all.map(\.json))
     #expect(
       down.filter { $0.action == .abandon }.map(\.stream) == [

@@ -26,6 +26,12 @@ struct FrameTests {
       var fresh = FrameEncoder()
       for event in events { fresh.append(event) }
       #expect(fresh.seal(header) == bytes)
+      var again = FrameEncoder()
+      try bytes.withUnsafeBytes { buffer in
+        let view = try FrameView(buffer)
+        for index in 0..<view.count { again.append(IncomingEvent(view, event: index)) }
+      }
+      #expect(again.seal(header) == bytes, "events read back are the same events")
     }
   }
 

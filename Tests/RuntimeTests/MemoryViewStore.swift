@@ -70,6 +70,12 @@ final class MemoryViewStore: ViewStore, Sendable {
     }
   }
 
+  func committed(
+    _ stream: StreamPartition
+  ) throws(ViewStoreError) -> (checkpoint: Checkpoint, accounting: Accounting) {
+    state.withLock { ($0.checkpoint, $0.accounting) }
+  }
+
   func commit(
     _ batch: CommitBatch, stream: StreamPartition, epoch: Int64, previous: UInt64
   ) throws(ViewStoreError) {

@@ -133,6 +133,14 @@ final class SimulatedViewStore: ViewStore {
     return (table.epoch, table.checkpoint, table.accounting)
   }
 
+  func committed(
+    _ stream: StreamPartition
+  ) throws(ViewStoreError) -> (checkpoint: Checkpoint, accounting: Accounting) {
+    if views.isAway || process.isDead { throw .unavailable("Postgres is away") }
+    let table = views.tables[stream] ?? SimulatedViews.Table()
+    return (table.checkpoint, table.accounting)
+  }
+
   func commit(
     _ batch: CommitBatch, stream: StreamPartition, epoch: Int64, previous: UInt64
   ) throws(ViewStoreError) {
