@@ -8,7 +8,7 @@ struct Bench: AsyncParsableCommand {
     abstract: "Measure the speed of SmartContent on this machine, with servers of its own.",
     subcommands: [
       EngineBench.self, IngestBench.self, PixelBench.self, FreshnessBench.self, MemoryBench.self,
-      YSBBench.self,
+      YSBBench.self, HoppingBench.self, SessionBench.self,
     ])
 }
 
