@@ -103,7 +103,8 @@ let package = Package(
         "Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "RedisClient",
         "PostgresClient", "HTTPClient", "HTTPServer", "Metrics", "JetStreamLog", "PostgresViews",
         "RedisViews", "FileSnapshots", "LogArchive", "Definitions", "Collector", "Runtime",
-        "QueryAPI", "Verification", "Console", "LocalServers", "DemoTraffic", "CShims", log, lifecycle, signals, arguments,
+        "QueryAPI", "Verification", "Console", "LocalServers", "DemoTraffic", "CShims", log,
+        lifecycle, signals, arguments,
       ], swiftSettings: strict),
     .executableTarget(
       name: "bench",
@@ -125,7 +126,12 @@ let package = Package(
     .target(
       name: "Oracles", dependencies: ["Events", "Views"], path: "Tests/Oracles",
       swiftSettings: strict),
-    tests("OperatorsTests", ["Events", "Views", "Operators", "Dataflow", "Verification", "Oracles"]),
+    tests(
+      "OperatorsTests", ["Events", "Views", "Operators", "Dataflow", "Verification", "Oracles"]),
+    .target(name: "CAllocations", path: "Tests/CAllocations"),
+    tests(
+      "AllocationTests", ["CAllocations", "Events", "Views", "Operators"],
+      exclude: ["thresholds.txt"]),
     tests(
       "ClientTests",
       [

@@ -38,8 +38,18 @@ struct FrameEnvelope {
 }
 
 /// Where the columns of a frame are, and that they lie within it.
+///
+/// Kept in place, without allocating: a frame is decoded for every few hundred events.
 struct FrameDirectory {
-  private var places: [UInt16: (offset: Int, length: Int)] = [:]
+  private struct Place: BitwiseCopyable {
+    var offset: UInt32 = 0
+    var length: UInt32 = 0
+  }
+
+  /// Ids below this are known here, or may be one day; a column of another id is passed over.
+  private static let idCount = 40
+  /// By id; an absent column has no offset.
+  private var places = InlineArray<40, Place>(repeating: Place())
 
   init(_ bytes: UnsafeRawBufferPointer, columns: Int) throws(FrameError) {
     let end = FrameHeader.byteCount + columns * FrameHeader.directoryEntryByteCount
@@ -47,22 +57,30 @@ struct FrameDirectory {
     for column in 0..<columns {
       let entry = FrameHeader.byteCount + column * FrameHeader.directoryEntryByteCount
       let id = UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: entry, as: UInt16.self))
-      let offset = Int(
-        UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: entry + 4, as: UInt32.self)))
-      let length = Int(
-        UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: entry + 8, as: UInt32.self)))
-      guard offset >= end, offset + length <= bytes.count, places[id] == nil else {
+      let place = Place(
+        offset: UInt32(
+          littleEndian: bytes.loadUnaligned(fromByteOffset: entry + 4, as: UInt32.self)),
+        length: UInt32(
+          littleEndian: bytes.loadUnaligned(fromByteOffset: entry + 8, as: UInt32.self)))
+      guard Int(place.offset) >= end, Int(place.offset) + Int(place.length) <= bytes.count else {
         throw .malformedColumn(id)
       }
-      places[id] = (offset, length)
+      guard id < Self.idCount else { continue }
+      guard places[Int(id)].offset == 0 else { throw .malformedColumn(id) }
+      places[Int(id)] = place
     }
+  }
+
+  private func place(_ column: FrameColumn) -> (offset: Int, length: Int)? {
+    let place = places[Int(column.rawValue)]
+    return place.offset == 0 ? nil : (Int(place.offset), Int(place.length))
   }
 
   /// - Returns: the column's offset, or 0 where it is absent and need not be there.
   func fixed(
     _ column: FrameColumn, width: Int, count: Int, required: Bool
   ) throws(FrameError) -> Int {
-    guard let place = places[column.rawValue] else {
+    guard let place = place(column) else {
       if required && count > 0 { throw .missingColumn(column) }
       return 0
     }
@@ -74,28 +92,47 @@ struct FrameDirectory {
   func texts(
     _ column: FrameColumn, _ bytes: UnsafeRawBufferPointer, count: Int?, required: Bool
   ) throws(FrameError) -> FrameTexts {
-    guard let place = places[column.rawValue] else {
+    guard let place = place(column), let base = bytes.baseAddress else {
       if required { throw .missingColumn(column) }
       return FrameTexts()
     }
-    func load(_ offset: Int) -> Int {
-      Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)))
-    }
     guard place.length >= 8 else { throw .malformedColumn(column.rawValue) }
-    let stated = load(place.offset)
-    let texts = place.offset + 4 + (stated + 1) * 4
+    func load(_ offset: Int) -> UInt32 {
+      UInt32(littleEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
+    }
+    let stated = Int(load(place.offset))
+    let ends = place.offset + 4
+    let texts = ends + (stated + 1) * 4
     guard count == nil || count == stated, texts <= place.offset + place.length else {
       throw .malformedColumn(column.rawValue)
     }
-    var previous = 0
-    for index in 0...stated {
-      let end = load(place.offset + 4 + index * 4)
-      guard end >= previous, texts + end <= place.offset + place.length else {
-        throw .malformedColumn(column.rawValue)
-      }
-      previous = end
+    // Offsets that rise to one within the column are all within it.
+    var falls: UInt32 = 0
+    for index in 0..<stated {
+      falls |= load(ends &+ index &* 4 &+ 4) < load(ends &+ index &* 4) ? 1 : 0
     }
-    return FrameTexts(count: stated, ends: place.offset + 4, bytes: texts)
+    guard falls == 0, texts + Int(load(ends + stated * 4)) <= place.offset + place.length else {
+      throw .malformedColumn(column.rawValue)
+    }
+    return FrameTexts(count: stated, ends: ends, bytes: texts)
+  }
+
+  /// Whether all of a column's indices are below `limit`: in one pass without a branch, because in a
+  /// frame that is read nearly always they are.
+  ///
+  /// - Returns: the first event whose index is not, or nil.
+  static func firstIndex(
+    atLeast limit: Int, _ base: UnsafeRawPointer, _ column: Int, count: Int
+  ) -> Int? {
+    func load(_ index: Int) -> UInt32 {
+      UInt32(
+        littleEndian: base.loadUnaligned(
+          fromByteOffset: column &+ index &* 4, as: UInt32.self))
+    }
+    var largest: UInt32 = 0
+    for index in 0..<count { largest = max(largest, load(index)) }
+    if count == 0 || Int(largest) < limit { return nil }
+    return (0..<count).first { Int(load($0)) >= limit }
   }
 }
 

@@ -59,19 +59,33 @@ public struct FrameView {
     payloads = try directory.texts(.payloads, bytes, count: count, required: count > 0)
     tuples = try directory.texts(.tuples, bytes, count: nil, required: count > 0)
     labels = try directory.texts(.labels, bytes, count: nil, required: count > 0)
+    try Self.checkKinds(base + kinds, count)
+    try Self.check(.tuple, tupleIndices, below: tuples.count, base, count)
+    try Self.check(.name, names, below: labels.count, base, count)
+    try Self.check(.source, sources, below: labels.count, base, count)
+  }
+
+  private static func checkKinds(
+    _ kinds: UnsafeRawPointer, _ count: Int
+  ) throws(FrameError) {
+    let (first, last) = (kindRange.lowerBound, kindRange.upperBound)
+    var others: UInt8 = 0
     for index in 0..<count {
-      guard Self.kindRange.contains(load(kinds &+ index, UInt8.self)) else {
-        throw .indexOutOfRange(.kind, event: index)
-      }
-      guard Int(load(tupleIndices &+ index &* 4, UInt32.self)) < tuples.count else {
-        throw .indexOutOfRange(.tuple, event: index)
-      }
-      guard Int(load(names &+ index &* 4, UInt32.self)) < labels.count else {
-        throw .indexOutOfRange(.name, event: index)
-      }
-      guard Int(load(sources &+ index &* 4, UInt32.self)) < labels.count else {
-        throw .indexOutOfRange(.source, event: index)
-      }
+      let kind = kinds.load(fromByteOffset: index, as: UInt8.self)
+      others |= kind &- first > last &- first ? 1 : 0
+    }
+    if others == 0 { return }
+    let event = (0..<count).first {
+      !kindRange.contains(kinds.load(fromByteOffset: $0, as: UInt8.self))
+    }
+    throw .indexOutOfRange(.kind, event: event ?? 0)
+  }
+
+  private static func check(
+    _ column: FrameColumn, _ place: Int, below limit: Int, _ base: UnsafeRawPointer, _ count: Int
+  ) throws(FrameError) {
+    if let event = FrameDirectory.firstIndex(atLeast: limit, base, place, count: count) {
+      throw .indexOutOfRange(column, event: event)
     }
   }
 
