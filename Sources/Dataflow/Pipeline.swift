@@ -5,18 +5,18 @@ public import Views
 /// The operators of one pipeline on one stream: deduplication, then windows.
 ///
 /// A pure state machine, confined to the thread of its loop, which feeds it frames and takes drained
-/// batches to the stores. It goes through three phases, told apart by sequence:
+/// batches to the stores. It goes through two phases, told apart by sequence:
 ///
-///     0 ── oldest group ──────── head ──────────── committed ─────────────▶ log
-///          │ catching up: ids    │ silent replay:  │ live: everything
-///          │ of older groups only│ nothing drained │ is drained
+///     0 ────── restored ─────────────── committed ─────────────▶ log
+///              │ silent replay:         │ live: everything
+///              │ nothing is drained     │ is drained
 ///
 /// Being restored without snapshots, all up to the committed sequence is silent replay.
 ///
-/// The order of calls: ``restore(head:group:committed:accounting:)`` (or none, for an empty read
+/// The order of calls: ``restore(base:increments:committed:accounting:)`` (or none, for an empty read
 /// model), then `process` or `skip` for each frame after ``position``. While ``isSilent`` nothing may
-/// be drained. A drained commit must be committed before the next one is drained and before a
-/// snapshot is written: corrections are handed out once.
+/// be drained. A drained commit must be committed before the next one is drained, and a snapshot is
+/// used only where everything up to it has been committed: corrections are handed out once.
 public struct Pipeline: ~Copyable {
   public let spec: PipelineSpec
   public let stream: StreamPartition
@@ -33,8 +33,8 @@ public struct Pipeline: ~Copyable {
   public internal(set) var position: UInt64 = 0
   /// Running maximum of stored times, microseconds since the epoch; `.min` before the first frame.
   public internal(set) var logTime = Int64.min
-  /// The position that windows and accounting were restored to.
-  var headSequence: UInt64 = 0
+  /// The position of the last snapshot taken or restored: the next increment starts after it.
+  public internal(set) var snapshotPosition: UInt64 = 0
   public internal(set) var accounting = Accounting()
   /// The checkpoint that the read model had at the start.
   var committed = Checkpoint()
@@ -93,9 +93,6 @@ public struct Pipeline: ~Copyable {
   /// True up to the sequence that was committed before the start.
   public var isSilent: Bool { position < committed.sequence }
 
-  /// True while only the ids of groups with older snapshots are collected.
-  public var isCatchingUp: Bool { position < headSequence }
-
   /// Log time minus the allowed disorder; `.min` before the first frame.
   public var watermark: Int64 { watermark(at: logTime) }
 
@@ -142,32 +139,27 @@ public struct Pipeline: ~Copyable {
       frame.header.originalLogTime != 0 ? min(frame.header.originalLogTime, storedAt) : storedAt
     let moment = try self.moment(sequence: sequence, stored: stored)
     let holdsEvents = frame.header.kind == .events && frame.count > 0
-    if sequence <= headSequence {
-      deduplicator.advance(to: moment)
-      if holdsEvents { deduplicator.catchUp(frame, at: moment) }
-    } else {
-      closeTick(before: moment)
-      deduplicator.advance(to: moment)
-      if holdsEvents {
-        verdicts.reset(count: frame.count)
-        // Before anything else is changed: a frame that is refused has left no trace but time.
-        do throws(OperatorError) {
-          try deduplicator.process(frame, at: moment, verdicts: &verdicts)
-        } catch {
-          throw .refused(sequence: sequence, error)
-        }
+    closeTick(before: moment)
+    deduplicator.advance(to: moment)
+    if holdsEvents {
+      verdicts.reset(count: frame.count)
+      // Before anything else is changed: a frame that is refused has left no trace but time.
+      do throws(OperatorError) {
+        try deduplicator.process(frame, at: moment, verdicts: &verdicts)
+      } catch {
+        throw .refused(sequence: sequence, error)
       }
-      windows.advance(to: moment)
-      if holdsEvents {
-        do throws(OperatorError) {
-          try windows.process(frame, at: moment, verdicts: &verdicts)
-        } catch {
-          throw .refused(sequence: sequence, error)
-        }
-        if emitter != nil { handOn(frame, at: moment) }
-      }
-      account(for: frame)
     }
+    windows.advance(to: moment)
+    if holdsEvents {
+      do throws(OperatorError) {
+        try windows.process(frame, at: moment, verdicts: &verdicts)
+      } catch {
+        throw .refused(sequence: sequence, error)
+      }
+      if emitter != nil { handOn(frame, at: moment) }
+    }
+    account(for: frame)
     fingerprint = Checkpoint.Fingerprint(checksum: frame.checksum, storedAt: storedAt)
     try finish(moment)
   }
@@ -180,10 +172,8 @@ public struct Pipeline: ~Copyable {
   ) throws(PipelineError) {
     let moment = try self.moment(sequence: sequence, stored: storedAt)
     deduplicator.advance(to: moment)
-    if sequence > headSequence {
-      closeTick(before: moment)
-      windows.advance(to: moment)
-    }
+    closeTick(before: moment)
+    windows.advance(to: moment)
     fingerprint = Checkpoint.Fingerprint(checksum: checksum, storedAt: storedAt)
     try finish(moment)
   }
@@ -192,8 +182,7 @@ public struct Pipeline: ~Copyable {
     sequence: UInt64, stored: Int64
   ) throws(PipelineError) -> FrameMoment {
     try checkOrder(sequence)
-    var time = max(logTime, TimeRange.clamp(stored))
-    if sequence > headSequence { time = max(time, windows.logTime) }
+    let time = max(logTime, TimeRange.clamp(stored))
     return FrameMoment(
       sequence: sequence, logTime: time, watermark: watermark(at: time),
       isSilent: sequence <= committed.sequence)

@@ -33,32 +33,3 @@ extension PipelineError: CustomStringConvertible {
     }
   }
 }
-
-/// What could be used of the snapshots, and from where the log must be read.
-public struct RestoreReport: Hashable, Sendable {
-  public enum Finding: Hashable, Sendable {
-    /// No snapshot of the windows: everything is replayed.
-    case headMissing
-    case headUnusable(SnapshotFormatError)
-    /// The head is of a frame that was not committed (the read model is older than it was).
-    case headAhead(sequence: UInt64, committed: UInt64)
-    /// No snapshot of the group's ids: they are collected again from the beginning.
-    case groupMissing(group: Int)
-    case groupUnusable(group: Int, SnapshotFormatError)
-    /// The group is of a later frame than the head; what the frames between found is not known.
-    case groupAhead(group: Int, sequence: UInt64, head: UInt64)
-  }
-
-  /// The sequence after which to read.
-  public var replayAfter: UInt64
-  /// The frame up to which windows were restored; 0 if they were not.
-  public var headSequence: UInt64
-  /// Everything that was not as it should be; empty after an orderly restart.
-  public var findings: [Finding]
-
-  public init(replayAfter: UInt64, headSequence: UInt64, findings: [Finding]) {
-    self.replayAfter = replayAfter
-    self.headSequence = headSequence
-    self.findings = findings
-  }
-}

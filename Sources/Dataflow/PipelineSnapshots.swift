@@ -1,112 +1,179 @@
 import Events
-import Operators
+public import Operators
 public import Views
 
-// Snapshots of a pipeline: one blob with everything but the ids (the head), and one per key group.
-// Each is taken at its own position, so that they can be written one at a time:
+// Snapshots of a pipeline form a chain: a base with everything at one frame, or nothing at frame 0,
+// then increments, each with what the frames after the one before it have changed:
 //
-//   * A head or group counts only if its position had been committed when it was written.
-//   * A group's position is at most that of the head that it is restored with. A store therefore
-//     keeps a group's earlier blob until a head at or past the newer one has been written.
+//     base 0 … 500 │ 500 … 730 │ 730 … 910 │          an increment costs what has changed,
+//     └─ everything └─ changes  └─ changes             a base costs all of the state
+//
+// The pipeline that processes makes increments only. Bases are made elsewhere, by ``compact``, of a
+// chain. What a chain gives depends on frames alone, so links of different origin may be mixed.
 extension Pipeline {
   private static var sectionID: UInt16 { 1 }
-  private static var sectionVersion: UInt16 { 1 }
+  private static var sectionVersion: UInt16 { 2 }
 
-  /// Windows, tuples, accounting, time and position.
-  public mutating func snapshotHead() -> [UInt8] {
-    precondition(!isCatchingUp, "state between snapshots is not a snapshot")
-    var writer = SnapshotWriter(kind: .head, pipelineHash: pipelineHash)
-    begin(&writer)
-    for value in accounting.values { writer.put(value) }
-    writer.put(fingerprint.checksum)
-    writer.put(fingerprint.storedAt)
-    writer.end()
-    windows.snapshot(part: 0, into: &writer)
-    return writer.finish()
+  /// About how many bytes the next increment would be.
+  public var changeByteCount: Int {
+    var count = deduplicator.changeByteCount + windows.changeByteCount
+    switch emitter {
+    case .some(let emitter): count += emitter.changeByteCount
+    case .none: break
+    }
+    switch persons {
+    case .some(let persons): count += persons.changeByteCount
+    case .none: break
+    }
+    switch links {
+    case .some(let links): count += links.changeByteCount
+    case .none: break
+    }
+    switch intake {
+    case .some(let intake): count += intake.changeByteCount
+    case .none: break
+    }
+    switch trends {
+    case .some(let trends): count += trends.changeByteCount
+    case .none: break
+    }
+    return count
   }
 
-  /// The ids of one of ``groups``, and the position.
-  public mutating func snapshotGroup(_ group: Int) -> [UInt8] {
-    precondition(!isCatchingUp, "state between snapshots is not a snapshot")
-    precondition(groups.contains(group), "a partition saves its own groups")
-    var writer = SnapshotWriter(kind: .group, pipelineHash: pipelineHash)
-    begin(&writer)
-    writer.end()
-    deduplicator.snapshot(part: group, into: &writer)
-    return writer.finish()
+  /// What each operator holds.
+  public var stateSizes: [(operator: String, size: StateSize)] {
+    var sizes = [
+      (operator: Deduplicator.name, size: deduplicator.stateSize),
+      (operator: WindowAggregator.name, size: windows.stateSize),
+    ]
+    switch persons {
+    case .some(let persons): sizes.append((PersonHistories.name, persons.stateSize))
+    case .none: break
+    }
+    switch links {
+    case .some(let links): sizes.append((IdentityLinks.name, links.stateSize))
+    case .none: break
+    }
+    switch trends {
+    case .some(let trends): sizes.append((HoppingWindows.name, trends.stateSize))
+    case .none: break
+    }
+    return sizes
   }
 
-  /// What both start with: which state it is, and of when.
-  private func begin(_ writer: inout SnapshotWriter) {
+  /// Everything at ``position``, or what has changed since ``snapshotPosition``, which then moves to
+  /// ``position``.
+  public mutating func snapshot(_ scope: SnapshotScope) -> [UInt8] {
+    var writer = SnapshotWriter(
+      kind: scope == .everything ? .base : .increment, pipelineHash: pipelineHash)
     writer.begin(section: Self.sectionID, version: Self.sectionVersion)
     writer.put(text: stream.stream)
     writer.put(stream.generation)
     writer.put(Int32(truncatingIfNeeded: stream.partition))
     writer.put(UInt16(groups.lowerBound))
     writer.put(UInt16(groups.upperBound))
+    writer.put(scope == .everything ? 0 : snapshotPosition)
     writer.put(position)
     writer.put(logTime)
+    for value in accounting.values { writer.put(value) }
+    writer.put(fingerprint.checksum)
+    writer.put(fingerprint.storedAt)
+    writer.end()
+    deduplicator.snapshot(scope, into: &writer)
+    windows.snapshot(scope, into: &writer)
+    emitter?.snapshot(into: &writer)
+    persons?.snapshot(isComplete: scope == .everything, into: &writer)
+    links?.snapshot(isComplete: scope == .everything, into: &writer)
+    intake?.snapshot(into: &writer)
+    trends?.snapshot(isComplete: scope == .everything, into: &writer)
+    snapshotPosition = position
+    return writer.finish()
   }
 
-  private func open(
-    _ reader: inout SnapshotReader
-  ) throws(SnapshotFormatError) -> (sequence: UInt64, logTime: Int64) {
-    try reader.open(section: Self.sectionID, version: Self.sectionVersion)
-    guard try reader.getText() == stream.stream, try reader.get(UInt32.self) == stream.generation,
-      try reader.get(Int32.self) == Int32(truncatingIfNeeded: stream.partition),
-      try reader.get(UInt16.self) == UInt16(groups.lowerBound),
-      try reader.get(UInt16.self) == UInt16(groups.upperBound)
-    else { throw reader.malformed("it belongs to another stream, or to another number of them") }
-    let sequence = try reader.get(UInt64.self)
-    let logTime = try reader.get(Int64.self)
-    guard logTime == .min || TimeRange.clamp(logTime) == logTime else {
-      throw reader.malformed("log time lies outside the years 1 to 9999")
-    }
-    return (sequence, logTime)
-  }
-
-  /// Starts from what was committed and from the newest usable snapshots.
+  /// Starts from what was committed and from a chain of snapshots.
   ///
   /// Whatever the snapshots are, the result after replay is the same; they only decide how much of
   /// the log must be read. Call it once, before the first frame; read on after
   /// ``RestoreReport/replayAfter``.
   ///
   /// - Parameters:
-  ///   - head: the bytes of the newest head; nil if there are none.
-  ///   - group: gives the newest blob of a group that is not newer than the head.
+  ///   - base: nil where the increments start at frame 0.
+  ///   - increments: in order; as many of them are used as can be.
   ///   - committed: the read model's checkpoint.
   ///   - accounting: the read model's accounting at `committed`.
-  /// - Throws: `otherPipeline` if a snapshot's declaration is another one, `diverged` if the head is
-  ///   of the committed sequence and does not agree with it.
+  /// - Throws: `otherPipeline` if a snapshot's declaration is another one, `diverged` if the chain
+  ///   ends at the committed sequence and does not agree with it.
   public mutating func restore(
-    head: [UInt8]?, group: (Int) -> [UInt8]?, committed: Checkpoint, accounting: Accounting
+    base: [UInt8]?, increments: [[UInt8]], committed: Checkpoint, accounting: Accounting
   ) throws(PipelineError) -> RestoreReport {
     precondition(position == 0, "a pipeline is restored before its first frame")
+    var findings: [RestoreReport.Finding] = []
+    var links = (base.map { [$0] } ?? []) + increments
+    if links.isEmpty && committed.sequence > 0 { findings.append(.missing) }
+    var isWhole = false
+    while !isWhole {
+      isWhole = true
+      for (index, link) in links.enumerated() {
+        let isBase = index == 0 && base != nil
+        guard let finding = try restore(link, isBase: isBase, notAfter: committed.sequence) else {
+          continue
+        }
+        findings.append(finding)
+        // State may hold half of the link: once more without it.
+        links.removeLast(links.count - index)
+        reset()
+        isWhole = false
+        break
+      }
+    }
     self.committed = committed
     committedAccounting = accounting
     coarseSequence = committed.coarseSequence
-    var report = RestoreReport(replayAfter: 0, headSequence: 0, findings: [])
-    if let head {
-      do throws(SnapshotFormatError) {
-        let sequence = try restoreHead(head)
-        if sequence > committed.sequence {
-          report.findings.append(
-            .headAhead(sequence: sequence, committed: committed.sequence))
-          reset()
-        }
-      } catch {
-        try refuse(error)
-        report.findings.append(.headUnusable(error))
-        reset()
-      }
-    } else if committed.sequence > 0 {
-      report.findings.append(.headMissing)
+    if position == committed.sequence && position > 0 { try checkReplay() }
+    return RestoreReport(replayAfter: position, findings: findings)
+  }
+
+  /// A base with what a chain gives: the same bytes as ``snapshot(_:)`` with everything gives at the
+  /// chain's last frame.
+  ///
+  /// - Returns: nil where the chain cannot be read whole.
+  public static func compact(
+    spec: PipelineSpec, stream: StreamPartition, groups: Range<Int>, partitions: Int = 1,
+    base: [UInt8]?, increments: [[UInt8]]
+  ) throws(PipelineError) -> [UInt8]? {
+    var pipeline = Pipeline(spec: spec, stream: stream, groups: groups, partitions: partitions)
+    if let base, try pipeline.restore(base, isBase: true, notAfter: .max) != nil { return nil }
+    for increment in increments
+    where try pipeline.restore(increment, isBase: false, notAfter: .max) != nil { return nil }
+    return pipeline.snapshot(.everything)
+  }
+
+  /// Takes over the state of persons in this pipeline's key groups out of the base of another stream,
+  /// such as one of another number of partitions; the rest of it is passed over.
+  ///
+  /// - Returns: why nothing could be taken over, after which this pipeline is to be thrown away.
+  public mutating func adopt(base: [UInt8]) throws(PipelineError) -> SnapshotFormatError? {
+    do throws(SnapshotFormatError) {
+      var reader = try SnapshotReader(base, pipelineHash: pipelineHash)
+      guard reader.kind == .base else { throw .wrongKind(reader.kind.rawValue) }
+      try reader.open(section: Self.sectionID, version: Self.sectionVersion)
+      _ = try reader.getText()
+      _ = try reader.get(byteCount: 8)
+      let first = Int(try reader.get(UInt16.self))
+      let end = Int(try reader.get(UInt16.self))
+      reader.leave()
+      // Of groups that the base does not hold nothing is known: what is here of them stays.
+      let kept = groups.clamped(to: first..<max(first, end))
+      try deduplicator.restore(from: &reader, keeping: kept)
+      try windows.skip(in: &reader)
+      try emitter?.skip(in: &reader)
+      try persons?.restore(from: &reader, keeping: kept)
+      try links?.restore(from: &reader, keeping: kept)
+      return nil
+    } catch {
+      try refuse(error)
+      return error
     }
-    if headSequence > 0 { try restoreGroups(group, &report) }
-    report.headSequence = headSequence
-    report.replayAfter = position
-    if position == committed.sequence && position == headSequence { try checkReplay() }
-    return report
   }
 
   /// Another declaration's snapshot is not passed over: somebody mixed two pipelines up.
@@ -123,69 +190,64 @@ extension Pipeline {
     accounting = Accounting()
     fingerprint = Checkpoint.Fingerprint(checksum: 0, storedAt: 0)
     position = 0
-    headSequence = 0
+    snapshotPosition = 0
     logTime = .min
   }
 
-  private mutating func restoreHead(_ head: [UInt8]) throws(SnapshotFormatError) -> UInt64 {
-    var reader = try SnapshotReader(head, kind: .head, pipelineHash: pipelineHash)
-    let (sequence, time) = try open(&reader)
+  /// - Returns: why the link cannot be used; state is then to be reset.
+  private mutating func restore(
+    _ link: [UInt8], isBase: Bool, notAfter committed: UInt64
+  ) throws(PipelineError) -> RestoreReport.Finding? {
+    do throws(SnapshotFormatError) {
+      var reader = try SnapshotReader(link, pipelineHash: pipelineHash)
+      let kind: SnapshotKind = isBase ? .base : .increment
+      guard reader.kind == kind else { throw .wrongKind(reader.kind.rawValue) }
+      let range = try readHead(&reader)
+      if range.to > committed { return .ahead(sequence: range.to, committed: committed) }
+      if range.from != position { return .gap(from: range.from, position: position) }
+      try deduplicator.restore(from: &reader, keeping: groups)
+      try windows.restore(from: &reader, keeping: groups)
+      try emitter?.restore(from: &reader)
+      try persons?.restore(from: &reader, keeping: groups)
+      try links?.restore(from: &reader, keeping: groups)
+      try intake?.restore(from: &reader)
+      try trends?.restore(from: &reader)
+      try reader.finish()
+      guard windows.logTime == logTime, windows.watermark == watermark, accounting.isConserved
+      else {
+        throw .malformed(section: Self.sectionID, "its times or counts contradict each other")
+      }
+      position = range.to
+      snapshotPosition = range.to
+      return nil
+    } catch {
+      try refuse(error)
+      return isBase ? .baseUnusable(error) : .incrementUnusable(after: position, error)
+    }
+  }
+
+  private mutating func readHead(
+    _ reader: inout SnapshotReader
+  ) throws(SnapshotFormatError) -> (from: UInt64, to: UInt64) {
+    try reader.open(section: Self.sectionID, version: Self.sectionVersion)
+    guard try reader.getText() == stream.stream, try reader.get(UInt32.self) == stream.generation,
+      try reader.get(Int32.self) == Int32(truncatingIfNeeded: stream.partition),
+      try reader.get(UInt16.self) == UInt16(groups.lowerBound),
+      try reader.get(UInt16.self) == UInt16(groups.upperBound)
+    else { throw reader.malformed("it belongs to another stream, or to another number of them") }
+    let from = try reader.get(UInt64.self)
+    let to = try reader.get(UInt64.self)
+    logTime = try reader.get(Int64.self)
+    guard logTime == .min || TimeRange.clamp(logTime) == logTime, from < to || from == 0 else {
+      throw reader.malformed("it ends before it starts, or outside the years 1 to 9999")
+    }
     for index in accounting.values.indices {
       accounting.values[index] = try reader.get(Int64.self)
     }
     fingerprint.checksum = try reader.get(UInt32.self)
     fingerprint.storedAt = try reader.get(Int64.self)
     try reader.close()
-    try windows.restore(part: 0, from: &reader)
-    try reader.finish()
-    guard windows.logTime == time, windows.watermark == watermark(at: time),
-      accounting.isConserved
-    else { throw .malformed(section: Self.sectionID, "its times or counts contradict each other") }
-    position = sequence
-    headSequence = sequence
-    logTime = time
-    return sequence
-  }
-
-  /// Restores the groups; the log is read again from the oldest of them on.
-  private mutating func restoreGroups(
-    _ blob: (Int) -> [UInt8]?, _ report: inout RestoreReport
-  ) throws(PipelineError) {
-    var start = (sequence: headSequence, logTime: logTime)
-    for group in groups {
-      var restored: (sequence: UInt64, logTime: Int64) = (0, .min)
-      if let bytes = blob(group) {
-        do throws(SnapshotFormatError) {
-          restored = try restoreGroup(group, bytes, &report)
-        } catch {
-          try refuse(error)
-          report.findings.append(.groupUnusable(group: group, error))
-        }
-      } else {
-        report.findings.append(.groupMissing(group: group))
-      }
-      if restored.sequence == 0 { deduplicator.clear(part: group) }
-      deduplicator.setRestored(part: group, sequence: restored.sequence)
-      if restored.sequence < start.sequence { start = restored }
-    }
-    position = start.sequence
-    logTime = start.logTime
-  }
-
-  private mutating func restoreGroup(
-    _ group: Int, _ bytes: [UInt8], _ report: inout RestoreReport
-  ) throws(SnapshotFormatError) -> (sequence: UInt64, logTime: Int64) {
-    var reader = try SnapshotReader(bytes, kind: .group, pipelineHash: pipelineHash)
-    let (sequence, time) = try open(&reader)
-    try reader.close()
-    guard sequence <= headSequence else {
-      report.findings.append(
-        .groupAhead(group: group, sequence: sequence, head: headSequence))
-      return (0, .min)
-    }
-    try deduplicator.restore(part: group, from: &reader)
-    try reader.finish()
-    return (sequence, time)
+    return (from, to)
   }
 }
 

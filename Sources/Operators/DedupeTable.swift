@@ -114,14 +114,57 @@ struct DedupeTable: ~Copyable {
     UnsafeMutableRawPointer(old).deallocate()
   }
 
+  /// Remembers a key with the stamp that it has in a snapshot.
+  mutating func restore(_ entry: Entry, oldest: UInt32) {
+    if count >= countMax { rebuild(oldest: oldest) }
+    var index = home(entry.key)
+    while true {
+      let bucket = buckets + index
+      let keys = UnsafeMutableRawPointer(bucket).assumingMemoryBound(to: Key128.self)
+      for place in 0..<Int(bucket.pointee.used) where keys[place] == entry.key {
+        let stamp = UnsafeMutableRawPointer(bucket) + (Bucket.stampOffset + place * 4)
+        stamp.storeBytes(of: entry.stamp, as: UInt32.self)
+        return
+      }
+      if bucket.pointee.used < 3 {
+        Self.place(entry.key, entry.stamp, in: bucket)
+        count &+= 1
+        return
+      }
+      index &+= 1
+      if index == bucketCount { index = 0 }
+    }
+  }
+
   /// The unexpired ids in order of key: the same whatever the table's history.
   func sorted(oldest: UInt32) -> [Entry] {
     var entries: [Entry] = []
     entries.reserveCapacity(count)
     Self.forEachLive(buckets, bucketCount, oldest) { entries.append($0) }
-    entries.sort()
+    // Places rise with keys but for a few steps, so insertion takes nearly linear time. What spilled
+    // over the end lies at the start and would go a long way: it is taken out first.
+    var front: [Entry] = []
+    while front.count < entries.count, home(entries[front.count].key) > bucketCount / 2 {
+      front.append(entries[front.count])
+    }
+    entries.removeFirst(front.count)
+    entries.append(contentsOf: front)
+    entries.withUnsafeMutableBufferPointer { entries in
+      for end in entries.indices.dropFirst() {
+        let entry = entries[end]
+        var place = end
+        while place > 0, entry < entries[place - 1] {
+          entries[place] = entries[place - 1]
+          place -= 1
+        }
+        entries[place] = entry
+      }
+    }
     return entries
   }
+
+  /// Memory in bytes.
+  var byteCount: Int { bucketCount * MemoryLayout<Bucket>.stride }
 
   /// Replaces everything by `entries`, whose keys differ.
   mutating func fill(_ entries: [Entry]) {

@@ -56,7 +56,7 @@ struct FlatTable<Value: BitwiseCopyable>: ~Copyable {
   ///
   /// - Returns: its index.
   mutating func insert(_ key: UInt64, _ value: Value) -> Int {
-    if count == entryCapacity { grow() }
+    if count == entryCapacity { grow(to: entryCapacity * 2) }
     let index = count
     entries[index] = Entry(key: key, value: value)
     count &+= 1
@@ -69,16 +69,28 @@ struct FlatTable<Value: BitwiseCopyable>: ~Copyable {
     count = 0
   }
 
+  /// Memory in bytes.
+  var byteCount: Int {
+    entryCapacity * MemoryLayout<Entry>.stride + (placeMask + 1) * 4
+  }
+
+  /// Makes room for so many entries in all.
+  mutating func reserve(_ wanted: Int) {
+    var capacity = entryCapacity
+    while capacity < wanted { capacity *= 2 }
+    if capacity > entryCapacity { grow(to: capacity) }
+  }
+
   private func link(_ index: Int, _ key: UInt64) {
     var place = home(key)
     while places[place] != 0 { place = (place &+ 1) & placeMask }
     places[place] = UInt32(truncatingIfNeeded: index &+ 1)
   }
 
-  private mutating func grow() {
-    precondition(entryCapacity < 1 << 30, "a table has at most 2^30 entries")
+  private mutating func grow(to capacity: Int) {
+    precondition(capacity <= 1 << 30, "a table has at most 2^30 entries")
     let old = entries
-    entryCapacity *= 2
+    entryCapacity = capacity
     entries = .allocate(capacity: entryCapacity)
     entries.update(from: old, count: count)
     old.deallocate()
@@ -86,7 +98,7 @@ struct FlatTable<Value: BitwiseCopyable>: ~Copyable {
     placeMask = entryCapacity * 2 - 1
     places = .allocate(capacity: entryCapacity * 2)
     places.initialize(repeating: 0, count: entryCapacity * 2)
-    shift &-= 1
+    shift = UInt64(64 - (entryCapacity * 2).trailingZeroBitCount)
     for index in 0..<count { link(index, entries[index].key) }
   }
 }

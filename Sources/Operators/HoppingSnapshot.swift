@@ -12,6 +12,15 @@ extension HoppingWindows {
   private static var rowByteCount: Int { 52 }
   private static var revisionByteCount: Int { 8 }
 
+  public var stateSize: StateSize {
+    let panesByteCount = panes.reduce(0) {
+      $0 + $1.pointee.rows.byteCount + $1.pointee.revisions.byteCount
+    }
+    return StateSize(
+      keyCount: tupleCount, keyCountMax: tupleCountMax,
+      byteCount: tuples.byteCount + panesByteCount)
+  }
+
   /// About how many bytes the changes take.
   public var changeByteCount: Int {
     panes.reduce(64) { sum, pane in
@@ -114,9 +123,10 @@ extension HoppingWindows {
     var previous = Int64.min
     for _ in 0..<(try reader.getCount(elementByteCount: 24)) {
       let start = try reader.get(Int64.self)
-      guard start > previous, TimeRange.clamp(start) == start, floor(start) == start,
-        stored != .min
-      else { throw reader.malformed("a pane is not one, or not in order") }
+      // There may be panes before time is known: it is that of the source that is farthest behind.
+      guard start > previous, TimeRange.clamp(start) == start, floor(start) == start else {
+        throw reader.malformed("a pane is not one, or not in order")
+      }
       previous = start
       removePane(startingAt: start)
       try readPane(makePane(startingAt: start), slots, from: &reader)

@@ -28,8 +28,14 @@ public struct IdentityLinks: ~Copyable {
   private var mask: Int
   private var nowHour = Int32.min
   private var purgedHour = Int32.min
-  /// Places that changed since the last increment, maybe repeated after growth.
+  public static var name: String { "links" }
+
+  /// Ids whose link changed since the last snapshot; a few may be repeated.
   private var changed: [Key128] = []
+  /// True while there were too many to note: the next increment must hold all links.
+  private var isLost = false
+  /// As many changes as this are always noted.
+  var keptCountMin = 1 << 18
 
   private static let hour: Int64 = 3_600_000_000
 
@@ -86,7 +92,8 @@ public struct IdentityLinks: ~Copyable {
       place = find(person)
       count += 1
     }
-    places[place] = Link(person: person, user: user, usedHour: nowHour, isChanged: false)
+    let isChanged = places[place].isChanged
+    places[place] = Link(person: person, user: user, usedHour: nowHour, isChanged: isChanged)
     markChanged(place)
     return true
   }
@@ -100,9 +107,14 @@ public struct IdentityLinks: ~Copyable {
   }
 
   private mutating func markChanged(_ place: Int) {
-    if places[place].isChanged { return }
+    if places[place].isChanged || isLost { return }
     places[place].isChanged = true
     changed.append(places[place].person)
+    if changed.count > keptCountMin && changed.count > count / 2 {
+      for person in changed { places[find(person)].isChanged = false }
+      changed = []
+      isLost = true
+    }
   }
 
   /// Forgets what may be forgotten; at most once in each hour.
@@ -129,14 +141,21 @@ public struct IdentityLinks: ~Copyable {
   // MARK: Snapshots
 
   private static let sectionID: UInt16 = 40
-  private static let sectionVersion: UInt16 = 1
+  private static let sectionVersion: UInt16 = 2
   private static let entryByteCount = 36
 
-  public var changeByteCount: Int { changed.count * Self.entryByteCount }
+  public var stateSize: StateSize {
+    StateSize(
+      keyCount: count, keyCountMax: countMax,
+      byteCount: (mask + 1) * MemoryLayout<Link>.stride + changed.count * 16)
+  }
+
+  public var changeByteCount: Int { (isLost ? count : changed.count) * Self.entryByteCount }
 
   /// Writes links in rising order of ids: all that are remembered, or those that have changed.
   public mutating func snapshot(isComplete: Bool, into writer: inout SnapshotWriter) {
     var links: [Link] = []
+    let isComplete = isComplete || isLost
     if isComplete {
       for place in 0...mask
       where places[place].person != .zero && places[place].usedHour >= oldestHour {
@@ -144,17 +163,18 @@ public struct IdentityLinks: ~Copyable {
       }
     } else {
       for person in changed {
-        let link = places[find(person)]
-        if link.person == person { links.append(link) }
+        let place = find(person)
+        guard places[place].isChanged else { continue }
+        links.append(places[place])
+        places[place].isChanged = false
       }
     }
-    for person in changed {
-      let place = find(person)
-      if places[place].person == person { places[place].isChanged = false }
-    }
+    for person in changed { places[find(person)].isChanged = false }
     changed.removeAll(keepingCapacity: true)
+    isLost = false
     links.sort { $0.person < $1.person }
     writer.begin(section: Self.sectionID, version: Self.sectionVersion)
+    writer.put(UInt8(isComplete ? 1 : 0))
     writer.put(nowHour)
     writer.put(refused)
     writer.put(UInt64(links.count))
@@ -173,6 +193,13 @@ public struct IdentityLinks: ~Copyable {
     from reader: inout SnapshotReader, keeping groups: Range<Int>
   ) throws(SnapshotFormatError) {
     try reader.open(section: Self.sectionID, version: Self.sectionVersion)
+    // An increment that holds all links replaces those before it; bases of several streams add up.
+    if try reader.get(UInt8.self) == 1 && reader.kind == .increment {
+      places.update(repeating: Self.free, count: mask + 1)
+      count = 0
+    }
+    changed = []
+    isLost = false
     nowHour = max(nowHour, try reader.get(Int32.self))
     refused = try reader.get(Int64.self)
     let entryCount = try reader.getCount(elementByteCount: Self.entryByteCount)

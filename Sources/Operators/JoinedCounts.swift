@@ -11,7 +11,6 @@ public import Views
 /// the kind and are absolute. Cost: about 5 ns per event and 20 ns per distinct tuple of a frame.
 public struct JoinedCounts: ~Copyable, Operator {
   public static var name: String { "joined-counts" }
-  public var parts: Range<Int> { 0..<1 }
 
   let kind: EventKind
   let level: WindowLevel

@@ -3,11 +3,21 @@ import Views
 
 // State as bytes: the identity of the facts, time, then each window that has counts, in order, with
 // its groups in order: number, revision, count. The last number stands for what belongs to no group.
+// There are few windows of few groups: what has changed is not told apart, increments hold everything.
 extension JoinedCounts {
   private static var sectionID: UInt16 { 24 }
   private static var sectionVersion: UInt16 { 1 }
 
-  public mutating func snapshot(part: Int, into writer: inout SnapshotWriter) {
+  public var stateSize: StateSize {
+    let cells = counters.windowCount * (table.groupCount + 1)
+    return StateSize(
+      keyCount: counters.windowCount, keyCountMax: counters.windowCountMax,
+      byteCount: cells * 8 + notes.count * table.groupCount * 28)
+  }
+
+  public var changeByteCount: Int { counters.windowCount * (table.groupCount + 1) * 16 }
+
+  public mutating func snapshot(_ scope: SnapshotScope, into writer: inout SnapshotWriter) {
     writer.begin(section: Self.sectionID, version: Self.sectionVersion)
     writer.put(table.hash)
     writer.put(logTime)
@@ -34,7 +44,7 @@ extension JoinedCounts {
   }
 
   public mutating func restore(
-    part: Int, from reader: inout SnapshotReader
+    from reader: inout SnapshotReader, keeping groups: Range<Int>
   ) throws(SnapshotFormatError) {
     try reader.open(section: Self.sectionID, version: Self.sectionVersion)
     guard try reader.get(UInt64.self) == table.hash else {
@@ -49,6 +59,8 @@ extension JoinedCounts {
         || (TimeRange.clamp(logTime) == logTime && watermark <= logTime
           && watermark >= 2 * TimeRange.earliest - TimeRange.latest)
     else { throw reader.malformed("log time or watermark lies outside the years 1 to 9999") }
+    counters.removeAll()
+    notes = []
     var previous = Int64.min
     for _ in 0..<(try reader.getCount(elementByteCount: 32)) {
       let start = try reader.get(Int64.self)

@@ -42,6 +42,13 @@ struct LiveWindow: ~Copyable {
     return (index, known < 0)
   }
 
+  /// Makes room for so many rows in all.
+  mutating func reserve(_ rowCount: Int) {
+    rows.reserve(rowCount)
+    hotChanged.reserveCapacity(rowCount)
+    commitChanged.reserveCapacity(rowCount)
+  }
+
   /// Marks a row as changed for both sorts of drains.
   mutating func mark(_ index: Int) {
     let row = rows.entries + index

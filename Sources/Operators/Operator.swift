@@ -6,7 +6,7 @@ public import Events
 ///
 /// * **Calls.** For every frame in order of sequence: ``advance(to:)`` with the moment that the
 ///   frame's stored time makes, then ``process(_:at:verdicts:)`` if the frame holds events. Between
-///   two frames any number of ``drain(_:into:)``, and ``snapshot(part:into:)``. Never from two
+///   two frames any number of ``drain(_:into:)``, and ``snapshot(_:into:)``. Never from two
 ///   threads, never nested. Heartbeats and frames that cannot be read are an `advance` alone.
 /// * **Pure.** Everything an operator knows came through these calls. No clock but the moment, no
 ///   random source, no I/O, no hash seeds of the process. The same calls give the same verdicts,
@@ -19,21 +19,24 @@ public import Events
 ///   often changes how often a key is written, never what it says in the end. While a moment is
 ///   silent, outputs that cannot be repeated (corrections, late events) are not kept: they were
 ///   committed before the crash.
-/// * **State** falls into ``parts``, each saved and restored alone. A part's bytes are a function
-///   of the frames up to the snapshot: not of drains, of earlier snapshots or of restores, and not
-///   of table sizes. Drained marks are therefore not in it: after a restore everything in state
-///   counts as not yet written.
-/// * **Restoring** reads bytes that may be anything: it throws, and never traps. After a throw the
-///   operator is to be thrown away. Every part is restored, or left empty, before the first frame.
+/// * **Snapshots** have a scope. `everything` gives bytes that are a function of the frames up to now:
+///   not of drains, of earlier snapshots or of restores, and not of table sizes. Drained marks are
+///   therefore not in it: after a restore everything in state counts as not yet written. `changes`
+///   gives what has changed since the last snapshot or restore, cheaply: it is made on the thread
+///   that processes, between two frames. An operator notes what changes as it goes, at next to no
+///   cost per event and within a bound: past it, it forgets the notes, and the next `changes` is all
+///   of its state, marked as such.
+/// * **Restoring** is one `everything` or none, then each `changes` after it in order. State that
+///   belongs to persons is laid out by key group; of groups that are not to be kept nothing is taken,
+///   so that a partition can take its groups out of several others' snapshots, one after the other.
+///   The bytes may be anything: a restore throws, and never traps. After a throw the operator is to
+///   be thrown away. `changes` after a restore are those since it.
 /// * **Limits.** Every table has a maximum. What happens there is either part of the result
 ///   (counted under another key) or an ``OperatorError`` thrown before anything was changed.
 /// * **Time.** ``earliestTimer`` says when the passing of time alone would change something.
 public protocol Operator: ~Copyable {
   /// Names the operator in errors and metrics: lower-case letters and hyphens.
   static var name: String { get }
-
-  /// The parts of the state; a part's number never changes its meaning.
-  var parts: Range<Int> { get }
 
   /// Moves log time and watermark forward; neither ever moves back.
   mutating func advance(to moment: FrameMoment)
@@ -49,11 +52,21 @@ public protocol Operator: ~Copyable {
   /// The next watermark at which state changes by itself, microseconds since the epoch; nil if none.
   var earliestTimer: Int64? { get }
 
-  /// Writes one part. May tidy internal buffers, which changes nothing that can be observed.
-  mutating func snapshot(part: Int, into writer: inout SnapshotWriter)
+  /// What it holds, for metrics and limits.
+  var stateSize: StateSize { get }
 
+  /// About how many bytes `snapshot(.changes)` would write now.
+  var changeByteCount: Int { get }
+
+  /// Writes a section. May tidy internal buffers, which changes nothing that can be observed.
+  mutating func snapshot(_ scope: SnapshotScope, into writer: inout SnapshotWriter)
+
+  /// Reads the section that ``snapshot(_:into:)`` wrote.
+  ///
+  /// - Parameter groups: the key groups whose state is taken; what is not laid out by group is
+  ///   taken whole.
   mutating func restore(
-    part: Int, from reader: inout SnapshotReader
+    from reader: inout SnapshotReader, keeping groups: Range<Int>
   ) throws(SnapshotFormatError)
 }
 

@@ -260,6 +260,11 @@ public struct PartialEmitter: ~Copyable {
     writer.put(bytes)
   }
 
+  /// Passes over a section.
+  public func skip(in reader: inout SnapshotReader) throws(SnapshotFormatError) {
+    try reader.skip(section: Self.sectionID)
+  }
+
   public mutating func restore(from reader: inout SnapshotReader) throws(SnapshotFormatError) {
     reset()
     try reader.open(section: Self.sectionID, version: Self.sectionVersion)

@@ -18,6 +18,10 @@ extension PersonHistories {
       : changed.count * 160 + removed.count * 16 + pending.count * 96 + 64
   }
 
+  public var stateSize: StateSize {
+    StateSize(keyCount: count, keyCountMax: policy.personCountMax, byteCount: byteCount)
+  }
+
   /// Writes all persons, or those that changed since the last snapshot or restore.
   public mutating func snapshot(isComplete: Bool, into writer: inout SnapshotWriter) {
     flush()

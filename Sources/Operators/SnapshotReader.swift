@@ -1,5 +1,3 @@
-import Events
-
 /// Why bytes are not a snapshot that can be used here. A snapshot is a cache: the answer is to
 /// replay the log instead.
 public enum SnapshotFormatError: Error, Hashable, Sendable {
@@ -25,7 +23,7 @@ extension SnapshotFormatError: CustomStringConvertible {
       "a snapshot starts with SCS1, this one with \(String(magic, radix: 16))"
     case .unknownVersion(let section, let version):
       "version \(version) of section \(section) is not known here; it is made anew from the log"
-    case .wrongKind(let kind): "kind \(kind) is not the one that is read here"
+    case .wrongKind(let kind): "kind \(kind) is not the one that is due here"
     case .wrongLength(let stated, let actual):
       "the header states \(stated) bytes, there are \(actual)"
     case .wrongSection(let expected, let found):
@@ -41,67 +39,61 @@ extension SnapshotFormatError: CustomStringConvertible {
   }
 }
 
-/// Reads a snapshot section by section. Every read is checked against the section's end.
+/// Reads a snapshot section by section; see ``SnapshotFormat``. Every read is checked against the
+/// section's end.
 public struct SnapshotReader: ~Copyable {
-  private let bytes: [UInt8]
-  private var offset = 0
-  private var end = 0
+  @usableFromInline let bytes: [UInt8]
+  @usableFromInline var offset = SnapshotFormat.headerByteCount
+  @usableFromInline var end = SnapshotFormat.headerByteCount
+  public let kind: SnapshotKind
   /// The section that is open, for errors; 0 for the header.
   public private(set) var section: UInt16 = 0
 
-  public init(
-    _ bytes: [UInt8], kind: SnapshotKind, pipelineHash: UInt64
-  ) throws(SnapshotFormatError) {
+  /// Checks all checksums.
+  ///
+  /// - Parameter pipelineHash: of the declaration that the snapshot must have been made by.
+  public init(_ bytes: [UInt8], pipelineHash: UInt64) throws(SnapshotFormatError) {
+    let header = try SnapshotFormat.check(bytes[...])
+    guard header.byteCount == bytes.count else {
+      throw .wrongLength(stated: UInt64(header.byteCount), actual: bytes.count)
+    }
+    guard header.pipelineHash == pipelineHash else {
+      throw .otherPipeline(stored: header.pipelineHash, declared: pipelineHash)
+    }
+    kind = header.kind
     self.bytes = bytes
-    end = min(bytes.count, SnapshotFormat.headerByteCount)
-    let magic = try get(UInt32.self)
-    guard magic == SnapshotFormat.magic else { throw .wrongMagic(magic) }
-    let version = try get(UInt16.self)
-    guard version == SnapshotFormat.version else {
-      throw .unknownVersion(section: 0, version: version)
-    }
-    let storedKind = try get(UInt16.self)
-    let stored = try get(UInt64.self)
-    let length = try get(UInt64.self)
-    _ = try get(UInt32.self)
-    let checksum = try get(UInt32.self)
-    let actual = bytes.withUnsafeBytes {
-      CRC32C.checksum(UnsafeRawBufferPointer(rebasing: $0[0..<28]))
-    }
-    guard checksum == actual else { throw .wrongChecksum(section: 0) }
-    guard storedKind == kind.rawValue else { throw .wrongKind(storedKind) }
-    guard length == UInt64(bytes.count) else {
-      throw .wrongLength(stated: length, actual: bytes.count)
-    }
-    guard stored == pipelineHash else {
-      throw .otherPipeline(stored: stored, declared: pipelineHash)
-    }
   }
 
   /// Opens the next section, which must be this one, of this version.
   public mutating func open(section id: UInt16, version: UInt16) throws(SnapshotFormatError) {
-    let start = offset
+    guard try openAny() == id else { throw .wrongSection(expected: id, found: section) }
     section = id
-    end = min(bytes.count, start + SnapshotFormat.sectionHeaderByteCount)
     let found = try get(UInt16.self)
-    let foundVersion = try get(UInt16.self)
-    let checksum = try get(UInt32.self)
-    let length = try get(UInt64.self)
-    guard length <= UInt64(bytes.count - offset) else {
-      throw .tooShort(needed: Int(clamping: length), available: bytes.count - offset)
-    }
-    end = offset + Int(length)
-    let last = end
-    let actual = bytes.withUnsafeBytes {
-      SnapshotWriter.checksum($0, section: start, end: last)
-    }
-    guard found == id else { throw .wrongSection(expected: id, found: found) }
-    guard checksum == actual else { throw .wrongChecksum(section: id) }
-    guard foundVersion == version else {
-      throw .unknownVersion(section: id, version: foundVersion)
-    }
+    offset += 12
+    guard found == version else { throw .unknownVersion(section: id, version: found) }
   }
 
+  /// Passes over the next section, which must be this one.
+  public mutating func skip(section id: UInt16) throws(SnapshotFormatError) {
+    guard try openAny() == id else { throw .wrongSection(expected: id, found: section) }
+    offset = end
+  }
+
+  /// - Returns: the next section's id; what follows in its header is next.
+  private mutating func openAny() throws(SnapshotFormatError) -> UInt16 {
+    end = bytes.count
+    let start = offset
+    let header = SnapshotFormat.sectionHeaderByteCount
+    guard end - start >= header else { throw .tooShort(needed: header, available: end - start) }
+    section = try get(UInt16.self)
+    let length = bytes.withUnsafeBytes {
+      UInt64(littleEndian: $0.loadUnaligned(fromByteOffset: start + 8, as: UInt64.self))
+    }
+    end = start + header + Int(length)
+    return section
+  }
+
+  @inlinable
   public mutating func get<T: FixedWidthInteger & BitwiseCopyable>(
     _ type: T.Type
   ) throws(SnapshotFormatError) -> T {
@@ -110,6 +102,31 @@ public struct SnapshotReader: ~Copyable {
     let value = bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: T.self) }
     offset += size
     return T(littleEndian: value)
+  }
+
+  /// What ``SnapshotWriter/put(varint:)`` wrote, in its shortest form.
+  @inlinable
+  public mutating func getVarint() throws(SnapshotFormatError) -> UInt64 {
+    var value: UInt64 = 0
+    var shift: UInt64 = 0
+    while true {
+      guard offset < end else { throw .tooShort(needed: 1, available: 0) }
+      let byte = bytes[offset]
+      offset &+= 1
+      guard shift < 63 || byte <= 1, byte != 0 || shift == 0 else {
+        throw malformed("a number is not in its shortest form, or too large")
+      }
+      value |= UInt64(byte & 0x7f) << shift
+      if byte < 0x80 { return value }
+      shift &+= 7
+    }
+  }
+
+  /// What ``SnapshotWriter/put(zigzag:)`` wrote.
+  @inlinable
+  public mutating func getZigzag() throws(SnapshotFormatError) -> Int64 {
+    let value = try getVarint()
+    return Int64(bitPattern: value >> 1) ^ -Int64(bitPattern: value & 1)
   }
 
   /// A number of elements that take at least `elementByteCount` bytes each, so that a wrong one
@@ -142,6 +159,9 @@ public struct SnapshotReader: ~Copyable {
       throw malformed("\(end - offset) bytes are left over")
     }
   }
+
+  /// Passes over the rest of the open section.
+  public mutating func leave() { offset = end }
 
   /// Checks that nothing follows the last section.
   public consuming func finish() throws(SnapshotFormatError) {

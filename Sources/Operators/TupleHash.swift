@@ -1,4 +1,5 @@
-/// A fast hash of short byte strings for tables in memory; it is never stored.
+/// A fast hash of short byte strings for tables in memory. It is stored in increments of snapshots
+/// only, which the same version of the code reads again.
 ///
 /// Eight bytes per multiplication, folding the 128-bit product (the step of Wang Yi's wyhash).
 /// Not made against chosen input: a table that uses it has a limit on its entries.

@@ -14,6 +14,8 @@ struct TupleTable: ~Copyable {
     var hash: UInt32
     /// True once its ``DimensionEntry`` has been handed out.
     var isAnnounced: Bool
+    /// True where the snapshots so far give the tuple: what is restored from them has it too.
+    var isStored = false
     /// Live rows, and on-time counts that will be live rows.
     var liveRefs: Int32
     var pendingRefs: Int32
@@ -80,6 +82,7 @@ struct TupleTable: ~Copyable {
     slots[slot].liveRefs -= 1
     guard slots[slot].liveRefs == 0 else { return }
     liveCount -= 1
+    slots[slot].isStored = false
     if slots[slot].pendingRefs == 0 { remove(slot) }
   }
 
@@ -91,6 +94,30 @@ struct TupleTable: ~Copyable {
   }
 
   mutating func markAnnounced(_ slot: Int) { slots[slot].isAnnounced = true }
+
+  /// The slots of tuples with live rows.
+  var liveSlots: [Int] {
+    (0..<slotCount).filter { slots[$0].bytes != nil && slots[$0].liveRefs > 0 }
+  }
+
+  mutating func markStored(_ slot: Int) { slots[slot].isStored = slots[slot].liveRefs > 0 }
+
+  /// The slot of a tuple in use, by its identity and ``Slot/hash``; -1 if there is none.
+  func find(id: Int64, hash: UInt32) -> Int {
+    var place = Int(hash) & placeMask
+    while true {
+      let entry = places[place]
+      if entry == 0 { return -1 }
+      let slot = Int(truncatingIfNeeded: entry & 0xffff_ffff) &- 1
+      if UInt32(truncatingIfNeeded: entry >> 32) == hash, slots[slot].id == id { return slot }
+      place = (place &+ 1) & placeMask
+    }
+  }
+
+  /// Memory in bytes, about: tuples are counted as 64 bytes each.
+  var byteCount: Int {
+    slotCapacity * MemoryLayout<Slot>.stride + (placeMask + 1) * 8 + count * 64
+  }
 
   /// Frees the slots that were handed out since the last call and got no reference.
   mutating func releaseUnused() {

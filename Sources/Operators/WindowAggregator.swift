@@ -15,7 +15,6 @@ public import Views
 /// make no row. Cost: about 25 ns per on-time event, 200 ns per late one, some 100 bytes per row.
 public struct WindowAggregator: ~Copyable, Operator {
   public static var name: String { "windows" }
-  public var parts: Range<Int> { 0..<1 }
 
   let policy: WindowPolicy
   var tuples = TupleTable()
@@ -27,6 +26,9 @@ public struct WindowAggregator: ~Copyable, Operator {
   var windows: [[UnsafeMutablePointer<LiveWindow>]]
   /// The next watermark at which a window of `windows` becomes final or expires.
   private var nextChange = Int64.max
+
+  /// What has changed since the last snapshot.
+  var changes = WindowChanges()
 
   /// Undrained corrections of expired windows, by ``WindowKey``.
   var corrections = FlatTable<Correction>()
@@ -85,11 +87,15 @@ public struct WindowAggregator: ~Copyable, Operator {
     logTime = max(logTime, moment.logTime)
     guard moment.watermark > watermark else { return }
     if moment.watermark >= openEnd { fold() }
-    watermark = moment.watermark
+    setWatermark(moment.watermark)
+    if watermark >= nextChange { closeWindows(isSilent: moment.isSilent) }
+  }
+
+  mutating func setWatermark(_ new: Int64) {
+    watermark = new
     for level in WindowLevel.allCases {
       seams[level.rawValue] = policy.seam(level, watermark: watermark)
     }
-    if watermark >= nextChange { closeWindows(isSilent: moment.isSilent) }
   }
 
   public var earliestTimer: Int64? {
@@ -98,7 +104,7 @@ public struct WindowAggregator: ~Copyable, Operator {
   }
 
   /// Makes windows final that the watermark has passed, and drops those that have expired.
-  private mutating func closeWindows(isSilent: Bool) {
+  mutating func closeWindows(isSilent: Bool) {
     nextChange = .max
     for level in WindowLevel.allCases {
       let seam = seams[level.rawValue]
@@ -144,6 +150,15 @@ public struct WindowAggregator: ~Copyable, Operator {
     }
     window.deinitialize(count: 1)
     window.deallocate()
+  }
+
+  /// Empties all windows.
+  mutating func removeRows() {
+    for level in windows {
+      for window in level { expire(window, isSilent: true) }
+    }
+    windows = Array(repeating: [], count: WindowLevel.allCases.count)
+    nextChange = .max
   }
 
   /// Sees to it that the tuple's entry is written with or before what refers to it.
@@ -255,15 +270,17 @@ public struct WindowAggregator: ~Copyable, Operator {
         }
         add(entry.value, slot, to: window)
       }
+      changes.note(entry.key, entry.value, &tuples)
       tuples.releaseLive(slot)
     }
     open.removeAll()
     openEnd = .max
+    changes.limit(rowCount: rowCount, &tuples)
   }
 
   @inline(__always)
   @discardableResult
-  private mutating func add(
+  mutating func add(
     _ counts: Counts, _ slot: Int, to window: UnsafeMutablePointer<LiveWindow>
   ) -> Int {
     let (row, isNew) = window.pointee.change(slot)
@@ -275,7 +292,7 @@ public struct WindowAggregator: ~Copyable, Operator {
   /// The window in state that starts at `start`, made if need be.
   ///
   /// - Precondition: `start` is not before the level's seam.
-  private mutating func window(
+  mutating func window(
     _ level: WindowLevel, start: Int64
   ) -> UnsafeMutablePointer<LiveWindow> {
     var place = 0
@@ -312,6 +329,7 @@ public struct WindowAggregator: ~Copyable, Operator {
       if start >= seams[level.rawValue] {
         let window = window(level, start: start)
         let row = add(counts, slot, to: window)
+        changes.note(late: WindowKey.key(slot, window: WindowKey.window(level, start)), &tuples)
         if window.pointee.isFinal && !window.pointee.rows.entries[row].value.isRevised {
           window.pointee.rows.entries[row].value.isRevised = true
           window.pointee.rows.entries[row].value.revision &+= 1
@@ -363,16 +381,4 @@ public struct WindowAggregator: ~Copyable, Operator {
     revisedCorrections.removeAll(keepingCapacity: true)
     tuples.releaseUnused()
   }
-
-  // MARK: Restoring
-
-  /// Takes over rows from a snapshot: they count as changed.
-  mutating func restoreRow(_ row: WindowRow, slot: Int) {
-    let window = window(row.level, start: row.start)
-    let index = add(row.counts, slot, to: window)
-    window.pointee.rows.entries[index].value.revision = row.revision
-  }
-
-  /// Ends a restore: tuples that no row uses are let go.
-  mutating func finishRestore() { tuples.releaseUnused() }
 }

@@ -6,46 +6,66 @@ import Views
 // are not in it: a snapshot is used only where everything up to it has been committed.
 extension WindowAggregator {
   private static var sectionID: UInt16 { 17 }
-  private static var sectionVersion: UInt16 { 1 }
-  private static var rowByteCount: Int { 56 }
+  private static var sectionVersion: UInt16 { 2 }
+  /// The fewest bytes of a row: its tuple, its revision and six counts.
+  private static var rowByteCountMin: Int { 8 }
+  /// What a row mostly takes.
+  static var rowByteCount: Int { 14 }
+  static var tupleByteCount: Int { 72 }
 
-  public mutating func snapshot(part: Int, into writer: inout SnapshotWriter) {
+  public var stateSize: StateSize {
+    var byteCount = tuples.byteCount + open.byteCount + changes.byteCount
+    for level in windows {
+      for window in level { byteCount += window.pointee.rows.byteCount }
+    }
+    return StateSize(
+      keyCount: tuples.liveCount, keyCountMax: policy.tupleCountMax, byteCount: byteCount)
+  }
+
+  public var changeByteCount: Int {
+    changes.isLost
+      ? rowCount * Self.rowByteCount + tupleCount * Self.tupleByteCount
+      : incrementByteCount
+  }
+
+  public mutating func snapshot(_ scope: SnapshotScope, into writer: inout SnapshotWriter) {
     fold()
     writer.begin(section: Self.sectionID, version: Self.sectionVersion)
+    let isComplete = scope == .everything || changes.isLost
+    writer.put(UInt8(isComplete ? 1 : 0))
     writer.put(logTime)
     writer.put(watermark)
     writer.put(overflowed)
     writer.put(lastCorrectionSequence)
-    let ranks = writeTuples(into: &writer)
+    if isComplete {
+      writeEverything(into: &writer)
+    } else {
+      writeChanges(into: &writer)
+    }
+    writer.end()
+    changes.clear(&tuples)
+  }
+
+  private mutating func writeEverything(into writer: inout SnapshotWriter) {
+    let slots = tuples.liveSlots.sorted { isTupleOrdered($0, $1) }
+    writer.put(UInt64(slots.count))
+    writer.reserve(slots.count * Self.tupleByteCount + rowCount * Self.rowByteCount)
+    var ranks: [UInt32] = Array(repeating: 0, count: (slots.max() ?? 0) + 1)
+    for (rank, slot) in slots.enumerated() {
+      ranks[slot] = UInt32(rank)
+      writeTuple(slot, into: &writer)
+      tuples.markStored(slot)
+    }
     writer.put(UInt64(windows.reduce(0) { $0 + $1.count }))
-    writer.reserve(rowCount * Self.rowByteCount)
     for level in windows {
       for window in level { write(window, ranks, into: &writer) }
     }
-    writer.end()
   }
 
-  /// - Returns: each tuple's place in the snapshot by its slot.
-  private func writeTuples(into writer: inout SnapshotWriter) -> [Int: UInt32] {
-    var used: Set<Int> = []
-    for level in windows {
-      for window in level {
-        for index in 0..<window.pointee.rows.count {
-          used.insert(Int(window.pointee.rows.entries[index].key))
-        }
-      }
-    }
-    let slots = used.sorted { isTupleOrdered($0, $1) }
-    writer.put(UInt64(slots.count))
-    var ranks: [Int: UInt32] = [:]
-    ranks.reserveCapacity(slots.count)
-    for (rank, slot) in slots.enumerated() {
-      ranks[slot] = UInt32(rank)
-      let bytes = tuples.bytes(slot)
-      writer.put(UInt32(bytes.count))
-      writer.put(bytes)
-    }
-    return ranks
+  func writeTuple(_ slot: Int, into writer: inout SnapshotWriter) {
+    let bytes = tuples.bytes(slot)
+    writer.put(UInt32(bytes.count))
+    writer.put(bytes)
   }
 
   private func isTupleOrdered(_ a: Int, _ b: Int) -> Bool {
@@ -55,66 +75,113 @@ extension WindowAggregator {
     return tuples.bytes(a).lexicographicallyPrecedes(tuples.bytes(b))
   }
 
+  /// Rows name their tuples by the distance from the row before.
   private func write(
-    _ window: UnsafeMutablePointer<LiveWindow>, _ ranks: [Int: UInt32],
+    _ window: UnsafeMutablePointer<LiveWindow>, _ ranks: [UInt32],
     into writer: inout SnapshotWriter
   ) {
     writer.put(UInt8(window.pointee.level.rawValue))
     writer.put(window.pointee.start)
     writer.put(UInt64(window.pointee.rows.count))
+    let entries = window.pointee.rows.entries
     let rows = (0..<window.pointee.rows.count).map { index in
-      (rank: ranks[Int(window.pointee.rows.entries[index].key)] ?? 0, index: index)
-    }.sorted { $0.rank < $1.rank }
+      UInt64(ranks[Int(entries[index].key)]) << 32 | UInt64(index)
+    }.sorted()
+    var previous: UInt64 = 0
     for row in rows {
-      let value = window.pointee.rows.entries[row.index].value
-      writer.put(row.rank)
-      writer.put(value.revision)
-      writer.put(value.counts.impressions)
-      writer.put(value.counts.views)
-      writer.put(value.counts.clicks)
-      writer.put(value.counts.engagements)
-      writer.put(value.counts.conversions)
-      writer.put(value.counts.revenueMicros)
+      let rank = row >> 32
+      let value = entries[Int(row & 0xffff_ffff)].value
+      writer.put(varint: rank &- previous)
+      previous = rank
+      writer.put(varint: UInt64(value.revision))
+      Self.put(value.counts, into: &writer)
     }
   }
 
+  static func put(_ counts: Counts, into writer: inout SnapshotWriter) {
+    writer.put(zigzag: counts.impressions)
+    writer.put(zigzag: counts.views)
+    writer.put(zigzag: counts.clicks)
+    writer.put(zigzag: counts.engagements)
+    writer.put(zigzag: counts.conversions)
+    writer.put(zigzag: counts.revenueMicros)
+  }
+
+  // MARK: Restoring
+
+  /// Nothing in it belongs to persons.
   public mutating func restore(
-    part: Int, from reader: inout SnapshotReader
+    from reader: inout SnapshotReader, keeping groups: Range<Int>
   ) throws(SnapshotFormatError) {
     try reader.open(section: Self.sectionID, version: Self.sectionVersion)
-    logTime = try reader.get(Int64.self)
-    watermark = try reader.get(Int64.self)
+    let isComplete = try reader.get(UInt8.self) == 1
+    let newLogTime = try reader.get(Int64.self)
+    let newWatermark = try reader.get(Int64.self)
     overflowed = try reader.get(Int64.self)
     lastCorrectionSequence = try reader.get(UInt64.self)
-    let isUnset = logTime == .min && watermark == .min
+    let isUnset = newLogTime == .min && newWatermark == .min
     guard
       isUnset
-        || (TimeRange.clamp(logTime) == logTime && watermark <= logTime
-          && watermark >= 2 * TimeRange.earliest - TimeRange.latest)
-    else { throw reader.malformed("log time or watermark lies outside the years 1 to 9999") }
-    for level in WindowLevel.allCases {
-      seams[level.rawValue] = policy.seam(level, watermark: watermark)
+        || (TimeRange.clamp(newLogTime) == newLogTime && newWatermark <= newLogTime
+          && newWatermark >= 2 * TimeRange.earliest - TimeRange.latest),
+      newLogTime >= logTime, newWatermark >= watermark
+    else {
+      throw reader.malformed("log time or watermark goes back, or lies outside the years 1 to 9999")
     }
-    let slots = try readTuples(from: &reader)
-    let windowCount = try reader.getCount(elementByteCount: 17 + Self.rowByteCount)
-    var previous = (level: -1, start: Int64.min)
-    for _ in 0..<windowCount {
-      let raw = Int(try reader.get(UInt8.self))
-      let start = try reader.get(Int64.self)
-      guard let level = WindowLevel(rawValue: raw), TimeRange.clamp(start) == start,
-        level.start(of: start) == start, start >= seams[raw], (raw, start) > previous
-      else { throw reader.malformed("a window is not one, expired, or not in order") }
-      previous = (raw, start)
-      try readRows(level, start, slots, from: &reader)
+    logTime = newLogTime
+    if isComplete {
+      // An increment that holds everything replaces what was restored before it.
+      removeRows()
+      setWatermark(newWatermark)
+      try readEverything(from: &reader)
+    } else {
+      try readChanges(watermark: newWatermark, from: &reader)
     }
     try reader.close()
-    finishRestore()
+    tuples.releaseUnused()
+    changes.clear(&tuples)
+  }
+
+  /// Passes over a section.
+  public func skip(in reader: inout SnapshotReader) throws(SnapshotFormatError) {
+    try reader.skip(section: Self.sectionID)
+  }
+
+  private mutating func readEverything(
+    from reader: inout SnapshotReader
+  ) throws(SnapshotFormatError) {
+    let slots = try readTuples(from: &reader)
+    for (one, next) in zip(slots, slots.dropFirst()) where !isTupleOrdered(one, next) {
+      throw reader.malformed("tuples are not in order")
+    }
+    let windowCount = try reader.getCount(elementByteCount: 17 + Self.rowByteCountMin)
+    var previous = (level: -1, start: Int64.min)
+    for _ in 0..<windowCount {
+      let (level, start) = try readWindow(from: &reader)
+      guard start >= seams[level.rawValue], (level.rawValue, start) > previous else {
+        throw reader.malformed("a window has expired, or is not in order")
+      }
+      previous = (level.rawValue, start)
+      try readRows(of: window(level, start: start), slots, from: &reader)
+    }
     guard tuples.liveCount == slots.count else {
       throw reader.malformed("a tuple is used by no row")
     }
+    for slot in slots { tuples.markStored(slot) }
   }
 
-  private mutating func readTuples(
+  func readWindow(
+    from reader: inout SnapshotReader
+  ) throws(SnapshotFormatError) -> (WindowLevel, Int64) {
+    let raw = Int(try reader.get(UInt8.self))
+    let start = try reader.get(Int64.self)
+    guard let level = WindowLevel(rawValue: raw), TimeRange.clamp(start) == start,
+      level.start(of: start) == start
+    else { throw reader.malformed("a window is not one") }
+    return (level, start)
+  }
+
+  mutating func readTuples(
     from reader: inout SnapshotReader
   ) throws(SnapshotFormatError) -> [Int] {
     let count = try reader.getCount(elementByteCount: 4)
@@ -126,39 +193,57 @@ extension WindowAggregator {
       guard bytes.withUnsafeBytes({ EncodedTuple.isValid($0) }) else {
         throw reader.malformed("a tuple is not of its form")
       }
-      let slot = bytes.withUnsafeBytes { tuples.intern($0) }
-      if let last = slots.last, !isTupleOrdered(last, slot) {
-        throw reader.malformed("tuples are not in order")
-      }
-      slots.append(slot)
+      slots.append(bytes.withUnsafeBytes { tuples.intern($0) })
     }
     return slots
   }
 
   private mutating func readRows(
-    _ level: WindowLevel, _ start: Int64, _ slots: [Int], from reader: inout SnapshotReader
+    of window: UnsafeMutablePointer<LiveWindow>, _ slots: [Int],
+    from reader: inout SnapshotReader
   ) throws(SnapshotFormatError) {
-    let rowCount = try reader.getCount(elementByteCount: Self.rowByteCount)
+    let rowCount = try reader.getCount(elementByteCount: Self.rowByteCountMin)
     guard rowCount > 0 else { throw reader.malformed("a window has no rows") }
-    var previous = -1
-    for _ in 0..<rowCount {
-      let rank = Int(try reader.get(UInt32.self))
-      let revision = try reader.get(Int32.self)
-      guard rank > previous, rank < slots.count, revision >= 0 else {
-        throw reader.malformed("a row's tuple is not in order, or its revision negative")
-      }
-      previous = rank
-      var counts = Counts()
-      counts.impressions = try reader.get(Int64.self)
-      counts.views = try reader.get(Int64.self)
-      counts.clicks = try reader.get(Int64.self)
-      counts.engagements = try reader.get(Int64.self)
-      counts.conversions = try reader.get(Int64.self)
-      counts.revenueMicros = try reader.get(Int64.self)
-      let row = WindowRow(
-        level: level, start: start, dimensionID: 0, counts: counts, revision: revision,
-        isFinal: false)
-      restoreRow(row, slot: slots[rank])
+    window.pointee.reserve(rowCount)
+    var rank: UInt64 = 0
+    for index in 0..<rowCount {
+      let step = try reader.getVarint()
+      guard index == 0 || step > 0, step < UInt64(slots.count), rank + step < UInt64(slots.count)
+      else { throw reader.malformed("a row's tuple is not one, or not in order") }
+      rank += step
+      set(try Self.readRow(from: &reader), slots[Int(rank)], in: window)
     }
+  }
+
+  /// Reads revision and counts of a row.
+  static func readRow(
+    from reader: inout SnapshotReader
+  ) throws(SnapshotFormatError) -> LiveRow {
+    let revision = try reader.getVarint()
+    guard revision <= UInt64(Int32.max) else { throw reader.malformed("a revision is too large") }
+    var row = LiveRow()
+    row.revision = Int32(revision)
+    row.counts = try readCounts(from: &reader)
+    return row
+  }
+
+  /// Replaces revision and counts of a row, which counts as changed.
+  mutating func set(_ value: LiveRow, _ slot: Int, in window: UnsafeMutablePointer<LiveWindow>) {
+    let row = add(Counts(), slot, to: window)
+    window.pointee.rows.entries[row].value.revision = value.revision
+    window.pointee.rows.entries[row].value.counts = value.counts
+  }
+
+  static func readCounts(
+    from reader: inout SnapshotReader
+  ) throws(SnapshotFormatError) -> Counts {
+    var counts = Counts()
+    counts.impressions = try reader.getZigzag()
+    counts.views = try reader.getZigzag()
+    counts.clicks = try reader.getZigzag()
+    counts.engagements = try reader.getZigzag()
+    counts.conversions = try reader.getZigzag()
+    counts.revenueMicros = try reader.getZigzag()
+    return counts
   }
 }

@@ -1,8 +1,10 @@
-/// Named blobs that survive the process. Confined to one thread per pipeline and stream.
+/// Named blobs that survive the process: the snapshots of one pipeline and stream. Used from several
+/// threads, but a name by one at a time.
 ///
-/// A snapshot is a cache of the log: a missing, torn or old one costs time, never correctness.
-public protocol SnapshotStore: AnyObject {
-  /// Replaces the blob in one step: after a crash it is the old one or the new one, whole.
+/// A snapshot is a cache of the log: a missing, torn or old one costs time, never correctness. Names
+/// hold lower-case letters, digits and `-`; what a name stands for never changes its meaning.
+public protocol SnapshotStore: AnyObject, Sendable {
+  /// Writes the blob in one step: after a crash it is there whole, or as it was before.
   func write(_ name: String, _ bytes: [UInt8]) throws(SnapshotError)
   /// - Returns: nil where there is none.
   func read(_ name: String) throws(SnapshotError) -> [UInt8]?
@@ -11,7 +13,7 @@ public protocol SnapshotStore: AnyObject {
 }
 
 public enum SnapshotError: Error, Hashable, Sendable {
-  /// What failed, where and why, such as "write …/head: no space left on device".
+  /// What failed, where and why, such as "write …/base-…: no space left on device".
   case io(String)
 }
 

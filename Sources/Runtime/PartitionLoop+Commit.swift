@@ -1,5 +1,6 @@
 import Dataflow
 import Logging
+import Operators
 import Ports
 
 // Committing and snapshots: what a loop writes beside the hot copy.
@@ -11,15 +12,8 @@ extension PartitionLoop {
       max(Int64(parameters.commitIntervalMs) * 1000, commitDuration * Int64(parameters.sinkShare)))
   }
 
-  /// Under backlog commits fall due inside of batches, so that is where snapshots are taken too.
   func commitIfDue() throws(LoopExit) {
-    guard isCommitDue(environment.clock.monotonic()) else { return }
-    try commitAndSnapshot()
-  }
-
-  func commitAndSnapshot() throws(LoopExit) {
-    try commit()
-    takeSnapshot()
+    if isCommitDue(environment.clock.monotonic()) { try commit() }
   }
 
   private func isCommitDue(_ now: Int64) -> Bool {
@@ -35,7 +29,7 @@ extension PartitionLoop {
     now - lastCoarse >= Int64(environment.parameters.coarseIntervalMs) * 1000
   }
 
-  private func commit() throws(LoopExit) {
+  func commit() throws(LoopExit) {
     let started = environment.clock.monotonic()
     // What was drained and not committed goes first: corrections are handed out once.
     let batch = uncommitted ?? pipeline.drainCommit(includeCoarse: isCoarseDue(started))
@@ -51,6 +45,7 @@ extension PartitionLoop {
     noteReached()
     uncommitted = nil
     committed = batch.checkpoint
+    environment.snapshots.release(upTo: committed.sequence)
     lastCommit = environment.clock.monotonic()
     commitDuration = lastCommit - started
     if committed.coarseSequence == committed.sequence { lastCoarse = started }
@@ -73,44 +68,40 @@ extension PartitionLoop {
     guard epoch > 0, !pipeline.isSilent, case .reading = stage else { return }
     do throws(LoopExit) {
       if uncommitted != nil || pipeline.position > committed.sequence { try commit() }
-      takeSnapshot(everything: true)
+      takeSnapshot()
     } catch {
       environment.logger.warning(
         "last commit left to the next start", metadata: ["reason": "\(error)"])
     }
   }
 
-  /// Only right after a commit, so that a snapshot is never ahead of the checkpoint.
-  private func takeSnapshot(everything: Bool = false) {
+  /// Takes what has changed between two frames, during silent replay too, when it is much or was taken
+  /// long ago. It may be ahead of the checkpoint; then it is kept in memory until that has passed it.
+  func takeSnapshotIfDue() {
+    guard pipeline.position > pipeline.snapshotPosition, environment.snapshots.canTake else {
+      return
+    }
     let now = environment.clock.monotonic()
-    let interval = Int64(environment.parameters.snapshotIntervalMs) * 1000
-    guard everything || now - lastSnapshot >= interval else { return }
-    guard uncommitted == nil, pipeline.position == committed.sequence,
-      pipeline.position > snapshotSequence, !environment.snapshots.isWriting
-    else { return }
-    lastSnapshot = now
-    var sections: [(group: Int, bytes: [UInt8])] = []
-    var byteCount = 0
-    for _ in groups {
-      if byteCount > environment.parameters.snapshotBytesMax && !everything { break }
-      let group = groups.lowerBound + nextSnapshotGroup
-      nextSnapshotGroup = (nextSnapshotGroup + 1) % groups.count
-      let bytes = pipeline.snapshotGroup(group)
-      byteCount += bytes.count
-      sections.append((group, bytes))
+    let isDue = now - lastSnapshot >= Int64(environment.parameters.snapshotIntervalMs) * 1000
+    if isDue || pipeline.changeByteCount >= environment.parameters.snapshotBytesMax {
+      takeSnapshot()
     }
-    sections.append((SnapshotFile.head, pipeline.snapshotHead()))
-    snapshotSequence = pipeline.position
-    let written = byteCount
-    let metrics = environment.metrics
-    let logger = environment.logger
-    metrics.snapshotTaken(durationMicros: environment.clock.monotonic() - now)
-    environment.snapshots.write(
-      SnapshotFile(sequence: pipeline.position, sections: sections)
-    ) { failure in
-      guard let failure else { return metrics.snapshotWritten(bytes: written) }
-      metrics.snapshotFailed()
-      logger.error("snapshot not written", metadata: ["error": "\(failure)"])
-    }
+  }
+
+  private func takeSnapshot() {
+    guard pipeline.position > pipeline.snapshotPosition else { return }
+    let started = environment.clock.monotonic()
+    // Increments that nothing stored goes before are worth nothing.
+    let isBase = environment.snapshots.needsBase
+    let name =
+      isBase
+      ? SnapshotName.base(pipeline.position)
+      : .increment(from: pipeline.snapshotPosition, to: pipeline.position)
+    let bytes = pipeline.snapshot(isBase ? .everything : .changes)
+    lastSnapshot = environment.clock.monotonic()
+    environment.metrics.snapshotTaken(
+      bytes: bytes.count, durationMicros: lastSnapshot - started)
+    environment.snapshots.add(name, bytes, takenAt: environment.clock.wall())
+    environment.snapshots.release(upTo: committed.sequence)
   }
 }

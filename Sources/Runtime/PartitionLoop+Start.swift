@@ -29,15 +29,16 @@ extension PartitionLoop {
     let report: RestoreReport
     do throws(PipelineError) {
       report = try pipeline.restore(
-        head: snapshots?.head, group: { snapshots?.groups[$0] }, committed: committed,
+        base: snapshots.base, increments: snapshots.increments, committed: committed,
         accounting: claimedAccounting)
     } catch {
       throw LoopExit(error)
     }
     for finding in report.findings where committed.sequence > 0 {
-      environment.logger.warning("snapshot incomplete", metadata: ["finding": "\(finding)"])
+      environment.logger.warning("snapshot not used", metadata: ["finding": "\(finding)"])
+      environment.metrics.snapshotRejected()
     }
-    snapshotSequence = report.headSequence
+    lastSnapshot = environment.clock.monotonic()
     environment.logger.info(
       "partition taken over",
       metadata: [

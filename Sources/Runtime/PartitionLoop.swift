@@ -86,8 +86,6 @@ final class PartitionLoop {
   var commitDuration: Int64 = 0
   var lastCoarse: Int64 = 0
   var lastSnapshot: Int64 = 0
-  var snapshotSequence: UInt64 = 0
-  var nextSnapshotGroup = 0
   private var lastHeartbeat: Int64 = 0
 
   init(
@@ -100,12 +98,7 @@ final class PartitionLoop {
     self.stop = stop
     self.status = status
     let partitions = environment.siblings.partitions
-    groups =
-      switch stream.role {
-      case .events: KeyGroup.groups(of: stream.partition, partitions: partitions)
-      case .deadLetters: 0..<0
-      case .partials: 0..<KeyGroup.count
-      }
+    groups = Self.groups(stream, partitions: partitions)
     pipeline = Pipeline(spec: spec, stream: stream, groups: groups, partitions: partitions)
     if stream.role == .events, let publisher = environment.partials {
       sender = PartialSender(
@@ -115,6 +108,25 @@ final class PartitionLoop {
     hotCopy = HotCopy(
       store: environment.hot, stream: stream, parameters: environment.parameters,
       clock: environment.clock, metrics: environment.metrics, logger: environment.logger)
+  }
+
+  private static func groups(_ stream: StreamPartition, partitions: Int) -> Range<Int> {
+    switch stream.role {
+    case .events: KeyGroup.groups(of: stream.partition, partitions: partitions)
+    case .deadLetters: 0..<0
+    case .partials: 0..<KeyGroup.count
+    }
+  }
+
+  /// Makes bases for the stream's archive.
+  static func compactor(
+    _ spec: PipelineSpec, _ stream: StreamPartition, partitions: Int
+  ) -> SnapshotArchive.Compactor {
+    { (chain) throws(PipelineError) in
+      try Pipeline.compact(
+        spec: spec, stream: stream, groups: groups(stream, partitions: partitions),
+        partitions: partitions, base: chain.base, increments: chain.increments)
+    }
   }
 
   // MARK: Steps
@@ -192,7 +204,7 @@ final class PartitionLoop {
   // MARK: Reading
 
   private func read(_ reader: any FrameReader) throws(LoopExit) {
-    if uncommitted != nil { try commitAndSnapshot() }
+    if uncommitted != nil { try commit() }
     if fetched.isEmpty {
       sender?.poll(timeoutMs: 0)
       try fetch(reader, waitMs: waitMs(environment.clock.monotonic()))
@@ -201,6 +213,7 @@ final class PartitionLoop {
       try makeRoomForPartials()
       try process(frame)
       fetched.removeFirst()
+      takeSnapshotIfDue()
       // A replay can end inside a batch; what follows it is live.
       if pipeline.isSilent { continue }
       if hotCopy.isDue(hasChanges: true) { try updateHotCopy() }
@@ -210,6 +223,7 @@ final class PartitionLoop {
       if status.current.phase == .replaying { set(.live, "") }
       if hotCopy.isDue(hasChanges: pipeline.position > hotCopy.sequence) { try updateHotCopy() }
       try commitIfDue()
+      takeSnapshotIfDue()
       beat(reader)
     }
     publishStatus(reader)
@@ -342,6 +356,8 @@ final class PartitionLoop {
       $0.idCount = pipeline.idCount
       $0.rowCount = pipeline.rowCount
       $0.overflowedCount = pipeline.overflowedCount
+      $0.snapshots = environment.snapshots.progress
+      $0.stateSizes = pipeline.stateSizes
     }
   }
 

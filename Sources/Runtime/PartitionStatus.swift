@@ -1,4 +1,5 @@
 public import Dataflow
+public import Operators
 import Synchronization
 
 /// What a partition's loop does now, as readiness, `/metrics` and the console show it.
@@ -39,6 +40,14 @@ public struct PartitionStatus: Sendable {
   public var rowCount = 0
   /// Events that counted for `(other)` because there were too many tuples.
   public var overflowedCount: Int64 = 0
+
+  /// What each operator holds.
+  public var stateSizes: [(operator: String, size: StateSize)] = []
+  var snapshots = SnapshotProgress()
+  /// The last frame in a written snapshot; 0 before the first.
+  public var snapshotSequence: UInt64 { snapshots.sequence }
+  /// When the newest written snapshot was taken, microseconds since the epoch; 0 before the first.
+  public var snapshotTakenAt: Int64 { snapshots.takenAt }
 
   /// Frames in the stream that are not processed yet.
   public var lag: UInt64 { lastKnown > sequence ? lastKnown - sequence : 0 }

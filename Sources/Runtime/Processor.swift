@@ -82,7 +82,8 @@ public final class Processor: Sendable {
   private let place: ProcessPlace
   private let stopFlag = StopFlag()
   private let bell = Bell()
-  private let worker = SerialWorker(name: "snapshots")
+  private let snapshotWriter = SerialWorker(name: "snapshots")
+  private let snapshotCompactor = SerialWorker(name: "compaction")
   private let coordinator = Mutex<LoopThread?>(nil)
   private let loops = Mutex<LoopSet?>(nil)
   private let groupStatus = Shared(GroupStatus())
@@ -155,7 +156,8 @@ public final class Processor: Sendable {
     bell.ring()
     coordinator.withLock { $0 }?.join()
     heartbeats.close()
-    worker.close()
+    snapshotWriter.close()
+    snapshotCompactor.close()
   }
 
   private func coordinate(_ me: Member, _ loops: LoopSet) {
@@ -212,7 +214,12 @@ public final class Processor: Sendable {
     let archive: SnapshotArchive
     do throws(SnapshotError) {
       let store = try stores.snapshots(pipeline, item.stream)
-      archive = SnapshotArchive(store: store, worker: worker, logger: logger)
+      archive = SnapshotArchive(
+        store: store,
+        compactor: PartitionLoop.compactor(
+          pipeline, item.stream, partitions: siblings.partitions),
+        writing: snapshotWriter, compacting: snapshotCompactor, parameters: parameters,
+        metrics: loopMetrics, logger: logger)
     } catch {
       return halt("snapshot folder cannot be used: \(error); give another with --state")
     }

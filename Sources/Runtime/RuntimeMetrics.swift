@@ -1,5 +1,6 @@
 import Dataflow
 public import Metrics
+import Operators
 import Views
 
 /// Every metric of the processor: the catalog that dashboards and alerts are checked against.
@@ -56,6 +57,36 @@ public struct RuntimeMetrics: Sendable {
   public static let snapshotBytes = MetricDeclaration(
     "smartcontent_snapshot_written_bytes_total", "Bytes of state written as snapshots.", .counter,
     labels: labels)
+  public static let snapshotSize = MetricDeclaration(
+    "smartcontent_snapshot_size_bytes", "Size of one snapshot that processing paused for.",
+    .histogram(bounds: [1e3, 1e4, 1e5, 1e6, 4e6, 8e6, 16e6, 64e6, 256e6]),
+    labels: labels)
+  public static let snapshotCompactions = MetricDeclaration(
+    "smartcontent_snapshot_compactions_total", "Bases made of a chain of snapshots.", .counter,
+    labels: labels)
+  public static let snapshotRejections = MetricDeclaration(
+    "smartcontent_snapshot_rejections_total",
+    "Snapshots that were torn, corrupt, missing or of another past, and were not used.", .counter,
+    labels: labels)
+  public static let snapshotAge = MetricDeclaration(
+    "smartcontent_snapshot_age_seconds",
+    "Since the newest written snapshot was taken; 0 where it has everything processed.", .gauge,
+    labels: labels)
+  public static let snapshotFiles = MetricDeclaration(
+    "smartcontent_snapshot_chain_files", "Snapshots that a restart would read.", .gauge,
+    labels: labels)
+  public static let snapshotChainBytes = MetricDeclaration(
+    "smartcontent_snapshot_chain_bytes", "Bytes of snapshots that a restart would read.", .gauge,
+    labels: labels)
+  public static let stateKeys = MetricDeclaration(
+    "smartcontent_state_keys", "What an operator remembers: ids, tuples, persons.", .gauge,
+    labels: labels + ["operator"])
+  public static let stateKeysMax = MetricDeclaration(
+    "smartcontent_state_keys_max", "The most that an operator may remember.", .gauge,
+    labels: labels + ["operator"])
+  public static let stateBytes = MetricDeclaration(
+    "smartcontent_state_bytes", "Memory of an operator's state, about.", .gauge,
+    labels: labels + ["operator"])
   public static let snapshotFailures = MetricDeclaration(
     "smartcontent_snapshot_failures_total", "Snapshots that could not be written.", .counter,
     labels: labels)
@@ -105,8 +136,9 @@ public struct RuntimeMetrics: Sendable {
   /// Everything above, for checks of dashboards and alerts.
   public static let catalog = [
     events, frames, frameBytes, poisonFrames, accounted, received, commit, commitFailures, rows,
-    hot, hotFailures, hotRebuilds, freshness, snapshot, snapshotBytes, snapshotFailures, partials,
-    partialFailures, waits,
+    hot, hotFailures, hotRebuilds, freshness, snapshot, snapshotBytes, snapshotFailures,
+    snapshotSize, snapshotCompactions, snapshotRejections, snapshotAge, snapshotFiles,
+    snapshotChainBytes, stateKeys, stateKeysMax, stateBytes, partials, partialFailures, waits,
     halts, lagFrames, lagEvents, lagSeconds, watermarkDelay, running,
     dedupeIDs, dedupeFill, stateRows, overflowed,
   ]
@@ -158,6 +190,27 @@ public struct RuntimeMetrics: Sendable {
     computed(Self.dedupeFill) { Double($0.idCount) / Double(max(1, $0.idCountMax)) }
     computed(Self.stateRows) { Double($0.rowCount) }
     computed(Self.overflowed) { Double($0.overflowedCount) }
+    computed(Self.snapshotAge) { status in
+      status.snapshotTakenAt == 0 || status.snapshotSequence >= status.sequence
+        ? 0 : max(0, Double(now() - status.snapshotTakenAt) / 1_000_000)
+    }
+    computed(Self.snapshotFiles) { Double($0.snapshots.fileCount) }
+    computed(Self.snapshotChainBytes) { Double($0.snapshots.byteCount) }
+    func perOperator(
+      _ declaration: MetricDeclaration, _ value: @escaping @Sendable (StateSize) -> Int
+    ) {
+      registry.computed(declaration) {
+        statuses().flatMap { status in
+          status.stateSizes.map { state in
+            MetricSample(
+              [status.pipeline, status.stream.stream, state.operator], Double(value(state.size)))
+          }
+        }
+      }
+    }
+    perOperator(Self.stateKeys, \.keyCount)
+    perOperator(Self.stateKeysMax, \.keyCountMax)
+    perOperator(Self.stateBytes, \.byteCount)
     computed(Self.running) { $0.phase == .live || $0.phase == .replaying ? 1 : 0 }
   }
 }
@@ -176,7 +229,10 @@ final class LoopMetrics: Sendable {
   private let hotRebuilds: Counter
   private let freshness: Histogram
   private let snapshots: Histogram
+  private let snapshotSizes: Histogram
   private let snapshotBytes: Counter
+  private let snapshotCompactions: Counter
+  private let snapshotRejections: Counter
   private let snapshotFailures: Counter
   private let partials: Counter
   private let partialFailures: Counter
@@ -203,6 +259,9 @@ final class LoopMetrics: Sendable {
     hotRebuilds = counter(RuntimeMetrics.hotRebuilds)
     freshness = histogram(RuntimeMetrics.freshness)
     snapshots = histogram(RuntimeMetrics.snapshot)
+    snapshotSizes = histogram(RuntimeMetrics.snapshotSize)
+    snapshotCompactions = counter(RuntimeMetrics.snapshotCompactions)
+    snapshotRejections = counter(RuntimeMetrics.snapshotRejections)
     snapshotBytes = counter(RuntimeMetrics.snapshotBytes)
     snapshotFailures = counter(RuntimeMetrics.snapshotFailures)
     partials = counter(RuntimeMetrics.partials)
@@ -259,9 +318,17 @@ final class LoopMetrics: Sendable {
 
   func fresh(micros: Int64) { freshness.observe(Double(max(0, micros)) / 1_000_000) }
 
-  func snapshotTaken(durationMicros: Int64) {
+  func snapshotTaken(bytes: Int, durationMicros: Int64) {
     snapshots.observe(Double(durationMicros) / 1_000_000)
+    snapshotSizes.observe(Double(bytes))
   }
+
+  func snapshotCompacted(bytes: Int) {
+    snapshotCompactions.add()
+    snapshotBytes.add(bytes)
+  }
+
+  func snapshotRejected() { snapshotRejections.add() }
 
   func snapshotWritten(bytes: Int) { snapshotBytes.add(bytes) }
 

@@ -14,10 +14,16 @@ public struct RuntimeParameters: Sendable {
   public var coarseIntervalMs = 5000
   /// Corrections and late events kept in memory before a commit is made early.
   public var pendingCountMax = 100_000
-  /// Time between snapshots of a partition that has moved.
+  /// Longest time between snapshots of a partition that moves, silent replay included.
   public var snapshotIntervalMs = 2000
-  /// Bytes of deduplication state per snapshot: the rest follows in the next ones.
-  public var snapshotBytesMax = 8 << 20
+  /// Changed bytes of state after which a snapshot is taken early: it bounds the pause for one.
+  public var snapshotBytesMax = 4 << 20
+  /// Bytes of snapshots that wait in memory to be committed or written; past it none are taken.
+  public var snapshotWaitingBytesMax = 64 << 20
+  /// Increments become a new base when they are larger than the last one, and than this.
+  public var snapshotCompactionBytesMin = 8 << 20
+  /// The same when there are more than so many.
+  public var snapshotChainCountMax = 512
   /// A partition whose log time is this far behind its siblings gets a heartbeat.
   public var heartbeatIdleMs = 10_000
   /// The same where a second stage waits for the partition that is furthest behind.

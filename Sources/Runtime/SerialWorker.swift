@@ -2,8 +2,8 @@ import Synchronization
 
 /// One thread that runs closures in order.
 public final class SerialWorker: Sendable {
-  private let queue: BoundedQueue<@Sendable () -> Void>
-  private let thread: LoopThread
+  private let queue: BoundedQueue<@Sendable () -> Void>?
+  private let thread: LoopThread?
 
   public init(name: String, queueCountMax: Int = 1024) {
     let queue = BoundedQueue<@Sendable () -> Void>(countMax: queueCountMax)
@@ -17,12 +17,27 @@ public final class SerialWorker: Sendable {
     }
   }
 
+  private init() {
+    queue = nil
+    thread = nil
+  }
+
+  /// One that runs closures at once, on the thread that gives them: for a program that drives its loops
+  /// step by step and has no other threads.
+  public static func immediate() -> SerialWorker { SerialWorker() }
+
   /// - Returns: false where the queue is full or closed; the closure will not run.
-  func submit(_ work: @escaping @Sendable () -> Void) -> Bool { queue.push(work) }
+  func submit(_ work: @escaping @Sendable () -> Void) -> Bool {
+    guard let queue else {
+      work()
+      return true
+    }
+    return queue.push(work)
+  }
 
   /// Runs what is queued, then ends the thread.
   public func close() {
-    queue.close()
-    thread.join()
+    queue?.close()
+    thread?.join()
   }
 }

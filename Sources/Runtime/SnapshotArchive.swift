@@ -1,126 +1,180 @@
 import Dataflow
 import Logging
+import Operators
 import Ports
 import Synchronization
 
-/// Keeps the snapshots of one stream of a pipeline: writes them off the hot path, removes those
-/// that are superseded, and finds the newest whole set again.
+/// Keeps the chain of snapshots of one stream of a pipeline: takes increments from the loop, writes
+/// them, puts a new base in their place when they outweigh the last one, and finds the best chain
+/// again at a start.
 ///
-/// Writing happens on a thread of its own with a queue of one: while a snapshot is being written
-/// the loop makes no other, so a slow disk costs replay time and nothing else.
+///     loop ──add──▶ waiting ──release: committed──▶ writer thread: increment-… files
+///                   (bounded)                        compactor thread: base-… from a chain
+///
+/// An increment is written only once everything up to it has been committed. While too many bytes
+/// wait, ``canTake`` is false: the loop takes no further increment and its changes go on accumulating
+/// in the operators. Files are removed one base late: the chain before the newest base stays whole, so
+/// that any one file may turn out to be corrupt.
 final class SnapshotArchive: Sendable {
-  /// What a partition can start from: the newest head and, per group, its newest blob that is
-  /// not newer than the head.
+  /// What a partition can start from, checked against its checksums.
   struct Restored {
-    var head: [UInt8]
-    var groups: [Int: [UInt8]]
+    var base: [UInt8]?
+    var increments: [[UInt8]] = []
   }
 
-  private struct State {
-    var store: any SnapshotStore
-    /// Per stored snapshot, the groups that it holds, oldest first.
-    var held: [(sequence: UInt64, groups: Set<Int>)] = []
+  struct Waiting {
+    var name: SnapshotName
+    var bytes: [UInt8]
+    var takenAt: Int64
   }
 
-  private let state: Mutex<State>
-  private let writing = Atomic<Bool>(false)
-  private let logger: Logger
-  private let worker: SerialWorker
+  struct State {
+    /// In order; the first ones may be being written.
+    var waiting: [Waiting] = []
+    var waitingByteCount = 0
+    /// Everything up to it has been committed.
+    var released: UInt64 = 0
+    var isWriting = false
+    var isCompacting = false
+    var needsBase = false
+    /// Stored snapshots and their sizes in bytes.
+    var files: [SnapshotName: Int] = [:]
+    var progress = SnapshotProgress()
+  }
 
-  init(store: sending any SnapshotStore, worker: SerialWorker, logger: Logger) {
-    state = Mutex(State(store: store))
-    self.worker = worker
+  /// Makes a base of a chain; nil where it cannot be read whole.
+  typealias Compactor = @Sendable (Restored) throws(PipelineError) -> [UInt8]?
+
+  let state = Mutex(State())
+  let store: any SnapshotStore
+  let compactor: Compactor
+  let writing: SerialWorker
+  let compacting: SerialWorker
+  let parameters: RuntimeParameters
+  let metrics: LoopMetrics
+  let logger: Logger
+
+  init(
+    store: any SnapshotStore, compactor: @escaping Compactor, writing: SerialWorker,
+    compacting: SerialWorker, parameters: RuntimeParameters, metrics: LoopMetrics, logger: Logger
+  ) {
+    self.store = store
+    self.compactor = compactor
+    self.writing = writing
+    self.compacting = compacting
+    self.parameters = parameters
+    self.metrics = metrics
     self.logger = logger
   }
 
-  /// - Parameter notAfter: the committed sequence; newer snapshots are of another past and go.
-  /// - Returns: nil where no whole snapshot is there; everything is then replayed from the log.
-  func restore(notAfter: UInt64) -> Restored? {
-    state.withLock { state in
-      var restored: Restored?
-      state.held = []
-      do throws(SnapshotError) {
-        let names = try state.store.names()
-        let stored = names.compactMap(SnapshotFile.sequence(name:)).sorted(by: >)
-        for sequence in stored {
-          let name = SnapshotFile.name(sequence: sequence)
-          guard sequence <= notAfter else {
-            logger.warning(
-              "snapshot is newer than the committed position: removed",
-              metadata: ["snapshot": "\(name)", "committed": "\(notAfter)"])
-            try state.store.remove(name)
-            continue
-          }
-          guard let bytes = try state.store.read(name), let file = SnapshotFile(bytes),
-            file.sequence == sequence
-          else {
-            logger.error(
-              "snapshot is torn or corrupt: the one before is used",
-              metadata: ["snapshot": "\(name)"])
-            try state.store.remove(name)
-            continue
-          }
-          var known = restored ?? Restored(head: [], groups: [:])
-          for section in file.sections {
-            if section.group == SnapshotFile.head {
-              if restored == nil { known.head = section.bytes }
-            } else if known.groups[section.group] == nil {
-              known.groups[section.group] = section.bytes
-            }
-          }
-          restored = known
-          state.held.insert((sequence, Set(file.sections.map(\.group))), at: 0)
-        }
-      } catch {
-        logger.error(
-          "snapshots cannot be read: state is replayed from the log",
-          metadata: ["error": "\(error)"])
-        return nil
-      }
-      return restored
-    }
+  // MARK: The loop's side
+
+  /// False while too many bytes wait to be written.
+  var canTake: Bool {
+    state.withLock { $0.waitingByteCount < parameters.snapshotWaitingBytesMax }
   }
 
-  /// True while the last snapshot is still being written.
-  var isWriting: Bool { writing.load(ordering: .acquiring) }
+  /// True where what is stored does not lead up to the next increment, because files that it needs
+  /// were found corrupt: only a snapshot of everything helps.
+  var needsBase: Bool { state.withLock { $0.needsBase } }
 
-  /// Hands a snapshot over for writing; does nothing while the last one is still being written.
+  /// True while nothing is being written or compacted.
+  var isIdle: Bool { state.withLock { !$0.isWriting && !$0.isCompacting } }
+
+  var progress: SnapshotProgress { state.withLock { $0.progress } }
+
+  /// Takes a snapshot over; it is written once ``release(upTo:)`` has passed it.
   ///
-  /// - Parameter done: called on the writer's thread with the outcome.
-  func write(_ file: SnapshotFile, done: @escaping @Sendable (SnapshotError?) -> Void) {
-    guard !writing.exchange(true, ordering: .acquiringAndReleasing) else { return }
-    let isQueued = worker.submit { [self] in
-      let failure = state.withLock { state -> SnapshotError? in
-        do throws(SnapshotError) {
-          try state.store.write(SnapshotFile.name(sequence: file.sequence), file.encoded())
-          state.held.removeAll { $0.sequence == file.sequence }
-          state.held.append((file.sequence, Set(file.sections.map(\.group))))
-          try removeSuperseded(&state)
-          return nil
-        } catch {
-          return error
-        }
-      }
-      writing.store(false, ordering: .releasing)
-      done(failure)
+  /// - Parameter takenAt: microseconds since the epoch.
+  func add(_ name: SnapshotName, _ bytes: [UInt8], takenAt: Int64) {
+    state.withLock { state in
+      if name.isBase { state.needsBase = false }
+      state.waiting.append(Waiting(name: name, bytes: bytes, takenAt: takenAt))
+      state.waitingByteCount += bytes.count
     }
-    if !isQueued { writing.store(false, ordering: .releasing) }
   }
 
-  /// Keeps the two newest snapshots, and every older one that still holds a group's second newest
-  /// blob: should the newest file turn out to be torn, the ones before make a whole set.
-  private func removeSuperseded(_ state: inout State) throws(SnapshotError) {
-    var copies: [Int: Int] = [:]
-    for index in state.held.indices.reversed() {
-      let isNeeded =
-        index >= state.held.count - 2
-        || state.held[index].groups.contains { copies[$0, default: 0] < 2 }
-      if isNeeded {
-        for group in state.held[index].groups { copies[group, default: 0] += 1 }
-      } else {
-        try state.store.remove(SnapshotFile.name(sequence: state.held[index].sequence))
-        state.held.remove(at: index)
-      }
+  /// Lets increments be written up to the committed sequence, those too that could not be written
+  /// before. Never blocks.
+  func release(upTo committed: UInt64) {
+    let isDue = state.withLock { state in
+      state.released = max(state.released, committed)
+      guard !state.isWriting, let first = state.waiting.first, first.name.to <= state.released
+      else { return false }
+      state.isWriting = true
+      return true
+    }
+    guard isDue else { return }
+    if !writing.submit({ [self] in writeReleased() }) {
+      state.withLock { $0.isWriting = false }
     }
   }
+
+  // MARK: The writer's side
+
+  private func writeReleased() {
+    while true {
+      while let due = dueFile() {
+        do throws(SnapshotError) {
+          try write(due)
+        } catch {
+          metrics.snapshotFailed()
+          logger.error("snapshot not written", metadata: ["error": "\(error)"])
+          // The next release tries again.
+          return state.withLock { $0.isWriting = false }
+        }
+      }
+      compactIfDue()
+      let isDone = state.withLock { state in
+        state.isWriting = state.waiting.first.map { $0.name.to <= state.released } ?? false
+        return !state.isWriting
+      }
+      if isDone { return }
+    }
+  }
+
+  /// What the next file is to hold: as many increments as are released, or one base.
+  private func dueFile() -> [Waiting]? {
+    state.withLock { state in
+      let released = state.waiting.prefix { $0.name.to <= state.released }
+      let increments = released.prefix { !$0.name.isBase }
+      let due = increments.isEmpty ? released.prefix(1) : increments
+      return due.isEmpty ? nil : Array(due)
+    }
+  }
+
+  private func write(_ due: [Waiting]) throws(SnapshotError) {
+    let last = due[due.count - 1]
+    let name =
+      last.name.isBase ? last.name : .increment(from: due[0].name.from, to: last.name.to)
+    let bytes = due.count == 1 ? last.bytes : Array(due.map(\.bytes).joined())
+    try store.write("\(name)", bytes)
+    metrics.snapshotWritten(bytes: bytes.count)
+    state.withLock { state in
+      state.waiting.removeFirst(due.count)
+      state.waitingByteCount -= bytes.count
+      state.files[name] = bytes.count
+      state.progress.sequence = name.to
+      state.progress.takenAt = last.takenAt
+      noteChain(&state)
+    }
+  }
+
+  func noteChain(_ state: inout State) {
+    let chain = SnapshotChain.best(of: state.files.keys)
+    if chain.end < state.progress.sequence { state.needsBase = true }
+    state.progress.fileCount = chain.names.count
+    state.progress.byteCount = chain.names.reduce(0) { $0 + (state.files[$1] ?? 0) }
+  }
+}
+
+/// How far snapshots have come.
+struct SnapshotProgress: Sendable {
+  /// The last frame in a written snapshot, and when that was taken, microseconds since the epoch; 0
+  /// before the first.
+  var sequence: UInt64 = 0
+  var takenAt: Int64 = 0
+  /// The files that a start would read, and their bytes.
+  var fileCount = 0
+  var byteCount = 0
 }

@@ -6,7 +6,7 @@ import Views
 
 @Suite struct HoppingWindowTests {
   private func bytes(_ windows: inout HoppingWindows, isComplete: Bool = true) -> [UInt8] {
-    var writer = SnapshotWriter(kind: .head, pipelineHash: 1)
+    var writer = SnapshotWriter(kind: .base, pipelineHash: 1)
     windows.snapshot(isComplete: isComplete, into: &writer)
     return writer.finish()
   }
@@ -14,7 +14,7 @@ import Views
   private func restored(_ chain: [[UInt8]], _ history: HoppingHistory) throws -> HoppingWindows {
     var windows = history.make()
     for bytes in chain {
-      var reader = try SnapshotReader(bytes, kind: .head, pipelineHash: 1)
+      var reader = try SnapshotReader(bytes, pipelineHash: 1)
       try windows.restore(from: &reader)
       try reader.finish()
     }

@@ -11,7 +11,7 @@ enum OperatorLaws {
     var verdicts: [[Verdict]] = []
     var rows: [RowKeyByID: RowValue] = [:]
     var lateEvents: [LateEvent] = []
-    var parts: [[UInt8]] = []
+    var state: [UInt8] = []
   }
 
   private struct RowKeyByID: Hashable {
@@ -27,12 +27,14 @@ enum OperatorLaws {
     _ history: History, seed: UInt64, make: () -> Op,
     earlier: (Int, FrameView, inout Verdicts) throws -> Void = { _, _, _ in }
   ) throws {
-    let straight = try run(history, make, earlier, restartsBetween: false, drainEvery: 1)
-    let restarted = try run(history, make, earlier, restartsBetween: true, drainEvery: 1)
-    #expect(
-      (straight == restarted) == true,
-      "\(Op.name): restored between every two frames it is another, seed \(seed)")
-    let seldom = try run(history, make, earlier, restartsBetween: false, drainEvery: 7)
+    let straight = try run(history, make, earlier, restarts: .never, drainEvery: 1)
+    for restarts in [Restarts.fromEverything, .fromChanges, .fromChain] {
+      let restarted = try run(history, make, earlier, restarts: restarts, drainEvery: 1)
+      #expect(
+        (straight == restarted) == true,
+        "\(Op.name): restored \(restarts) it is another, seed \(seed)")
+    }
+    let seldom = try run(history, make, earlier, restarts: .never, drainEvery: 7)
     #expect(
       (straight == seldom) == true,
       "\(Op.name): draining less often changes what is said, seed \(seed)")
@@ -40,11 +42,12 @@ enum OperatorLaws {
 
   private static func run<Op: Operator & ~Copyable>(
     _ history: History, _ make: () -> Op,
-    _ earlier: (Int, FrameView, inout Verdicts) throws -> Void, restartsBetween: Bool,
+    _ earlier: (Int, FrameView, inout Verdicts) throws -> Void, restarts: Restarts,
     drainEvery: Int
   ) throws -> Run {
     var result = Run()
     var op = make()
+    var chain: [[UInt8]] = []
     var verdicts = Verdicts()
     var logTime = Int64.min
     for (index, frame) in history.frames.enumerated() {
@@ -67,29 +70,47 @@ enum OperatorLaws {
         op.drain(.commit(includeCoarse: true), into: &outbox)
         add(outbox, to: &result)
       }
-      if restartsBetween { try restart(&op, make) }
+      switch restarts {
+      case .never: break
+      case .fromEverything: chain = [bytes(&op, .everything)]
+      case .fromChanges: chain.append(bytes(&op, .changes))
+      case .fromChain:
+        if index % 5 == 2 {
+          chain = [bytes(&op, .everything)]
+        } else if index % 3 != 1 {
+          chain.append(bytes(&op, .changes))
+        } else {
+          continue
+        }
+      }
+      if restarts != .never { try restart(&op, make, chain) }
     }
-    for part in op.parts { result.parts.append(bytes(&op, part)) }
+    result.state = bytes(&op, .everything)
     return result
   }
 
-  private static func restart<Op: Operator & ~Copyable>(_ op: inout Op, _ make: () -> Op) throws {
+  /// Between frames: from a base each time, from increments alone, or from a base and increments
+  /// that hold one frame or more.
+  private enum Restarts { case never, fromEverything, fromChanges, fromChain }
+
+  private static func restart<Op: Operator & ~Copyable>(
+    _ op: inout Op, _ make: () -> Op, _ chain: [[UInt8]]
+  ) throws {
     var restored = make()
-    for part in op.parts {
-      let saved = bytes(&op, part)
-      var reader = try SnapshotReader(saved, kind: .group, pipelineHash: 1)
-      try restored.restore(part: part, from: &reader)
+    for link in chain {
+      var reader = try SnapshotReader(link, pipelineHash: 1)
+      try restored.restore(from: &reader, keeping: 0..<KeyGroup.count)
       try reader.finish()
-    }
-    for part in op.parts {
-      #expect((bytes(&restored, part) == bytes(&op, part)) == true, "\(Op.name), part \(part)")
     }
     op = restored
   }
 
-  private static func bytes<Op: Operator & ~Copyable>(_ op: inout Op, _ part: Int) -> [UInt8] {
-    var writer = SnapshotWriter(kind: .group, pipelineHash: 1)
-    op.snapshot(part: part, into: &writer)
+  private static func bytes<Op: Operator & ~Copyable>(
+    _ op: inout Op, _ scope: SnapshotScope
+  ) -> [UInt8] {
+    var writer = SnapshotWriter(
+      kind: scope == .everything ? .base : .increment, pipelineHash: 1)
+    op.snapshot(scope, into: &writer)
     return writer.finish()
   }
 

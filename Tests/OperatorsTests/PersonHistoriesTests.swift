@@ -41,14 +41,14 @@ struct OutcomeLoop: ~Copyable {
   }
 
   mutating func saveAndRestore() throws {
-    var writer = SnapshotWriter(kind: .head, pipelineHash: 1)
+    var writer = SnapshotWriter(kind: .base, pipelineHash: 1)
     histories.snapshot(isComplete: true, into: &writer)
     let bytes = writer.finish()
-    var reader = try SnapshotReader(bytes, kind: .head, pipelineHash: 1)
+    var reader = try SnapshotReader(bytes, pipelineHash: 1)
     var restored = PersonHistories(policy: histories.policy)
     try restored.restore(from: &reader, keeping: 0..<256)
     try reader.finish()
-    var again = SnapshotWriter(kind: .head, pipelineHash: 1)
+    var again = SnapshotWriter(kind: .base, pipelineHash: 1)
     restored.snapshot(isComplete: true, into: &again)
     #expect(again.finish() == bytes)
     histories = restored

@@ -5,12 +5,16 @@ import Testing
 import Views
 
 @Suite struct RestoreTests {
+  /// A base of 8 frames, increments of 4 each, everything committed.
   private func saved(_ history: History) throws -> TestLoop {
     let loop = TestLoop(history, seed: 0)
-    try loop.read()
+    try loop.read(8)
+    loop.saveBase()
+    while loop.pipeline.position < 20 {
+      try loop.read(4)
+      loop.save()
+    }
     loop.commit(includeCoarse: true)
-    loop.groups.forEach { loop.saveGroup($0) }
-    loop.saveHead()
     return loop
   }
 
@@ -20,59 +24,90 @@ import Views
     return history
   }
 
-  @Test("With everything saved nothing is read again")
-  func complete() throws {
+  /// Restores what is left of the chain, and expects to come to the same state in the end.
+  private func expect(
+    _ findings: [RestoreReport.Finding], replayAfter: UInt64, _ damage: (TestLoop) -> Void
+  ) throws {
     let loop = try saved(history())
+    let state = loop.state()
+    damage(loop)
     try loop.crash()
-    #expect(loop.lastReport == RestoreReport(replayAfter: 20, headSequence: 20, findings: []))
+    #expect(loop.lastReport == RestoreReport(replayAfter: replayAfter, findings: findings))
+    #expect((loop.state() == state) == true)
   }
+
+  @Test("With everything saved nothing is read again")
+  func complete() throws { try expect([], replayAfter: 20) { _ in } }
 
   @Test("Without a snapshot everything is replayed in silence, and comes out as committed")
-  func nothing() throws {
-    let loop = try saved(history())
-    let state = loop.state()
-    loop.head = nil
-    try loop.crash()
-    #expect(loop.lastReport.findings == [.headMissing] && loop.lastReport.replayAfter == 0)
-    #expect((loop.state() == state) == true)
+  func nothing() throws { try expect([.missing], replayAfter: 0) { $0.chain = [] } }
+
+  @Test("A chain is used up to an increment that is torn")
+  func torn() throws {
+    let error = SnapshotFormatError.tooShort(needed: 32, available: 20)
+    try expect([.incrementUnusable(after: 12, error)], replayAfter: 12) {
+      $0.chain[2].bytes.removeLast($0.chain[2].bytes.count - 20)
+    }
   }
 
-  @Test("A group that is missing is collected again from the beginning")
-  func group() throws {
-    let loop = try saved(history())
-    let state = loop.state()
-    loop.groupBlobs[2] = nil
-    try loop.crash()
-    #expect(loop.lastReport.findings == [.groupMissing(group: 2)])
-    #expect(loop.lastReport.replayAfter == 0 && loop.lastReport.headSequence == 20)
-    #expect((loop.state() == state) == true)
+  @Test("A chain is used up to an increment that is corrupt")
+  func corrupt() throws {
+    try expect([.incrementUnusable(after: 16, .wrongChecksum(section: 16))], replayAfter: 16) {
+      // The first byte behind the headers of file, head and ids.
+      let head = $0.chain[3].bytes[40..<48].reversed().reduce(0) { $0 << 8 | Int($1) }
+      $0.chain[3].bytes[32 + 16 + head + 16] ^= 1
+    }
   }
 
-  @Test("A head past the committed sequence is not used")
+  @Test("A chain is used up to an increment that is missing")
+  func gap() throws {
+    try expect([.gap(from: 16, position: 12)], replayAfter: 12) { $0.chain.remove(at: 2) }
+  }
+
+  @Test("Increments without their base are not used")
+  func baseLost() throws {
+    try expect([.gap(from: 8, position: 0)], replayAfter: 0) { $0.chain.remove(at: 0) }
+  }
+
+  @Test("A base that is corrupt is not used, nor what is after it")
+  func baseCorrupt() throws {
+    try expect([.baseUnusable(.wrongChecksum(section: 0))], replayAfter: 0) {
+      $0.chain[0].bytes[20] ^= 1
+    }
+  }
+
+  @Test("Increments past the committed sequence are not used")
   func ahead() throws {
-    let loop = try saved(history())
-    loop.views = MemoryViews()
+    let loop = TestLoop(history(), seed: 0)
+    try loop.read(10)
+    loop.save()
+    loop.commit(includeCoarse: true)
+    try loop.read(10)
+    loop.save()
     try loop.crash()
-    #expect(loop.lastReport.findings == [.headAhead(sequence: 20, committed: 0)])
-    #expect(loop.pipeline.position == 0 && !loop.pipeline.isSilent)
+    #expect(loop.lastReport.findings == [.ahead(sequence: 20, committed: 10)])
+    #expect(loop.pipeline.position == 10 && !loop.pipeline.isSilent)
   }
 
-  @Test("A group newer than the head is not used")
-  func newerGroup() throws {
-    let history = history()
-    let loop = TestLoop(history, seed: 0)
-    try loop.read(10)
-    loop.commit(includeCoarse: true)
-    loop.saveHead()
-    try loop.read(5)
-    loop.commit(includeCoarse: true)
-    let blob = loop.pipeline.snapshotGroup(1)
-    var pipeline = TestLoop.pipeline(history.spec, loop.groups)
-    let report = try pipeline.restore(
-      head: loop.head, group: { $0 == 1 ? blob : nil }, committed: loop.views.checkpoint,
-      accounting: loop.views.accounting)
-    #expect(report.findings.contains(.groupAhead(group: 1, sequence: 15, head: 10)))
-    #expect(report.replayAfter == 0)
+  @Test("A partition takes its key groups out of the bases of others")
+  func adopted() throws {
+    var history = history()
+    history.spec.dedupeHorizon = 10_000 * day
+    let whole = TestLoop(history, seed: 0, groups: 0..<4)
+    try whole.read()
+    let base = whole.state()
+    // Two partitions of two groups each take over, then one of four from these two.
+    var halves: [[UInt8]] = []
+    for groups in [0..<2, 2..<4] {
+      var half = TestLoop.pipeline(history.spec, groups)
+      #expect(try half.adopt(base: base) == nil)
+      #expect(half.idCount > 0 && half.idCount < whole.pipeline.idCount && half.rowCount == 0)
+      halves.append(half.snapshot(.everything))
+    }
+    var expected = TestLoop.pipeline(history.spec, 0..<4)
+    for half in halves { #expect(try expected.adopt(base: half) == nil) }
+    #expect(expected.idCount == whole.pipeline.idCount)
+    #expect(try expected.adopt(base: Array(base.dropLast())) != nil)
   }
 
   @Test("A snapshot of another declaration is refused")
@@ -84,9 +119,7 @@ import Views
     #expect(
       throws: PipelineError.otherPipeline(stored: loop.history.spec.hash, declared: spec.hash)
     ) {
-      _ = try pipeline.restore(
-        head: loop.head, group: { loop.groupBlobs[$0]?.last?.bytes },
-        committed: loop.views.checkpoint, accounting: loop.views.accounting)
+      _ = try loop.restore(&pipeline)
     }
   }
 
@@ -94,10 +127,8 @@ import Views
   func otherStream() throws {
     let loop = try saved(history())
     var pipeline = Pipeline(spec: loop.history.spec, stream: TestLoop.stream, groups: 0..<5)
-    let report = try pipeline.restore(
-      head: loop.head, group: { loop.groupBlobs[$0]?.last?.bytes },
-      committed: loop.views.checkpoint, accounting: loop.views.accounting)
-    guard case .headUnusable(.malformed) = report.findings.first else {
+    let report = try loop.restore(&pipeline)
+    guard case .baseUnusable(.malformed) = report.findings.first else {
       Issue.record("\(report)")
       return
     }
@@ -106,15 +137,13 @@ import Views
   @Test("A replay that counts otherwise than was committed stops the pipeline")
   func diverged() throws {
     let loop = try saved(history())
-    loop.head = nil
+    loop.chain = []
     loop.views.accounting.onTime += 1
     loop.views.accounting.received += 1
     #expect(throws: PipelineError.self) { try loop.crash() }
     // The same where the sequence is stepped over because frames were purged.
     var pipeline = TestLoop.pipeline(loop.history.spec, loop.groups)
-    _ = try pipeline.restore(
-      head: nil, group: { _ in nil }, committed: loop.views.checkpoint,
-      accounting: loop.views.accounting)
+    _ = try loop.restore(&pipeline)
     #expect(throws: PipelineError.self) { try pipeline.skip(sequence: 21, storedAt: noon) }
   }
 

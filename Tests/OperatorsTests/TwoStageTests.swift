@@ -71,7 +71,7 @@ import Views
     return facts.map(\.fact)
   }
 
-  private static func frame(_ step: Step) -> [UInt8] {
+  static func frame(_ step: Step) -> [UInt8] {
     var encoder = FrameEncoder()
     let user = step.user.map(known) ?? .zero
     encoder.append(
@@ -86,7 +86,7 @@ import Views
         producerSequence: 1))
   }
 
-  private static func heartbeat() -> [UInt8] {
+  static func heartbeat() -> [UInt8] {
     FrameEncoder.heartbeat(
       FrameHeader(
         kind: .heartbeat, generation: 1, partition: 0, producer: Key128(low: 1, high: 2),

@@ -43,7 +43,7 @@ import Views
   func snapshotsLost() throws {
     for loss in 0..<5 {
       var parameters = RuntimeParameters()
-      // Not every group is in every snapshot.
+      // An increment for each frame.
       parameters.snapshotBytesMax = 0
       parameters.snapshotIntervalMs = 0
       let world = World(Self.entries(20), parameters: parameters)

@@ -73,11 +73,17 @@ import Views
       world.snapshots.change { $0.tornWrite = ($0.writeCount + 1 + count, byteCount) }
     case .withoutSnapshots:
       script(.crashAfter, after: count, world)
-      if count == 0 {
-        world.snapshots.change { $0.blobs = [:] }
-      } else {
-        world.snapshots.change { state in
-          if let last = state.blobs.keys.max() { state.blobs[last] = nil }
+      let (place, byte) = (random.below(100), random.below(10_000))
+      world.snapshots.change { state in
+        let names = state.blobs.keys.sorted()
+        switch count {
+        case 0: state.blobs = [:]
+        case 1 where !names.isEmpty: state.blobs[names[place % names.count]] = nil
+        case 2 where !names.isEmpty:
+          let name = names[place % names.count]
+          let byteCount = state.blobs[name]?.count ?? 0
+          if byteCount > 0 { state.blobs[name]?[byte % byteCount] ^= 4 }
+        default: if let last = names.last { state.blobs[last] = nil }
         }
       }
     case .none: break
@@ -107,6 +113,9 @@ import Views
     var parameters = RuntimeParameters()
     parameters.snapshotIntervalMs = random.pick([0, 300, 1000, 4000])
     parameters.snapshotBytesMax = random.pick([0, 200, 8 << 20])
+    parameters.snapshotWaitingBytesMax = random.pick([1, 1000, 64 << 20])
+    parameters.snapshotCompactionBytesMin = random.pick([0, 3000, 8 << 20])
+    parameters.snapshotChainCountMax = random.pick([1, 5, 512])
     parameters.coarseIntervalMs = random.pick([0, 500, 3000])
     parameters.commitIntervalMs = random.pick([1, 50, 250])
     parameters.pendingCountMax = random.pick([3, 100_000])

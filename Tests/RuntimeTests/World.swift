@@ -61,8 +61,13 @@ final class World: Sendable {
   func run(until condition: @escaping @Sendable (PartitionStatus) -> Bool) -> PartitionStatus {
     let stop = StopFlag()
     power.turnOn(stop)
-    let worker = SerialWorker(name: "snapshots")
-    let archive = SnapshotArchive(store: snapshots, worker: worker, logger: Self.quiet)
+    let workers = [SerialWorker(name: "snapshots"), SerialWorker(name: "compaction")]
+    let metrics = RuntimeMetrics(registry).loop(pipeline: spec.name, stream: stream.stream)
+    let archive = SnapshotArchive(
+      store: snapshots,
+      compactor: PartitionLoop.compactor(spec, stream, partitions: siblings.partitions),
+      writing: workers[0], compacting: workers[1], parameters: parameters, metrics: metrics,
+      logger: Self.quiet)
     let status = Shared(
       PartitionStatus(
         pipeline: spec.name, stream: stream, phase: .starting, detail: "", sequence: 0,
@@ -71,7 +76,7 @@ final class World: Sendable {
     let deadline = ContinuousClock.now + .seconds(60)
     // How long a snapshot takes to write has no say in what a run comes to.
     let settle = { @Sendable in
-      while archive.isWriting { sched_yield() }
+      while !archive.isIdle { sched_yield() }
     }
     views.change { $0.turn = settle }
     log.onTurn {
@@ -88,14 +93,13 @@ final class World: Sendable {
       environment: PartitionLoop.Environment(
         owner: "here", log: log, views: views, hot: hot, snapshots: archive, heartbeats: heartbeats,
         siblings: siblings, parameters: parameters, clock: clock.loopClock,
-        metrics: RuntimeMetrics(registry).loop(pipeline: spec.name, stream: stream.stream),
-        logger: Self.quiet),
+        metrics: metrics, logger: Self.quiet),
       stop: stop, status: status)
     let end = loop.run()
     lastEnd.update { $0 = end }
     log.onTurn(nil)
     views.change { $0.turn = nil }
-    worker.close()
+    for worker in workers { worker.close() }
     return status.current
   }
 

@@ -87,6 +87,7 @@ struct Simulation {
     self.streams = streams
     var parameters = RuntimeParameters()
     parameters.snapshotIntervalMs = random.pick([0, 200, 1000])
+    parameters.snapshotCompactionBytesMin = random.pick([0, 2_000, 8 << 20])
     parameters.coarseIntervalMs = random.pick([0, 500])
     parameters.commitIntervalMs = random.pick([1, 50, 250])
     parameters.pendingCountMax = random.pick([3, 100_000])
@@ -230,8 +231,13 @@ struct Simulation {
     let process = SimulatedHost()
     let disk = disk(Place(machine: machine, stream: stream))
     disk.process = process
-    let worker = SerialWorker(name: "snapshots")
-    let archive = SnapshotArchive(store: disk, worker: worker, logger: World.quiet)
+    let loopMetrics = metrics.loop(pipeline: spec.name, stream: stream.stream)
+    let worker = SerialWorker.immediate()
+    let archive = SnapshotArchive(
+      store: disk,
+      compactor: PartitionLoop.compactor(spec, stream, partitions: siblings.partitions),
+      writing: worker, compacting: worker, parameters: parameters, metrics: loopMetrics,
+      logger: World.quiet)
     let status = Shared(
       PartitionStatus(
         pipeline: spec.name, stream: stream, phase: .starting, detail: "", sequence: 0,
@@ -246,7 +252,7 @@ struct Simulation {
         partials: spec.hasSecondStage ? SimulatedPublisher(log) : nil,
         heartbeats: SimulatedHeartbeats(log), siblings: siblings, parameters: parameters,
         clock: clock.loopClock,
-        metrics: metrics.loop(pipeline: spec.name, stream: stream.stream), logger: World.quiet),
+        metrics: loopMetrics, logger: World.quiet),
       stop: StopFlag(), status: status)
     owners.append(
       Owner(
@@ -263,8 +269,6 @@ struct Simulation {
 
   private mutating func step(_ owner: Owner) {
     let step = owner.loop.step()
-    // How long a snapshot takes to write has no say in what a run comes to.
-    while owner.archive.isWriting {}
     if owner.process.isDead { return drop(owner) }
     switch step {
     case .again: break
