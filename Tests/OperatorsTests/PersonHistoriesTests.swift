@@ -137,7 +137,7 @@ struct OutcomeLoop: ~Copyable {
       fact.person %= 2
       return fact
     }
-    #expect(to.sums == NaiveOutcomes(together, Self.policy, watermark: .min + 1).sums, "\(seed)")
+    #expect(to.sums == NaiveOutcomes(together, Self.policy, watermark: 0).sums, "\(seed)")
   }
 
   @Test("United persons have one history, whenever they are united", arguments: 0..<100)
@@ -157,6 +157,6 @@ struct OutcomeLoop: ~Copyable {
       fact.person = max(1, fact.person)
       return fact
     }
-    #expect(loop.sums == NaiveOutcomes(together, Self.policy, watermark: .min + 1).sums, "\(seed)")
+    #expect(loop.sums == NaiveOutcomes(together, Self.policy, watermark: 0).sums, "\(seed)")
   }
 }
