@@ -307,8 +307,9 @@ final class PartitionLoop {
 
   /// Asks for a heartbeat where only the lack of frames keeps windows or a tick of this partition open.
   private func beat(_ reader: any FrameReader) {
-    guard stream.role == .events, pipeline.logTime > .min else { return }
+    guard stream.role == .events else { return }
     let now = environment.clock.monotonic()
+    guard pipeline.logTime > .min else { return beatUnheard(now) }
     environment.siblings.report(stream.partition, pipeline.logTime)
     let sinceLast = now - lastHeartbeat
     let wall = environment.clock.wall()
@@ -326,6 +327,15 @@ final class PartitionLoop {
       ? environment.parameters.stageHeartbeatIdleMs : environment.parameters.heartbeatIdleMs
     let isBehind = environment.siblings.latest - pipeline.logTime > Int64(idleMs) * 1000
     if timerIsDue ?? false || isBehind { writeHeartbeat(now) }
+  }
+
+  /// A partition that never had a frame holds nothing open, but the time of the second stage stands
+  /// still until every partition has told its own.
+  private func beatUnheard(_ now: Int64) {
+    let interval = Int64(environment.parameters.heartbeatIntervalMs) * 1000
+    guard spec.hasSecondStage, environment.siblings.latest > .min, now - lastHeartbeat >= interval
+    else { return }
+    writeHeartbeat(now)
   }
 
   private func writeHeartbeat(_ now: Int64) {

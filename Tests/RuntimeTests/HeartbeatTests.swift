@@ -1,3 +1,4 @@
+import Dataflow
 import Events
 import Glibc
 import Ports
@@ -58,6 +59,18 @@ import Views
     dead.clock.setWall(ten + hour)
     dead.run { _ in dead.clock.loopClock.monotonic() > 1_060_000_000 }
     #expect(dead.published.all.isEmpty)
+  }
+
+  @Test("An empty stream of a pipeline with two stages gets them once another partition has frames")
+  func unheard() {
+    var spec = World.shortGrace
+    spec.persons = PersonPolicy()
+    let world = World(spec: spec)
+    world.run { _ in world.clock.loopClock.monotonic() > 2_060_000_000 }
+    #expect(world.published.all.isEmpty)
+    world.siblings.report(1, ten)
+    world.run { _ in !world.published.all.isEmpty }
+    #expect(world.published.all.count == 1)
   }
 
   @Test("No message id of a heartbeat is one of another producer's frames")
