@@ -127,7 +127,7 @@ public protocol DurableViewReader: Sendable {
 
   func checkpoints() async throws(ViewReadError) -> [StreamPartition: Checkpoint]
 
-  /// Accounting over all streams.
+  /// What became of every event, over the streams of events and the dead letters.
   func accounting() async throws(ViewReadError) -> Accounting
 }
 

@@ -39,12 +39,15 @@ enum AccountingTable {
       "select \(columns) from \(schema.name).accounting where stream = $1", parameters, connection)
   }
 
-  /// Over all streams.
+  /// Over the streams of events and dead letters. What the second stage takes in is no events: it
+  /// counts contributions of the first.
   static func read(
     in schema: ViewSchema, _ connection: PostgresConnection
   ) throws(PostgresError) -> Accounting {
-    let none = PostgresParameters()
-    return try sum("select \(columns) from \(schema.name).accounting", none, connection)
+    var parameters = PostgresParameters()
+    parameters.append(text: schema.pipeline.partialsStream)
+    return try sum(
+      "select \(columns) from \(schema.name).accounting where stream <> $1", parameters, connection)
   }
 
   private static func sum(

@@ -126,6 +126,22 @@ struct PostgresViewsSecondStageTests {
     #expect(owner.checkpoint.sources == sources && owner.epoch == 2)
   }
 
+  @Test("what the second stage takes in is not counted as events")
+  func accounting() async throws {
+    let (owner, reader) = try await prepare("s_accounting")
+    let settings = try await ViewServers.postgres()
+    let dead = StreamPartition(stream: "dead-letters", generation: 1, partition: -1)
+    for stream in [Sample.stream(), dead, owner.stream] {
+      let owner = try Owner(settings, pipeline("s_accounting"), stream)
+      try owner.claim()
+      try owner.commit {
+        $0.accounting.received = 7
+        $0.accounting.onTime = 7
+      }
+    }
+    #expect(try await reader.accounting().received == 14)
+  }
+
   @Test("trends are the newest window that log time has come to, beside the one a window before")
   func trends() async throws {
     let (owner, reader) = try await prepare("s_trends")
