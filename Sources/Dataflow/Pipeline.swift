@@ -55,6 +55,7 @@ public struct Pipeline: ~Copyable {
   var persons: PersonHistories?
   /// Of a second stage.
   var trends: HoppingWindows?
+  var earlyTrends = EarlyTrends()
   /// Of a first stage: which anonymous persons are known.
   var links: IdentityLinks?
   var contributions = Contributions()

@@ -165,6 +165,10 @@ extension Pipeline {
     guard trends != nil else { return }
     var entries = batch.dimensions
     trends?.drain(into: &batch.trends, dimensions: &entries)
+    let newest = intake?.sources.map(\.logTime).max() ?? .min
+    if earlyTrends.take(at: newest, sumCount: trends?.rowCount ?? 0) {
+      trends?.early(logTime: logTime, into: &batch.trends, dimensions: &entries)
+    }
     entries.sort { $0.id < $1.id }
     batch.dimensions = []
     for entry in entries where entry.id != batch.dimensions.last?.id {
@@ -255,6 +259,7 @@ extension Pipeline {
     }
     addOutcomes(at: moment)
     if frame.paneCount > 0 {
+      earlyTrends.counted()
       trends?.begin(tupleCount: frame.tupleCount) { frame.tupleBytes($0) }
       for index in 0..<frame.paneCount {
         let pane = frame.pane(index)

@@ -75,11 +75,13 @@ extension HoppingWindows {
   }
 
   /// Appends the rows of the open window that `logTime` lies in, or the next one to be closed where
-  /// that is later, as far as they are known: early results, not final, in order of id. State does not
-  /// change.
+  /// that is later, as far as they are known: early results, not final, in order of id; and the tuples
+  /// of these that have not been handed out. State does not change.
   ///
   /// - Parameter logTime: microseconds since the epoch.
-  public func early(logTime: Int64, into rows: inout [TrendRow]) {
+  public func early(
+    logTime: Int64, into rows: inout [TrendRow], dimensions: inout [DimensionEntry]
+  ) {
     if closedEnd == .min { return }
     let end = max(floor(logTime), closedEnd) + slide
     var sums: [UInt32: HoppingTotal] = [:]
@@ -90,12 +92,17 @@ extension HoppingWindows {
       }
     }
     let first = rows.count
+    let known = dimensions.count
     for (slot, total) in sums {
+      let tuple = tuples.slots[Int(slot)]
       rows.append(
         TrendRow(
-          end: end, dimensionID: tuples.slots[Int(slot)].id, counts: total.sums, revision: 0,
-          isFinal: false))
+          end: end, dimensionID: tuple.id, counts: total.sums, revision: 0, isFinal: false))
+      if !tuple.isAnnounced {
+        dimensions.append(DimensionEntry(id: tuple.id, encoded: Array(tuples.bytes(Int(slot)))))
+      }
     }
+    dimensions[known...].sort { $0.id < $1.id }
     rows[first...].sort { $0.dimensionID < $1.dimensionID }
   }
 }

@@ -16,7 +16,7 @@ public import Views
 /// its row handed out, an absolute value. A pane that comes after that, but less than the allowed
 /// lateness behind the watermark, changes the rows of all windows that it lies in; each is handed out
 /// again with a higher revision: the number of frames that changed it since it was final. Later ones are
-/// not counted, and that is counted. ``early(logTime:into:)`` gives rows of a window that is still open.
+/// not counted, and that is counted. ``early(logTime:into:dimensions:)`` gives rows of a window that is still open.
 ///
 /// The order of calls is: ``advance(to:)`` where the watermark moves, then ``begin(tupleCount:bytes:)`` and its
 /// events (``count(tuple:time:kind:revenueMicros:)``) or panes (``add(_:tuple:start:at:)``), and

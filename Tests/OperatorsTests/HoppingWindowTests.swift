@@ -50,7 +50,9 @@ import Views
     _ index: Int, _ seed: UInt64
   ) throws {
     var rows: [TrendRow] = []
-    windows.early(logTime: history.moment(index).logTime, into: &rows)
+    var entries: [DimensionEntry] = []
+    windows.early(logTime: history.moment(index).logTime, into: &rows, dimensions: &entries)
+    #expect(Set(entries.map(\.id)).isSubset(of: rows.map(\.dimensionID)))
     guard let end = rows.first?.end else { return }
     var expected: [Int64: Counts] = [:]
     for tuple in history.tuples.indices {
