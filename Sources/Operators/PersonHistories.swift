@@ -139,16 +139,34 @@ public struct PersonHistories: ~Copyable {
   ///   - silent: groups of whose persons the lengths of sessions have been handed out already.
   mutating func review(closedFrom: Int64, silent: Range<Int> = 0..<0) {
     timers.advance(to: now, due: &due)
-    for entry in due {
-      let record = table.record(Int(entry.index))
-      guard record.pointee.timer == entry.step else { continue }
-      let isSilent = silent.contains(KeyGroup.of(person: record.pointee.key))
-      review(Int(entry.index), closedFrom: isSilent ? closedBefore : closedFrom)
+    for start in stride(from: 0, to: due.count, by: Self.queueCapacity) {
+      let end = min(start + Self.queueCapacity, due.count)
+      touchDue(start, end)
+      for index in start..<end {
+        let entry = due[index]
+        let record = table.record(Int(entry.index))
+        guard record.pointee.timer == entry.step else { continue }
+        let isSilent = silent.contains(KeyGroup.of(person: record.pointee.key))
+        review(Int(entry.index), closedFrom: isSilent ? closedBefore : closedFrom)
+      }
     }
     due.removeAll(keepingCapacity: true)
     if timers.count > 2 * (count + unitedCount) + 1024 {
       timers.compact(table)
     }
+  }
+
+  /// Loads what the review of due persons needs, none waiting for another, so that the misses overlap.
+  private mutating func touchDue(_ start: Int, _ end: Int) {
+    var sum = 0
+    for index in start..<end { sum &+= Int(table.record(Int(due[index].index)).pointee.count) }
+    for index in start..<end {
+      let record = table.record(Int(due[index].index))
+      if let touches = record.pointee.touches, record.pointee.count > 0 {
+        sum &+= Int(touches[0].kind) &+ Int(touches[Int(record.pointee.count) - 1].kind)
+      }
+    }
+    touched &+= sum
   }
 
   /// The next watermark at which a session closes or expires; nil if there is none.

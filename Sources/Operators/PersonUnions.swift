@@ -40,13 +40,25 @@ extension PersonHistories {
           kind: isFixed ? EventKind.engagement.rawValue : touch.kind),
         tuples.bytes(Int(touch.tuple)))
     }
-    if removed.count < Self.removedCountMax {
-      removed.append(table.record(index).pointee.key)
-    } else {
-      isChangeLost = true
-    }
+    noteRemoval(of: index)
     dropFirst(timeline.count, of: index)
     remove(index)
+  }
+
+  /// Notes that a person leaves for another reason than time. An increment names all of its ids: each
+  /// may have been a person of its own in what was saved before.
+  private mutating func noteRemoval(of root: Int) {
+    var member = root
+    while true {
+      let record = table.record(member)
+      if removed.count < Self.removedCountMax {
+        removed.append(record.pointee.key)
+      } else {
+        isChangeLost = true
+      }
+      if record.pointee.nextUnited == 0 { return }
+      member = Int(record.pointee.nextUnited) - 1
+    }
   }
 
   /// The most removed persons that are remembered for an increment: 16 MiB.
