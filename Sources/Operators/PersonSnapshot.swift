@@ -63,6 +63,7 @@ extension PersonHistories {
         // A record that was freed and used again may be there twice.
         table.record(Int(index)).pointee.isChanged = false
         indices.append(Int(index))
+        appendUnited(of: Int(index), to: &indices)
       }
       indices.sort { Self.isOrdered(table.record($0).pointee.key, table.record($1).pointee.key) }
     }
@@ -70,10 +71,22 @@ extension PersonHistories {
     var roots: [Int] = []
     roots.reserveCapacity(indices.count)
     var united: [Int] = []
-    for index in indices {
+    for (place, index) in indices.enumerated() where place == 0 || indices[place - 1] != index {
       if table.record(index).pointee.root == 0 { roots.append(index) } else { united.append(index) }
     }
     return (roots, united)
+  }
+
+  /// A root is written with all that is united with it: what was saved of them before may have left
+  /// state on its own by the time of this increment.
+  private func appendUnited(of root: Int, to indices: inout [Int]) {
+    if table.record(root).pointee.root != 0 { return }
+    var next = table.record(root).pointee.nextUnited
+    while next != 0 {
+      let member = table.record(Int(next) - 1)
+      indices.append(Int(next) - 1)
+      next = member.pointee.nextUnited
+    }
   }
 
   private static func isOrdered(_ a: Key128, _ b: Key128) -> Bool {
