@@ -1,4 +1,5 @@
 import Events
+import Oracles
 import Testing
 import Views
 
@@ -216,11 +217,11 @@ import Views
     together.drain()
     var restored = PersonHistories(policy: policy)
     for (bytes, groups) in zip(parts, [0..<1, 1..<256]) {
-      var reader = try SnapshotReader(bytes, kind: .head, pipelineHash: 1)
+      var reader = try SnapshotReader(bytes, pipelineHash: 1)
       try restored.restore(from: &reader, keeping: groups)
       try reader.finish()
     }
-    var writer = SnapshotWriter(kind: .head, pipelineHash: 1)
+    var writer = SnapshotWriter(kind: .base, pipelineHash: 1)
     restored.snapshot(isComplete: true, into: &writer)
     #expect((writer.finish() == together.bytes()) == true)
   }

@@ -1,4 +1,5 @@
 import Events
+import Oracles
 import Testing
 import Views
 
@@ -147,7 +148,7 @@ struct PersonRun: ~Copyable {
   }
 
   mutating func bytes(isComplete: Bool = true) -> [UInt8] {
-    var writer = SnapshotWriter(kind: .head, pipelineHash: 1)
+    var writer = SnapshotWriter(kind: .base, pipelineHash: 1)
     histories.snapshot(isComplete: isComplete, into: &writer)
     return writer.finish()
   }
@@ -161,7 +162,7 @@ struct PersonRun: ~Copyable {
   static func restored(_ chain: [[UInt8]], _ policy: PersonPolicy) throws -> PersonHistories {
     var histories = PersonHistories(policy: policy)
     for bytes in chain {
-      var reader = try SnapshotReader(bytes, kind: .head, pipelineHash: 1)
+      var reader = try SnapshotReader(bytes, pipelineHash: 1)
       try histories.restore(from: &reader, keeping: 0..<256)
       try reader.finish()
     }

@@ -85,7 +85,7 @@ public struct NaiveOutcomes {
   }
 
   public static func step(_ time: Int64) -> Int64 {
-    (time < 0 ? time - 9_999_999 : time) / 10_000_000
+    time / 10_000_000 - (time % 10_000_000 < 0 ? 1 : 0)
   }
 
   private mutating func add(_ tuple: DimensionTuple, _ time: Int64, _ outcomes: Outcomes) {
