@@ -124,7 +124,7 @@ let package = Package(
     // Tests.
     tests("EventsTests", ["Events"]),
     .target(
-      name: "Oracles", dependencies: ["Events", "Views"], path: "Tests/Oracles",
+      name: "Oracles", path: "Tests/Oracles",
       swiftSettings: strict),
     tests(
       "OperatorsTests", ["Events", "Views", "Operators", "Dataflow", "Verification", "Oracles"]),
@@ -151,7 +151,9 @@ let package = Package(
       "QueryTests", ["Events", "Views", "Dataflow", "Ports", "QueryAPI", "HTTPServer", "Metrics"]),
     tests(
       "RuntimeTests",
-      ["Events", "Views", "Operators", "Dataflow", "Ports", "Metrics", "Runtime", "Oracles", log]),
+      ["Events", "Views", "Operators", "Dataflow", "Ports", "Metrics", "Runtime", "Verification",
+        "Oracles", log,
+      ]),
     tests("DefinitionsTests", ["Events", "Views", "Dataflow", "Definitions"]),
     tests("DemoTrafficTests", ["Events", "HTTPClient", "DemoTraffic"]),
     tests("TidyTests", []),

@@ -20,10 +20,18 @@ public struct WriteKey: Sendable {
 /// The write keys that a collector accepts.
 public struct WriteKeyTable: Sendable {
   private let keys: [String: WriteKey]
+  private let every: WriteKey?
 
   public init(_ keys: [WriteKey]) {
     self.keys = Dictionary(keys.map { ($0.key, $0) }, uniquingKeysWith: { $1 })
+    every = nil
   }
 
-  public func find(_ key: String) -> WriteKey? { keys[key] }
+  /// Whatever the key, it is this one.
+  init(every key: WriteKey) {
+    keys = [:]
+    every = key
+  }
+
+  public func find(_ key: String) -> WriteKey? { every ?? keys[key] }
 }

@@ -25,6 +25,8 @@ final class PartitionLoop {
     var snapshots: SnapshotArchive
     /// For the partials of a first stage; nil where the pipeline has no second.
     var partials: (any FramePublisher)?
+    /// Nil where another pipeline's loop writes the letters, or none.
+    var poison: PoisonWriter?
     var heartbeats: any HeartbeatSink
     var siblings: LogTimes
     var parameters: RuntimeParameters
@@ -87,6 +89,8 @@ final class PartitionLoop {
   var lastCoarse: Int64 = 0
   var lastSnapshot: Int64 = 0
   private var lastHeartbeat: Int64 = 0
+  private var times = LoopTimes()
+  private let startedAt: Int64
 
   init(
     spec: PipelineSpec, stream: StreamPartition, environment: Environment, stop: StopFlag,
@@ -97,6 +101,7 @@ final class PartitionLoop {
     self.environment = environment
     self.stop = stop
     self.status = status
+    startedAt = environment.clock.monotonic()
     let partitions = environment.siblings.partitions
     groups = Self.groups(stream, partitions: partitions)
     pipeline = Pipeline(spec: spec, stream: stream, groups: groups, partitions: partitions)
@@ -136,7 +141,11 @@ final class PartitionLoop {
     while true {
       switch step() {
       case .again: continue
-      case .wait(let milliseconds): _ = stop.wait(milliseconds: milliseconds)
+      case .wait(let milliseconds):
+        let began = environment.clock.monotonic()
+        _ = stop.wait(milliseconds: milliseconds)
+        times.away += environment.clock.monotonic() - began
+        publishTimes()
       case .ended(let end): return end
       }
     }
@@ -217,24 +226,34 @@ final class PartitionLoop {
       // A replay can end inside a batch; what follows it is live.
       if pipeline.isSilent { continue }
       if hotCopy.isDue(hasChanges: true) { try updateHotCopy() }
-      try commitIfDue()
+      try timedCommit()
     }
     if !pipeline.isSilent {
       if status.current.phase == .replaying { set(.live, "") }
       if hotCopy.isDue(hasChanges: pipeline.position > hotCopy.sequence) { try updateHotCopy() }
-      try commitIfDue()
+      try timedCommit()
       takeSnapshotIfDue()
       beat(reader)
     }
     publishStatus(reader)
   }
 
+  private func timedCommit() throws(LoopExit) {
+    let began = environment.clock.monotonic()
+    defer { times.stores += environment.clock.monotonic() - began }
+    try commitIfDue()
+  }
+
   private func updateHotCopy() throws(LoopExit) {
+    let began = environment.clock.monotonic()
     hotCopy.update(&pipeline, committed: committed.sequence)
+    times.stores += environment.clock.monotonic() - began
     if hotCopy.isFenced { throw .fenced }
   }
 
   private func fetch(_ reader: any FrameReader, waitMs: Int) throws(LoopExit) {
+    let began = environment.clock.monotonic()
+    defer { times.idle += environment.clock.monotonic() - began }
     do throws(LogError) {
       fetched = try reader.next(timeoutMs: waitMs)[...]
     } catch {
@@ -251,10 +270,7 @@ final class PartitionLoop {
         stream.role == .partials
         ? .partials(try PartialFrameView(frame.bytes)) : .events(try FrameView(frame.bytes))
     } catch {
-      environment.logger.error(
-        "poison frame passed over",
-        metadata: ["sequence": "\(frame.sequence)", "error": "\(error)"])
-      environment.metrics.poisoned()
+      try bury(frame, error)
       content = .poison
     }
     do throws(PipelineError) {
@@ -275,6 +291,21 @@ final class PartitionLoop {
     }
     sender?.send(pipeline.takeEmitted())
     if !pipeline.isSilent { hotCopy.stored(at: frame.storedAt) }
+  }
+
+  /// A frame that cannot be read goes to the dead letters before it is passed over.
+  private func bury(_ frame: any StoredFrame, _ error: FrameError) throws(LoopExit) {
+    if frame.sequence > committed.sequence, let poison = environment.poison {
+      do throws(LogError) {
+        try poison.write(frame, of: stream, error)
+      } catch {
+        throw LoopExit(error)
+      }
+    }
+    environment.logger.error(
+      "poison frame passed over",
+      metadata: ["sequence": "\(frame.sequence)", "error": "\(error)"])
+    environment.metrics.poisoned()
   }
 
   /// What a stored frame turned out to be.
@@ -355,7 +386,13 @@ final class PartitionLoop {
       + (sender?.failure ?? "no answer yet")
   }
 
+  private func publishTimes() {
+    times.whole = environment.clock.monotonic() - startedAt
+    status.update { $0.times = times }
+  }
+
   private func publishStatus(_ reader: any FrameReader) {
+    publishTimes()
     let lastKnown = reader.lastKnownSequence
     status.update {
       $0.sequence = pipeline.position

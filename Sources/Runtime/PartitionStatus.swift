@@ -33,6 +33,7 @@ public struct PartitionStatus: Sendable {
   public var lastKnown: UInt64
   public var logTime: Int64
   public var watermark: Int64
+  public var times = LoopTimes()
   /// Event ids remembered for deduplication, and the most that may be.
   public var idCount = 0
   public var idCountMax: Int

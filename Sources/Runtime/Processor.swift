@@ -18,6 +18,8 @@ public struct ProcessorStores: Sendable {
     @Sendable (PipelineSpec, StreamPartition) throws(SnapshotError) -> any SnapshotStore
   /// Publishes what a first stage hands on.
   public var partials: @Sendable (PipelineSpec) throws(LogError) -> any FramePublisher
+  /// Publishes letters of frames that cannot be read; nil where none are written.
+  public var deadLetters: (@Sendable () throws(LogError) -> any FramePublisher)?
 
   public init(
     membership:
@@ -30,13 +32,15 @@ public struct ProcessorStores: Sendable {
     snapshots:
       @escaping @Sendable (PipelineSpec, StreamPartition) throws(SnapshotError) ->
       any SnapshotStore,
-    partials: @escaping @Sendable (PipelineSpec) throws(LogError) -> any FramePublisher
+    partials: @escaping @Sendable (PipelineSpec) throws(LogError) -> any FramePublisher,
+    deadLetters: (@Sendable () throws(LogError) -> any FramePublisher)? = nil
   ) {
     self.membership = membership
     self.views = views
     self.hot = hot
     self.snapshots = snapshots
     self.partials = partials
+    self.deadLetters = deadLetters
   }
 }
 
@@ -237,11 +241,19 @@ public final class Processor: Sendable {
         return halt("partials cannot be published: \(error)")
       }
     }
+    var poison: PoisonWriter?
+    // Of all pipelines the first one, so that there is one letter; partials can be made again.
+    if let open = stores.deadLetters, pipeline == pipelines.first, item.stream.role != .partials,
+      let letters = items.first(where: { $0.stream.role == .deadLetters })?.stream
+    {
+      poison = PoisonWriter(stream: letters, open: open)
+    }
     let loop = PartitionLoop(
       spec: pipeline, stream: item.stream,
       environment: PartitionLoop.Environment(
         owner: owner, log: log, views: views, hot: stores.hot(pipeline), snapshots: archive,
-        partials: partials, heartbeats: heartbeats, siblings: siblings, parameters: parameters,
+        partials: partials, poison: poison, heartbeats: heartbeats, siblings: siblings,
+        parameters: parameters,
         clock: clock,
         metrics: loopMetrics, logger: logger),
       stop: stop, status: status)

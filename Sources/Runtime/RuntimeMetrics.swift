@@ -133,6 +133,12 @@ public struct RuntimeMetrics: Sendable {
     "smartcontent_events_overflowed_total",
     "Events that counted for `(other)` because of `tuple_count_max`.", .counter, labels: labels)
 
+  public static let seconds = MetricDeclaration(
+    "smartcontent_loop_seconds_total",
+    "Where a loop's time goes: busy processing, idle for lack of frames, held up by the stores that it"
+      + " writes, or waiting for something that is away.", .counter, labels: labels + ["state"],
+    maxSeries: 1000)
+
   /// Everything above, for checks of dashboards and alerts.
   public static let catalog = [
     events, frames, frameBytes, poisonFrames, accounted, received, commit, commitFailures, rows,
@@ -140,7 +146,7 @@ public struct RuntimeMetrics: Sendable {
     snapshotSize, snapshotCompactions, snapshotRejections, snapshotAge, snapshotFiles,
     snapshotChainBytes, stateKeys, stateKeysMax, stateBytes, partials, partialFailures, waits,
     halts, lagFrames, lagEvents, lagSeconds, watermarkDelay, running,
-    dedupeIDs, dedupeFill, stateRows, overflowed,
+    dedupeIDs, dedupeFill, stateRows, overflowed, seconds,
   ]
 
   private let registry: MetricRegistry
@@ -211,6 +217,17 @@ public struct RuntimeMetrics: Sendable {
     perOperator(Self.stateKeys, \.keyCount)
     perOperator(Self.stateKeysMax, \.keyCountMax)
     perOperator(Self.stateBytes, \.byteCount)
+    registry.computed(Self.seconds) {
+      statuses().flatMap { status in
+        [
+          ("busy", status.times.busy), ("idle", status.times.idle),
+          ("stores", status.times.stores), ("away", status.times.away),
+        ].map { state, micros in
+          MetricSample(
+            [status.pipeline, status.stream.stream, state], Double(micros) / 1_000_000)
+        }
+      }
+    }
     computed(Self.running) { $0.phase == .live || $0.phase == .replaying ? 1 : 0 }
   }
 }

@@ -119,7 +119,7 @@ public final class ActivityRecount: ReadModelRecount {
     let slowest = instant.slowestLogTime
     var tables = WindowLevel.allCases.map {
       ExpectedTable(
-        table: .windows("metrics_\($0.name)", sums: Self.columns), rows: [:])
+        table: .windows("metrics_\($0.name)", sums: Measure.activityColumns), rows: [:])
     }
     for (stream, partition) in partitions {
       guard let checkpoint = instant.checkpoints[stream] else { continue }
@@ -142,10 +142,6 @@ public final class ActivityRecount: ReadModelRecount {
     return tables
   }
 
-  private static let columns = [
-    "impressions", "views", "clicks", "engagements", "conversions", "revenue_micros",
-  ]
-
   /// Rows of windows in state at the present frame: what the hot copy holds, by start, level and id.
   public func live(
     _ stream: StreamPartition, watermark: Int64
@@ -156,7 +152,20 @@ public final class ActivityRecount: ReadModelRecount {
   }
 }
 
+extension Measure {
+  static let activityColumns = [
+    "impressions", "views", "clicks", "engagements", "conversions", "revenue_micros",
+  ]
+}
+
 extension StoredTable {
+  /// A table of the second stage: six sums, without revisions.
+  static func sums(_ name: String, time: String, _ sums: [String]) -> StoredTable {
+    var table = windows(name, time: time, sums: sums)
+    table.values.removeAll { $0.name == "revision" }
+    return table
+  }
+
   /// A table of windows with six sums.
   static func windows(_ name: String, time: String = "window_start", sums: [String]) -> StoredTable
   {

@@ -37,6 +37,8 @@ public struct JudgedEvent: Sendable {
   public var kind: UInt8
   public var key: Key128
   public var person: Key128
+  /// The key of the user id that it carries; zero for none.
+  public var user: Key128
   /// Its tuple's number in ``TupleNumbers``.
   public var tuple: Int
   /// Millionths of the tuple's currency.

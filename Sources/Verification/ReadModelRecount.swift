@@ -6,25 +6,36 @@ public import Ports
 /// Frames of a stream come in order; those of different streams in any. Adding a read model is a file
 /// with such a class and a line in ``ReadModels``.
 public protocol ReadModelRecount: AnyObject {
+  /// Whether the second stage writes it, which may be further on than the first has committed.
+  var isOfSecondStage: Bool { get }
   func begin(_ moment: Moment)
   func add(_ event: JudgedEvent, _ moment: Moment)
   func end(_ moment: Moment)
   /// The stream has come to the frame up to which its open hour and day rows are stored.
   func markCoarse(_ stream: StreamPartition)
+  /// The stream has come to the last frame that the second stage has taken in.
+  func markHandedOn(_ stream: StreamPartition)
   /// What is stored now that every stream has come to its checkpoint.
   func expected(at instant: Instant) -> [ExpectedTable]
 }
 
 extension ReadModelRecount {
+  public var isOfSecondStage: Bool { false }
   public func begin(_ moment: Moment) {}
   public func add(_ event: JudgedEvent, _ moment: Moment) {}
   public func end(_ moment: Moment) {}
   public func markCoarse(_ stream: StreamPartition) {}
+  public func markHandedOn(_ stream: StreamPartition) {}
 }
 
 /// The checkpoints at which tables are compared.
 public struct Instant {
   public var checkpoints: [StreamPartition: Checkpoint]
+
+  /// Of the second stage; nil where there is none, or it has committed nothing.
+  var secondStage: Checkpoint? {
+    checkpoints.first { $0.key.role == .partials && $0.value.sequence > 0 }?.value
+  }
 
   /// The log time of the slowest partition of the events: what retention counts back from.
   var slowestLogTime: Int64 {
@@ -47,6 +58,12 @@ public struct ExpectedTable {
   public var rows: [[Int64]: ExpectedRow]
   /// The tuples that rows refer to, by id.
   public var tuples: [Int64: [UInt8]] = [:]
+  /// Rows whose time, the first column of the key, is earlier are not compared.
+  public var comparedFrom = Int64.min
+  /// Nor are those whose time is this or later.
+  public var comparedTo = Int64.max
+  /// A row whose values but the last are all 0 says the same as no row.
+  public var isSparse = false
 }
 
 /// Every read model that is verified, beside the activity windows, which the hot copy has too.
@@ -57,5 +74,7 @@ enum ReadModels {
     { _, tuples in LateRecount(tuples: tuples) },
     { _, _ in AccountingRecount() },
     { _, _ in CheckpointRecount() },
+    { OutcomeRecount(spec: $0, tuples: $1) },
+    { TrendRecount(spec: $0, tuples: $1) },
   ]
 }

@@ -75,7 +75,8 @@ public final class StreamRecount {
   private func judge(_ frame: FrameView, _ index: Int, tuple: Int) -> JudgedEvent {
     var event = JudgedEvent(
       verdict: .rejected, index: index, time: frame.eventTime(index), isClamped: false,
-      kind: frame.kind(index), key: frame.key(index), person: frame.person(index), tuple: tuple,
+      kind: frame.kind(index), key: frame.key(index), person: frame.person(index),
+      user: frame.user(index), tuple: tuple,
       revenueMicros: frame.revenueMicros(index))
     if frame.header.kind == .deadLetters { return event }
     if isCopy(event.key) {

@@ -92,11 +92,29 @@ public final class Verifier {
     _ checkpoints: [StreamPartition: Checkpoint]
   ) -> [StreamPartition: UInt64] {
     var targets: [StreamPartition: UInt64] = [:]
+    let handedOn = handedOn(checkpoints)
     for (stream, checkpoint) in checkpoints where stream.role != .partials {
       targets[stream] =
-        stream.role == .events ? checkpoint.coarseSequence : checkpoint.sequence
+        stream.role == .events
+        ? min(checkpoint.coarseSequence, handedOn[stream] ?? .max) : checkpoint.sequence
     }
     return targets
+  }
+
+  /// How far the second stage has taken each partition in; empty where there is none.
+  private func handedOn(
+    _ checkpoints: [StreamPartition: Checkpoint]
+  ) -> [StreamPartition: UInt64] {
+    guard spec.hasSecondStage else { return [:] }
+    let sources = checkpoints.first { $0.key.role == .partials }?.value.sources ?? []
+    var handedOn: [StreamPartition: UInt64] = [:]
+    for stream in checkpoints.keys where stream.role == .events {
+      handedOn[stream] =
+        sources.first {
+          $0.generation == stream.generation && $0.partition == stream.partition
+        }?.sequence ?? 0
+    }
+    return handedOn
   }
 
   private func compare(_ tables: any StoredTables) throws(VerifyError) -> Report {
@@ -105,37 +123,73 @@ public final class Verifier {
     let ordered = checkpoints.filter { $0.key.role != .partials && $0.value.sequence > 0 }
       .sorted { $0.key.stream < $1.key.stream }
     total = ordered.reduce(0) { $0 + $1.value.sequence }
+    let handedOn = handedOn(checkpoints)
     for (stream, checkpoint) in ordered {
+      var stops: [(sequence: UInt64, mark: (any ReadModelRecount) -> Void)] = []
       if stream.role == .events {
-        try advance(stream, to: checkpoint.coarseSequence)
-        for model in models { model.markCoarse(stream) }
+        stops.append((checkpoint.coarseSequence, { $0.markCoarse(stream) }))
+        if let sequence = handedOn[stream], sequence <= checkpoint.sequence {
+          stops.append((sequence, { $0.markHandedOn(stream) }))
+        }
+      }
+      for stop in stops.sorted(by: { $0.sequence < $1.sequence }) {
+        try advance(stream, to: stop.sequence)
+        for model in models { stop.mark(model) }
       }
       try advance(stream, to: checkpoint.sequence)
       report.sequences[stream] = checkpoint.sequence
     }
-    var findings: [TableFinding] = []
-    var tuples: [Int64: [UInt8]] = [:]
-    for model in models {
+    var comparison = Comparison(checkpoints: checkpoints)
+    for model in models where !model.isOfSecondStage {
+      try comparison.add(model, tables)
+    }
+    // What the first stage has handed on may have been committed by the second before the first.
+    for (stream, checkpoint) in ordered {
+      guard let sequence = handedOn[stream], sequence > checkpoint.sequence else { continue }
+      try advance(stream, to: sequence)
+      for model in models { model.markHandedOn(stream) }
+    }
+    for model in models where model.isOfSecondStage { try comparison.add(model, tables) }
+    report.tables = try comparison.finish(tables)
+    return report
+  }
+
+  /// Findings by table, and the tuples that rows refer to.
+  private struct Comparison {
+    let checkpoints: [StreamPartition: Checkpoint]
+    private var findings: [TableFinding] = []
+    private var tuples: [Int64: [UInt8]] = [:]
+
+    init(checkpoints: [StreamPartition: Checkpoint]) { self.checkpoints = checkpoints }
+
+    mutating func add(
+      _ model: any ReadModelRecount, _ tables: any StoredTables
+    ) throws(VerifyError) {
       for expected in model.expected(at: Instant(checkpoints: checkpoints)) {
-        let name = expected.table.name
-        let place =
-          findings.firstIndex { $0.table == name }
-          ?? {
-            findings.append(TableFinding(table: name))
-            return findings.count - 1
-          }()
-        try storing { () throws(ViewStoreError) in
-          try TableComparison.compare(expected, with: tables, into: &findings[place])
+        var finding = TableFinding(table: expected.table.name)
+        do throws(ViewStoreError) {
+          try TableComparison.compare(expected, with: tables, into: &finding)
+        } catch {
+          throw .store(error)
+        }
+        if let place = findings.firstIndex(where: { $0.table == finding.table }) {
+          findings[place].add(finding)
+        } else {
+          findings.append(finding)
         }
         tuples.merge(expected.tuples) { $1 }
       }
     }
-    var dimensions = TableFinding(table: "dimensions")
-    try storing { () throws(ViewStoreError) in
-      try TableComparison.compare(tuples: tuples, with: tables, into: &dimensions)
+
+    func finish(_ tables: any StoredTables) throws(VerifyError) -> [TableFinding] {
+      var dimensions = TableFinding(table: "dimensions")
+      do throws(ViewStoreError) {
+        try TableComparison.compare(tuples: tuples, with: tables, into: &dimensions)
+      } catch {
+        throw .store(error)
+      }
+      return findings + [dimensions]
     }
-    report.tables = findings + [dimensions]
-    return report
   }
 
   // MARK: The hot copy

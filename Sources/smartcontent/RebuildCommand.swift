@@ -117,7 +117,7 @@ struct RebuildCommand: ParsableCommand {
       target, catalog: catalog,
       processor: try System.processor(
         configuration, pipelines: [target], metrics: RuntimeMetrics(MetricRegistry()),
-        parameters: Rebuild.parameters, logger: logger))
+        parameters: Rebuild.parameters, writesDeadLetters: false, logger: logger))
     defer { rebuild.stop() }
     try rebuild.catchUp()
     guard !keepActive else {

@@ -13,7 +13,7 @@ struct SmartContent: AsyncParsableCommand {
     subcommands: [
       DevCommand.self, CollectCommand.self, ProcessCommand.self, ServeCommand.self,
       StreamsCommand.self, EventsCommand.self, VerifyCommand.self, RebuildCommand.self,
-      ReplayCommand.self, DemoCommand.self,
+      ReplayCommand.self, TopCommand.self, DemoCommand.self,
       DoctorCommand.self,
       HealthCommand.self,
     ])

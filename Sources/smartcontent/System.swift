@@ -131,7 +131,7 @@ final class System: Sendable {
 
   // MARK: Parts
 
-  private static func ingest(
+  static func ingest(
     _ configuration: SystemConfiguration, _ producer: Key128, _ registry: MetricRegistry,
     _ logger: Logger
   ) throws -> IngestPipeline {
@@ -167,9 +167,11 @@ final class System: Sendable {
 
   /// - Parameters:
   ///   - pipelines: versions to run; of one name the first is what queries read.
+  ///   - writesDeadLetters: of frames that cannot be read; a rebuild reads old ones once more.
   static func processor(
     _ configuration: SystemConfiguration, pipelines: [PipelineSpec], metrics: RuntimeMetrics,
-    parameters: RuntimeParameters = RuntimeParameters(), logger: Logger
+    parameters: RuntimeParameters = RuntimeParameters(), writesDeadLetters: Bool = true,
+    logger: Logger
   ) throws -> Processor {
     guard let postgres = configuration.postgres, let redis = configuration.redis,
       let state = configuration.stateFolder
@@ -181,6 +183,10 @@ final class System: Sendable {
       configuration.archiveFolder.map { ArchivedLog(stream, archive: Archive(folder: $0)) }
       ?? stream
     if configuration.startsWithWhatIsLeft { log = RemainingLog(log) }
+    let deadLetters: @Sendable () throws(LogError) -> any FramePublisher = {
+      () throws(LogError) in
+      try JetStreamPublisher.open(nats, name: "smartcontent-dead-letters")
+    }
     let heartbeatPublisher = try JetStreamPublisher(address: nats, name: "smartcontent-heartbeat")
     let handover = Mutex<JetStreamPublisher?>(heartbeatPublisher)
     return Processor(
@@ -200,7 +206,8 @@ final class System: Sendable {
         },
         partials: { pipeline throws(LogError) in
           try JetStreamPublisher.open(nats, name: "smartcontent-\(pipeline.name)-partials")
-        }),
+        },
+        deadLetters: writesDeadLetters ? deadLetters : nil),
       heartbeats: HeartbeatWriter(logger: logger) {
         guard let publisher = handover.withLock({ $0.take() }) else {
           preconditionFailure("the writer takes its publisher once")

@@ -3,6 +3,7 @@ import Events
 import Operators
 import Oracles
 import Testing
+import Verification
 import Views
 
 /// Several first stages and the second, joined by a log of partials that copies and reorders.

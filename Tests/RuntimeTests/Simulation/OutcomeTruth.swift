@@ -1,5 +1,5 @@
 import Events
-import Oracles
+import Verification
 import Views
 
 /// The touches that a log's events come to, and who they are of, by the rules and one after the other.

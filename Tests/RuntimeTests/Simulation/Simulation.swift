@@ -4,6 +4,7 @@ import Logging
 import Metrics
 import Oracles
 import Ports
+import Verification
 import Views
 
 @testable import Runtime

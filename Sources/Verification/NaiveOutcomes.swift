@@ -38,10 +38,8 @@ public struct NaiveOutcomes {
   /// - Parameter watermark: sessions whose end plus gap lies in a ten-second step before its step are
   ///   closed.
   public init(_ facts: [Fact], _ policy: PersonPolicy, watermark: Int64) {
-    for person in Set(facts.map(\.person)) {
-      let own = facts.filter { $0.person == person }.sorted {
-        ($0.time, $0.key) < ($1.time, $1.key)
-      }
+    for unordered in Dictionary(grouping: facts, by: \.person).values {
+      let own = unordered.sorted { ($0.time, $0.key) < ($1.time, $1.key) }
       var sessions: [[Fact]] = []
       for fact in own {
         if let last = sessions.last?.last, fact.time - last.time <= policy.sessionGap {

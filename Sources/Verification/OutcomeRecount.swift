@@ -1,0 +1,208 @@
+import Dataflow
+import Events
+import Ports
+import Views
+
+/// Sessions and attribution by person: tables `outcomes_10s`, `outcomes_1m`, `outcomes_1h`,
+/// `outcomes_1d`.
+///
+/// Everybody's touches are kept, all of them, and looked at once at the end (``NaiveOutcomes``). Who a
+/// touch is of: of its user where the event names one; else of its device, until a user signs in on it,
+/// who takes over what is still kept and what follows. Beyond this recount go the limits of persons and
+/// touches and rows' revisions; open hour and day rows are compared where the second stage has just
+/// written them.
+final class OutcomeRecount: ReadModelRecount {
+  private struct Person: Hashable {
+    var key: Key128
+    var isKnown: Bool
+  }
+
+  private struct Held {
+    var time: Int64
+    var key: Key128
+    var kind: UInt8
+    var tuple: Int
+    var revenue: Int64
+    /// The partition of an anonymous person; nil for a known one.
+    var stream: StreamPartition?
+  }
+
+  private struct Link {
+    var user: Key128
+    var usedHour: Int64
+  }
+
+  /// What one partition of the events has come to.
+  private struct Partition {
+    var links: [Key128: Link] = [:]
+    var watermark = Int64.min
+    var isHandedOn = false
+  }
+
+  private let spec: PipelineSpec
+  private let tuples: TupleNumbers
+  private var partitions: [StreamPartition: Partition] = [:]
+  private var held: [Person: [Held]] = [:]
+  /// Users that an alias has made one, each pointing at the next.
+  private var united: [Key128: Key128] = [:]
+
+  private static let hour: Int64 = 3_600_000_000
+
+  init(spec: PipelineSpec, tuples: TupleNumbers) {
+    self.spec = spec
+    self.tuples = tuples
+  }
+
+  func begin(_ moment: Moment) {
+    guard partitions[moment.stream]?.isHandedOn != true else { return }
+    partitions[moment.stream, default: Partition()].watermark = moment.watermark
+  }
+
+  var isOfSecondStage: Bool { true }
+
+  func markHandedOn(_ stream: StreamPartition) {
+    partitions[stream, default: Partition()].isHandedOn = true
+  }
+
+  func add(_ event: JudgedEvent, _ moment: Moment) {
+    guard let policy = spec.persons, event.verdict == .onTime || event.verdict == .late,
+      var partition = partitions[moment.stream], !partition.isHandedOn
+    else { return }
+    var user = event.user
+    let hour = moment.watermark / Self.hour
+    let oldest = hour - (policy.keep / Self.hour + 1)
+    let known = partition.links[event.person].flatMap { $0.usedHour >= oldest ? $0.user : nil }
+    if user != .zero && user != event.person {
+      if event.kind == EventKind.alias.rawValue { unite(event.person, user) }
+      if known != user { takeOver(event.person, by: user, moment, policy) }
+      partition.links[event.person] = Link(user: user, usedHour: hour)
+    } else if user == .zero, let linked = known {
+      partition.links[event.person] = Link(user: linked, usedHour: hour)
+      user = linked
+    }
+    partitions[moment.stream] = partition
+    guard (1...5).contains(event.kind), event.time >= moment.watermark - policy.lateness else {
+      return
+    }
+    let isKnown = user != .zero
+    held[Person(key: isKnown ? user : event.person, isKnown: isKnown), default: []].append(
+      Held(
+        time: event.time, key: event.key, kind: event.kind, tuple: event.tuple,
+        revenue: event.revenueMicros, stream: isKnown ? nil : moment.stream))
+  }
+
+  // MARK: Who is who
+
+  private func root(_ user: Key128) -> Key128 {
+    var user = user
+    while let next = united[user] { user = next }
+    return user
+  }
+
+  private func unite(_ one: Key128, _ other: Key128) {
+    let (a, b) = (root(one), root(other))
+    if a != b { united[a] = b }
+  }
+
+  /// A device's touches become its user's, session by session, but for those that have left state.
+  private func takeOver(
+    _ device: Key128, by user: Key128, _ moment: Moment, _ policy: PersonPolicy
+  ) {
+    guard let own = held.removeValue(forKey: Person(key: device, isKnown: false)) else { return }
+    var left: [Held] = []
+    var session: [Held] = []
+    func settle() {
+      guard let last = session.last else { return }
+      let isKept =
+        NaiveOutcomes.step(last.time + policy.keep) >= NaiveOutcomes.step(moment.watermark)
+      if isKept {
+        for index in session.indices { session[index].stream = nil }
+        held[Person(key: user, isKnown: true), default: []] += session
+      } else {
+        left += session
+      }
+      session = []
+    }
+    for touch in own.sorted(by: { ($0.time, $0.key) < ($1.time, $1.key) }) {
+      if let last = session.last, touch.time - last.time > policy.sessionGap { settle() }
+      session.append(touch)
+    }
+    settle()
+    held[Person(key: device, isKnown: false)] = left.isEmpty ? nil : left
+  }
+
+  // MARK: Tables
+
+  func expected(at instant: Instant) -> [ExpectedTable] {
+    guard let policy = spec.persons, let checkpoint = instant.secondStage else { return [] }
+    var sums: [NaiveOutcomes.Place: Outcomes] = [:]
+    func add(_ facts: [NaiveOutcomes.Fact], _ watermark: Int64) {
+      for (place, outcomes) in NaiveOutcomes(facts, policy, watermark: watermark).sums {
+        sums[place, default: Outcomes()] += outcomes
+      }
+    }
+    for (stream, partition) in partitions {
+      add(facts { $0.stream == stream }, partition.watermark)
+    }
+    add(facts { $0.stream == nil }, checkpoint.watermark)
+    return WindowLevel.allCases.map { table($0, sums, checkpoint) }
+  }
+
+  private func facts(_ isWanted: (Held) -> Bool) -> [NaiveOutcomes.Fact] {
+    var numbers: [Person: Int] = [:]
+    var facts: [NaiveOutcomes.Fact] = []
+    for (person, touches) in held {
+      let root = Person(
+        key: person.isKnown ? root(person.key) : person.key, isKnown: person.isKnown)
+      let number = numbers[root] ?? numbers.count
+      numbers[root] = number
+      for touch in touches where isWanted(touch) {
+        guard let kind = EventKind(rawValue: touch.kind),
+          let tuple = tuples.tuples[touch.tuple].withUnsafeBytes({ DimensionTuple(encoded: $0) })
+        else { continue }
+        facts.append(
+          NaiveOutcomes.Fact(
+            person: number, time: touch.time, key: touch.key, kind: kind, tuple: tuple,
+            revenue: touch.revenue))
+      }
+    }
+    return facts
+  }
+
+  private func table(
+    _ level: WindowLevel, _ sums: [NaiveOutcomes.Place: Outcomes], _ checkpoint: Checkpoint
+  ) -> ExpectedTable {
+    var rows: [[Int64]: Outcomes] = [:]
+    var table = ExpectedTable(
+      table: .sums("outcomes_\(level.name)", time: "window_start", Self.columns), rows: [:],
+      isSparse: true)
+    for (place, outcomes) in sums {
+      let encoded = place.tuple.encoded
+      let id = encoded.withUnsafeBytes { DimensionTuple.identifier(encoded: $0) }
+      rows[[level.start(of: place.window), id, 0], default: Outcomes()] += outcomes
+      table.tuples[id] = encoded
+    }
+    if let retention = level.retention, checkpoint.logTime > .min + retention {
+      table.comparedFrom = checkpoint.logTime - retention
+    }
+    for (key, outcomes) in rows where !outcomes.isZero && key[0] >= table.comparedFrom {
+      let isFinal = key[0] + level.length <= checkpoint.watermark
+      guard isFinal || level.isCoarse else { continue }
+      let isOpen = !isFinal && checkpoint.coarseSequence < checkpoint.sequence
+      table.rows[key] = ExpectedRow(
+        values: outcomes.counts.values + [isFinal ? 1 : 0], mayBeMissing: isOpen)
+    }
+    if checkpoint.coarseSequence < checkpoint.sequence && level.isCoarse {
+      // Rows of touches that were taken over since are open ones too.
+      table.comparedTo = level.start(of: checkpoint.watermark)
+    }
+    let stored = Set(table.rows.filter { !$0.value.mayBeMissing }.keys.map { $0[1] })
+    table.tuples = table.tuples.filter { stored.contains($0.key) }
+    return table
+  }
+
+  private static let columns = [
+    "sessions", "bounces", "session_micros", "attributed_clicks", "attributed_conversions",
+    "attributed_revenue_micros",
+  ]
+}

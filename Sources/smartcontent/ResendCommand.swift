@@ -1,0 +1,223 @@
+import ArgumentParser
+import Collector
+import Definitions
+import Events
+import JetStreamLog
+import LogArchive
+import Logging
+import Metrics
+import NATSClient
+import Ports
+import PostgresClient
+import PostgresViews
+
+/// `smartcontent events resend`: dead letters once more.
+struct ResendCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "resend",
+    abstract: "Send dead letters again, as the collector would read them now.",
+    discussion: """
+      Each letter goes through the protocol that refused it, with the mapping of Streams/ and with its \
+      own place, ids and time of receipt. What is accepted now goes into the log, once for ever; what \
+      is refused again stays a dead letter. Letters of frames that could not be read (poison_frame) \
+      are stored again where this program can read them.
+
+      Exit codes: 0 done, 1 failed.
+      """)
+
+  @OptionGroup var servers: ServerOptions
+  @OptionGroup var folder: StreamsFolderOption
+  @OptionGroup var archive: ArchiveOption
+
+  @Option(help: "From this sequence of the dead letters on.")
+  var from: UInt64 = 1
+
+  @Option(help: "Up to and including this sequence.")
+  var to: UInt64 = .max
+
+  @Option(help: "Only letters with this reason, such as bad_timestamp; may be repeated.")
+  var reason: [String] = []
+
+  @Flag(help: "Say what would be accepted, and send nothing.")
+  var dryRun = false
+
+  func run() async throws {
+    let definitions = try Definitions(folder: try folder.find())
+    let address = try NATSAddress(try servers.natsURL())
+    let letters = definitions.streams.deadLetters.name
+    let log = archive.log(JetStreamLog(address: address, name: "resend"))
+    let sent = try ResentLetters(PostgresSettings(connection: try servers.postgresURL()))
+    let known = try sent.all(of: letters)
+    let reading = DeadLetterReading(mapping: CompiledMapping(definitions.mapping))
+    var logger = Log.make()
+    if Environment["SMARTCONTENT_LOG_LEVEL"] == nil { logger.logLevel = .error }
+    let sender = try LetterSender(definitions, address, logger)
+    var tally = ResendTally()
+    let bounds = try log.bounds(stream: letters)
+    var position = max(from, bounds.first, 1) - 1
+    let end = min(to, bounds.last)
+    do {
+      if position < end {
+        let reader = try log.reader(stream: letters, after: position)
+        while position < end {
+          for frame in try reader.next(timeoutMs: 1_000) where frame.sequence <= end {
+            position = frame.sequence
+            for letter in StoredLetter.all(in: frame)
+            where reason.isEmpty || reason.contains(letter.letter.code) {
+              if known.contains(letter.place) {
+                tally.before += 1
+              } else if try await send(letter, reading, sender, &tally) {
+                try sent.add(letter.place, of: letters)
+              }
+            }
+          }
+        }
+      }
+    } catch {
+      await sender.stop()
+      throw error
+    }
+    await sender.stop()
+    print(tally.text(isDryRun: dryRun))
+  }
+
+  /// - Returns: whether the letter's events are in the log now.
+  private func send(
+    _ letter: StoredLetter, _ reading: DeadLetterReading, _ sender: LetterSender,
+    _ tally: inout ResendTally
+  ) async throws -> Bool {
+    if letter.letter.code == "poison_frame" {
+      guard let target = letter.frameStream, letter.isReadableFrame else {
+        tally.refused["poison_frame", default: 0] += 1
+        return false
+      }
+      tally.accepted += 1
+      if dryRun { return false }
+      try sender.store(frame: letter.letter.body, in: target, id: "resent-\(letter.letter.place)")
+      return true
+    }
+    let outcome = reading.read(
+      letter.letter, site: letter.site, source: letter.source, receivedAt: letter.receivedAt,
+      uniqueID: "resent-\(letter.place.sequence)-\(letter.place.index)")
+    switch outcome {
+    case .accepted(let events):
+      tally.accepted += 1
+      if dryRun { return false }
+      try await sender.store(events)
+      return true
+    case .refused(let code, _):
+      tally.refused[code, default: 0] += 1
+      return false
+    case .unreadable(let why):
+      tally.unreadable[why, default: 0] += 1
+      return false
+    }
+  }
+}
+
+/// What became of the letters.
+private struct ResendTally {
+  var accepted = 0
+  var before = 0
+  var refused: [String: Int] = [:]
+  var unreadable: [String: Int] = [:]
+
+  func text(isDryRun: Bool) -> String {
+    var lines = ["\(accepted) \(isDryRun ? "would be sent again" : "sent again")"]
+    if before > 0 { lines.append("\(before) were sent again before") }
+    for (code, count) in refused.sorted(by: { $0.key < $1.key }) {
+      lines.append("\(count) refused again: \(code)")
+    }
+    for (why, count) in unreadable.sorted(by: { $0.key < $1.key }) {
+      lines.append("\(count) cannot be sent: \(why)")
+    }
+    return lines.joined(separator: "\n")
+  }
+}
+
+/// A dead letter as the log has it.
+private struct StoredLetter {
+  var place: ResentLetters.Place
+  var letter: DeadLetter
+  var site: String
+  var source: String
+  var receivedAt: Int64
+
+  /// Nothing of a frame that cannot be read: a letter about a letter cannot be sent.
+  static func all(in frame: any StoredFrame) -> [StoredLetter] {
+    do throws(FrameError) {
+      let view = try FrameView(frame.bytes)
+      guard view.header.kind == .deadLetters else { return [] }
+      return (0..<view.count).compactMap { index in
+        do throws(JSONError) {
+          return StoredLetter(
+            place: ResentLetters.Place(sequence: frame.sequence, index: Int32(index)),
+            letter: try DeadLetter(payload: view.payload(index)),
+            site: DimensionTuple(encoded: view.tupleBytes(view.tuple(index)))?.site ?? "",
+            source: view.source(index), receivedAt: view.receivedAt(index))
+        } catch {
+          return nil
+        }
+      }
+    } catch {
+      return []
+    }
+  }
+
+  /// Of a poison frame: the stream that it was in.
+  var frameStream: String? {
+    let words = letter.place.split(separator: " ")
+    return words.count == 3 && words[1] == "frame" ? String(words[0]) : nil
+  }
+
+  var isReadableFrame: Bool {
+    letter.body.withUnsafeBytes { bytes in
+      do throws(FrameError) {
+        _ = try FrameView(bytes)
+        return letter.bodyByteCount == bytes.count
+      } catch {
+        return false
+      }
+    }
+  }
+}
+
+/// Puts events and frames into the log, and waits until they are durable.
+private final class LetterSender {
+  private let pipeline: IngestPipeline
+  private let address: NATSAddress
+
+  init(_ definitions: Definitions, _ address: NATSAddress, _ logger: Logger) throws {
+    self.address = address
+    pipeline = try System.ingest(
+      SystemConfiguration(
+        roles: [.collect], definitions: definitions, nats: address, httpHost: "", httpPort: 0,
+        httpThreads: 0, pipelines: []),
+      Key128(low: .random(in: 1 ... .max), high: .random(in: 0 ... .max)), MetricRegistry(),
+      logger)
+    pipeline.start()
+  }
+
+  func store(_ events: [IncomingEvent]) async throws {
+    let outcome = await withCheckedContinuation { continuation in
+      pipeline.submit(events) { continuation.resume(returning: $0) }
+    }
+    if case .unavailable(let reason) = outcome { throw LogError.unavailable(reason) }
+  }
+
+  func store(frame: [UInt8], in stream: String, id: String) throws {
+    let publisher = try JetStreamPublisher(address: address, name: "smartcontent-resend-frames")
+    publisher.publish(stream: stream, messageID: id, frame: frame, token: 1)
+    for _ in 0..<20 {
+      for completion in publisher.poll(timeoutMs: 250) {
+        guard case .stored = completion.outcome else {
+          throw LogError.unavailable("\(completion.outcome)")
+        }
+        return
+      }
+    }
+    throw LogError.unavailable("\(stream) takes no frame")
+  }
+
+  func stop() async { await pipeline.stop(withinMs: 2_000) }
+}

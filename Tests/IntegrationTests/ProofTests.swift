@@ -1,0 +1,145 @@
+import Events
+import Glibc
+import HTTPClient
+import JetStreamLog
+import LocalServers
+import NATSClient
+import Ports
+import PostgresClient
+import Testing
+
+/// The commands that prove and repair, on a running system: each as its own process, beside traffic.
+@Suite("Verify, trim, rebuild, replay, resend and top on a running system", .serialized)
+struct ProofTests {
+  @Test("After a trim and a rebuild everything is equal to the log, and a lie is found")
+  func proof() async throws {
+    let system = try await ProofSystem("proof")
+    try await system.send(events: 3000, seed: 1)
+    #expect(try await system.run(["verify"]).code == 0)
+
+    // Frames move into the archive; what reads the log does not notice.
+    let before = try await system.run(["events", "cat"]).lines
+    let trimmed = try await system.run(["streams", "trim", "--before", "0s"])
+    #expect(trimmed.code == 0, "\(trimmed.text)")
+    #expect(trimmed.text.contains("events-00:"))
+    for stream in ["events-00", "events-03", "dead-letters"] {
+      let bounds = try system.log.bounds(stream: stream)
+      #expect(bounds.first > 1 && bounds.last >= bounds.first, "\(stream)")
+    }
+    #expect(try await system.run(["events", "cat"]).lines.starts(with: before))
+    #expect(try await system.run(["verify"]).code == 0)
+
+    // A version beside the active one, from archive and stream, while events come.
+    async let traffic: Void = system.send(events: 2000, seed: 2)
+    let rebuilt = try await system.run(["rebuild"])
+    try await traffic
+    #expect(rebuilt.code == 0, "\(rebuilt.text)")
+    #expect(try await system.activeVersion() == 2)
+    #expect(try await system.run(["verify"]).code == 0)
+    let one = try await system.run(["verify", "--pipeline", "default", "--version", "1"])
+    #expect(one.code == 0, "\(one.text)")
+
+    #expect(try await system.run(["rebuild", "--rollback"]).code == 0)
+    #expect(try await system.activeVersion() == 1)
+    #expect(try await system.run(["rebuild", "--drop", "1"]).code == 1)
+    #expect(try await system.run(["rebuild", "--drop", "2"]).code == 0)
+    try await system.send(events: 500, seed: 3)
+    #expect(try await system.run(["verify"]).code == 0)
+
+    // One number is changed behind the processor's back.
+    try await system.execute(
+      """
+      update p_default_1.metrics_1d set impressions = impressions + 1 where ctid in
+        (select ctid from p_default_1.metrics_1d where impressions > 0 limit 1)
+      """)
+    let lie = try await system.run(["verify", "--pipeline", "default", "--durable-only"])
+    #expect(lie.code == 1)
+    #expect(lie.text.contains("metrics_1d") && lie.text.contains("first: metrics_1d"))
+  }
+
+  @Test("A replay answers what the query API answered then")
+  func replay() async throws {
+    let system = try await ProofSystem("replay")
+    try await system.send(events: 1500, seed: 4)
+    let query =
+      #"{"metrics":["impressions","clicks","revenue"],"dimensions":["campaign"],"#
+      + #""date_range":"24h","order_by":[["impressions","desc"]]}"#
+    let then = try system.answer(query)
+    let until = Timestamp.format(try system.lastStored())
+    try await system.send(events: 1500, seed: 5)
+    #expect(try system.answer(query) != then)
+    let replayed = try await system.run(["replay", "--until", until, "--query", query])
+    #expect(replayed.code == 0, "\(replayed.text)")
+    #expect(ProofSystem.results(replayed.text) == then)
+    let rows = try await system.run(["replay", "--until", until])
+    #expect(rows.lines.contains { $0.hasPrefix(#"{"table":"metrics_1d""#) })
+  }
+
+  @Test("Dead letters are sent again once what refused them is mended, each event once")
+  func resend() async throws {
+    let system = try await ProofSystem("resend")
+    // A way in that is wrong for now: the time is no time.
+    let bad =
+      #"{"type":"track","event":"Content Viewed","userId":"ann","messageId":"m1","#
+      + #""timestamp":"yesterday","properties":{"campaign_id":"spring"}}"#
+    #expect(try system.post("/v1/track", bad) == 400)
+    #expect(try system.post("/p.gif?k=dev&t=nonsense&cid=spring&uid=ann&eid=e1", "") == 400)
+    // The pixel's letter is mended by a collector that is not: refused again, and it stays.
+    let dry = try await system.run(["events", "resend", "--dry-run"])
+    #expect(dry.code == 0 && dry.text.contains("0 would be sent again"), "\(dry.text)")
+    #expect(dry.text.contains("refused again: bad_timestamp"))
+
+    // A letter whose reason is gone: stored as a collector of before would have.
+    try system.store(
+      letter: DeadLetter(
+        code: "unknown_kind", detail: "a kind of before", place: "segment /v1/track",
+        body: Array(bad.replacing(#""timestamp":"yesterday","#, with: "").utf8)))
+    let first = try await system.run(["events", "resend", "--reason", "unknown_kind"])
+    #expect(first.code == 0 && first.text.contains("1 sent again"), "\(first.text)")
+    let again = try await system.run(["events", "resend", "--reason", "unknown_kind"])
+    #expect(again.text.contains("0 sent again") && again.text.contains("1 were sent again before"))
+    #expect(
+      try await eventually(withinMs: 10_000) {
+        try system.answer(#"{"metrics":["views"],"date_range":"1h"}"#).contains("[1]")
+      })
+  }
+
+  @Test("A frame that cannot be read becomes a dead letter with its place, and stops nothing")
+  func poison() async throws {
+    let system = try await ProofSystem("poison")
+    try system.store(frame: [1, 2, 3, 4, 5, 6, 7, 8, 9], in: "events-01", id: "poison")
+    #expect(
+      try await eventually(withinMs: 10_000) {
+        try await system.run(["events", "cat", "--stream", "dead-letters"]).text.contains(
+          "events-01 frame")
+      })
+    try await system.send(events: 500, seed: 6)
+    #expect(try await system.run(["verify"]).code == 0)
+    let letters = try await system.run(["events", "cat", "--stream", "dead-letters"]).lines
+    #expect(letters.filter { $0.contains("poison_frame") }.count == 1)
+    let top = try await system.run(["top", "--once"])
+    #expect(top.code == 0 && top.text.contains("default/events-01"), "\(top.text)")
+    #expect(top.lines.first?.contains("busy") == true && top.lines.count > 10)
+  }
+
+  @Test("A log that went backwards halts its processor, and a rebuild is the way out")
+  func wentBack() async throws {
+    let system = try await ProofSystem("back")
+    try await system.send(events: 1000, seed: 7)
+    await system.stop()
+    // The log is lost and begins anew.
+    try system.loseLog()
+    try await system.start(isReady: false)
+    #expect(
+      try await eventually(withinMs: 15_000) {
+        try HTTPClient().get(system.url + "/health/ready").text.contains("went back in time")
+      })
+    let rebuilt = try await system.run(["rebuild"])
+    #expect(rebuilt.code == 0, "\(rebuilt.text)")
+    #expect(try await system.activeVersion() == 2)
+    #expect(try await system.run(["rebuild", "--drop", "1"]).code == 0)
+    try await system.post(count: 300)
+    let verified = try await system.run(["verify", "--pipeline", "default"])
+    #expect(verified.code == 0, "\(verified.text)")
+  }
+}
