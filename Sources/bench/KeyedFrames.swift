@@ -17,8 +17,8 @@ struct KeyedFrames {
   /// Microseconds since the epoch of the first event.
   var start: Int64 = 1_700_000_000_000_000
   var kind = EventKind.view
-  /// Every key once, in turn, instead of at random.
-  var isInTurn = false
+  /// Keys from this one on in turn, each once, instead of at random; nil for at random.
+  var firstInTurn: Int?
   var seed: UInt64 = 1
 
   struct Frame {
@@ -44,14 +44,15 @@ struct KeyedFrames {
     var frames: [Frame] = []
     frames.reserveCapacity(eventCount / eventsPerFrame + 1)
     for index in 0..<eventCount {
-      let number = isInTurn ? index % keyCount : Int(random.next() % UInt64(keyCount))
+      let number =
+        firstInTurn.map { $0 + index } ?? Int(random.next() % UInt64(keyCount))
       let time = start + Int64(index) * 1_000_000 / Int64(eventsPerSecond)
       encoder.append(
         IncomingEvent(
           kind: kind,
           key: key == .id
             ? Self.key128(number) : Key128(low: random.next() | 1, high: random.next()),
-          person: key == .person ? Self.key128(number) : Self.key128(index & 0xffff),
+          person: key == .tuple ? Self.key128(index & 0xffff) : Self.key128(number),
           eventTime: time, receivedAt: time,
           dimensions: key == .tuple ? Self.tuple(number) : fewTuples[index % 100], id: "",
           name: "", source: "", payload: []))

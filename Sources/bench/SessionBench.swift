@@ -66,6 +66,7 @@ struct SessionState: ~Copyable {
             revenueMicros: view.revenueMicros(index), tuple: UInt32(view.tuple(index)),
             kind: view.kind(index)), of: view.person(index))
       }
+      histories.end()
     }
     histories.drain(into: &contributions)
     handedOut += contributions.count

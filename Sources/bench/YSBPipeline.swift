@@ -112,7 +112,7 @@ struct YSBLoop {
   /// - Returns: events, and seconds of processor time of this thread.
   func run(until last: UInt64) throws -> (events: Int, cpu: Double) {
     var pipeline = YSBPipeline(workload, allowedDisorder: allowedDisorder, dedupes: dedupes)
-    let (epoch, _, _) = try views.claim(stream)
+    let (epoch, _, _) = try views.claim(stream, owner: "bench")
     let reader = try log.reader(stream: stream.stream, after: 0)
     let started = CPUTime.thread()
     var committed: UInt64 = 0
