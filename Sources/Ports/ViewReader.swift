@@ -144,6 +144,9 @@ public struct HotAnswer: Sendable {
 
 /// Reads the hot copy. Safe to use from any task.
 public protocol HotViewReader: Sendable {
+  /// The same for the copies of another generation of streams; by default there is one set of copies.
+  func of(generation: UInt32) -> any HotViewReader
+
   /// Headers by partition; a partition without a complete copy is absent.
   func headers(partitions: [Int]) async throws(ViewReadError) -> [Int: HotHeader]
 
@@ -152,6 +155,10 @@ public protocol HotViewReader: Sendable {
   func read(
     segments: [Segment], seams: [Int: Seams]
   ) async throws(ViewReadError) -> HotAnswer
+}
+
+extension HotViewReader {
+  public func of(generation: UInt32) -> any HotViewReader { self }
 }
 
 public enum ViewReadError: Error, Hashable, Sendable {

@@ -105,11 +105,15 @@ struct CoverageSum: Sendable {
   private(set) var watermark: Int64?
   private(set) var logTime: Int64?
 
-  /// - Parameter view: whose log the position is of.
-  init(_ view: ReadView) {
+  /// - Parameter layer: whose events the position is of.
+  init(_ layer: Layer) {
+    self.init(generation: layer.events.generation, partitions: layer.events.partitions)
+  }
+
+  init(generation: UInt32, partitions: [Int]) {
     position = Position(
-      generation: view.generation,
-      sequences: Dictionary(uniqueKeysWithValues: view.partitions.map { ($0, 0) }))
+      generation: generation,
+      sequences: Dictionary(uniqueKeysWithValues: partitions.map { ($0, 0) }))
   }
 
   /// Adds what a stream of a layer has come to.
@@ -123,6 +127,9 @@ struct CoverageSum: Sendable {
 
   /// Adds how far the second stage has taken in the events.
   mutating func advance(to sources: [SourcePosition]) {
+    // What a later generation gives comes after all that the earlier ones gave.
+    let newest = sources.filter { $0.sequence > 0 }.map(\.generation).max()
+    if let newest, newest != position.generation { position = Position(generation: newest) }
     for source in sources where source.generation == position.generation {
       position.advance(partition: source.partition, to: source.sequence)
     }
@@ -148,6 +155,8 @@ struct CoverageSum: Sendable {
 extension Position {
   /// What both have read.
   func common(with other: Position) -> Position {
+    // Whoever has read into a generation has read all before it.
+    if generation != other.generation { return generation < other.generation ? self : other }
     var common = Position(generation: generation)
     for (partition, sequence) in sequences {
       common.advance(partition: partition, to: min(sequence, other.sequences[partition] ?? 0))

@@ -14,15 +14,23 @@ struct LayerReader: Sendable {
   static let attemptCountMax = 25
 
   var view: ReadView
-  var layer: Layer
+  let measure: Measure
   /// Between two attempts.
   var pause: Duration
   private let copies = HotCopies()
 
-  init(view: ReadView, layer: Layer, pause: Duration) {
+  /// - Precondition: the view computes the measure.
+  init(view: ReadView, measure: Measure, pause: Duration) {
     self.view = view
-    self.layer = layer
+    self.measure = measure
     self.pause = pause
+  }
+
+  private func layer(at checkpoints: [StreamPartition: Checkpoint]) -> Layer {
+    guard let layer = view.layer(measure, at: checkpoints) else {
+      preconditionFailure("only measures that the view computes are read")
+    }
+    return layer
   }
 
   /// What was read of the durable store, to be used again while it still fits the hot copy.
@@ -59,9 +67,10 @@ struct LayerReader: Sendable {
         durable = try await read(selection, belowSeams: true)
         part = DurablePart(selection: selection, answer: durable)
       }
+      let layer = layer(at: durable.checkpoints)
       let checkpoints = Coverage.checkpoints(durable.checkpoints, of: layer)
       let hot: HotRead
-      switch await readHot(segments, checkpoints: checkpoints) {
+      switch await readHot(layer, segments, checkpoints: checkpoints) {
       case .success(let answer): hot = answer
       case .failure(let missing):
         reason = missing.reason
@@ -90,7 +99,7 @@ struct LayerReader: Sendable {
       }
       return Result(
         selection: selection, groups: durable.groups, hotRows: hot.answer.rows,
-        coverage: coverage(checkpoints, hot))
+        coverage: coverage(layer, checkpoints, hot))
     }
     part = nil
     return try await readDurable(selection, because: reason)
@@ -117,7 +126,7 @@ struct LayerReader: Sendable {
   }
 
   private func readHot(
-    _ segments: [Segment], checkpoints: [Int: Checkpoint]
+    _ layer: Layer, _ segments: [Segment], checkpoints: [Int: Checkpoint]
   ) async -> Swift.Result<HotRead, HotMissing> {
     let wanted = segments.filter { segment in
       checkpoints.values.contains { segment.to > $0.seams[segment.level] }
@@ -148,18 +157,20 @@ struct LayerReader: Sendable {
   }
 
   private func name(of partition: Int) -> String {
-    switch layer.measure {
+    switch measure {
     case .activity: "partition \(partition)"
     case .outcomes: "the second stage"
     }
   }
 
-  private func coverage(_ checkpoints: [Int: Checkpoint], _ hot: HotRead) -> CoverageSum {
-    var coverage = CoverageSum(view)
+  private func coverage(
+    _ layer: Layer, _ checkpoints: [Int: Checkpoint], _ hot: HotRead
+  ) -> CoverageSum {
+    var coverage = CoverageSum(layer)
     for (partition, checkpoint) in checkpoints {
       let reach = Coverage.reach(
         checkpoint, hot.answer.headers[partition], usesHot: hot.usesRows)
-      coverage.add(reach, partition: partition, of: layer.measure)
+      coverage.add(reach, partition: partition, of: measure)
     }
     return coverage
   }
@@ -168,11 +179,12 @@ struct LayerReader: Sendable {
     _ selection: ViewSelection, because reason: String
   ) async throws(QueryError) -> Result {
     let durable = try await read(selection, belowSeams: false)
-    var coverage = CoverageSum(view)
+    let layer = layer(at: durable.checkpoints)
+    var coverage = CoverageSum(layer)
     for (partition, checkpoint) in Coverage.checkpoints(durable.checkpoints, of: layer) {
       coverage.add(
         Coverage.durableReach(checkpoint, segments: selection.segments), partition: partition,
-        of: layer.measure)
+        of: measure)
     }
     var warnings = ["answered from durable rows alone: \(reason)"]
     if selection.segments.contains(where: { !$0.level.isCoarse }) {

@@ -38,7 +38,8 @@ actor PositionWatcher {
   }
 
   private let view: ReadView
-  private let layers: [Layer]
+  private let measures: [Measure]
+  private static let generationInterval = Duration.seconds(1)
   private let settings: Settings
   private(set) var latest: Observation
   private var waiters: [UInt64: Waiter] = [:]
@@ -51,7 +52,7 @@ actor PositionWatcher {
   /// - Parameter measures: of the layers; those that the view does not have are left out.
   init(view: ReadView, measures: [Measure] = [.activity], settings: Settings = Settings()) {
     self.view = view
-    layers = measures.compactMap { view.layer($0) }
+    self.measures = measures.filter { view.layer($0) != nil }
     self.settings = settings
     latest = Observation(version: 0, covered: Position(generation: view.generation), marks: [:])
   }
@@ -131,6 +132,11 @@ actor PositionWatcher {
   }
 
   private func observe() async {
+    // That another generation of streams is read shows only in checkpoints.
+    if lastCheckpointRead.map({ .now >= $0 + Self.generationInterval }) ?? true {
+      await readCheckpoints()
+    }
+    let layers = measures.compactMap { view.layer($0, at: checkpoints) }
     var headers: [[Int: HotHeader]] = []
     for layer in layers {
       do {
@@ -160,8 +166,11 @@ actor PositionWatcher {
     }
     guard var position = covered?.position else { return }
     // What was covered stays so: the hot copy can be lost and come back, the log cannot.
-    for (partition, sequence) in latest.covered.sequences {
-      position.advance(partition: partition, to: sequence)
+    if position.generation < latest.covered.generation { position = latest.covered }
+    if position.generation == latest.covered.generation {
+      for (partition, sequence) in latest.covered.sequences {
+        position.advance(partition: partition, to: sequence)
+      }
     }
     guard marks != latest.marks || position != latest.covered else { return }
     latest = Observation(version: latest.version + 1, covered: position, marks: marks)
@@ -170,7 +179,7 @@ actor PositionWatcher {
 
   private func coverage(of layer: Layer, _ headers: [Int: HotHeader]) -> CoverageSum {
     let checkpoints = Coverage.checkpoints(checkpoints, of: layer)
-    var sum = CoverageSum(view)
+    var sum = CoverageSum(layer)
     for (partition, checkpoint) in checkpoints {
       guard let header = headers[partition], header.isComplete else {
         sum.add(

@@ -27,8 +27,8 @@ struct QueryExecutor: Sendable {
     self.metrics = metrics
     var readers: [Measure: LayerReader] = [:]
     for measure in Measure.allCases {
-      guard let layer = view.layer(measure) else { continue }
-      readers[measure] = LayerReader(view: view, layer: layer, pause: pause)
+      guard view.layer(measure) != nil else { continue }
+      readers[measure] = LayerReader(view: view, measure: measure, pause: pause)
     }
     self.readers = readers
   }
@@ -69,7 +69,8 @@ struct QueryExecutor: Sendable {
       coverage = coverage.map { $0.joined(with: result.coverage) } ?? result.coverage
     }
     let (rows, total, currencies) = QueryAnswer.rows(of: table, plan: plan, request: request)
-    let reach = coverage ?? CoverageSum(view)
+    let reach =
+      coverage ?? CoverageSum(generation: view.generation, partitions: view.partitions)
     let meta = QueryAnswer.Meta(
       position: reach.position, watermark: reach.watermark, logTime: reach.logTime,
       isFinal: isFinal, asOf: clock(), lagFrames: lag(of: reach.position), warnings: warnings,
@@ -79,9 +80,9 @@ struct QueryExecutor: Sendable {
 
   private func lag(of position: Position) -> UInt64? {
     guard let heads = logHeads?() else { return nil }
-    return view.partitions.reduce(0) { sum, partition in
-      let covered = position.sequences[partition] ?? 0
-      let head = heads[partition] ?? 0
+    return heads.reduce(0) { sum, entry in
+      let covered = position.sequences[entry.key] ?? 0
+      let head = entry.value
       return sum + (head > covered ? head - covered : 0)
     }
   }

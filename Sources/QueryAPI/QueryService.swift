@@ -154,10 +154,12 @@ struct QueryService: Sendable {
     }
   }
 
-  /// A position of another log would never be reached.
+  /// A position of another log would never be reached. Partitions are known of one generation; later
+  /// ones may have begun.
   private static func check(_ after: Position, against view: ReadView) throws(QueryError) {
-    guard after.generation <= view.generation,
-      after.sequences.keys.allSatisfy(view.partitions.contains)
+    guard
+      after.generation != view.generation
+        || after.sequences.keys.allSatisfy(view.partitions.contains)
     else {
       throw QueryError(
         .invalidValue, path: "?after",

@@ -10,9 +10,10 @@ public struct ReadView: Sendable {
   public var version: Int
   public var durable: any DurableViewReader
   public var hot: any HotViewReader
-  /// Of the log whose positions are answered.
+  /// The generation of streams that is read before anything says otherwise: the newest one that was
+  /// known at the start. Committed checkpoints say which one is processed now.
   public var generation: UInt32
-  /// The log's partitions, from 0; the dead letters are none of them.
+  /// The partitions of ``generation``, from 0; the dead letters are none of them.
   public var partitions: [Int]
   /// Nil where the pipeline has none.
   public var secondStage: SecondStage?
@@ -53,6 +54,8 @@ public struct ReadView: Sendable {
 /// The rows of one measure: which streams' loops write them, and where their hot copy is.
 struct Layer: Sendable {
   var measure: Measure
+  /// The generation of events that is processed now, and its partitions as far as they are known.
+  var events: (generation: UInt32, partitions: [Int])
   var hot: any HotViewReader
   /// Of the streams.
   var generation: UInt32
@@ -60,15 +63,35 @@ struct Layer: Sendable {
 }
 
 extension ReadView {
-  /// Nil where the pipeline does not compute the measure.
-  func layer(_ measure: Measure) -> Layer? {
+  /// Generations are processed one after the other: what has committed something in one has all before
+  /// it in durable rows, which need no hot copy.
+  private func events(
+    _ checkpoints: [StreamPartition: Checkpoint]
+  ) -> (generation: UInt32, partitions: [Int]) {
+    let streams = checkpoints.keys.filter { $0.role == .events }
+    let committed = streams.filter { checkpoints[$0]?.sequence ?? 0 > 0 }
+    guard let current = committed.map(\.generation).max(), current != generation else {
+      return (generation, partitions)
+    }
+    return (current, streams.filter { $0.generation == current }.map(\.partition).sorted())
+  }
+
+  /// - Parameter checkpoints: what is committed, at the moment that is read.
+  /// - Returns: nil where the pipeline does not compute the measure.
+  func layer(
+    _ measure: Measure, at checkpoints: [StreamPartition: Checkpoint] = [:]
+  ) -> Layer? {
+    let events = events(checkpoints)
     switch measure {
     case .activity:
-      return Layer(measure: measure, hot: hot, generation: generation, partitions: partitions)
+      return Layer(
+        measure: measure, events: events, hot: hot.of(generation: events.generation),
+        generation: events.generation, partitions: events.partitions)
     case .outcomes:
       guard let secondStage, secondStage.hasOutcomes else { return nil }
       return Layer(
-        measure: measure, hot: secondStage.hot, generation: secondStage.stream.generation,
+        measure: measure, events: events, hot: secondStage.hot,
+        generation: secondStage.stream.generation,
         partitions: [secondStage.stream.partition])
     }
   }
@@ -82,11 +105,12 @@ extension ReadView {
     let checkpoints = try await durable.checkpoints()
     var missing: [String] = []
     for measure in Measure.allCases {
-      guard let layer = layer(measure) else { continue }
+      guard let layer = layer(measure, at: checkpoints) else { continue }
       let headers = try await layer.hot.headers(partitions: layer.partitions)
       for (stream, checkpoint) in checkpoints
       where stream.generation == layer.generation && layer.partitions.contains(stream.partition)
-        && checkpoint.sequence > 0 && headers[stream.partition]?.isComplete != true
+        && checkpoint.sequence > 0 && !checkpoint.isFinished
+        && headers[stream.partition]?.isComplete != true
       {
         missing.append(stream.stream)
       }

@@ -33,7 +33,7 @@ struct TrendReport: Sendable {
     self.request = request
     self.answer = answer
     asOf = now
-    var coverage = CoverageSum(view)
+    var coverage = CoverageSum(generation: view.generation, partitions: view.partitions)
     coverage.advance(to: answer.checkpoint.sources)
     self.coverage = coverage
     var table = GroupTable()

@@ -39,6 +39,18 @@ public final class RedisViewReader: HotViewReader {
     pool = SessionPool(size: sessions, waitingMax: waitingMax)
   }
 
+  private init(_ other: RedisViewReader, generation: UInt32) {
+    settings = other.settings
+    keys = other.keys
+    pipelineHash = other.pipelineHash
+    pool = other.pool
+    self.generation = generation
+  }
+
+  public func of(generation: UInt32) -> any HotViewReader {
+    generation == self.generation ? self : RedisViewReader(self, generation: generation)
+  }
+
   public func headers(partitions: [Int]) async throws(ViewReadError) -> [Int: HotHeader] {
     let seams = Dictionary(partitions.map { ($0, Seams()) }) { first, _ in first }
     return try await read(segments: [], seams: seams).headers
