@@ -38,7 +38,8 @@ final class Coordinator {
     var logger: Logger
   }
 
-  let items: [PipelineStream]
+  /// What the group is to own; more are added when another generation of streams begins.
+  var items: [PipelineStream]
   private var me: Member
   private let environment: Environment
   private let status: Shared<GroupStatus>
@@ -155,6 +156,8 @@ final class Coordinator {
 
   private func act(on view: GroupView) throws(ViewStoreError) {
     let running = environment.loops.epochs
+    // A sealed stream that is wholly committed needs no owner.
+    let items = items.filter { running[$0] != nil || view.owners[$0]?.isFinished != true }
     let assignment = Assignment(
       items: items, view: view, me: me.id, running: Set(running.keys),
       lapsedAreGone: lastBeat.map { $0 >= settledAt } ?? false

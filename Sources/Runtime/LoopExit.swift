@@ -7,6 +7,8 @@ enum LoopExit: Error {
   case waiting(String)
   /// It was told to end.
   case stopped
+  /// The stream is sealed and wholly committed.
+  case finished
   /// Another process owns the stream now, or still.
   case fenced
   /// Going on could give a wrong number; the text says why and what to do.

@@ -32,7 +32,10 @@ extension PartitionLoop {
   func commit() throws(LoopExit) {
     let started = environment.clock.monotonic()
     // What was drained and not committed goes first: corrections are handed out once.
-    let batch = uncommitted ?? pipeline.drainCommit(includeCoarse: isCoarseDue(started))
+    let batch =
+      uncommitted
+      ?? pipeline.drainCommit(
+        includeCoarse: pipeline.hasEnded || isCoarseDue(started))
     uncommitted = batch
     try settlePartials()
     do throws(ViewStoreError) {
@@ -61,6 +64,22 @@ extension PartitionLoop {
     }
     if sender?.isEmpty ?? true { return }
     throw .waiting(partialsReason)
+  }
+
+  /// At the end of a sealed stream: commits everything, closes what is open, and ends for good.
+  func finishAtEnd() throws(LoopExit) {
+    guard fetched.isEmpty, !pipeline.isSilent, let end = environment.generations.end(of: stream),
+      pipeline.position >= end
+    else { return }
+    if committed.isFinished { throw .finished }
+    if !pipeline.hasEnded {
+      if pipeline.position > committed.sequence { try commit() }
+      takeSnapshot()
+      pipeline.end()
+      sender?.send(pipeline.takeEmitted())
+    }
+    try commit()
+    throw .finished
   }
 
   /// Commits what is processed, so that the next start has nothing to replay.
@@ -92,7 +111,8 @@ extension PartitionLoop {
     guard pipeline.position > pipeline.snapshotPosition else { return }
     let started = environment.clock.monotonic()
     // Increments that nothing stored goes before are worth nothing.
-    let isBase = environment.snapshots.needsBase
+    let isBase =
+      environment.snapshots.needsBase || hasInherited && pipeline.snapshotPosition == 0
     let name =
       isBase
       ? SnapshotName.base(pipeline.position)

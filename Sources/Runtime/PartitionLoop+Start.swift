@@ -1,5 +1,6 @@
 import Dataflow
 import Logging
+import Operators
 import Ports
 
 // From a stream that somebody else may own to a reader behind restored state.
@@ -45,7 +46,37 @@ extension PartitionLoop {
         "epoch": "\(epoch)", "committed": "\(committed.sequence)",
         "replay_after": "\(report.replayAfter)",
       ])
-    stage = .opening(after: report.replayAfter)
+    if report.replayAfter == 0, stream.role == .events,
+      let earlier = environment.generations.predecessor(of: stream.generation)
+    {
+      stage = .inheriting(
+        Inheritance(
+          spec: spec, groups: groups, earlier: earlier, log: environment.log,
+          views: environment.views, snapshots: environment.earlierSnapshots))
+    } else {
+      stage = .opening(after: report.replayAfter)
+    }
+  }
+
+  /// Without what earlier streams know of its persons this one would count copies of their events.
+  func inherit(_ inheritance: Inheritance) throws(LoopExit) {
+    switch try inheritance.step() {
+    case .again: break
+    case .state(let base):
+      let problem: SnapshotFormatError?
+      do throws(PipelineError) {
+        problem = try pipeline.adopt(base: base)
+      } catch {
+        throw LoopExit(error)
+      }
+      if let problem {
+        throw .halted("state of an earlier stream cannot be taken over: \(problem)")
+      }
+    case .done:
+      hasInherited = true
+      environment.logger.info("persons of the generation before are taken over")
+      stage = .opening(after: 0)
+    }
   }
 
   /// A log whose frame at the committed sequence is not the one that was committed went back in

@@ -7,8 +7,8 @@ import Views
 /// Owns one stream of one pipeline: reads its frames in order, runs the operators, and writes the
 /// read models exactly once.
 ///
-///     claiming -> checking -> opening -> reading: silent replay, then live
-///                                        (fetch, process, hot copy, commit, snapshot)
+///     claiming -> checking ------------> opening -> reading: silent replay, then live
+///                    \\-> inheriting -/              (fetch, process, hot copy, commit, snapshot)
 ///
 /// A machine of steps on one thread: ``step()`` makes one attempt at what is next and never waits for
 /// something that is away, so that whoever drives it decides how time passes. While a store is away
@@ -29,6 +29,9 @@ final class PartitionLoop {
     var poison: PoisonWriter?
     var heartbeats: any HeartbeatSink
     var siblings: LogTimes
+    var generations = GenerationBoard()
+    /// Of streams of earlier generations.
+    var earlierSnapshots: Inheritance.Snapshots = { _, _ in (nil, []) }
     var parameters: RuntimeParameters
     var clock: LoopClock
     var metrics: LoopMetrics
@@ -47,6 +50,8 @@ final class PartitionLoop {
   /// Why a loop has ended for good.
   enum End: Equatable {
     case stopped
+    /// The stream is sealed and everything in it is committed; nobody needs to read it again.
+    case finished
     /// Another process owns the stream; what was not committed is that one's work.
     case fenced
     case halted(String)
@@ -56,8 +61,11 @@ final class PartitionLoop {
   enum Stage {
     /// Taking the stream over; becomes `checking`.
     case claiming
-    /// Comparing the log with the checkpoint; becomes `opening` once state is restored.
+    /// Comparing the log with the checkpoint; becomes `opening` once state is restored, or `inheriting`
+    /// at the beginning of a generation that is not the first.
     case checking
+    /// Taking over persons of the generation before; becomes `opening`.
+    case inheriting(Inheritance)
     /// Opening the reader after that sequence; becomes `reading`.
     case opening(after: UInt64)
     /// Silent replay, then live, until the loop ends.
@@ -88,6 +96,8 @@ final class PartitionLoop {
   var commitDuration: Int64 = 0
   var lastCoarse: Int64 = 0
   var lastSnapshot: Int64 = 0
+  /// State holds what earlier streams knew, which no increment from frame 0 on has.
+  var hasInherited = false
   private var lastHeartbeat: Int64 = 0
   private var times = LoopTimes()
   private let startedAt: Int64
@@ -102,7 +112,9 @@ final class PartitionLoop {
     self.stop = stop
     self.status = status
     startedAt = environment.clock.monotonic()
-    let partitions = environment.siblings.partitions
+    let partitions =
+      environment.generations.generation(stream.generation)?.partitions
+      ?? environment.siblings.partitions
     groups = Self.groups(stream, partitions: partitions)
     pipeline = Pipeline(spec: spec, stream: stream, groups: groups, partitions: partitions)
     if stream.role == .events, let publisher = environment.partials {
@@ -158,6 +170,7 @@ final class PartitionLoop {
       switch stage {
       case .claiming: try claim()
       case .checking: try checkAndRestore()
+      case .inheriting(let inheritance): try inherit(inheritance)
       case .opening(let after): try open(after: after)
       case .reading(let reader): try read(reader)
       }
@@ -171,6 +184,10 @@ final class PartitionLoop {
         finish()
         set(.stopped, "")
         return .ended(.stopped)
+      case .finished:
+        environment.logger.notice("stream has ended and is committed to its end")
+        set(.stopped, "the stream has ended")
+        return .ended(.finished)
       case .fenced:
         set(.stopped, "another process owns the stream")
         return .ended(.fenced)
@@ -235,6 +252,7 @@ final class PartitionLoop {
       takeSnapshotIfDue()
       beat(reader)
     }
+    try finishAtEnd()
     publishStatus(reader)
   }
 

@@ -44,6 +44,9 @@ public struct ProcessorStores: Sendable {
   }
 }
 
+/// The generations of event streams that the log holds; nil where it cannot be asked now.
+public typealias GenerationSource = @Sendable () -> [LogGeneration]?
+
 /// Which process this is among those that share the streams.
 public struct ProcessPlace: Sendable {
   public var host: String
@@ -75,7 +78,11 @@ public struct ProcessPlace: Sendable {
 /// ones these are it settles with the other processes that do the same (``Coordinator``).
 public final class Processor: Sendable {
   private let pipelines: [PipelineSpec]
-  private let items: [PipelineStream]
+  /// Streams that are of no generation: dead letters.
+  private let others: [StreamPartition]
+  private let board: GenerationBoard
+  private let generations: GenerationSource?
+  private let watcher = Mutex<LoopThread?>(nil)
   private let log: any EventLog
   private let stores: ProcessorStores
   private let heartbeats: HeartbeatWriter
@@ -99,18 +106,23 @@ public final class Processor: Sendable {
   ///   - streams: all that are to be run by some process of the group; those between the stages of a
   ///     pipeline come on top.
   ///   - partitions: of the generation.
+  ///   - generations: says what the log holds beside `streams`; nil where that is all.
   public init(
     pipelines: [PipelineSpec], streams: [StreamPartition], partitions: Int,
-    log: any EventLog, stores: ProcessorStores, heartbeats: HeartbeatWriter, place: ProcessPlace,
+    generations: GenerationSource? = nil, log: any EventLog, stores: ProcessorStores,
+    heartbeats: HeartbeatWriter, place: ProcessPlace,
     parameters: RuntimeParameters = RuntimeParameters(), clock: LoopClock = .system,
     metrics: RuntimeMetrics, logger: Logger
   ) {
     self.pipelines = pipelines
-    items = pipelines.flatMap { pipeline in
-      (pipeline.hasSecondStage ? streams + [.partials(of: pipeline)] : streams).map {
-        PipelineStream(pipeline, $0)
-      }
-    }
+    others = streams.filter { $0.role != .events }
+    self.generations = generations
+    board = GenerationBoard(
+      Dictionary(grouping: streams.filter { $0.role == .events }, by: \.generation).map {
+        LogGeneration(
+          number: $0.key,
+          streams: $0.value.sorted { $0.partition < $1.partition }.map(\.stream))
+      })
     siblings = Dictionary(
       uniqueKeysWithValues: pipelines.map {
         (.init(name: $0.name, version: $0.version), LogTimes(partitions: partitions))
@@ -159,6 +171,7 @@ public final class Processor: Sendable {
     stopFlag.set()
     bell.ring()
     coordinator.withLock { $0 }?.join()
+    watcher.withLock { $0 }?.join()
     heartbeats.close()
     snapshotWriter.close()
     snapshotCompactor.close()
@@ -173,17 +186,61 @@ public final class Processor: Sendable {
       groupStatus.update { $0.contact = .away("\(error)") }
       return
     }
+    guard lookAtGenerations() else { return }
     let coordinator = Coordinator(
       me: me, items: items,
       environment: Coordinator.Environment(
         membership: membership, loops: loops, hasEnded: place.hasEnded, parameters: parameters,
         clock: clock, metrics: metrics.group, logger: logger),
       status: groupStatus)
-    while !stopFlag.isSet { bell.wait(milliseconds: coordinator.step()) }
+    while !stopFlag.isSet {
+      coordinator.items = items
+      bell.wait(milliseconds: coordinator.step())
+    }
     coordinator.leave()
     for item in loops.epochs.keys { loops.stop(item) }
     while !coordinator.isIdle { bell.wait(milliseconds: coordinator.step()) }
     coordinator.quit()
+  }
+
+  /// Streams of the generations that are due, and the others, for each pipeline.
+  private var items: [PipelineStream] {
+    let streams = board.due.flatMap(\.streamPartitions) + others
+    return pipelines.flatMap { pipeline in
+      (pipeline.hasSecondStage ? streams + [.partials(of: pipeline)] : streams).map {
+        PipelineStream(pipeline, $0)
+      }
+    }
+  }
+
+  /// Between two looks at the generations that the log holds.
+  private static let generationIntervalMs = 1_000
+
+  /// Learns which generations there are before anything is read, and goes on looking on a thread of its
+  /// own: the log can be slow to answer, which must not delay beats.
+  ///
+  /// - Returns: false where the processor is asked to end before the log has answered.
+  private func lookAtGenerations() -> Bool {
+    guard let generations else { return true }
+    while true {
+      if stopFlag.isSet { return false }
+      if let found = generations() {
+        _ = board.update(found)
+        break
+      }
+      bell.wait(milliseconds: PartitionLoop.retryIntervalMs)
+    }
+    let thread = LoopThread(name: "generations") { [self] in
+      while !stopFlag.wait(milliseconds: Self.generationIntervalMs) {
+        guard let found = generations(), board.update(found) else { continue }
+        logger.notice(
+          "generations of streams have changed",
+          metadata: ["open": "\(board.all.filter { !$0.isSealed }.map(\.number))"])
+        bell.ring()
+      }
+    }
+    watcher.withLock { $0 = thread }
+    return true
   }
 
   /// What metrics, logs and readiness call a version: the pipeline's name, and where several versions
@@ -191,6 +248,25 @@ public final class Processor: Sendable {
   private func label(of pipeline: PipelineSpec) -> String {
     pipelines.first { $0.name == pipeline.name } == pipeline
       ? pipeline.name : "\(pipeline.name)@\(pipeline.version)"
+  }
+
+  /// What a loop can start from that takes persons of an earlier stream over. Without it that stream is
+  /// read again.
+  private func snapshots(
+    of stream: StreamPartition, _ notAfter: UInt64, _ pipeline: PipelineSpec, _ metrics: LoopMetrics
+  ) -> (base: [UInt8]?, increments: [[UInt8]]) {
+    let store: any SnapshotStore
+    do throws(SnapshotError) {
+      store = try stores.snapshots(pipeline, stream)
+    } catch {
+      logger.warning("earlier snapshots cannot be read", metadata: ["error": "\(error)"])
+      return (nil, [])
+    }
+    let archive = SnapshotArchive(
+      store: store, compactor: { _ in nil }, writing: snapshotWriter,
+      compacting: snapshotCompactor, parameters: parameters, metrics: metrics, logger: logger)
+    let restored = archive.restore(notAfter: notAfter)
+    return (restored.base, restored.increments)
   }
 
   /// One loop, from its stores to its end.
@@ -221,7 +297,8 @@ public final class Processor: Sendable {
       archive = SnapshotArchive(
         store: store,
         compactor: PartitionLoop.compactor(
-          pipeline, item.stream, partitions: siblings.partitions),
+          pipeline, item.stream,
+          partitions: board.generation(item.stream.generation)?.partitions ?? siblings.partitions),
         writing: snapshotWriter, compacting: snapshotCompactor, parameters: parameters,
         metrics: loopMetrics, logger: logger)
     } catch {
@@ -253,7 +330,10 @@ public final class Processor: Sendable {
       environment: PartitionLoop.Environment(
         owner: owner, log: log, views: views, hot: stores.hot(pipeline), snapshots: archive,
         partials: partials, poison: poison, heartbeats: heartbeats, siblings: siblings,
-        parameters: parameters,
+        generations: board,
+        earlierSnapshots: { [self] stream, notAfter in
+          snapshots(of: stream, notAfter, pipeline, loopMetrics)
+        }, parameters: parameters,
         clock: clock,
         metrics: loopMetrics, logger: logger),
       stop: stop, status: status)

@@ -165,6 +165,20 @@ final class System: Sendable {
     }
   }
 
+  /// What the log holds; nil where it cannot be asked.
+  private static func generations(_ admin: StreamAdmin, _ logger: Logger) -> [LogGeneration]? {
+    do {
+      return try StreamSetup(admin).generations().all.map {
+        LogGeneration(
+          number: $0.number, streams: $0.streams.map(\.name), ends: $0.streams.map(\.end))
+      }
+    } catch {
+      logger.error(
+        "the generations of the streams cannot be read", metadata: ["error": "\(error)"])
+      return nil
+    }
+  }
+
   /// - Parameters:
   ///   - pipelines: versions to run; of one name the first is what queries read.
   ///   - writesDeadLetters: of frames that cannot be read; a rebuild reads old ones once more.
@@ -191,7 +205,8 @@ final class System: Sendable {
     let handover = Mutex<JetStreamPublisher?>(heartbeatPublisher)
     return Processor(
       pipelines: pipelines, streams: streams.streamPartitions,
-      partitions: streams.partitions, log: log,
+      partitions: streams.partitions,
+      generations: { Self.generations(stream.admin, logger) }, log: log,
       stores: ProcessorStores(
         membership: { pipelines, isStopping throws(ViewStoreError) in
           try PostgresMembership(postgres, pipelines: pipelines, isStopping: isStopping)
@@ -255,10 +270,11 @@ final class System: Sendable {
   }
 
   private static func logHeads(of processor: VersionedProcessor) -> [Int: UInt64] {
+    let streams = processor.statuses.filter { $0.stream.role == .events && $0.lastKnown > 0 }
+    let generation = streams.map(\.stream.generation).max()
     var heads: [Int: UInt64] = [:]
-    for status in processor.statuses where status.stream.role == .events {
-      heads[status.stream.partition] = max(
-        heads[status.stream.partition] ?? 0, status.lastKnown)
+    for status in streams where status.stream.generation == generation {
+      heads[status.stream.partition] = max(heads[status.stream.partition] ?? 0, status.lastKnown)
     }
     return heads
   }

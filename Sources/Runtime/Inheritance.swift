@@ -1,0 +1,151 @@
+import Dataflow
+import Events
+import Operators
+import Ports
+import Views
+
+/// Hands the persons of a finished generation over to one stream of the next.
+///
+///     generation 1: events-00 ──────────┤ end
+///                   events-01 ──────────┤ end
+///     generation 2: events-g2-00   waits │ persons of its key groups ─▶ live
+///
+/// It waits until every stream of the earlier generation is finished: then all that was stored before
+/// is counted before what was stored after. Of each earlier partition that had some of the stream's key
+/// groups, it makes the state that its loop ended with: from that loop's snapshots, and from the frames
+/// after them where they are old or lost. That state is a function of the log, so it does not matter
+/// who makes it, or how often.
+///
+/// A machine of steps, driven by the loop; one earlier partition's state is in memory at a time.
+final class Inheritance {
+  /// The best chain of snapshots of a stream that is not after a sequence.
+  typealias Snapshots =
+    (_ stream: StreamPartition, _ notAfter: UInt64) -> (base: [UInt8]?, increments: [[UInt8]])
+
+  enum Step {
+    /// Nothing to wait for.
+    case again
+    /// A state of an earlier partition, complete: a base that is to be adopted.
+    case state([UInt8])
+    case done
+  }
+
+  private let spec: PipelineSpec
+  private let earlier: LogGeneration
+  private let log: any EventLog
+  private let views: any ViewStore
+  private let snapshots: Snapshots
+  /// Earlier streams that are still to be checked for their end, and those whose state is needed.
+  private var unfinished: ArraySlice<StreamPartition>
+  private var sources: ArraySlice<StreamPartition>
+  private var pipeline: Pipeline?
+  private var reader: (any FrameReader)?
+
+  init(
+    spec: PipelineSpec, groups: Range<Int>, earlier: LogGeneration, log: any EventLog,
+    views: any ViewStore, snapshots: @escaping Snapshots
+  ) {
+    self.spec = spec
+    self.earlier = earlier
+    self.log = log
+    self.views = views
+    self.snapshots = snapshots
+    unfinished = earlier.streamPartitions[...]
+    sources =
+      earlier.streamPartitions.filter { stream in
+        KeyGroup.groups(of: stream.partition, partitions: earlier.partitions).overlaps(groups)
+      }[...]
+  }
+
+  func step() throws(LoopExit) -> Step {
+    if let stream = unfinished.first {
+      guard try committed(stream).checkpoint.isFinished else {
+        throw .waiting("generation \(earlier.number) to be finished: \(stream.stream) is not yet")
+      }
+      unfinished.removeFirst()
+      return .again
+    }
+    guard let stream = sources.first else { return .done }
+    guard let reader else {
+      try restore(stream)
+      return .again
+    }
+    let end = try committed(stream).checkpoint.sequence
+    if position >= end {
+      pipeline?.end()
+      let base = pipeline?.snapshot(.everything)
+      pipeline = nil
+      self.reader = nil
+      sources.removeFirst()
+      guard let base else { preconditionFailure("a reader comes with its pipeline") }
+      return .state(base)
+    }
+    try read(reader, to: end)
+    return .again
+  }
+
+  private var position: UInt64 {
+    switch pipeline {
+    case .some(let pipeline): pipeline.position
+    case .none: 0
+    }
+  }
+
+  private func committed(
+    _ stream: StreamPartition
+  ) throws(LoopExit) -> (checkpoint: Checkpoint, accounting: Accounting) {
+    do throws(ViewStoreError) {
+      return try views.committed(stream)
+    } catch {
+      throw LoopExit(error, spec)
+    }
+  }
+
+  private func restore(_ stream: StreamPartition) throws(LoopExit) {
+    let (checkpoint, accounting) = try committed(stream)
+    let chain = snapshots(stream, checkpoint.sequence)
+    var pipeline = Pipeline(
+      spec: spec, stream: stream,
+      groups: KeyGroup.groups(of: stream.partition, partitions: earlier.partitions),
+      partitions: earlier.partitions)
+    let report: RestoreReport
+    do throws(PipelineError) {
+      report = try pipeline.restore(
+        base: chain.base, increments: chain.increments, committed: checkpoint,
+        accounting: accounting)
+    } catch {
+      throw LoopExit(error)
+    }
+    do throws(LogError) {
+      reader = try log.reader(stream: stream.stream, after: report.replayAfter)
+    } catch {
+      throw LoopExit(error)
+    }
+    self.pipeline = consume pipeline
+  }
+
+  private func read(_ reader: any FrameReader, to end: UInt64) throws(LoopExit) {
+    let frames: [any StoredFrame]
+    do throws(LogError) {
+      frames = try reader.next(timeoutMs: PartitionLoop.retryIntervalMs)
+    } catch {
+      throw LoopExit(error)
+    }
+    for frame in frames where frame.sequence <= end {
+      do throws(PipelineError) {
+        let view: FrameView
+        do throws(FrameError) {
+          view = try FrameView(frame.bytes)
+        } catch {
+          try pipeline?.skip(
+            sequence: frame.sequence, storedAt: frame.storedAt,
+            checksum: PartitionLoop.checksum(frame.bytes))
+          continue
+        }
+        try pipeline?.process(frame: view, sequence: frame.sequence, storedAt: frame.storedAt)
+      } catch {
+        throw LoopExit(error)
+      }
+    }
+  }
+}
