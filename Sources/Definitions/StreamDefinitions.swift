@@ -24,6 +24,7 @@ public struct StreamDefinitions: Hashable, Sendable {
 
   /// What every pipeline reads first: the events of all generations in order, and the dead letters,
   /// with generation and partition. See ``StreamPartition/partials(of:)`` for what its second stage reads.
+  /// The dead letters are of no generation, which is written as 1.
   public var streamPartitions: [StreamPartition] {
     generations.filter { $0.number < generation }.flatMap { earlier in
       earlier.streams.enumerated().map { partition, config in
@@ -32,7 +33,7 @@ public struct StreamDefinitions: Hashable, Sendable {
     }
       + events.enumerated().map { partition, config in
         StreamPartition(stream: config.name, generation: generation, partition: partition)
-      } + [StreamPartition(stream: deadLetters.name, generation: generation, partition: -1)]
+      } + [StreamPartition(stream: deadLetters.name, generation: 1, partition: -1)]
   }
 
   /// The same streams made smaller, in proportion, where a server's file storage is too small:

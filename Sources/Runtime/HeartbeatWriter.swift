@@ -49,7 +49,11 @@ public final class HeartbeatWriter: HeartbeatSink, Sendable {
         }
         while publisher.inFlight > 0 && !stop.isSet {
           for completion in publisher.poll(timeoutMs: 100) {
-            if case .stored = completion.outcome { continue }
+            // A sealed stream needs no heartbeats any more.
+            switch completion.outcome {
+            case .stored, .sealed: continue
+            case .unavailable, .full: break
+            }
             logger.warning("heartbeat not stored", metadata: ["outcome": "\(completion.outcome)"])
           }
         }

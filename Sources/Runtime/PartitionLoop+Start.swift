@@ -74,6 +74,8 @@ extension PartitionLoop {
       }
     case .done:
       hasInherited = true
+      // The first frame of a new stream, so that its log time is known though nobody sends events.
+      environment.heartbeats.write(stream)
       environment.logger.info("persons of the generation before are taken over")
       stage = .opening(after: 0)
     }

@@ -124,7 +124,8 @@ public final class ActivityRecount: ReadModelRecount {
     for (stream, partition) in partitions {
       guard let checkpoint = instant.checkpoints[stream] else { continue }
       for (key, current) in partition.rows {
-        let isFinal = key.end <= checkpoint.watermark
+        // At the end of a sealed stream every window is closed.
+        let isFinal = key.end <= checkpoint.watermark || checkpoint.isFinished
         var value: Value? = current
         if !isFinal {
           guard key.level.isCoarse else { continue }

@@ -18,7 +18,7 @@ public final class StreamRecount {
   private let tuples: TupleNumbers
   private let models: [any ReadModelRecount]
   /// Whole second of log time at which an id was stored last as new.
-  private var ids: [Key128: Int64] = [:]
+  private var ids: [Key128: Int64]
   private var forgetAt = 1 << 20
 
   private static let second: Int64 = 1_000_000
@@ -30,11 +30,14 @@ public final class StreamRecount {
   /// The same for the time of receipt and log time.
   private static let receiptTolerance: Int64 = 3_600_000_000
 
+  /// - Parameter earlier: every stream of the generation before, recounted to its end: whose events
+  ///   they had go on in the streams of this generation.
   public init(
     _ stream: StreamPartition, spec: PipelineSpec, tuples: TupleNumbers,
-    models: [any ReadModelRecount]
+    models: [any ReadModelRecount], after earlier: [StreamRecount] = []
   ) {
     self.stream = stream
+    ids = earlier.reduce(into: [:]) { ids, stream in ids.merge(stream.ids) { max($0, $1) } }
     self.spec = spec
     self.tuples = tuples
     self.models = models

@@ -31,6 +31,8 @@ public final class Verifier {
     public var tables: [TableFinding] = []
     /// The sequence of each stream at which tables were compared.
     public var sequences: [StreamPartition: UInt64] = [:]
+    /// Sealed streams that are committed to their end: their hot copies are read by nobody.
+    public var finished: Set<StreamPartition> = []
   }
 
   private let spec: PipelineSpec
@@ -67,7 +69,7 @@ public final class Verifier {
       total = targets.reduce(0) { $0 + $1.value }
       let left = targets.reduce(0) { $0 + $1.value - min($1.value, position($1.key)) }
       if left <= Self.remainderMax { break }
-      for (stream, sequence) in targets.sorted(by: { $0.key.stream < $1.key.stream }) {
+      for (stream, sequence) in targets.sorted(by: { Self.precedes($0.key, $1.key) }) {
         try advance(stream, to: sequence)
       }
     }
@@ -121,7 +123,7 @@ public final class Verifier {
     let checkpoints = try storing { () throws(ViewStoreError) in try tables.checkpoints() }
     var report = Report()
     let ordered = checkpoints.filter { $0.key.role != .partials && $0.value.sequence > 0 }
-      .sorted { $0.key.stream < $1.key.stream }
+      .sorted { Self.precedes($0.key, $1.key) }
     total = ordered.reduce(0) { $0 + $1.value.sequence }
     let handedOn = handedOn(checkpoints)
     for (stream, checkpoint) in ordered {
@@ -138,6 +140,7 @@ public final class Verifier {
       }
       try advance(stream, to: checkpoint.sequence)
       report.sequences[stream] = checkpoint.sequence
+      if checkpoint.isFinished { report.finished.insert(stream) }
     }
     var comparison = Comparison(checkpoints: checkpoints)
     for model in models where !model.isOfSecondStage {
@@ -251,11 +254,24 @@ public final class Verifier {
 
   private func position(_ stream: StreamPartition) -> UInt64 { streams[stream]?.position ?? 0 }
 
+  /// Generations come in order, because a later one begins with what the earlier one knew.
+  private static func precedes(_ a: StreamPartition, _ b: StreamPartition) -> Bool {
+    a.generation != b.generation ? a.generation < b.generation : a.stream < b.stream
+  }
+
   private func advance(_ stream: StreamPartition, to sequence: UInt64) throws(VerifyError) {
+    // A stream of a generation that waits for the one before has not begun.
+    if sequence == 0 { return }
+    let earlier = streams.keys.filter { $0.role == .events && $0.generation < stream.generation }
+    let before = earlier.map(\.generation).max()
     let recounted =
       streams[stream]
       ?? RecountedStream(
-        StreamRecount(stream, spec: spec, tuples: tuples, models: models), log: log)
+        StreamRecount(
+          stream, spec: spec, tuples: tuples, models: models,
+          after: stream.role == .events
+            ? earlier.filter { $0.generation == before }.compactMap { streams[$0]?.recount } : []),
+        log: log)
     streams[stream] = recounted
     do throws(LogError) {
       try recounted.advance(to: sequence) { _ in

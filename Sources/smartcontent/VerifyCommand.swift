@@ -58,7 +58,8 @@ struct VerifyCommand: AsyncParsableCommand {
           try PostgresStoredTables(postgres, pipeline: spec))
         var findings = report.tables
         if !durableOnly {
-          findings += try await hot(verifier, spec, report.sequences)
+          findings += try await hot(
+            verifier, spec, report.sequences.filter { !report.finished.contains($0.key) })
         }
         progress.end()
         let frames = report.sequences.values.reduce(0, +)
