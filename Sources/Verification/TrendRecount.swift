@@ -3,8 +3,8 @@ import Events
 import Ports
 import Views
 
-/// Hopping windows: table `trends`. Rows are there of final windows, one for every tuple that anything
-/// happened to; their revisions depend on how partials came together and are not compared.
+/// Hopping windows: table `trends`. A final window has a row for every tuple that anything happened to;
+/// revisions depend on how partials came together and are not compared, nor are open windows' rows.
 final class TrendRecount: ReadModelRecount {
   private struct Pane: Hashable {
     var tuple: Int
@@ -42,6 +42,8 @@ final class TrendRecount: ReadModelRecount {
     if checkpoint.logTime > .min + policy.retention {
       table.comparedFrom = checkpoint.logTime - policy.retention + 1
     }
+    // Rows of windows that are still open come early and now and then.
+    table.comparedTo = checkpoint.watermark == .max ? .max : checkpoint.watermark + 1
     var rows: [[Int64]: Counts] = [:]
     for (pane, counts) in panes {
       let id = tuples.identifier(pane.tuple)

@@ -111,7 +111,7 @@ struct RebuildCommand: ParsableCommand {
     try StreamSetup(JetStreamLog(address: configuration.nats, name: "rebuild").admin)
       .makePartials(of: target, in: definitions.streams)
     var logger = Log.make()
-    if Environment["SMARTCONTENT_LOG_LEVEL"] == nil { logger.logLevel = .error }
+    if Environment["SMARTCONTENT_LOG_LEVEL"] == nil { logger.logLevel = .critical }
     print("building \(target.name) version \(target.version) from the log")
     let rebuild = Rebuild(
       target, catalog: catalog,

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Definitions
 import Events
+import Glibc
 import JetStreamLog
 import NATSClient
 
@@ -42,7 +43,7 @@ struct RepartitionCommand: ParsableCommand {
       {
       case .shrink(let config): try update(config, "makes room", log.admin)
       case .create(let config):
-        print("\(config.name): new")
+        say("\(config.name): new")
         _ = try log.admin.create(config.name, config: config.json)
       case .close(let config): try update(config, "closed", log.admin)
       case .writeEnd(let config): try writeEnd(config, log.admin)
@@ -58,6 +59,12 @@ struct RepartitionCommand: ParsableCommand {
     }
   }
 
+  /// A line at once, so that one who watches knows how far it has come.
+  private func say(_ line: String) {
+    print(line)
+    fflush(nil)
+  }
+
   private func usedBytes(
     _ generations: StreamGenerations, _ admin: StreamAdmin
   ) throws -> [String: Int64] {
@@ -69,7 +76,7 @@ struct RepartitionCommand: ParsableCommand {
   }
 
   private func update(_ config: StreamConfig, _ what: String, _ admin: StreamAdmin) throws {
-    print("\(config.name): \(what)")
+    say("\(config.name): \(what)")
     _ = try admin.update(config.name, config: config.json)
   }
 
@@ -90,7 +97,7 @@ struct RepartitionCommand: ParsableCommand {
     }
     var ended = config
     ended.end = info.lastSequence
-    print("\(config.name): ends at frame \(info.lastSequence)")
+    say("\(config.name): ends at frame \(info.lastSequence)")
     _ = try admin.update(config.name, config: ended.json)
   }
 }

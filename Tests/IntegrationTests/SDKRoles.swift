@@ -62,6 +62,11 @@ actor SDKRoles {
     try await waitUntilReady(role)
   }
 
+  /// Starts a command beside the roles, with their servers and definitions.
+  func command(_ arguments: [String], name: String) throws -> ChildProgram {
+    try start(arguments, name: name)
+  }
+
   func waitUntilReady(_ role: Role) async throws {
     guard let program = programs[role.rawValue] else {
       throw HarnessError("\(role) was not started")
