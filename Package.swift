@@ -84,6 +84,7 @@ let package = Package(
       "PostgresViews", ["Events", "Views", "Dataflow", "Ports", "PostgresClient", "SessionPool"]),
     module("RedisViews", ["Events", "Views", "Dataflow", "Ports", "RedisClient", "SessionPool"]),
     module("FileSnapshots", ["Ports"]),
+    module("JetStreamSnapshots", ["Events", "Ports", "NATSClient", "JetStreamLog"]),
     module("LogArchive", ["Events", "Ports"]),
 
     // Application.
@@ -102,7 +103,8 @@ let package = Package(
       dependencies: [
         "Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "RedisClient",
         "PostgresClient", "HTTPClient", "HTTPServer", "Metrics", "JetStreamLog", "PostgresViews",
-        "RedisViews", "FileSnapshots", "LogArchive", "Definitions", "Collector", "Runtime",
+        "RedisViews", "FileSnapshots", "JetStreamSnapshots", "LogArchive", "Definitions",
+        "Collector", "Runtime",
         "QueryAPI", "Verification", "Console", "LocalServers", "DemoTraffic", "CShims", log,
         lifecycle, signals, arguments,
       ], swiftSettings: strict),
@@ -143,6 +145,7 @@ let package = Package(
       [
         "Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "RedisClient",
         "PostgresClient", "JetStreamLog", "PostgresViews", "RedisViews", "FileSnapshots",
+        "JetStreamSnapshots",
         "LogArchive", "Definitions", "LocalServers", "SessionPool", log,
       ]),
     tests(

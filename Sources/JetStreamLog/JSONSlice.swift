@@ -28,6 +28,18 @@ struct JSONSlice {
     }
   }
 
+  /// The fields of an object.
+  var members: [(name: String, value: JSONSlice)]? {
+    scanned { (json) throws(JSONError) in
+      var members: [(name: String, value: JSONSlice)] = []
+      try json.beginObject()
+      while let key = try json.nextKey() {
+        members.append((key.string, JSONSlice(try json.skipValue())))
+      }
+      return members
+    }
+  }
+
   /// The elements of an array.
   var elements: [JSONSlice]? {
     scanned { (json) throws(JSONError) in

@@ -35,8 +35,8 @@ public struct StreamAdmin: Sendable {
   /// do that too, and would also refuse to purge what is archived.
   public static let sealedMessageSize: Int64 = 1
 
-  private let connection: NATSConnection
-  private let timeoutMs: Int
+  let connection: NATSConnection
+  let timeoutMs: Int
 
   public init(_ connection: NATSConnection, timeoutMs: Int = 5_000) {
     self.connection = connection
@@ -164,7 +164,7 @@ public struct StreamAdmin: Sendable {
     return info
   }
 
-  private func ask(
+  func ask(
     _ subject: String, _ body: String, _ operation: String
   ) throws(Failure) -> JSONSlice {
     let bytes: [UInt8]

@@ -16,6 +16,8 @@ public struct ProcessorStores: Sendable {
   public var hot: @Sendable (PipelineSpec) -> any HotStore
   public var snapshots:
     @Sendable (PipelineSpec, StreamPartition) throws(SnapshotError) -> any SnapshotStore
+  /// Where the snapshots are copied to so that other machines can start from them; nil for nowhere.
+  public var snapshotCopies: (@Sendable (PipelineSpec, StreamPartition) -> any SnapshotStore)?
   /// Publishes what a first stage hands on.
   public var partials: @Sendable (PipelineSpec) throws(LogError) -> any FramePublisher
   /// Publishes letters of frames that cannot be read; nil where none are written.
@@ -32,6 +34,7 @@ public struct ProcessorStores: Sendable {
     snapshots:
       @escaping @Sendable (PipelineSpec, StreamPartition) throws(SnapshotError) ->
       any SnapshotStore,
+    snapshotCopies: (@Sendable (PipelineSpec, StreamPartition) -> any SnapshotStore)? = nil,
     partials: @escaping @Sendable (PipelineSpec) throws(LogError) -> any FramePublisher,
     deadLetters: (@Sendable () throws(LogError) -> any FramePublisher)? = nil
   ) {
@@ -39,6 +42,7 @@ public struct ProcessorStores: Sendable {
     self.views = views
     self.hot = hot
     self.snapshots = snapshots
+    self.snapshotCopies = snapshotCopies
     self.partials = partials
     self.deadLetters = deadLetters
   }
@@ -95,6 +99,7 @@ public final class Processor: Sendable {
   private let bell = Bell()
   private let snapshotWriter = SerialWorker(name: "snapshots")
   private let snapshotCompactor = SerialWorker(name: "compaction")
+  private let snapshotCopier = SerialWorker(name: "copies")
   private let coordinator = Mutex<LoopThread?>(nil)
   private let loops = Mutex<LoopSet?>(nil)
   private let groupStatus = Shared(GroupStatus())
@@ -175,6 +180,7 @@ public final class Processor: Sendable {
     heartbeats.close()
     snapshotWriter.close()
     snapshotCompactor.close()
+    snapshotCopier.close()
   }
 
   private func coordinate(_ me: Member, _ loops: LoopSet) {
@@ -293,7 +299,12 @@ public final class Processor: Sendable {
     }
     let archive: SnapshotArchive
     do throws(SnapshotError) {
-      let store = try stores.snapshots(pipeline, item.stream)
+      var store = try stores.snapshots(pipeline, item.stream)
+      if let copies = stores.snapshotCopies {
+        store = CopiedSnapshotStore(
+          near: store, far: copies(pipeline, item.stream), worker: snapshotCopier,
+          metrics: loopMetrics, logger: logger)
+      }
       archive = SnapshotArchive(
         store: store,
         compactor: PartitionLoop.compactor(

@@ -68,6 +68,13 @@ public struct RuntimeMetrics: Sendable {
     "smartcontent_snapshot_rejections_total",
     "Snapshots that were torn, corrupt, missing or of another past, and were not used.", .counter,
     labels: labels)
+  public static let snapshotCopiedBytes = MetricDeclaration(
+    "smartcontent_snapshot_copied_bytes_total", "Bytes of snapshots copied to other machines' reach.",
+    .counter, labels: labels)
+  public static let snapshotCopyFailures = MetricDeclaration(
+    "smartcontent_snapshot_copy_failures_total",
+    "Attempts to list or copy snapshots where all machines reach them that failed.", .counter,
+    labels: labels)
   public static let snapshotAge = MetricDeclaration(
     "smartcontent_snapshot_age_seconds",
     "Since the newest written snapshot was taken; 0 where it has everything processed.", .gauge,
@@ -143,7 +150,8 @@ public struct RuntimeMetrics: Sendable {
   public static let catalog = [
     events, frames, frameBytes, poisonFrames, accounted, received, commit, commitFailures, rows,
     hot, hotFailures, hotRebuilds, freshness, snapshot, snapshotBytes, snapshotFailures,
-    snapshotSize, snapshotCompactions, snapshotRejections, snapshotAge, snapshotFiles,
+    snapshotSize, snapshotCompactions, snapshotRejections, snapshotCopiedBytes,
+    snapshotCopyFailures, snapshotAge, snapshotFiles,
     snapshotChainBytes, stateKeys, stateKeysMax, stateBytes, partials, partialFailures, waits,
     halts, lagFrames, lagEvents, lagSeconds, watermarkDelay, running,
     dedupeIDs, dedupeFill, stateRows, overflowed, seconds,
@@ -250,6 +258,8 @@ final class LoopMetrics: Sendable {
   private let snapshotBytes: Counter
   private let snapshotCompactions: Counter
   private let snapshotRejections: Counter
+  private let snapshotCopiedBytes: Counter
+  private let snapshotCopyFailures: Counter
   private let snapshotFailures: Counter
   private let partials: Counter
   private let partialFailures: Counter
@@ -279,6 +289,8 @@ final class LoopMetrics: Sendable {
     snapshotSizes = histogram(RuntimeMetrics.snapshotSize)
     snapshotCompactions = counter(RuntimeMetrics.snapshotCompactions)
     snapshotRejections = counter(RuntimeMetrics.snapshotRejections)
+    snapshotCopiedBytes = counter(RuntimeMetrics.snapshotCopiedBytes)
+    snapshotCopyFailures = counter(RuntimeMetrics.snapshotCopyFailures)
     snapshotBytes = counter(RuntimeMetrics.snapshotBytes)
     snapshotFailures = counter(RuntimeMetrics.snapshotFailures)
     partials = counter(RuntimeMetrics.partials)
@@ -344,6 +356,10 @@ final class LoopMetrics: Sendable {
     snapshotCompactions.add()
     snapshotBytes.add(bytes)
   }
+
+  func snapshotCopied(bytes: Int) { snapshotCopiedBytes.add(bytes) }
+
+  func snapshotCopyFailed() { snapshotCopyFailures.add() }
 
   func snapshotRejected() { snapshotRejections.add() }
 

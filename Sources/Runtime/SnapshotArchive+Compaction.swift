@@ -48,16 +48,20 @@ extension SnapshotArchive {
       metrics.snapshotCompacted(bytes: base.count)
       let superseded = state.withLock { state in
         state.files[name] = base.count
-        let superseded = Self.superseded(Array(state.files.keys))
-        for name in superseded { state.files[name] = nil }
         noteChain(&state)
-        return superseded
+        return forgetSuperseded(&state)
       }
       for name in superseded { try store.remove("\(name)") }
     } catch {
       metrics.snapshotFailed()
       logger.error("snapshots not compacted", metadata: ["error": "\(error)"])
     }
+  }
+
+  private func forgetSuperseded(_ state: inout State) -> [SnapshotName] {
+    let superseded = Self.superseded(Array(state.files.keys))
+    for name in superseded { state.files[name] = nil }
+    return superseded
   }
 
   /// What nobody will start from: everything before the second newest base.
@@ -91,10 +95,12 @@ extension SnapshotArchive {
       while true {
         let chain = state.withLock { SnapshotChain.best(of: $0.files.keys) }
         guard let restored = try read(chain) else { continue }
-        state.withLock { state in
+        let superseded = state.withLock { state in
           state.progress.sequence = chain.end
           noteChain(&state)
+          return forgetSuperseded(&state)
         }
+        for name in superseded { try store.remove("\(name)") }
         return restored
       }
     } catch {
@@ -110,7 +116,20 @@ extension SnapshotArchive {
   private func read(_ chain: SnapshotChain) throws(SnapshotError) -> Restored? {
     var restored = Restored()
     for name in chain.names {
-      let bytes = try store.read("\(name)")
+      let bytes: [UInt8]?
+      do throws(SnapshotError) {
+        bytes = try store.read("\(name)")
+      } catch {
+        metrics.snapshotRejected()
+        logger.error(
+          "snapshot cannot be read: what is left without it is used",
+          metadata: ["name": "\(name)", "error": "\(error)"])
+        state.withLock { state in
+          state.files[name] = nil
+          noteChain(&state)
+        }
+        return nil
+      }
       do throws(SnapshotFormatError) {
         guard let bytes else { throw .tooShort(needed: 1, available: 0) }
         if name.isBase {

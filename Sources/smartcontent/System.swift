@@ -6,6 +6,7 @@ import Events
 import FileSnapshots
 import HTTPServer
 import JetStreamLog
+import JetStreamSnapshots
 import LogArchive
 import Logging
 import Metrics
@@ -203,6 +204,8 @@ final class System: Sendable {
     }
     let heartbeatPublisher = try JetStreamPublisher(address: nats, name: "smartcontent-heartbeat")
     let handover = Mutex<JetStreamPublisher?>(heartbeatPublisher)
+    // Of their own: large messages hold others up.
+    let copies = NATSConnection(nats, name: "smartcontent-snapshots")
     return Processor(
       pipelines: pipelines, streams: streams.streamPartitions,
       partitions: streams.partitions,
@@ -218,6 +221,10 @@ final class System: Sendable {
         snapshots: { pipeline, stream throws(SnapshotError) in
           try FileSnapshotStore(
             folder: "\(state)/\(pipeline.name)_\(pipeline.version)/\(stream.stream)")
+        },
+        snapshotCopies: { pipeline, stream in
+          JetStreamSnapshotStore(
+            copies, pipeline: "\(pipeline.name)_\(pipeline.version)", stream: stream.stream)
         },
         partials: { pipeline throws(LogError) in
           try JetStreamPublisher.open(nats, name: "smartcontent-\(pipeline.name)-partials")

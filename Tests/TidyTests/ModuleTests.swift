@@ -16,7 +16,7 @@ struct ModuleTests {
     "NATSClient": .client, "RedisClient": .client, "PostgresClient": .client,
     "HTTPClient": .client, "HTTPServer": .client, "Metrics": .client, "SessionPool": .client,
     "JetStreamLog": .adapter, "PostgresViews": .adapter, "RedisViews": .adapter,
-    "FileSnapshots": .adapter, "LogArchive": .adapter,
+    "FileSnapshots": .adapter, "JetStreamSnapshots": .adapter, "LogArchive": .adapter,
     "Definitions": .application, "Collector": .application, "Runtime": .application,
     "QueryAPI": .application, "Console": .application, "LocalServers": .application,
     "DemoTraffic": .application, "Verification": .application,

@@ -1,0 +1,119 @@
+import Logging
+import Operators
+import Ports
+import Synchronization
+
+/// Snapshots in a store of this machine, copied to one that all machines reach.
+///
+/// Writing is done when the near store has the blob; the far one follows on a thread of its own, by
+/// being made equal: what it lacks is copied, what the near one has removed is removed. So nothing
+/// queues up while the far store is away, and the next copy makes up for it. Reading takes what is near
+/// and whole, else what is far, which then is near too: a machine with an empty folder starts from
+/// the copies.
+final class CopiedSnapshotStore: SnapshotStore {
+  private struct State {
+    var isCopying = false
+    /// Something changed since the present copy began.
+    var isDue = false
+  }
+
+  private let state = Mutex(State())
+  private let near: any SnapshotStore
+  private let far: any SnapshotStore
+  private let worker: SerialWorker
+  private let metrics: LoopMetrics
+  private let logger: Logger
+
+  init(
+    near: any SnapshotStore, far: any SnapshotStore, worker: SerialWorker, metrics: LoopMetrics,
+    logger: Logger
+  ) {
+    self.near = near
+    self.far = far
+    self.worker = worker
+    self.metrics = metrics
+    self.logger = logger
+  }
+
+  func names() throws(SnapshotError) -> [String] {
+    let names = try near.names()
+    do throws(SnapshotError) {
+      return Set(names).union(try far.names()).sorted()
+    } catch {
+      failed("copies cannot be listed", error)
+      return names
+    }
+  }
+
+  func read(_ name: String) throws(SnapshotError) -> [UInt8]? {
+    let bytes = try near.read(name)
+    if let bytes, Self.isWhole(bytes) { return bytes }
+    guard let copy = try far.read(name), Self.isWhole(copy) else { return bytes }
+    try near.write(name, copy)
+    return copy
+  }
+
+  private static func isWhole(_ bytes: [UInt8]) -> Bool {
+    do throws(SnapshotFormatError) {
+      try SnapshotArchive.check(bytes, count: nil)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  func write(_ name: String, _ bytes: [UInt8]) throws(SnapshotError) {
+    try near.write(name, bytes)
+    copySoon()
+  }
+
+  func remove(_ name: String) throws(SnapshotError) {
+    try near.remove(name)
+    copySoon()
+  }
+
+  // MARK: Copying
+
+  private func copySoon() {
+    let isDue = state.withLock { state in
+      state.isDue = true
+      defer { state.isCopying = true }
+      return !state.isCopying
+    }
+    guard isDue else { return }
+    if !worker.submit({ [self] in copy() }) { state.withLock { $0.isCopying = false } }
+  }
+
+  private func copy() {
+    while state.withLock({ state in
+      defer { state.isDue = false }
+      state.isCopying = state.isDue
+      return state.isDue
+    }) {
+      do throws(SnapshotError) {
+        try makeEqual()
+      } catch {
+        failed("snapshots not copied", error)
+        // The next change tries again.
+        return state.withLock { $0 = State() }
+      }
+    }
+  }
+
+  private func makeEqual() throws(SnapshotError) {
+    let there = Set(try far.names())
+    let here = Set(try near.names())
+    for name in here.subtracting(there).sorted() {
+      // One that has been removed since is not missed.
+      guard let bytes = try near.read(name) else { continue }
+      try far.write(name, bytes)
+      metrics.snapshotCopied(bytes: bytes.count)
+    }
+    for name in there.subtracting(try near.names()).sorted() { try far.remove(name) }
+  }
+
+  private func failed(_ what: String, _ error: SnapshotError) {
+    metrics.snapshotCopyFailed()
+    logger.warning("\(what)", metadata: ["error": "\(error)"])
+  }
+}
