@@ -206,8 +206,13 @@ extension StreamPartition {
 }
 
 extension ViewStoreError {
-  /// Transient failures are `unavailable`; nothing was written by what threw them.
+  /// Transient failures are `unavailable`. So is a COMMIT whose answer was lost, for everything that
+  /// may be done twice; what may not settles it before it comes here.
   init(_ error: PostgresError) {
-    self = error.isTransient ? .unavailable("\(error)") : .refused("\(error)")
+    if case .outcomeUnknown = error {
+      self = .unavailable("\(error)")
+    } else {
+      self = error.isTransient ? .unavailable("\(error)") : .refused("\(error)")
+    }
   }
 }

@@ -90,7 +90,8 @@ struct ProcessorRun {
         }
         return publisher
       },
-      place: ProcessPlace(host: "bench", pid: 0, startTicks: 0) { _ in false },
+      place: ProcessPlace(host: "bench", pid: Int32(pipeline.version), startTicks: 0) { _ in false
+      },
       metrics: RuntimeMetrics(MetricRegistry()), logger: logger)
     let wanted = try Dictionary(
       uniqueKeysWithValues: definitions.streams.events.map {

@@ -41,6 +41,9 @@ struct Chaos: ParsableCommand {
   @Option(help: "The longest freeze, seconds.")
   var freezeMax = 60.0
 
+  @Option(help: "How likely it is that a fault does not come alone, 0 to 0.9.")
+  var together = 0.12
+
   @Option(help: ArgumentHelp("The smartcontent executable; beside this one by default."))
   var program: String?
 
@@ -87,12 +90,15 @@ struct Chaos: ParsableCommand {
       settings: ChaosRun.Settings(
         seed: seed, faults: faults, minutes: minutes, eventsPerSecond: rate, keys: keys,
         only: only.isEmpty ? [] : Set(kinds), freezeSecondsMax: freezeMax,
+        togetherShare: min(0.9, max(0, together)),
         testbed: Testbed.Settings(
           folder: folder, program: try executable(), streamsFolder: streams,
           processors: processors,
           logDiskMebibytes: 2048),
         command: "Scripts/chaos --faults \(faults) --seed \(seed)"
-          + (keys > 0 ? " --keys \(keys)" : "")))
+          + (keys > 0 ? " --keys \(keys)" : "")
+          + (together == 0.12 ? "" : " --together \(together)")
+          + (freezeMax == 60 ? "" : " --freeze-max \(freezeMax)")))
     let result = try run.run()
     if let report {
       try result.text.write(toFile: report, atomically: true, encoding: .utf8)

@@ -16,6 +16,7 @@ struct ChaosRun {
     var keys: Int
     var only: Set<Fault.Kind>
     var freezeSecondsMax: Double
+    var togetherShare: Double
     var testbed: Testbed.Settings
     var command: String
   }
@@ -88,6 +89,7 @@ struct ChaosRun {
       hasSmallDisks: testbed.logDisk != nil && testbed.stateDisk != nil)
     shape.only = settings.only
     shape.freezeSecondsMax = settings.freezeSecondsMax
+    shape.togetherShare = settings.togetherShare
     var plan = FaultPlan(seed: settings.seed, shape: shape)
     let deadline = settings.minutes.map { begun + Int64($0 * 60_000_000) } ?? .max
     while records.count < settings.faults, Clock.steady() < deadline, !Interruption.isAsked {
@@ -159,7 +161,15 @@ struct ChaosRun {
         + ledger.refusals.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
         .joined(separator: ", "),
       "largest resident memory: " + memory.joined(separator: ", "),
+      "\(sysconf(Int32(_SC_NPROCESSORS_ONLN))) processors, shared with whatever else ran: load average "
+        + "\(Self.loadAverage()) at the end",
     ]
+  }
+
+  /// Of the last 15 minutes.
+  private static func loadAverage() -> String {
+    var averages = [0.0, 0.0, 0.0]
+    return getloadavg(&averages, 3) == 3 ? Fault.tenths(averages[2]) : "unknown"
   }
 
   private static func versions(_ settings: Settings) -> [(name: String, version: String)] {

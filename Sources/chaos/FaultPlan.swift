@@ -11,6 +11,8 @@ struct FaultPlan {
     var only: Set<Fault.Kind> = []
     /// The longest freeze of something that there is only one of, and of one of several.
     var freezeSecondsMax = 60.0
+    /// How likely it is that another fault comes at once, for each of the first two.
+    var togetherShare = 0.12
   }
 
   /// How often each kind comes; every kind comes once before any comes twice.
@@ -41,7 +43,7 @@ struct FaultPlan {
   /// The next fault, or now and then several at once.
   mutating func next() -> [Fault] {
     var faults = [one()]
-    while faults.count < 3, random.happens(0.12) {
+    while faults.count < 3, random.happens(shape.togetherShare) {
       faults.append(one())
       faults[faults.count - 1].isJoined = true
     }

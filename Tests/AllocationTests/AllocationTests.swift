@@ -19,7 +19,8 @@ struct AllocationTests {
     return result
   }()
 
-  /// Counts what `body` allocates; it handles 10,000 events.
+  /// Counts what `body` allocates; it handles 10,000 events. Only what is optimised is measured: without
+  /// that, closures and generics allocate that are not there in the product.
   static func check(_ name: String, _ body: () throws -> Void) throws {
     let threshold = try #require(
       thresholds[name], "thresholds.txt has no line for \(name)")
@@ -31,6 +32,7 @@ struct AllocationTests {
       throw error
     }
     let count = allocations_stop()
+    if _isDebugAssertConfiguration() { return }
     #expect(
       count <= threshold,
       "\(name) made \(count) allocations for 10,000 events; thresholds.txt allows \(threshold)")

@@ -1,4 +1,5 @@
 import Events
+import Oracles
 import Verification
 import Views
 
