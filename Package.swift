@@ -154,7 +154,8 @@ let package = Package(
       "QueryTests", ["Events", "Views", "Dataflow", "Ports", "QueryAPI", "HTTPServer", "Metrics"]),
     tests(
       "RuntimeTests",
-      ["Events", "Views", "Operators", "Dataflow", "Ports", "Metrics", "Runtime", "Verification",
+      [
+        "Events", "Views", "Operators", "Dataflow", "Ports", "Metrics", "Runtime", "Verification",
         "Oracles", log,
       ]),
     tests("DefinitionsTests", ["Events", "Views", "Dataflow", "Definitions"]),

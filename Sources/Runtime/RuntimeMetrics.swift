@@ -69,7 +69,8 @@ public struct RuntimeMetrics: Sendable {
     "Snapshots that were torn, corrupt, missing or of another past, and were not used.", .counter,
     labels: labels)
   public static let snapshotCopiedBytes = MetricDeclaration(
-    "smartcontent_snapshot_copied_bytes_total", "Bytes of snapshots copied to other machines' reach.",
+    "smartcontent_snapshot_copied_bytes_total",
+    "Bytes of snapshots copied to other machines' reach.",
     .counter, labels: labels)
   public static let snapshotCopyFailures = MetricDeclaration(
     "smartcontent_snapshot_copy_failures_total",

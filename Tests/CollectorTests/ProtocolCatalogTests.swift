@@ -50,7 +50,8 @@ struct ProtocolCatalogTests {
   @Test("Reading is pure: the same input gives the same events", arguments: endpoints)
   func pure(path: String) throws {
     let query = "k=dev&t=click&cid=x&uid=u&ts=1767225600123"
-    let event = #"{"type":"track","event":"Conversion","userId":"u","anonymousId":"a","#
+    let event =
+      #"{"type":"track","event":"Conversion","userId":"u","anonymousId":"a","#
       + #""properties":{"value":"1.5"}"#
     let body = Array((event + #","batch":["# + event + "}]}").utf8)
     let first = try read(path, query: query, body: body, authorization: basicDev)

@@ -1,5 +1,6 @@
 import Events
 import Oracles
+import Verification
 import Views
 
 @testable import Operators

@@ -1,6 +1,7 @@
 import Events
 import Oracles
 import Testing
+import Verification
 import Views
 
 @testable import Operators

@@ -24,7 +24,8 @@ import Views
     let registry = MetricRegistry()
     var routes = Routes()
     QueryRoutes(
-      views: [ReadViewSource(view)], access: try QueryAccess(token: nil, boundTo: "127.0.0.1"), registry: registry
+      views: [ReadViewSource(view)], access: try QueryAccess(token: nil, boundTo: "127.0.0.1"),
+      registry: registry
     ).declare(on: &routes)
     OperationsRoutes(checks: [], registry: registry).declare(on: &routes)
     let documented = try operations()

@@ -30,7 +30,8 @@ import Views
   private var service: QueryService {
     let now = view.now
     return QueryService(
-      views: [ReadViewSource(view.executor.view)], registry: MetricRegistry(), limits: QueryRoutes.Limits(),
+      views: [ReadViewSource(view.executor.view)], registry: MetricRegistry(),
+      limits: QueryRoutes.Limits(),
       logHeads: { [0: 40] }, clock: { now })
   }
 

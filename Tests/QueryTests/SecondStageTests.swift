@@ -177,7 +177,8 @@ struct SecondStageTests {
     stage.set(activity: (20, 30), outcomes: (40, 51))
     let registry = MetricRegistry()
     let now = Self.start + 40_000_000
-    let metrics = BusinessMetrics(view: ReadViewSource(stage.view), registry: registry, clock: { now })
+    let metrics = BusinessMetrics(
+      view: ReadViewSource(stage.view), registry: registry, clock: { now })
     await metrics.refresh()
     let text = String(decoding: registry.exposition(.prometheusText), as: UTF8.self)
     #expect(text.contains(#"smartcontent_campaign_impressions_total{campaign="spring"} 60"#))
