@@ -27,7 +27,6 @@ protocol LoopHost: AnyObject, Sendable {
 /// and the epoch in the store. While the store is away nothing moves: loops wait, owners stay.
 final class Coordinator {
   struct Environment {
-    /// Made on the coordinator's own thread; nil where it cannot be made.
     var membership: any Membership
     var loops: any LoopHost
     /// Whether a member of this host has ended, so that nobody has to wait for its lease.
@@ -72,13 +71,12 @@ final class Coordinator {
       try act(on: view)
     } catch {
       environment.metrics.beatFailed()
-      if case .away = status.current.contact {
-      } else {
-        environment.logger.warning(
-          "group of processes cannot be reached: streams stay where they are",
-          metadata: ["error": "\(error)"])
-      }
+      let before = status.current.contact
       status.update { $0.contact = .away("\(error)") }
+      if case .away = before { return environment.parameters.beatIntervalMs }
+      environment.logger.warning(
+        "group of processes cannot be reached: streams stay where they are",
+        metadata: ["error": "\(error)"])
     }
     return environment.parameters.beatIntervalMs
   }
@@ -92,6 +90,8 @@ final class Coordinator {
   /// Ends this process's lease, at its very end.
   func quit() {
     noteEnded()
+    // What cannot be reached would only hold the end up; the lease runs out by itself.
+    if case .away = status.current.contact { return }
     do throws(ViewStoreError) {
       try environment.membership.remove(me.id)
     } catch {
@@ -167,7 +167,7 @@ final class Coordinator {
       environment.loops.stop(item)
     }
     for item in actions.start {
-      environment.logger.info("taking a stream", metadata: ["item": "\(item)"])
+      environment.logger.debug("taking a stream", metadata: ["item": "\(item)"])
       environment.metrics.taken(item)
       environment.loops.start(item)
     }

@@ -67,9 +67,12 @@ final class LoopSet: LoopHost {
   }
 
   func stop(_ item: PipelineStream) {
-    entries.withLock { $0[item]?.stop }?.set()
-    // A loop that has halted is taken out at once.
-    bell.ring()
+    let hasEnded = entries.withLock { entries in
+      entries[item]?.stop.set()
+      return entries[item]?.end != nil
+    }
+    // One that had halted is to be taken out; any other rings when it ends.
+    if hasEnded { bell.ring() }
   }
 
   func takeEnded() -> [(item: PipelineStream, end: PartitionLoop.End)] {
