@@ -13,6 +13,10 @@ public enum CollectorMetrics {
     "smartcontent_ingest_rejected_events_total",
     "Events that went to the dead letters, by protocol and reason.", .counter,
     labels: ["protocol", "reason"])
+  public static let dropped = MetricDeclaration(
+    "smartcontent_ingest_dropped_events_total",
+    "Events that were not stored on purpose, by protocol and reason (such as do_not_track).",
+    .counter, labels: ["protocol", "reason"])
   public static let frames = MetricDeclaration(
     "smartcontent_ingest_frames_total",
     "Frames by stream and outcome (stored, duplicate, unavailable, full, expired).", .counter,
@@ -36,7 +40,7 @@ public enum CollectorMetrics {
     .gauge, labels: ["stream"])
 
   public static let catalog: [MetricDeclaration] = [
-    requests, events, rejected, frames, frameBytes, frameEvents, publishSeconds, inFlight,
+    requests, events, rejected, dropped, frames, frameBytes, frameEvents, publishSeconds, inFlight,
     waitingBytes,
   ]
 }

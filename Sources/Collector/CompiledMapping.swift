@@ -63,14 +63,22 @@ public struct CompiledMapping: Sendable {
 
   /// What a property is for; nil where the mapping does not name it.
   func property(_ key: JSONString) -> (role: Role, rank: Int)? {
-    if key.isEscaped {
-      let whole = Array(key.string.utf8)
-      return properties.first { $0.name == whole }.map { ($0.role, $0.rank) }
-    }
+    if key.isEscaped { return property(named: key.string) }
     for property in properties where Self.equal(property.name, key) {
       return (property.role, property.rank)
     }
     return nil
+  }
+
+  func property(named name: String) -> (role: Role, rank: Int)? {
+    let bytes = Array(name.utf8)
+    return properties.first { $0.name == bytes }.map { ($0.role, $0.rank) }
+  }
+
+  /// What an event's name means in a protocol that has no calls: as the mapping says, else the kind
+  /// of that name, such as `click`.
+  func kind(named name: String) -> EventKind {
+    mapping.names[name] ?? EventKind(name: name) ?? mapping.otherwise
   }
 
   private static func equal(_ bytes: [UInt8], _ text: JSONString) -> Bool {

@@ -57,7 +57,7 @@ public struct DeadLetterReading: Sendable {
           keys: WriteKeyTable(every: key), receivedAt: receivedAt, uniqueID: { uniqueID }))
     }
     switch reading {
-    case .events(let events, let rejected, _):
+    case .events(let events, let rejected, _, _):
       if !events.isEmpty { return .accepted(events) }
       guard let last = rejected.last else { return .unreadable("it holds no event") }
       return .refused(code: last.code.rawValue, detail: last.detail)

@@ -13,11 +13,13 @@ public struct IngestInput {
   public let receivedAt: Int64
   /// An id for an event of a client that never sends twice.
   public let uniqueID: () -> String
+  /// What clients that are sent on to another address may be sent to.
+  public let redirects: RedirectPolicy
 
   public init(
     query: UnsafeRawBufferPointer, body: UnsafeRawBufferPointer,
     header: @escaping (String) -> String?, keys: WriteKeyTable, receivedAt: Int64,
-    uniqueID: @escaping () -> String
+    uniqueID: @escaping () -> String, redirects: RedirectPolicy = .none
   ) {
     self.query = query
     self.body = body
@@ -25,13 +27,14 @@ public struct IngestInput {
     self.keys = keys
     self.receivedAt = receivedAt
     self.uniqueID = uniqueID
+    self.redirects = redirects
   }
 }
 
 /// What a protocol made of a request.
 public enum IngestReading: Sendable {
   /// The events that are accepted and those that are not; both are to be stored.
-  case events([IncomingEvent], rejected: [Rejection], WriteKey)
+  case events([IncomingEvent], rejected: [Rejection], WriteKey, reply: IngestReply = IngestReply())
   /// The request as a whole is not accepted; it is stored as one dead letter.
   case refused(Rejection, WriteKey)
   /// No write key, or an unknown one. Nothing is stored.
@@ -40,12 +43,36 @@ public enum IngestReading: Sendable {
   case problem(code: String, detail: String)
 }
 
+/// How one request is answered where that is not as its protocol answers all.
+public struct IngestReply: Sendable {
+  /// The answer once the events are durable; nil: the protocol's.
+  public var stored: (@Sendable (StoredAnswer) -> FastResponse)?
+  /// The answer where they cannot be stored now; nil: 503 with Retry-After. Somebody who follows a
+  /// link is to arrive all the same.
+  public var unavailable: FastResponse?
+
+  public init(
+    stored: (@Sendable (StoredAnswer) -> FastResponse)? = nil, unavailable: FastResponse? = nil
+  ) {
+    self.stored = stored
+    self.unavailable = unavailable
+  }
+}
+
 /// One address of a protocol.
 public struct IngestEndpoint: Sendable {
   public let method: HTTPMethod
   public let path: String
   /// A pure function: the same input, the same reading.
   public let read: @Sendable (IngestInput) -> IngestReading
+
+  public init(
+    method: HTTPMethod, path: String, read: @escaping @Sendable (IngestInput) -> IngestReading
+  ) {
+    self.method = method
+    self.path = path
+    self.read = read
+  }
 }
 
 /// A way in. Adding one is a file with a value of this type and a line in ``ProtocolCatalog``.

@@ -7,29 +7,38 @@ import Synchronization
 /// hands their events to the pipeline, and answers when they are durable.
 public final class IngestRoutes: Sendable {
   private let keys: WriteKeyTable
+  private let gates: [any EventGate]
+  private let redirects: RedirectPolicy
   private let pipeline: IngestPipeline
   private let clock: CollectorClock
   private let requests: MetricFamily<Counter>
   private let events: MetricFamily<Counter>
   private let rejected: MetricFamily<Counter>
+  private let dropped: MetricFamily<Counter>
   private let producer: String
   private let uniqueIDs = Atomic<UInt64>(0)
   private let overloaded: PreparedResponse
   private let unknownKey: PreparedResponse
 
-  /// - Parameter producer: the same random number as the pipeline's target; makes ids of events
-  ///   that have none unique.
+  /// - Parameters:
+  ///   - gates: what every event passes, in this order.
+  ///   - producer: the same random number as the pipeline's target; makes ids of events that have none
+  ///     unique.
   public init(
-    keys: WriteKeyTable, pipeline: IngestPipeline, producer: Key128, metrics: MetricRegistry,
+    keys: WriteKeyTable, gates: [any EventGate] = [], redirects: RedirectPolicy = .none,
+    pipeline: IngestPipeline, producer: Key128, metrics: MetricRegistry,
     clock: CollectorClock = .system
   ) {
     self.keys = keys
+    self.gates = gates
+    self.redirects = redirects
     self.pipeline = pipeline
     self.clock = clock
     self.producer = producer.description
     requests = metrics.counter(CollectorMetrics.requests)
     events = metrics.counter(CollectorMetrics.events)
     rejected = metrics.counter(CollectorMetrics.rejected)
+    dropped = metrics.counter(CollectorMetrics.dropped)
     overloaded =
       Problem(
         .serviceUnavailable, code: "overloaded",
@@ -129,10 +138,11 @@ public final class IngestRoutes: Sendable {
         meters.rejected.with(meters.name, rejection.code.rawValue).add()
         return FastResponse(problem)
       }
-    case .events(let accepted, let rejections, let key):
+    case .events(let read, let refusals, let key, let reply):
+      let (accepted, rejections) = passGates(read, refusals, request, endpoint, key, meters)
       if accepted.isEmpty && rejections.isEmpty {
         meters.stored.add()
-        return nothingToStore(ingest)
+        return nothingToStore(ingest, reply)
       }
       let letters = rejections.map {
         $0.event(
@@ -145,12 +155,12 @@ public final class IngestRoutes: Sendable {
       // A request of which nothing can be used is refused, so that its sender hears of it; where
       // something was taken, the rest is named in a 200.
       let refusal = count == 0 ? rejections.first.map(Self.problem) : nil
-      submit(accepted, letters, responder, meters) { stored in
+      submit(accepted, letters, responder, meters, unavailable: reply.unavailable) { stored in
         if refusal == nil { meters.stored.add() } else { meters.rejectedRequests.add() }
         meters.events.add(count)
         for event in named { meters.rejected.with(meters.name, event.code).add() }
         if let refusal { return FastResponse(refusal) }
-        return ingest.answer(
+        return (reply.stored ?? ingest.answer)(
           StoredAnswer(
             position: stored.position, positionHeader: stored.header, rejected: named))
       }
@@ -158,20 +168,53 @@ public final class IngestRoutes: Sendable {
     return nil
   }
 
+  /// What is left of a request's events behind the gates, and what they refused besides.
+  private func passGates(
+    _ events: [IncomingEvent], _ rejections: [Rejection], _ request: FastRequest,
+    _ endpoint: IngestEndpoint, _ key: WriteKey, _ meters: Meters
+  ) -> ([IncomingEvent], [Rejection]) {
+    guard !gates.isEmpty else { return (events, rejections) }
+    let facts = RequestFacts(
+      userAgent: request.header("user-agent") ?? "", clientAddress: request.remoteAddress,
+      header: { request.header($0) })
+    var passed: [IncomingEvent] = []
+    passed.reserveCapacity(events.count)
+    var rejections = rejections
+    next: for (index, var event) in events.enumerated() {
+      do {
+        for gate in gates {
+          if case .drop(let reason) = try gate.admit(&event, facts, key) {
+            dropped.with(meters.name, reason).add()
+            continue next
+          }
+        }
+        passed.append(event)
+      } catch {
+        rejections.append(
+          event.payload.withUnsafeBytes {
+            Rejection(error, index: index, place: "\(endpoint.path) event", body: $0)
+          })
+      }
+    }
+    return (passed, rejections)
+  }
+
   private static func problem(_ rejection: Rejection) -> Problem {
     Problem(.badRequest, code: rejection.code.rawValue, detail: rejection.detail)
   }
 
-  private func nothingToStore(_ ingest: IngestProtocol) -> FastResponse {
+  private func nothingToStore(
+    _ ingest: IngestProtocol, _ reply: IngestReply = IngestReply()
+  ) -> FastResponse {
     let frame = PublishedFrame(generation: pipeline.generation, partition: nil, sequence: 0)
-    return ingest.answer(
+    return (reply.stored ?? ingest.answer)(
       StoredAnswer(
         position: frame.positionText, positionHeader: frame.positionHeader, rejected: []))
   }
 
   private func submit(
     _ events: [IncomingEvent], _ letters: [IncomingEvent], _ responder: Responder,
-    _ meters: Meters,
+    _ meters: Meters, unavailable: FastResponse? = nil,
     stored: @escaping @Sendable ((position: String, header: [UInt8])) -> FastResponse
   ) {
     let retryAfterSeconds = pipeline.parameters.retryAfterSeconds
@@ -188,11 +231,12 @@ public final class IngestRoutes: Sendable {
         meters.unavailable.add()
         batch.add(
           responder,
-          FastResponse(
-            Problem(
-              .serviceUnavailable, code: "log_unavailable",
-              detail: "Not stored: \(reason). Send the same request again; nothing counts twice.",
-              retryAfterSeconds: retryAfterSeconds)))
+          unavailable
+            ?? FastResponse(
+              Problem(
+                .serviceUnavailable, code: "log_unavailable",
+                detail: "Not stored: \(reason). Send the same request again; nothing counts twice.",
+                retryAfterSeconds: retryAfterSeconds)))
       }
     }
   }
@@ -225,7 +269,7 @@ public final class IngestRoutes: Sendable {
   ) -> IngestInput {
     IngestInput(
       query: query, body: body, header: { request.header($0) }, keys: keys,
-      receivedAt: receivedAt, uniqueID: { self.uniqueID() })
+      receivedAt: receivedAt, uniqueID: { self.uniqueID() }, redirects: redirects)
   }
 
   /// The encoding of the body where it is none that can be read, at most 20 characters of it.

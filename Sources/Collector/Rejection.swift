@@ -20,13 +20,13 @@ public enum RejectionCode: String, CaseIterable, Sendable {
   case badCurrency = "bad_currency"
 }
 
-/// An event is refused; thrown while it is read.
-struct Refusal: Error {
-  let code: RejectionCode
+/// An event is refused; thrown while it is read, or at a gate.
+public struct Refusal: Error {
+  public let code: RejectionCode
   /// What was expected and what to do about it. Holds none of the event's data.
-  let detail: String
+  public let detail: String
 
-  init(_ code: RejectionCode, _ detail: String) {
+  public init(_ code: RejectionCode, _ detail: String) {
     self.code = code
     self.detail = detail
   }

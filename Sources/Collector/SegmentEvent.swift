@@ -18,32 +18,10 @@ enum SegmentEvent {
     var anonymous: String?
     var previous: String?
     var name: (text: String, kind: EventKind)?
-    var properties = Properties()
+    var properties = MappedProperties()
     var sentTime: Int64 = 0
     /// Where a member `sentAt` stands, counted from the event's start.
     var sentAt: Range<Int>?
-  }
-
-  /// What the mapping finds in `properties`.
-  private struct Properties {
-    var campaign = Property()
-    var content = Property()
-    var variant = Property()
-    var channel = Property()
-    var revenue = Property()
-    var currency = Property()
-  }
-
-  private struct Property {
-    var text: String?
-    var rank = Int.max
-
-    /// Takes a value unless one that counts more is there.
-    mutating func offer(_ text: String?, rank: Int) {
-      guard let text, rank <= self.rank else { return }
-      self.text = text
-      self.rank = rank
-    }
   }
 
   struct Reader {
@@ -101,7 +79,7 @@ enum SegmentEvent {
         case "anonymousId": fields.anonymous = try FieldText.scalar(&json, "anonymousId")
         case "previousId": fields.previous = try FieldText.scalar(&json, "previousId")
         case "event": fields.name = try eventName(&json)
-        case "properties": try scanProperties(&json, &fields.properties)
+        case "properties": try fields.properties.scan(&json, key.mapping)
         case "sentAt":
           if try json.peek() == .string {
             fields.sentTime = Timestamp.parse(try json.string()) ?? 0
@@ -151,31 +129,6 @@ enum SegmentEvent {
       throw Refusal(
         .badTimestamp,
         "\(field) is ISO 8601 such as 2026-01-01T00:00:00.000Z, or milliseconds since 1970")
-    }
-
-    private func scanProperties(
-      _ json: inout JSONScanner, _ properties: inout Properties
-    ) throws {
-      guard try json.peek() == .object else {
-        try json.skipValue()
-        return
-      }
-      try json.beginObject()
-      while let name = try json.nextKey() {
-        guard let (role, rank) = key.mapping.property(name) else {
-          try json.skipValue()
-          continue
-        }
-        let text = try FieldText.scalar(&json, name.string)
-        switch role {
-        case .campaign: properties.campaign.offer(text, rank: rank)
-        case .content: properties.content.offer(text, rank: rank)
-        case .variant: properties.variant.offer(text, rank: rank)
-        case .channel: properties.channel.offer(text, rank: rank)
-        case .revenue: properties.revenue.offer(text, rank: rank)
-        case .currency: properties.currency.offer(text, rank: rank)
-        }
-      }
     }
 
     // MARK: Building
@@ -251,13 +204,10 @@ enum SegmentEvent {
     private func derivedID(
       _ bytes: UnsafeRawBufferPointer, without sentAt: Range<Int>?, place: String
     ) -> String {
-      var hash = SipHash128()
-      hash.update(field: key.key)
-      hash.update(field: place)
       let gap = sentAt ?? bytes.count..<bytes.count
-      hash.update(UnsafeRawBufferPointer(rebasing: bytes[..<gap.lowerBound]))
-      hash.update(UnsafeRawBufferPointer(rebasing: bytes[gap.upperBound...]))
-      return hash.finalize().description
+      return DerivedID.hash(
+        key: key, place: place, UnsafeRawBufferPointer(rebasing: bytes[..<gap.lowerBound]),
+        UnsafeRawBufferPointer(rebasing: bytes[gap.upperBound...]))
     }
   }
 }

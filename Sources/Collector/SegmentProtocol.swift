@@ -47,7 +47,7 @@ enum SegmentProtocol {
     _ input: IngestInput, place: String, read: (WriteKey) throws -> IngestReading
   ) -> IngestReading {
     var name: String?
-    if let stated = BasicAuthorization.writeKey(input.header("authorization")), !stated.isEmpty {
+    if let stated = WriteKeyName.find(input) {
       name = stated
     } else {
       // The key may come last in the body, and the events' identity needs it first.

@@ -5,14 +5,19 @@ public struct WriteKey: Sendable {
   public let site: String
   /// Names the sender within the site; event ids are unique only within a source.
   public let source: String
+  public let policy: KeyPolicy
   let mapping: CompiledMapping
 
   /// - Parameters:
   ///   - source: defaults to the key itself.
-  public init(key: String, site: String, source: String? = nil, mapping: CompiledMapping) {
+  public init(
+    key: String, site: String, source: String? = nil, policy: KeyPolicy = KeyPolicy(),
+    mapping: CompiledMapping
+  ) {
     self.key = key
     self.site = site
     self.source = source ?? key
+    self.policy = policy
     self.mapping = mapping
   }
 }

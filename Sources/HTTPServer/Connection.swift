@@ -184,7 +184,9 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     case .fast(let handler):
       let deadline = loop.nowMs + Int64(core.parameters.answerTimeoutMs)
       exchanges.append(request.exchange(.waiting(deadlineMs: deadline)))
-      let answer = handler(request.fastRequest, Responder(connection: self, exchange: id))
+      let answer = handler(
+        request.fastRequest(peer: context?.remoteAddress), Responder(connection: self, exchange: id)
+      )
       if let answer { complete(exchange: id, with: answer) }
     case .async(let handler):
       let path = request.head.uri.utf8.span.bytes.extracting(0..<request.pathEnd)

@@ -113,10 +113,10 @@ struct IncomingRequest {
       requestBodyBytes: body?.readableBytes ?? 0, startedNanoseconds: startedNanoseconds)
   }
 
-  var fastRequest: FastRequest {
+  func fastRequest(peer: SocketAddress?) -> FastRequest {
     FastRequest(
       method: method == .head ? .get : method, head: head, body: body, pathEnd: pathEnd,
-      isHead: method == .head)
+      peer: peer, isHead: method == .head)
   }
 
   func asyncRequest(parameters: [String: String], remoteAddress: String) -> HTTPRequest {

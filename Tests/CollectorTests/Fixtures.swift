@@ -33,11 +33,13 @@ struct Reading {
   /// The whole request's rejection.
   var refused: Rejection?
   var isUnknownKey = false
+  var reply = IngestReply()
   var problem: String?
 
   init(_ reading: IngestReading) {
     switch reading {
-    case .events(let events, let rejected, _):
+    case .events(let events, let rejected, _, let reply):
+      self.reply = reply
       self.events = events
       self.rejected = rejected
     case .refused(let rejection, _): refused = rejection
@@ -54,24 +56,34 @@ struct Reading {
 }
 
 /// Reads a request as the server would hand it over.
+///
+/// - Parameters:
+///   - address: method and path, such as `POST /v1/batch`; a path alone is that of the first endpoint
+///     that has it.
+///   - headers: by names in lower case.
 func read(
-  _ path: String, query: String = "", body: [UInt8] = [], authorization: String? = nil,
-  receivedAt: Int64 = testNow
+  _ address: String, query: String = "", body: [UInt8] = [], authorization: String? = nil,
+  headers: [String: String] = [:], receivedAt: Int64 = testNow,
+  redirects: RedirectPolicy = .none
 ) throws -> Reading {
   let endpoint = try #require(
-    ProtocolCatalog.all.flatMap(\.endpoints).first { $0.path == path }, "\(path)")
+    ProtocolCatalog.all.flatMap(\.endpoints).first {
+      $0.path == address || "\($0.method.name) \($0.path)" == address
+    }, "\(address)")
   var unique = 0
   let reading = Array(query.utf8).withUnsafeBytes { query in
     body.withUnsafeBytes { body in
       endpoint.read(
         IngestInput(
           query: query, body: body,
-          header: { $0 == "authorization" ? authorization : nil }, keys: testKeys,
+          header: {
+            $0.lowercased() == "authorization" ? authorization : headers[$0.lowercased()]
+          }, keys: testKeys,
           receivedAt: receivedAt,
           uniqueID: {
             unique += 1
             return "unique-\(unique)"
-          }))
+          }, redirects: redirects))
     }
   }
   let parts = Reading(reading)

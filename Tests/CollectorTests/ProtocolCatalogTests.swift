@@ -6,7 +6,9 @@ import Testing
 /// Laws that hold for every protocol of the catalog.
 @Suite("Protocol catalog")
 struct ProtocolCatalogTests {
-  static let endpoints = ProtocolCatalog.all.flatMap(\.endpoints).map { "\($0.path)" }
+  static let endpoints = ProtocolCatalog.all.flatMap(\.endpoints).map {
+    "\($0.method.name) \($0.path)"
+  }
 
   /// The same numbers for the same seed.
   private struct Generator {
@@ -25,7 +27,7 @@ struct ProtocolCatalogTests {
   }
 
   @Test("Any bytes become events, a rejection or a refusal, never a crash", arguments: endpoints)
-  func anyBytes(path: String) throws {
+  func anyBytes(endpoint: String) throws {
     var generator = Generator(state: 42)
     let pieces: [String] = [
       "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u00e9", "null", "true", "1", "-", "e9", " ",
@@ -38,7 +40,7 @@ struct ProtocolCatalogTests {
       for _ in 0..<generator.next(below: 14) { text += pieces[generator.next(below: pieces.count)] }
       for authorization in [nil, basicDev] {
         let reading = try read(
-          path, query: text, body: Array(text.utf8), authorization: authorization)
+          endpoint, query: text, body: Array(text.utf8), authorization: authorization)
         for event in reading.events {
           #expect(event.id.utf8.count <= 256 && !event.id.isEmpty)
           #expect(try dimensions(event).site == "default")
@@ -48,14 +50,14 @@ struct ProtocolCatalogTests {
   }
 
   @Test("Reading is pure: the same input gives the same events", arguments: endpoints)
-  func pure(path: String) throws {
+  func pure(endpoint: String) throws {
     let query = "k=dev&t=click&cid=x&uid=u&ts=1767225600123"
     let event =
       #"{"type":"track","event":"Conversion","userId":"u","anonymousId":"a","#
       + #""properties":{"value":"1.5"}"#
     let body = Array((event + #","batch":["# + event + "}]}").utf8)
-    let first = try read(path, query: query, body: body, authorization: basicDev)
-    let second = try read(path, query: query, body: body, authorization: basicDev)
+    let first = try read(endpoint, query: query, body: body, authorization: basicDev)
+    let second = try read(endpoint, query: query, body: body, authorization: basicDev)
     #expect(first.events.map(\.key) == second.events.map(\.key))
     #expect(first.events.map(\.payload) == second.events.map(\.payload))
     #expect(!first.events.isEmpty)

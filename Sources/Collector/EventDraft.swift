@@ -1,0 +1,88 @@
+import Events
+
+/// What a protocol has read of one event, before its identity is worked out. Protocols fill it in their
+/// own terms; what the terms mean to the log is said here, once for all of them.
+struct EventDraft {
+  var kind = EventKind.custom
+  /// As the client names it.
+  var name = ""
+  /// The client's id of the event; empty where it sent none.
+  var id = ""
+  /// The person: the id of a browser or device, and that of a user who has signed in.
+  var anonymous = ""
+  var user = ""
+  /// Of an alias: the earlier id that `user` takes over; empty: `anonymous` is that.
+  var previous = ""
+  /// Microseconds since the epoch; nil where the client named none.
+  var time: Int64?
+  /// The client's clock when it sent the request; 0 where unknown.
+  var sentAt: Int64 = 0
+  var properties = MappedProperties()
+  /// The event as it came, a JSON object.
+  var payload: [UInt8] = []
+
+  /// - Parameters:
+  ///   - fallbackID: of an event without id: the same for every copy that its client sends again.
+  ///   - fallbackPerson: of an event without person; nil refuses it.
+  /// - Throws: ``Refusal`` naming what is wrong.
+  func event(
+    protocolName: String, key: WriteKey, receivedAt: Int64,
+    fallbackID: () throws(Refusal) -> String, fallbackPerson: String? = nil
+  ) throws(Refusal) -> IncomingEvent {
+    let id = try FieldText.check(self.id.isEmpty ? try fallbackID() : self.id, "the event's id")
+    let user = try FieldText.check(self.user, "the user's id")
+    let anonymous = try FieldText.check(self.anonymous, "the anonymous id")
+    var person = !anonymous.isEmpty ? anonymous : user
+    if kind == .alias {
+      let previous = try FieldText.check(self.previous, "the previous id")
+      guard !user.isEmpty, !previous.isEmpty || !anonymous.isEmpty else {
+        throw Refusal(.noIdentity, "an alias names the user and the earlier id that it takes over")
+      }
+      if !previous.isEmpty { person = previous }
+    }
+    if person.isEmpty {
+      guard let fallbackPerson else {
+        throw Refusal(.noIdentity, "an event names its person: a user id or an anonymous id")
+      }
+      person = fallbackPerson
+    }
+    var revenue: Int64 = 0
+    var currency = ""
+    if kind == .conversion, let text = properties.revenue.text {
+      revenue = try Conversion.revenue(text, "the revenue")
+      currency =
+        try properties.currency.text.map { text throws(Refusal) in
+          try Conversion.currency(text, "the currency")
+        } ?? key.mapping.mapping.defaultCurrency
+    }
+    let tuple = DimensionTuple(
+      site: key.site, campaign: properties.campaign.text ?? "",
+      content: properties.content.text ?? "", variant: properties.variant.text ?? "",
+      channel: properties.channel.text ?? "", currency: currency)
+    return IncomingEvent(
+      kind: kind,
+      key: EventIdentity.dedupeKey(site: key.site, source: key.source, eventID: id),
+      person: EventIdentity.personKey(site: key.site, id: person),
+      user: user.isEmpty ? .zero : EventIdentity.personKey(site: key.site, id: user),
+      eventTime: time ?? receivedAt, receivedAt: receivedAt, sentAt: sentAt,
+      dimensions: tuple.encoded, revenueMicros: revenue, id: id,
+      name: try FieldText.check(name, "the event's name"), source: "\(protocolName)/\(key.source)",
+      payload: payload)
+  }
+}
+
+/// Ids of events whose clients send none: a hash, the same for every copy.
+enum DerivedID {
+  /// - Parameters:
+  ///   - place: tells equal events in a batch apart.
+  ///   - parts: of the event, without what differs between copies such as its time of sending.
+  static func hash(
+    key: WriteKey, place: String, _ parts: UnsafeRawBufferPointer...
+  ) -> String {
+    var hash = SipHash128()
+    hash.update(field: key.key)
+    hash.update(field: place)
+    for part in parts { hash.update(part) }
+    return hash.finalize().description
+  }
+}
