@@ -16,7 +16,12 @@ import Views
 /// after them where they are old or lost. That state is a function of the log, so it does not matter
 /// who makes it, or how often.
 ///
-/// A machine of steps, driven by the loop; one earlier partition's state is in memory at a time.
+/// What an earlier stream had itself taken over is in its snapshots and not in its frames: where it has
+/// to be made from its first frame on, it takes over first, from the generation before its own, and so
+/// on to the first generation.
+///
+/// A machine of steps, driven by the loop; of each generation one partition's state is in memory at a
+/// time.
 final class Inheritance {
   /// The best chain of snapshots of a stream that is not after a sequence.
   typealias Snapshots =
@@ -32,6 +37,7 @@ final class Inheritance {
 
   private let spec: PipelineSpec
   private let earlier: LogGeneration
+  private let generations: GenerationBoard
   private let log: any EventLog
   private let views: any ViewStore
   private let snapshots: Snapshots
@@ -39,14 +45,17 @@ final class Inheritance {
   private var unfinished: ArraySlice<StreamPartition>
   private var sources: ArraySlice<StreamPartition>
   private var pipeline: Pipeline?
+  /// What `pipeline` itself takes over before its first frame.
+  private var before: Inheritance?
   private var reader: (any FrameReader)?
 
   init(
-    spec: PipelineSpec, groups: Range<Int>, earlier: LogGeneration, log: any EventLog,
-    views: any ViewStore, snapshots: @escaping Snapshots
+    spec: PipelineSpec, groups: Range<Int>, earlier: LogGeneration, generations: GenerationBoard,
+    log: any EventLog, views: any ViewStore, snapshots: @escaping Snapshots
   ) {
     self.spec = spec
     self.earlier = earlier
+    self.generations = generations
     self.log = log
     self.views = views
     self.snapshots = snapshots
@@ -66,6 +75,10 @@ final class Inheritance {
       return .again
     }
     guard let stream = sources.first else { return .done }
+    if let before {
+      try takeOver(before, of: stream)
+      return .again
+    }
     guard let reader else {
       try restore(stream)
       return .again
@@ -116,12 +129,43 @@ final class Inheritance {
     } catch {
       throw LoopExit(error)
     }
+    self.pipeline = consume pipeline
+    if report.replayAfter == 0, let predecessor = generations.predecessor(of: earlier.number) {
+      before = Inheritance(
+        spec: spec,
+        groups: KeyGroup.groups(of: stream.partition, partitions: earlier.partitions),
+        earlier: predecessor, generations: generations, log: log, views: views,
+        snapshots: snapshots)
+    } else {
+      try open(stream, after: report.replayAfter)
+    }
+  }
+
+  private func takeOver(_ before: Inheritance, of stream: StreamPartition) throws(LoopExit) {
+    switch try before.step() {
+    case .again: break
+    case .state(let base):
+      let problem: SnapshotFormatError?
+      do throws(PipelineError) {
+        problem = try pipeline?.adopt(base: base)
+      } catch {
+        throw LoopExit(error)
+      }
+      if let problem {
+        throw .halted("state of an earlier stream cannot be taken over: \(problem)")
+      }
+    case .done:
+      self.before = nil
+      try open(stream, after: 0)
+    }
+  }
+
+  private func open(_ stream: StreamPartition, after sequence: UInt64) throws(LoopExit) {
     do throws(LogError) {
-      reader = try log.reader(stream: stream.stream, after: report.replayAfter)
+      reader = try log.reader(stream: stream.stream, after: sequence)
     } catch {
       throw LoopExit(error)
     }
-    self.pipeline = consume pipeline
   }
 
   private func read(_ reader: any FrameReader, to end: UInt64) throws(LoopExit) {

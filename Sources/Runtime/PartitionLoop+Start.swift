@@ -51,8 +51,9 @@ extension PartitionLoop {
     {
       stage = .inheriting(
         Inheritance(
-          spec: spec, groups: groups, earlier: earlier, log: environment.log,
-          views: environment.views, snapshots: environment.earlierSnapshots))
+          spec: spec, groups: groups, earlier: earlier, generations: environment.generations,
+          log: environment.log, views: environment.views,
+          snapshots: environment.earlierSnapshots))
     } else {
       stage = .opening(after: report.replayAfter)
     }

@@ -11,28 +11,40 @@ import Views
 
 /// One partition that is followed by two: what the first knew of persons goes on in the others.
 @Suite struct GenerationTests {
-  /// The streams of both generations, each with stores of its own.
-  private final class TwoGenerations: Sendable {
-    let old: World
-    let new: World
+  /// Partition 0 of each generation, with stores of its own. The last generation has two partitions,
+  /// the others one.
+  private final class Generations: Sendable {
+    let worlds: [World]
     let board = GenerationBoard()
     let spec: PipelineSpec
 
-    static let first = StreamPartition(stream: "events-00", generation: 1, partition: 0)
-    static let second = StreamPartition(stream: "events-g2-00", generation: 2, partition: 0)
+    static let names = ["events-00", "events-g2-00", "events-g3-00"]
 
-    init(_ before: [LogEntry], _ after: [LogEntry], spec: PipelineSpec = World.shortGrace) {
+    var old: World { worlds[0] }
+    var new: World { worlds[worlds.count - 1] }
+
+    init(_ logs: [LogEntry]..., spec: PipelineSpec = World.shortGrace) {
       self.spec = spec
-      old = World(before, spec: spec, stream: Self.first)
-      new = World(after, spec: spec, stream: Self.second)
+      worlds = logs.enumerated().map { index, log in
+        World(
+          log, spec: spec,
+          stream: StreamPartition(
+            stream: Self.names[index], generation: UInt32(index + 1), partition: 0))
+      }
     }
 
-    /// - Parameter end: the last sequence of the first stream, nil while it is open.
-    func know(end: UInt64?) {
-      _ = board.update([
-        LogGeneration(number: 1, streams: ["events-00"], ends: [end]),
-        LogGeneration(number: 2, streams: ["events-g2-00", "events-g2-01"]),
-      ])
+    func world(_ stream: String) -> World {
+      worlds.first { $0.stream.stream == stream } ?? new
+    }
+
+    /// - Parameter ends: the last sequence of each stream but the newest, nil while it is open.
+    func know(ends: UInt64?...) {
+      let earlier = ends.enumerated().map { index, end in
+        LogGeneration(number: UInt32(index + 1), streams: [Self.names[index]], ends: [end])
+      }
+      let streams = [Self.names[ends.count], "events-g\(ends.count + 1)-01"]
+      _ = board.update(
+        earlier + [LogGeneration(number: UInt32(ends.count + 1), streams: streams)])
     }
 
     /// Runs one stream's loop until it ends or the condition holds, asked before each batch and step.
@@ -57,16 +69,19 @@ import Views
         PartitionStatus(
           pipeline: spec.name, stream: world.stream, phase: .starting, detail: "", sequence: 0,
           committed: 0, lastKnown: 0, logTime: .min, watermark: .min, idCountMax: 1))
-      let earlier = archive(old)
+      let earlier = worlds.map { ($0.stream.stream, archive($0)) }
       let loop = PartitionLoop(
         spec: spec, stream: world.stream,
         environment: PartitionLoop.Environment(
-          owner: "here", log: TwoLogs(old: old.log, new: new.log),
-          views: TwoStores(own: world.views, old: old.views), hot: world.hot,
+          owner: "here", log: AllLogs(self), views: AllStores(own: world.views, self),
+          hot: world.hot,
           snapshots: archive(world), heartbeats: world.heartbeats, siblings: world.siblings,
           generations: board,
-          earlierSnapshots: { _, notAfter in
-            let restored = earlier.restore(notAfter: notAfter)
+          earlierSnapshots: { stream, notAfter in
+            guard let own = earlier.first(where: { $0.0 == stream.stream })?.1 else {
+              return (nil, [])
+            }
+            let restored = own.restore(notAfter: notAfter)
             return (restored.base, restored.increments)
           }, parameters: world.parameters, clock: world.clock.loopClock, metrics: metrics,
           logger: World.quiet),
@@ -89,30 +104,27 @@ import Views
     }
   }
 
-  /// Both streams by their names.
-  private final class TwoLogs: EventLog {
-    let old: MemoryLog
-    let new: MemoryLog
-    init(old: MemoryLog, new: MemoryLog) { (self.old, self.new) = (old, new) }
-
-    private func log(_ stream: String) -> MemoryLog { stream == "events-00" ? old : new }
+  /// The streams by their names.
+  private final class AllLogs: EventLog {
+    let all: Generations
+    init(_ all: Generations) { self.all = all }
 
     func reader(stream: String, after: UInt64) throws(LogError) -> any FrameReader {
-      try log(stream).reader(stream: stream, after: after)
+      try all.world(stream).log.reader(stream: stream, after: after)
     }
     func frame(stream: String, sequence: UInt64) throws(LogError) -> any StoredFrame {
-      try log(stream).frame(stream: stream, sequence: sequence)
+      try all.world(stream).log.frame(stream: stream, sequence: sequence)
     }
     func bounds(stream: String) throws(LogError) -> (first: UInt64, last: UInt64) {
-      try log(stream).bounds(stream: stream)
+      try all.world(stream).log.bounds(stream: stream)
     }
   }
 
-  /// A stream's own store, and what is committed of the earlier stream.
-  private final class TwoStores: ViewStore {
+  /// A stream's own store, and what is committed of the others.
+  private final class AllStores: ViewStore {
     let own: MemoryViewStore
-    let old: MemoryViewStore
-    init(own: MemoryViewStore, old: MemoryViewStore) { (self.own, self.old) = (own, old) }
+    let all: Generations
+    init(own: MemoryViewStore, _ all: Generations) { (self.own, self.all) = (own, all) }
 
     func claim(
       _ stream: StreamPartition, owner: String
@@ -122,7 +134,7 @@ import Views
     func committed(
       _ stream: StreamPartition
     ) throws(ViewStoreError) -> (checkpoint: Checkpoint, accounting: Accounting) {
-      try old.committed(stream)
+      try all.world(stream.stream).views.committed(stream)
     }
     func commit(
       _ batch: CommitBatch, stream: StreamPartition, epoch: Int64, previous: UInt64
@@ -142,8 +154,8 @@ import Views
   }
 
   /// 60 ids in the first stream; in the second 45 of them again, and 30 new ones.
-  private static func world() -> TwoGenerations {
-    TwoGenerations(
+  private static func world() -> Generations {
+    Generations(
       frames(20, from: 1000, at: ten),
       frames(15, from: 1015, at: ten + 25 * second) + frames(10, from: 2000, at: ten + 50 * second))
   }
@@ -151,11 +163,11 @@ import Views
   @Test("A sealed stream is committed to its end, with every row, and is not read again")
   func end() throws {
     let world = Self.world()
-    world.know(end: nil)
+    world.know(ends: nil)
     #expect(world.runToEnd(world.old) == .stopped)
     let open = world.old.views.now
     #expect(!open.checkpoint.isFinished)
-    world.know(end: 20)
+    world.know(ends: 20)
     #expect(world.run(world.old) == .finished)
     let views = world.old.views.now
     #expect(views.checkpoint.isFinished && views.checkpoint.sequence == 20)
@@ -174,8 +186,8 @@ import Views
 
   @Test("An empty stream ends too")
   func emptyEnd() {
-    let world = TwoGenerations([], [])
-    world.know(end: 0)
+    let world = Generations([], [])
+    world.know(ends: 0)
     #expect(world.run(world.old) == .finished)
     #expect(world.old.views.now.checkpoint.isFinished)
   }
@@ -183,9 +195,9 @@ import Views
   @Test("The next generation waits until the one before is finished")
   func waits() {
     let world = Self.world()
-    world.know(end: nil)
+    world.know(ends: nil)
     _ = world.runToEnd(world.old)
-    world.know(end: 20)
+    world.know(ends: 20)
     let attempts = Mutex(0)
     let end = world.run(world.new) { status in
       let isWaiting = status.phase == .waiting && status.detail.contains("generation 1")
@@ -205,7 +217,7 @@ import Views
     arguments: ["all", "none of the first", "damaged", "none of the second", "none"])
   func copies(kept: String) {
     let world = Self.world()
-    world.know(end: 20)
+    world.know(ends: 20)
     #expect(world.run(world.old) == .finished)
     if kept == "none" || kept.hasSuffix("first") { world.old.snapshots.change { $0.blobs = [:] } }
     if kept == "damaged" {
@@ -229,13 +241,47 @@ import Views
   }
 
   @Test(
+    "What a generation knew goes on through the next ones, whatever is left of the snapshots",
+    arguments: [Set<Int>(), [0], [1], [0, 1], [0, 1, 2]])
+  func third(lost: Set<Int>) {
+    // 30 ids; 15 of them again and 15 new ones; then all 45 again.
+    let world = Generations(
+      Self.frames(10, from: 1000, at: ten),
+      Self.frames(5, from: 1015, at: ten + 20 * second)
+        + Self.frames(5, from: 2000, at: ten + 25 * second),
+      Self.frames(10, from: 1000, at: ten + 40 * second)
+        + Self.frames(5, from: 2000, at: ten + 50 * second))
+    world.know(ends: 10)
+    #expect(world.run(world.worlds[0]) == .finished)
+    world.know(ends: 10, 10)
+    #expect(world.run(world.worlds[1]) == .finished)
+    #expect(world.worlds[1].views.now.accounting.duplicate == 15)
+    let all = world.new.log.entries
+    world.new.log.entries = Array(all.prefix(6))
+    #expect(world.runToEnd(world.new) == .stopped)
+    for index in lost { world.worlds[index].snapshots.change { $0.blobs = [:] } }
+    world.new.log.entries = all
+    #expect(world.runToEnd(world.new) == .stopped)
+    #expect(world.new.views.now.accounting.duplicate == 45)
+    // Whoever begins anew with what is left comes to the same.
+    let late = Generations(world.old.log.entries, world.worlds[1].log.entries, all)
+    late.know(ends: 10)
+    #expect(late.run(late.worlds[0]) == .finished)
+    late.know(ends: 10, 10)
+    #expect(late.run(late.worlds[1]) == .finished)
+    for index in lost { late.worlds[index].snapshots.change { $0.blobs = [:] } }
+    #expect(late.runToEnd(late.new) == .stopped)
+    #expect(late.new.views.now.accounting.duplicate == 45)
+  }
+
+  @Test(
     "A crash at any commit at the end of a stream, or at the beginning of the next, changes nothing"
   )
   func crashes() {
     for crash in [MemoryViewStore.Outcome.crashBefore, .crashAfter, .unavailable] {
       for place in 0..<4 {
         let world = Self.world()
-        world.know(end: 20)
+        world.know(ends: 20)
         for stream in [world.old, world.new] {
           stream.views.change {
             $0.script = Array(repeating: .done, count: place) + [crash]
