@@ -289,6 +289,11 @@ struct Simulation {
       report.problem = "\(stream.stream) halted: \(reason)"
       return
     }
+    if stream.role == .partials && streams.contains(where: { log.lives[$0.stream] != nil }) {
+      // What was handed on of lost frames cannot be taken back.
+      report.hasHalted = true
+      return
+    }
     guard let kept = log.lives[stream.stream]?.min() else {
       report.problem = "\(stream.stream) halted, but its log never went back: \(reason)"
       return
