@@ -113,5 +113,6 @@ public enum ProtocolCatalog {
   public static let all: [IngestProtocol] = [
     PixelProtocol.declaration,
     SegmentProtocol.declaration,
+    PostHogProtocol.declaration,
   ]
 }
