@@ -114,5 +114,6 @@ public enum ProtocolCatalog {
     PixelProtocol.declaration,
     SegmentProtocol.declaration,
     PostHogProtocol.declaration,
+    GA4Protocol.declaration,
   ]
 }
