@@ -113,5 +113,7 @@ public enum ProtocolCatalog {
   public static let all: [IngestProtocol] = [
     PixelProtocol.declaration,
     SegmentProtocol.declaration,
+    PostHogProtocol.declaration,
+    GA4Protocol.declaration,
   ]
 }
