@@ -120,5 +120,6 @@ public enum ProtocolCatalog {
     SegmentProtocol.declaration,
     PostHogProtocol.declaration,
     GA4Protocol.declaration,
+    SnowplowProtocol.declaration,
   ]
 }
