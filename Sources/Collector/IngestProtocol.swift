@@ -121,5 +121,6 @@ public enum ProtocolCatalog {
     PostHogProtocol.declaration,
     GA4Protocol.declaration,
     SnowplowProtocol.declaration,
+    MatomoProtocol.declaration,
   ]
 }
