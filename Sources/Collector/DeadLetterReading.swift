@@ -16,6 +16,8 @@ public struct DeadLetterReading: Sendable {
 
   private let mapping: CompiledMapping
   private static let key = "resend"
+  /// A letter of a link is there only because the link was allowed to lead on; nobody is sent now.
+  private static let anywhere = RedirectPolicy(isSigned: { _, _ in true }, hosts: [])
 
   public init(mapping: CompiledMapping) { self.mapping = mapping }
 
@@ -54,7 +56,8 @@ public struct DeadLetterReading: Sendable {
         IngestInput(
           query: isQuery ? bytes : none, body: isQuery ? none : bytes,
           header: { $0.lowercased() == "authorization" ? authorization : nil },
-          keys: WriteKeyTable(every: key), receivedAt: receivedAt, uniqueID: { uniqueID }))
+          keys: WriteKeyTable(every: key), receivedAt: receivedAt, uniqueID: { uniqueID },
+          redirects: Self.anywhere))
     }
     switch reading {
     case .events(let events, let rejected, _, _):

@@ -63,14 +63,19 @@ public struct IngestReply: Sendable {
 public struct IngestEndpoint: Sendable {
   public let method: HTTPMethod
   public let path: String
+  /// Whether people follow it as a link: then they are sent on whatever becomes of their event, also
+  /// while the collector is overloaded, and so is a HEAD, which counts nothing.
+  public let isLink: Bool
   /// A pure function: the same input, the same reading.
   public let read: @Sendable (IngestInput) -> IngestReading
 
   public init(
-    method: HTTPMethod, path: String, read: @escaping @Sendable (IngestInput) -> IngestReading
+    method: HTTPMethod, path: String, isLink: Bool = false,
+    read: @escaping @Sendable (IngestInput) -> IngestReading
   ) {
     self.method = method
     self.path = path
+    self.isLink = isLink
     self.read = read
   }
 }
@@ -115,5 +120,7 @@ public enum ProtocolCatalog {
     SegmentProtocol.declaration,
     PostHogProtocol.declaration,
     GA4Protocol.declaration,
+    SnowplowProtocol.declaration,
+    MatomoProtocol.declaration,
   ]
 }

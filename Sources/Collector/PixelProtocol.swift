@@ -29,7 +29,7 @@ enum PixelProtocol {
     0x01, 0x00, 0x01, 0x00, 0x00, 0x02, 0x02, 0x44, 0x01, 0x00, 0x3b,
   ]
 
-  private static let image = PreparedResponse(
+  static let image = PreparedResponse(
     status: .ok,
     headers: [
       (name: "Content-Type", value: "image/gif"),

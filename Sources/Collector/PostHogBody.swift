@@ -54,25 +54,9 @@ enum PostHogBody {
       }
     }
     if let data = QueryField.bytes("data", in: bytes) { return data }
-    guard let decoded = decodedBase64(bytes) else { throw unknownForm }
+    let last = bytes.lastIndex { !isSpace($0) } ?? 0
+    guard let decoded = LooseBase64.decode(bytes[...last]) else { throw unknownForm }
     return decoded
-  }
-
-  /// Base64 of either alphabet, with or without padding. A space is a `+` that a form has decoded.
-  private static func decodedBase64(_ bytes: UnsafeRawBufferPointer) -> [UInt8]? {
-    var end = bytes.count
-    while end > 0, isSpace(bytes[end - 1]) || bytes[end - 1] == UInt8(ascii: "=") { end -= 1 }
-    var text: [UInt8] = []
-    text.reserveCapacity(end + 3)
-    for byte in bytes[..<end] {
-      switch byte {
-      case UInt8(ascii: " "), UInt8(ascii: "-"): text.append(UInt8(ascii: "+"))
-      case UInt8(ascii: "_"): text.append(UInt8(ascii: "/"))
-      default: text.append(byte)
-      }
-    }
-    while text.count % 4 != 0 { text.append(UInt8(ascii: "=")) }
-    return Base64.decode(text)
   }
 
   /// White space of JSON.

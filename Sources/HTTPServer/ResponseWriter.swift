@@ -18,6 +18,11 @@ enum ResponseWriter {
   ) {
     buffer.writeBytes(response.prepared.head)
     writeCommon(response.extraHeaders, exchange, closes: closes, dateLine, to: &buffer)
+    guard response.status != .noContent else {
+      // RFC 9110 section 8.6: no length where there can be no body.
+      buffer.writeStaticString("\r\n")
+      return
+    }
     buffer.writeStaticString("Content-Length: ")
     write(decimal: response.bodyByteCount, to: &buffer)
     buffer.writeStaticString("\r\n\r\n")

@@ -23,6 +23,10 @@ let testKeys = WriteKeyTable([
   WriteKey(key: "wk_demo", site: "shop", source: "web", mapping: CompiledMapping(standardMapping)),
   WriteKey(
     key: "phc_demo", site: "shop", source: "hog", mapping: CompiledMapping(standardMapping)),
+  // App ids of the captured requests of Snowplow's tracker.
+  WriteKey(
+    key: "smartcontent", site: "shop", source: "app", mapping: CompiledMapping(standardMapping)),
+  WriteKey(key: "sc", site: "shop", source: "app", mapping: CompiledMapping(standardMapping)),
 ])
 
 /// 2026-11-23T09:00:00Z.
