@@ -63,14 +63,19 @@ public struct IngestReply: Sendable {
 public struct IngestEndpoint: Sendable {
   public let method: HTTPMethod
   public let path: String
+  /// The field of the query that names the write key, where there is one; by it a request can be refused
+  /// before its body is read.
+  public let keyField: String
   /// A pure function: the same input, the same reading.
   public let read: @Sendable (IngestInput) -> IngestReading
 
   public init(
-    method: HTTPMethod, path: String, read: @escaping @Sendable (IngestInput) -> IngestReading
+    method: HTTPMethod, path: String, keyField: String = "k",
+    read: @escaping @Sendable (IngestInput) -> IngestReading
   ) {
     self.method = method
     self.path = path
+    self.keyField = keyField
     self.read = read
   }
 }

@@ -4,10 +4,14 @@ import HTTPServer
 /// The write key that a request names, where its protocol has no place of its own for it:
 /// `Authorization: Basic base64(key:)`, `Authorization: Bearer key`, or `k=key` in the query.
 enum WriteKeyName {
-  static func find(_ input: IngestInput) -> String? {
-    let field = input.header("authorization")
-    if let name = BasicAuthorization.writeKey(field) ?? bearer(field), !name.isEmpty { return name }
-    return query(input.query)
+  /// - Parameter field: what the query's field is called.
+  static func find(_ input: IngestInput, field: String = "k") -> String? {
+    let authorization = input.header("authorization")
+    if let name = BasicAuthorization.writeKey(authorization) ?? bearer(authorization), !name.isEmpty
+    {
+      return name
+    }
+    return query(input.query, field)
   }
 
   /// RFC 6750 section 2.1.
@@ -18,10 +22,10 @@ enum WriteKeyName {
     return String(field.dropFirst(7))
   }
 
-  private static func query(_ query: UnsafeRawBufferPointer) -> String? {
+  static func query(_ query: UnsafeRawBufferPointer, _ name: String) -> String? {
     var scanner = QueryScanner()
     while let field = scanner.next(in: query.bytes) {
-      guard field.name.count == 1, query[field.name.lowerBound] == UInt8(ascii: "k") else {
+      guard field.name.count == name.utf8.count, query[field.name].elementsEqual(name.utf8) else {
         continue
       }
       var bytes: [UInt8] = []
