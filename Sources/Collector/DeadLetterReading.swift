@@ -72,7 +72,7 @@ public struct DeadLetterReading: Sendable {
   private static func index(_ text: String) -> Int? {
     guard text.hasPrefix("batch["), text.hasSuffix("]"),
       let index = Int(text.dropFirst(6).dropLast()),
-      (0..<SegmentProtocol.batchEventsMax).contains(index)
+      (0..<PostHogProtocol.batchEventsMax).contains(index)
     else { return nil }
     return index
   }

@@ -65,12 +65,12 @@ public struct IngestEndpoint: Sendable {
   public let path: String
   /// The field of the query that names the write key, where there is one; by it a request can be refused
   /// before its body is read.
-  public let keyField: String
+  public let keyField: StaticString
   /// A pure function: the same input, the same reading.
   public let read: @Sendable (IngestInput) -> IngestReading
 
   public init(
-    method: HTTPMethod, path: String, keyField: String = "k",
+    method: HTTPMethod, path: String, keyField: StaticString = "k",
     read: @escaping @Sendable (IngestInput) -> IngestReading
   ) {
     self.method = method
@@ -118,5 +118,7 @@ public enum ProtocolCatalog {
   public static let all: [IngestProtocol] = [
     PixelProtocol.declaration,
     SegmentProtocol.declaration,
+    PostHogProtocol.declaration,
+    GA4Protocol.declaration,
   ]
 }

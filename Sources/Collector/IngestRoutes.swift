@@ -77,7 +77,7 @@ public final class IngestRoutes: Sendable {
       for endpoint in ingest.endpoints {
         options.allowsOrigin = { [keys] origin, query in
           Array(query.utf8).withUnsafeBytes { query in
-            WriteKeyName.query(query, endpoint.keyField).flatMap { keys().find($0) }?
+            QueryField.text(endpoint.keyField, in: query).flatMap { keys().find($0) }?
               .allows(origin: origin) ?? true
           }
         }

@@ -5,6 +5,7 @@ import Events
 public enum RejectionCode: String, CaseIterable, Sendable {
   case malformedJSON = "malformed_json"
   case malformedQuery = "malformed_query"
+  case badCompression = "bad_compression"
   case notAnObject = "event_not_object"
   case eventTooLarge = "event_too_large"
   case noType = "no_type"

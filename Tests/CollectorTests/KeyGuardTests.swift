@@ -87,6 +87,7 @@ struct KeyGuardTests {
         ("/p.gif?k=unknown", "https://evil.example", true),
         ("/v1/batch?k=listed", "https://evil.example", false),
         ("/v1/batch", "https://evil.example", true),
+        ("/mp/collect?measurement_id=listed", "https://evil.example", false),
       ] {
         let answer = try await RawRequest.send(
           "OPTIONS", target,
