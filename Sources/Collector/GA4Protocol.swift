@@ -14,8 +14,12 @@ enum GA4Protocol {
   static let declaration = IngestProtocol(
     name: name, bodyBytesMax: 130 * 1024,
     endpoints: [
-      IngestEndpoint(method: .post, path: "/mp/collect") { collect($0) },
-      IngestEndpoint(method: .post, path: "/debug/mp/collect") { debug($0) },
+      IngestEndpoint(method: .post, path: "/mp/collect", keyField: "measurement_id") {
+        collect($0)
+      },
+      IngestEndpoint(method: .post, path: "/debug/mp/collect", keyField: "measurement_id") {
+        debug($0)
+      },
     ],
     answer: { FastResponse(success, extraHeaders: $0.positionHeader) })
 

@@ -24,7 +24,7 @@ enum MatomoProtocol {
   /// What posts stands first among those of its path: dead letters of both ways are read by it.
   private static let endpoints = ["/matomo.php", "/piwik.php"].flatMap { path in
     [HTTPMethod.post, .get].map { method in
-      IngestEndpoint(method: method, path: path) { read($0, place: path) }
+      IngestEndpoint(method: method, path: path, keyField: "idsite") { read($0, place: path) }
     }
   }
 

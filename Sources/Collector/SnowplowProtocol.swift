@@ -34,10 +34,16 @@ enum SnowplowProtocol {
   /// The one that posts stands first among those of its path: dead letters of both ways are read by it.
   private static let endpoints = [
     IngestEndpoint(method: .post, path: postPath) { readBody($0, place: postPath) },
-    IngestEndpoint(method: .get, path: postPath) { readQuery($0, place: postPath) },
-    IngestEndpoint(method: .get, path: "/i") { readQuery($0, place: "/i") },
-    IngestEndpoint(method: .get, path: "/ice.png") { readQuery($0, place: "/ice.png") },
-    IngestEndpoint(method: .get, path: "/r/tp2", isLink: true) { readLink($0, place: "/r/tp2") },
+    IngestEndpoint(method: .get, path: postPath, keyField: "aid") {
+      readQuery($0, place: postPath)
+    },
+    IngestEndpoint(method: .get, path: "/i", keyField: "aid") { readQuery($0, place: "/i") },
+    IngestEndpoint(method: .get, path: "/ice.png", keyField: "aid") {
+      readQuery($0, place: "/ice.png")
+    },
+    IngestEndpoint(method: .get, path: "/r/tp2", isLink: true, keyField: "aid") {
+      readLink($0, place: "/r/tp2")
+    },
   ]
 
   private static let ok = PreparedResponse(

@@ -1,10 +1,14 @@
 /// The write key that a request names, where its protocol has no place of its own for it:
 /// `Authorization: Basic base64(key:)`, `Authorization: Bearer key`, or `k=key` in the query.
 enum WriteKeyName {
-  static func find(_ input: IngestInput) -> String? {
-    let field = input.header("authorization")
-    if let name = BasicAuthorization.writeKey(field) ?? bearer(field), !name.isEmpty { return name }
-    return QueryField.text("k", in: input.query)
+  /// - Parameter field: what the query's field is called.
+  static func find(_ input: IngestInput, field: StaticString = "k") -> String? {
+    let authorization = input.header("authorization")
+    if let name = BasicAuthorization.writeKey(authorization) ?? bearer(authorization), !name.isEmpty
+    {
+      return name
+    }
+    return QueryField.text(field, in: input.query)
   }
 
   /// RFC 6750 section 2.1.

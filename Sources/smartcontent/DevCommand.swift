@@ -32,13 +32,15 @@ struct DevCommand: AsyncParsableCommand {
       73 the folder is not writable, 75 the folder is in use, 78 a port is taken.
       """)
 
+  static let defaultHome = ".smartcontent"
+
   @OptionGroup var http: HTTPOptions
   @OptionGroup var folder: StreamsFolderOption
   @OptionGroup var pipelines: PipelineOption
 
   @Option(
     help: ArgumentHelp("Folder for all data, logs and secrets.", valueName: "folder"))
-  var home = ".smartcontent"
+  var home = DevCommand.defaultHome
 
   @Option(
     help: ArgumentHelp("Also send demo traffic, in events per second.", valueName: "rate"))
@@ -186,8 +188,10 @@ private struct DevService: Service, CustomStringConvertible {
       httpHost: address.host, httpPort: address.port, httpThreads: command.http.httpThreads,
       writeKeys: [
         WriteKey(
-          key: DevBanner.writeKey, site: "default", mapping: CompiledMapping(definitions.mapping))
+          key: DevBanner.writeKey, id: DevBanner.writeKey, site: "default",
+          mapping: CompiledMapping(definitions.mapping))
       ],
+      keysFile: KeysFileOption.path(inHome: servers.home),
       queryToken: Environment["SMARTCONTENT_TOKEN"],
       pipelines: try command.pipelines.select(definitions),
       stateFolder: servers.home + "/state", archiveFolder: servers.home + "/archive")
@@ -278,6 +282,7 @@ private struct DevBanner {
       export SMARTCONTENT_REDIS='\(endpoints.redisURL)'
       export SMARTCONTENT_POSTGRES='\(endpoints.postgresURL)'
       export SMARTCONTENT_ARCHIVE='\(servers.home)/archive'
+      export SMARTCONTENT_KEYS_FILE='\(KeysFileOption.path(inHome: servers.home))'
       export SMARTCONTENT_URL='\(url)'
 
       """

@@ -114,7 +114,9 @@ struct IngestRoutesTests {
       let letters = try #require(publisher.frames.first { $0.stream == "dead-letters" })
       #expect(try letters.header().count == 1)
       #expect(
-        registry.counter(CollectorMetrics.rejected).with("segment", "event_not_object").value == 1)
+        registry.counter(CollectorMetrics.rejected).with(
+          "segment", testKeys.find("dev")?.id ?? "", "event_not_object"
+        ).value == 1)
     }
   }
 
