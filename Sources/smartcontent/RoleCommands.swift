@@ -40,7 +40,7 @@ struct CollectCommand: AsyncParsableCommand {
         httpHost: address.host, httpPort: address.port, httpThreads: http.httpThreads,
         writeKeys: try WriteKeyList.parse(
           keys ?? "", mapping: CompiledMapping(definitions.mapping)),
-        keysFile: keysFile.path, pipelines: []))
+        keysFile: keysFile.path, queryToken: Environment["SMARTCONTENT_TOKEN"], pipelines: []))
   }
 }
 

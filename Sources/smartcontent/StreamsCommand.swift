@@ -30,7 +30,8 @@ struct StreamsCommand: ParsableCommand {
       let definitions = try Definitions(folder: place)
       print(
         "\(place): \(definitions.streams.all.count) streams,"
-          + " \(definitions.pipelines.count) pipelines, no problems")
+          + " \(definitions.pipelines.count) pipelines, \(definitions.schemas.count) schemas,"
+          + " no problems")
     }
   }
 

@@ -27,7 +27,7 @@ struct SystemConfiguration: Sendable {
   /// The key store's file; for the collector, which takes its keys beside the others, and for the query
   /// API, where it can be changed.
   var keysFile: String?
-  /// Bearer token of the query API; none is needed on loopback.
+  /// Bearer token of the query API and of the live debugger; none is needed on loopback.
   var queryToken: String?
   /// Names of the pipelines to run or serve.
   var pipelines: [PipelineSpec]
