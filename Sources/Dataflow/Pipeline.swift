@@ -40,7 +40,8 @@ public struct Pipeline: ~Copyable {
   var committed = Checkpoint()
   var committedAccounting = Accounting()
   var coarseSequence: UInt64 = 0
-  var fingerprint = Checkpoint.Fingerprint(checksum: 0, storedAt: 0)
+  /// Of the frame at ``position``.
+  public internal(set) var fingerprint = Checkpoint.Fingerprint(checksum: 0, storedAt: 0)
 
   /// Its stream is sealed, and all that was open is closed.
   public internal(set) var hasEnded = false
@@ -250,6 +251,13 @@ public struct Pipeline: ~Copyable {
     var outbox = Outbox()
     windows.drain(.hotComplete, into: &outbox)
     return outbox.hot
+  }
+
+  /// Says that a hot copy has everything up to ``position``: the next ``drainHot()`` starts from here.
+  /// Allowed during silent replay.
+  public mutating func forgetHotChanges() {
+    var outbox = Outbox()
+    windows.drain(.hot, into: &outbox)
   }
 
   /// Everything that the next transaction must write, with its checkpoint at ``position``.

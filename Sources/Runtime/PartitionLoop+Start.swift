@@ -100,6 +100,7 @@ extension PartitionLoop {
   }
 
   func open(after: UInt64) throws(LoopExit) {
+    hotCopy.look(&pipeline)
     do throws(LogError) {
       stage = .reading(try environment.log.reader(stream: stream.stream, after: after))
     } catch {
