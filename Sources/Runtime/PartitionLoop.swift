@@ -275,7 +275,7 @@ final class PartitionLoop {
     do throws(LogError) {
       fetched = try reader.next(timeoutMs: waitMs)[...]
     } catch {
-      throw LoopExit(error)
+      throw LoopExit(error, spec)
     }
     noteReached()
   }
@@ -305,7 +305,7 @@ final class PartitionLoop {
           sequence: frame.sequence, storedAt: frame.storedAt, checksum: Self.checksum(frame.bytes))
       }
     } catch {
-      throw LoopExit(error)
+      throw LoopExit(error, spec)
     }
     sender?.send(pipeline.takeEmitted())
     if !pipeline.isSilent { hotCopy.stored(at: frame.storedAt) }
@@ -317,7 +317,7 @@ final class PartitionLoop {
       do throws(LogError) {
         try poison.write(frame, of: stream, error)
       } catch {
-        throw LoopExit(error)
+        throw LoopExit(error, spec)
       }
     }
     environment.logger.error(
