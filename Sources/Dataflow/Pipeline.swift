@@ -122,9 +122,9 @@ public struct Pipeline: ~Copyable {
   public var overflowedCount: Int64 { windows.overflowed }
   /// Remembered event ids, of at most ``PipelineSpec/dedupeCountMax``.
   public var idCount: Int { deduplicator.count }
-  /// Rows, corrections and late events that are kept only until the next commit is drained; a loop
-  /// commits early when they are many.
-  public var pendingCount: Int { windows.pendingCount }
+  /// Rows, corrections, late events and trends that are kept only until the next commit is drained; a
+  /// loop commits early when they are many.
+  public var pendingCount: Int { windows.pendingCount + pendingTrendCount }
 
   // MARK: Input
 

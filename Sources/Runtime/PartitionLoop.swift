@@ -278,7 +278,7 @@ final class PartitionLoop {
     do throws(LogError) {
       fetched = try reader.next(timeoutMs: waitMs)[...]
     } catch {
-      throw LoopExit(error)
+      throw LoopExit(error, spec)
     }
     noteReached()
   }
@@ -308,7 +308,7 @@ final class PartitionLoop {
           sequence: frame.sequence, storedAt: frame.storedAt, checksum: Self.checksum(frame.bytes))
       }
     } catch {
-      throw LoopExit(error)
+      throw LoopExit(error, spec)
     }
     sender?.send(pipeline.takeEmitted())
     hotCopy.passed(&pipeline)
@@ -321,7 +321,7 @@ final class PartitionLoop {
       do throws(LogError) {
         try poison.write(frame, of: stream, error)
       } catch {
-        throw LoopExit(error)
+        throw LoopExit(error, spec)
       }
     }
     environment.logger.error(
