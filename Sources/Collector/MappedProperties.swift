@@ -19,6 +19,13 @@ struct MappedProperties {
       self.text = text
       self.rank = rank
     }
+
+    /// Takes a value where there is none, such as one from a place that counts less than any of the mapping.
+    mutating func fill(_ text: String?) {
+      guard let text, !text.isEmpty, self.text ?? "" == "" else { return }
+      self.text = text
+      rank = .max
+    }
   }
 
   /// Reads a JSON object of properties; any other value is passed over.
