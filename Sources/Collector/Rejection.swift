@@ -18,6 +18,8 @@ public enum RejectionCode: String, CaseIterable, Sendable {
   case badTimestamp = "bad_timestamp"
   case badRevenue = "bad_revenue"
   case badCurrency = "bad_currency"
+  case missingAttribute = "missing_attribute"
+  case badAttribute = "bad_attribute"
 }
 
 /// An event is refused; thrown while it is read, or at a gate.
