@@ -54,7 +54,9 @@ public struct DeadLetterReading: Sendable {
         IngestInput(
           query: isQuery ? bytes : none, body: isQuery ? none : bytes,
           header: { $0.lowercased() == "authorization" ? authorization : nil },
-          keys: WriteKeyTable(every: key), receivedAt: receivedAt, uniqueID: { uniqueID }))
+          keys: WriteKeyTable(every: key), receivedAt: receivedAt, uniqueID: { uniqueID },
+          // A click came this far only where its link was allowed to lead on.
+          redirects: RedirectPolicy(isSigned: { _, _, _ in true }, hosts: [])))
     }
     switch reading {
     case .events(let events, let rejected, _, _):
@@ -64,7 +66,7 @@ public struct DeadLetterReading: Sendable {
     case .refused(let rejection, _):
       return .refused(code: rejection.code.rawValue, detail: rejection.detail)
     case .problem(let code, let detail): return .refused(code: code, detail: detail)
-    case .unknownKey: return .unreadable("its write key is not known")
+    case .unknownKey, .unknownKeyOnLink: return .unreadable("its write key is not known")
     }
   }
 

@@ -59,14 +59,15 @@ public final class IngestRoutes: Sendable {
     for ingest in ProtocolCatalog.all {
       let meters = Meters(
         name: ingest.name, requests: requests, events: events, rejected: rejected)
-      let options = RouteOptions(
-        maxBodyBytes: ingest.bodyBytesMax, bodyTooLarge: .badRequest, crossOrigin: .mirrored,
-        admission: { [pipeline, overloaded] in
-          guard pipeline.isSaturated else { return nil }
-          meters.refused.add()
-          return FastResponse(overloaded)
-        })
+      var options = RouteOptions(
+        maxBodyBytes: ingest.bodyBytesMax, bodyTooLarge: .badRequest, crossOrigin: .mirrored)
+      let admission = { @Sendable [pipeline, overloaded] () -> FastResponse? in
+        guard pipeline.isSaturated else { return nil }
+        meters.refused.add()
+        return FastResponse(overloaded)
+      }
       for endpoint in ingest.endpoints {
+        options.admission = endpoint.isLink ? nil : admission
         routes.fast(endpoint.method, endpoint.path, options: options) { request, responder in
           self.answer(request, responder, endpoint, ingest, meters)
         }
@@ -104,7 +105,7 @@ public final class IngestRoutes: Sendable {
     _ request: FastRequest, _ responder: Responder, _ endpoint: IngestEndpoint,
     _ ingest: IngestProtocol, _ meters: Meters
   ) -> FastResponse? {
-    if request.isHead { return nothingToStore(ingest) }
+    if request.isHead && !endpoint.isLink { return nothingToStore(ingest) }
     let receivedAt = clock.nowMicros()
     if let encoding = Self.unknownEncoding(request) {
       meters.rejectedRequests.add()
@@ -125,6 +126,9 @@ public final class IngestRoutes: Sendable {
     case .unknownKey:
       meters.unknownKey.add()
       return FastResponse(unknownKey)
+    case .unknownKeyOnLink(let onward):
+      meters.unknownKey.add()
+      return onward
     case .problem(let code, let detail):
       meters.rejectedRequests.add()
       return FastResponse(Problem(.badRequest, code: code, detail: detail))
@@ -139,6 +143,16 @@ public final class IngestRoutes: Sendable {
         return FastResponse(problem)
       }
     case .events(let read, let refusals, let key, let reply):
+      if endpoint.isLink {
+        if request.isHead { return nothingToStore(ingest, reply) }
+        if pipeline.isSaturated, let unavailable = reply.unavailable {
+          meters.refused.add()
+          return unavailable
+        }
+      }
+      if let unavailable = reply.unavailable {
+        responder.complete(unavailable, afterMs: pipeline.parameters.linkDeadlineMs)
+      }
       let (accepted, rejections) = passGates(read, refusals, request, endpoint, key, meters)
       if accepted.isEmpty && rejections.isEmpty {
         meters.stored.add()
@@ -153,8 +167,9 @@ public final class IngestRoutes: Sendable {
       }
       let count = accepted.count
       // A request of which nothing can be used is refused, so that its sender hears of it; where
-      // something was taken, the rest is named in a 200.
-      let refusal = count == 0 ? rejections.first.map(Self.problem) : nil
+      // something was taken, the rest is named in a 200. Who follows a link arrives all the same.
+      let refusal =
+        count == 0 && !endpoint.isLink ? rejections.first.map(Self.problem) : nil
       submit(accepted, letters, responder, meters, unavailable: reply.unavailable) { stored in
         if refusal == nil { meters.stored.add() } else { meters.rejectedRequests.add() }
         meters.events.add(count)
@@ -268,8 +283,9 @@ public final class IngestRoutes: Sendable {
     _ receivedAt: Int64
   ) -> IngestInput {
     IngestInput(
-      query: query, body: body, header: { request.header($0) }, keys: keys,
-      receivedAt: receivedAt, uniqueID: { self.uniqueID() }, redirects: redirects)
+      query: query, body: body, header: { request.header($0) },
+      headerFields: { request.headerFields }, keys: keys, receivedAt: receivedAt,
+      uniqueID: { self.uniqueID() }, redirects: redirects)
   }
 
   /// The encoding of the body where it is none that can be read, at most 20 characters of it.

@@ -10,6 +10,7 @@ public struct HTTPStatus: Hashable, Sendable {
   }
 
   public static let ok = HTTPStatus(200, "OK")
+  public static let found = HTTPStatus(302, "Found")
   public static let badRequest = HTTPStatus(400, "Bad Request")
   public static let unauthorized = HTTPStatus(401, "Unauthorized")
   public static let notFound = HTTPStatus(404, "Not Found")

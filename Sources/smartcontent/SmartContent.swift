@@ -14,7 +14,7 @@ struct SmartContent: AsyncParsableCommand {
       DevCommand.self, CollectCommand.self, ProcessCommand.self, ServeCommand.self,
       StreamsCommand.self, EventsCommand.self, VerifyCommand.self, RebuildCommand.self,
       ReplayCommand.self, TopCommand.self, DemoCommand.self,
-      DoctorCommand.self,
+      DoctorCommand.self, LinksCommand.self,
       HealthCommand.self,
     ])
 }

@@ -48,8 +48,8 @@ final class System: Sendable {
     if configuration.roles.contains(.collect) {
       let ingest = try Self.ingest(configuration, producer, registry, logger)
       IngestRoutes(
-        keys: WriteKeyTable(configuration.writeKeys), pipeline: ingest, producer: producer,
-        metrics: registry
+        keys: WriteKeyTable(configuration.writeKeys), redirects: configuration.redirects,
+        pipeline: ingest, producer: producer, metrics: registry
       ).add(to: &routes)
       checks.append(
         HealthCheck(name: "log") {

@@ -24,6 +24,8 @@ struct SystemConfiguration: Sendable {
   var httpThreads: Int
   /// Write keys with their sites; for the collector.
   var writeKeys: [WriteKey] = []
+  /// Where click links may lead; for the collector.
+  var redirects = RedirectPolicy.none
   /// Bearer token of the query API; none is needed on loopback.
   var queryToken: String?
   /// Names of the pipelines to run or serve.

@@ -11,8 +11,8 @@ import Testing
 @Suite("Ingest over HTTP")
 struct IngestRoutesTests {
   /// Runs a collector on a free port in front of the publisher.
-  private func withCollector(
-    _ publisher: ScriptedPublisher = .storing,
+  func withCollector(
+    _ publisher: ScriptedPublisher = .storing, redirects: RedirectPolicy = .none,
     configure: (inout IngestParameters) -> Void = { _ in },
     _ body: (Int, MetricRegistry) async throws -> Void
   ) async throws {
@@ -30,8 +30,10 @@ struct IngestRoutesTests {
         producer: producer), publisher: publisher, metrics: registry, log: log)
     pipeline.start()
     var routes = Routes()
-    IngestRoutes(keys: testKeys, pipeline: pipeline, producer: producer, metrics: registry)
-      .add(to: &routes)
+    IngestRoutes(
+      keys: testKeys, redirects: redirects, pipeline: pipeline, producer: producer,
+      metrics: registry
+    ).add(to: &routes)
     let server = Server(
       ServerParameters(host: "127.0.0.1", port: 0, eventLoops: 2), routes: routes, log: log)
     let port = try await server.start()

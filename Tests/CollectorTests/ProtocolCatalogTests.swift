@@ -34,6 +34,9 @@ struct ProtocolCatalogTests {
       "\"batch\":[", "\"type\":\"track\"", "\"event\":\"Conversion\"", "\"userId\":\"u\"",
       "\"properties\":{", "\"revenue\":", "\"timestamp\":", "\"sentAt\":", "\"writeKey\":\"dev\"",
       "k=dev", "&", "=", "%", "%41", "t=", "click", "\u{0}", "é", "😀",
+      "u=https://", "\"e\":[", "\"specversion\":\"1.0\"", "\"id\":\"1\"", "\"source\":\"/s\"",
+      "\"data_base64\":",
+      "\"k\":\"dev\"",
     ]
     for _ in 0..<2000 {
       var text = ""
@@ -51,13 +54,20 @@ struct ProtocolCatalogTests {
 
   @Test("Reading is pure: the same input gives the same events", arguments: endpoints)
   func pure(endpoint: String) throws {
-    let query = "k=dev&t=click&cid=x&uid=u&ts=1767225600123"
+    let query =
+      "k=dev&t=click&cid=x&uid=u&ts=1767225600123&u=https%3A%2F%2Fexample.org%2F"
     let event =
       #"{"type":"track","event":"Conversion","userId":"u","anonymousId":"a","#
       + #""properties":{"value":"1.5"}"#
-    let body = Array((event + #","batch":["# + event + "}]}").utf8)
-    let first = try read(endpoint, query: query, body: body, authorization: basicDev)
-    let second = try read(endpoint, query: query, body: body, authorization: basicDev)
+    let others = #","specversion":"1.0","id":"1","source":"/s""#
+    let body = Array((event + others + #","batch":["# + event + "}]}").utf8)
+    let redirects = RedirectPolicy(isSigned: { _, _, _ in false }, hosts: ["example.org"])
+    func once() throws -> Reading {
+      try read(
+        endpoint, query: query, body: body, authorization: basicDev, redirects: redirects)
+    }
+    let first = try once()
+    let second = try once()
     #expect(first.events.map(\.key) == second.events.map(\.key))
     #expect(first.events.map(\.payload) == second.events.map(\.payload))
     #expect(!first.events.isEmpty)
