@@ -155,7 +155,11 @@ let package = Package(
       "CollectorTests",
       ["Events", "Ports", "Collector", "HTTPServer", "Metrics", "Cryptography", "CZlib", log]),
     tests(
-      "QueryTests", ["Events", "Views", "Dataflow", "Ports", "QueryAPI", "HTTPServer", "Metrics"]),
+      "QueryTests",
+      [
+        "Events", "Views", "Dataflow", "Ports", "Collector", "QueryAPI", "HTTPServer", "Metrics",
+        log,
+      ]),
     tests(
       "RuntimeTests",
       [

@@ -16,6 +16,8 @@ public struct DeadLetterReading: Sendable {
 
   private let mapping: CompiledMapping
   private static let key = "resend"
+  /// A letter of a link is there only because the link was allowed to lead on; nobody is sent now.
+  private static let anywhere = RedirectPolicy(isSigned: { _, _, _ in true }, hosts: [])
 
   public init(mapping: CompiledMapping) { self.mapping = mapping }
 
@@ -55,8 +57,7 @@ public struct DeadLetterReading: Sendable {
           query: isQuery ? bytes : none, body: isQuery ? none : bytes,
           header: { $0.lowercased() == "authorization" ? authorization : nil },
           keys: WriteKeyTable(every: key), receivedAt: receivedAt, uniqueID: { uniqueID },
-          // A click came this far only where its link was allowed to lead on.
-          redirects: RedirectPolicy(isSigned: { _, _, _ in true }, hosts: [])))
+          redirects: Self.anywhere))
     }
     switch reading {
     case .events(let events, let rejected, _, _):
@@ -74,7 +75,7 @@ public struct DeadLetterReading: Sendable {
   private static func index(_ text: String) -> Int? {
     guard text.hasPrefix("batch["), text.hasSuffix("]"),
       let index = Int(text.dropFirst(6).dropLast()),
-      (0..<SegmentProtocol.batchEventsMax).contains(index)
+      (0..<PostHogProtocol.batchEventsMax).contains(index)
     else { return nil }
     return index
   }

@@ -73,16 +73,20 @@ public struct IngestEndpoint: Sendable {
   /// Whether people follow it as a link: then they are sent on whatever becomes of their event, also
   /// while the collector is overloaded, and so is a HEAD, which counts nothing.
   public let isLink: Bool
+  /// The field of the query that names the write key, where there is one; by it a request can be refused
+  /// before its body is read.
+  public let keyField: StaticString
   /// A pure function: the same input, the same reading.
   public let read: @Sendable (IngestInput) -> IngestReading
 
   public init(
-    method: HTTPMethod, path: String, isLink: Bool = false,
+    method: HTTPMethod, path: String, isLink: Bool = false, keyField: StaticString = "k",
     read: @escaping @Sendable (IngestInput) -> IngestReading
   ) {
     self.method = method
     self.path = path
     self.isLink = isLink
+    self.keyField = keyField
     self.read = read
   }
 }
@@ -125,6 +129,10 @@ public enum ProtocolCatalog {
   public static let all: [IngestProtocol] = [
     PixelProtocol.declaration,
     SegmentProtocol.declaration,
+    PostHogProtocol.declaration,
+    GA4Protocol.declaration,
+    SnowplowProtocol.declaration,
+    MatomoProtocol.declaration,
     CloudEventsProtocol.declaration,
     BeaconProtocol.declaration,
     RedirectProtocol.declaration,

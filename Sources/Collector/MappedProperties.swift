@@ -61,6 +61,16 @@ struct MappedProperties {
     offer(try FieldText.check(text, name), role, rank: rank)
   }
 
+  /// Takes each value that is missing from properties that count less.
+  mutating func fill(from others: MappedProperties) {
+    campaign.fill(others.campaign.text)
+    content.fill(others.content.text)
+    variant.fill(others.variant.text)
+    channel.fill(others.channel.text)
+    revenue.fill(others.revenue.text)
+    currency.fill(others.currency.text)
+  }
+
   private mutating func offer(_ text: String?, _ role: CompiledMapping.Role, rank: Int) {
     switch role {
     case .campaign: campaign.offer(text, rank: rank)

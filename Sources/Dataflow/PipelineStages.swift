@@ -199,10 +199,14 @@ extension Pipeline {
     storedAt: Int64
   ) throws(PipelineError) {
     try checkOrder(sequence)
+    let admission = intake?.admit(frame.head, checksum: frame.checksum) ?? .ignore
+    if admission == .contradiction {
+      throw .sourceWentBack(partition: frame.head.partition, number: frame.head.number)
+    }
     do throws(OperatorError) {
-      switch intake?.admit(frame.head) ?? .ignore {
-      case .ignore: break
-      case .early: try intake?.keep(frame.head, bytes)
+      switch admission {
+      case .ignore, .contradiction: break
+      case .early: try intake?.keep(frame.head, checksum: frame.checksum, bytes)
       case .take:
         take(frame, sequence: sequence)
         while let early = intake?.nextEarly() {
@@ -213,7 +217,9 @@ extension Pipeline {
             } catch {
               preconditionFailure("a frame is decoded before it is kept: \(error)")
             }
-            if intake?.admit(frame.head) == .take { take(frame, sequence: sequence) }
+            if intake?.admit(frame.head, checksum: frame.checksum) == .take {
+              take(frame, sequence: sequence)
+            }
           }
         }
       }
@@ -266,7 +272,7 @@ extension Pipeline {
         trends?.add(Counts(pane.sums), tuple: Int(pane.tuple), start: pane.start, at: moment)
       }
     }
-    intake?.take(frame.head)
+    intake?.take(frame.head, checksum: frame.checksum)
   }
 
   /// Adds what the known persons' touches have come to, and ends the frame's contributions.

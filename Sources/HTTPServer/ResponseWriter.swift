@@ -8,7 +8,7 @@ enum ResponseWriter {
   private static let allowOrigin: StaticString = "Access-Control-Allow-Origin: "
   private static let corsRest: StaticString = """
     \r\nAccess-Control-Allow-Credentials: true\r
-    Access-Control-Expose-Headers: Retry-After, SmartContent-Position\r
+    Access-Control-Expose-Headers: Retry-After, SmartContent-Position, X-RateLimit-Reset\r
     Vary: Origin\r\n
     """
 
@@ -17,7 +17,14 @@ enum ResponseWriter {
     to buffer: inout ByteBuffer
   ) {
     buffer.writeBytes(response.prepared.head)
-    writeCommon(response.extraHeaders, exchange, closes: closes, dateLine, to: &buffer)
+    writeCommon(
+      response.extraHeaders, exchange, origin: response.isShared ? exchange.origin : nil,
+      closes: closes, dateLine, to: &buffer)
+    guard response.status != .noContent else {
+      // RFC 9110 section 8.6: no length where there can be no body.
+      buffer.writeStaticString("\r\n")
+      return
+    }
     buffer.writeStaticString("Content-Length: ")
     write(decimal: response.bodyByteCount, to: &buffer)
     buffer.writeStaticString("\r\n\r\n")
@@ -30,7 +37,7 @@ enum ResponseWriter {
     to buffer: inout ByteBuffer
   ) {
     buffer.writeBytes(head)
-    writeCommon([], exchange, closes: closes, dateLine, to: &buffer)
+    writeCommon([], exchange, origin: exchange.origin, closes: closes, dateLine, to: &buffer)
     if !exchange.isHTTP10 { buffer.writeStaticString(transferChunked) }
     buffer.writeStaticString("\r\n")
   }
@@ -52,12 +59,12 @@ enum ResponseWriter {
   }
 
   private static func writeCommon(
-    _ extraHeaders: [UInt8], _ exchange: Exchange, closes: Bool, _ dateLine: [UInt8],
-    to buffer: inout ByteBuffer
+    _ extraHeaders: [UInt8], _ exchange: Exchange, origin: String?, closes: Bool,
+    _ dateLine: [UInt8], to buffer: inout ByteBuffer
   ) {
     buffer.writeBytes(dateLine)
     if !extraHeaders.isEmpty { buffer.writeBytes(extraHeaders) }
-    if let origin = exchange.origin {
+    if let origin {
       buffer.writeStaticString(allowOrigin)
       buffer.writeString(origin)
       buffer.writeStaticString(corsRest)

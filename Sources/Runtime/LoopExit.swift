@@ -39,7 +39,7 @@ extension LoopExit {
     case .wentBack(let stream, let wanted, let last):
       self = .halted(
         "\(stream) went back in time: frame \(wanted) is committed, the log ends at \(last) or holds"
-          + " another frame there; restore the log, or raise the pipeline's `version` to compute anew"
+          + " another frame there; restore the log, or compute anew with `smartcontent rebuild`"
       )
     case .refused(let reason): self = .halted("NATS refuses: \(reason)")
     }

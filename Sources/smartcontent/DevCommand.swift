@@ -32,6 +32,8 @@ struct DevCommand: AsyncParsableCommand {
       73 the folder is not writable, 75 the folder is in use, 78 a port is taken.
       """)
 
+  static let defaultHome = ".smartcontent"
+
   @OptionGroup var http: HTTPOptions
   @OptionGroup var folder: StreamsFolderOption
   @OptionGroup var pipelines: PipelineOption
@@ -39,7 +41,7 @@ struct DevCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp("Folder for all data, logs and secrets.", valueName: "folder"))
-  var home = ".smartcontent"
+  var home = DevCommand.defaultHome
 
   @Option(
     help: ArgumentHelp("Also send demo traffic, in events per second.", valueName: "rate"))
@@ -188,8 +190,10 @@ private struct DevService: Service, CustomStringConvertible {
       httpHost: address.host, httpPort: address.port, httpThreads: command.http.httpThreads,
       writeKeys: [
         WriteKey(
-          key: DevBanner.writeKey, site: "default", mapping: CompiledMapping(definitions.mapping))
+          key: DevBanner.writeKey, id: DevBanner.writeKey, site: "default",
+          mapping: CompiledMapping(definitions.mapping))
       ],
+      keysFile: KeysFileOption.path(inHome: servers.home),
       redirects: try command.links.policy(secret: try LinkSecret.make(inHome: servers.home)),
       queryToken: Environment["SMARTCONTENT_TOKEN"],
       pipelines: try command.pipelines.select(definitions),
@@ -281,6 +285,7 @@ private struct DevBanner {
       export SMARTCONTENT_REDIS='\(endpoints.redisURL)'
       export SMARTCONTENT_POSTGRES='\(endpoints.postgresURL)'
       export SMARTCONTENT_ARCHIVE='\(servers.home)/archive'
+      export SMARTCONTENT_KEYS_FILE='\(KeysFileOption.path(inHome: servers.home))'
       export SMARTCONTENT_URL='\(url)'
 
       """

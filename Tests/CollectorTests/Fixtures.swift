@@ -21,6 +21,12 @@ let standardMapping = EventMapping(
 let testKeys = WriteKeyTable([
   WriteKey(key: "dev", site: "default", mapping: CompiledMapping(standardMapping)),
   WriteKey(key: "wk_demo", site: "shop", source: "web", mapping: CompiledMapping(standardMapping)),
+  WriteKey(
+    key: "phc_demo", site: "shop", source: "hog", mapping: CompiledMapping(standardMapping)),
+  // App ids of the captured requests of Snowplow's tracker.
+  WriteKey(
+    key: "smartcontent", site: "shop", source: "app", mapping: CompiledMapping(standardMapping)),
+  WriteKey(key: "sc", site: "shop", source: "app", mapping: CompiledMapping(standardMapping)),
 ])
 
 /// 2026-11-23T09:00:00Z.
