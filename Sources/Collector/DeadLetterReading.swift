@@ -17,7 +17,7 @@ public struct DeadLetterReading: Sendable {
   private let mapping: CompiledMapping
   private static let key = "resend"
   /// A letter of a link is there only because the link was allowed to lead on; nobody is sent now.
-  private static let anywhere = RedirectPolicy(isSigned: { _, _ in true }, hosts: [])
+  private static let anywhere = RedirectPolicy(isSigned: { _, _, _ in true }, hosts: [])
 
   public init(mapping: CompiledMapping) { self.mapping = mapping }
 
@@ -67,7 +67,7 @@ public struct DeadLetterReading: Sendable {
     case .refused(let rejection, _):
       return .refused(code: rejection.code.rawValue, detail: rejection.detail)
     case .problem(let code, let detail): return .refused(code: code, detail: detail)
-    case .unknownKey: return .unreadable("its write key is not known")
+    case .unknownKey, .unknownKeyOnLink: return .unreadable("its write key is not known")
     }
   }
 

@@ -20,6 +20,8 @@ public enum RejectionCode: String, CaseIterable, Sendable {
   case badRevenue = "bad_revenue"
   case badCurrency = "bad_currency"
   case mixedKeys = "mixed_write_keys"
+  case missingAttribute = "missing_attribute"
+  case badAttribute = "bad_attribute"
 }
 
 /// An event is refused; thrown while it is read, or at a gate.

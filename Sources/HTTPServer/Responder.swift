@@ -23,6 +23,11 @@ public struct Responder: Sendable {
       }
     }
   }
+
+  /// Answers after this time unless there is an answer by then. Of two answers the first counts.
+  public func complete(_ response: FastResponse, afterMs delayMs: Int) {
+    _ = connection.eventLoop.scheduleTask(in: .milliseconds(Int64(delayMs))) { complete(response) }
+  }
 }
 
 /// Answers to many requests, delivered with one task per event loop.

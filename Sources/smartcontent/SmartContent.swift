@@ -15,7 +15,7 @@ struct SmartContent: AsyncParsableCommand {
       KeysCommand.self, StreamsCommand.self, EventsCommand.self, VerifyCommand.self,
       RebuildCommand.self,
       ReplayCommand.self, TopCommand.self, DemoCommand.self,
-      DoctorCommand.self,
+      DoctorCommand.self, LinksCommand.self,
       HealthCommand.self,
     ])
 }

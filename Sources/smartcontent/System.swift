@@ -57,7 +57,8 @@ final class System: Sendable {
         keyFile = nil
       }
       IngestRoutes(
-        keys: keys.current, pipeline: ingest, producer: producer, metrics: registry
+        keys: keys.current, redirects: configuration.redirects, pipeline: ingest,
+        producer: producer, metrics: registry
       ).add(to: &routes)
       checks.append(
         HealthCheck(name: "log") {

@@ -39,6 +39,8 @@ struct ProtocolCatalogTests {
       "\"data\":[", "\"aid\":\"dev\"", "\"e\":\"pv\"", "e=pv", "ue_px=", "cx=e30", "ttm=",
       "u=https://",
       "\"requests\":[", "\"?idsite=dev&rec=1&", "rec=1", "c_n=", "cdt=",
+      "\"specversion\":\"1.0\"", "\"id\":\"1\"", "\"source\":\"/s\"", "\"data_base64\":",
+      "\"e\":[", "\"k\":\"dev\"",
     ]
     for _ in 0..<2000 {
       var text = ""
@@ -62,10 +64,12 @@ struct ProtocolCatalogTests {
     let event =
       #"{"type":"track","event":"Conversion","name":"purchase","userId":"u","anonymousId":"a","#
       + #""distinct_id":"u","properties":{"value":"1.5"}"#
-    let others = #","client_id":"c","data":[{"e":"pv"}],"requests":["?rec=1"]"#
+    let others =
+      #","client_id":"c","data":[{"e":"pv"}],"requests":["?rec=1"],"specversion":"1.0","#
+      + #""id":"1","source":"/s""#
     let body = Array(
       (event + others + #","batch":["# + event + #"}],"events":["# + event + "}]}").utf8)
-    let redirects = RedirectPolicy(isSigned: { _, _ in false }, hosts: ["example.org"])
+    let redirects = RedirectPolicy(isSigned: { _, _, _ in false }, hosts: ["example.org"])
     func once() throws -> Reading {
       try read(
         endpoint, query: query, body: body, authorization: basicDev, redirects: redirects)
