@@ -62,7 +62,8 @@ struct HotCopy: ~Copyable {
       left = header
       takeOver(&pipeline)
     } catch {
-      logger.info("hot copy cannot be looked at", metadata: ["error": "\(error)"])
+      metrics.hotFailed()
+      logger.warning("hot copy cannot be looked at", metadata: ["error": "\(error)"])
     }
   }
 

@@ -181,13 +181,16 @@ import Views
     let status = world.run { status in
       world.hot.change { hot in
         if isAway && hot.failureCount > 2 { hot.isAway = false }
-        if !isAway && hot.rebuildCount == before.rebuildCount + 1 && hot.header != nil {
+        // Once this owner has written it.
+        if !isAway, let epoch = hot.header?.epoch, epoch != before.header?.epoch,
+          hot.rebuildCount == before.rebuildCount
+        {
           hot.header = nil
           hot.rows = [:]
         }
       }
       let hot = world.hot.now
-      return hot.header != nil && hot.rebuildCount == before.rebuildCount + (isAway ? 1 : 2)
+      return hot.header != nil && hot.rebuildCount == before.rebuildCount + 1
     }
     #expect(status.phase == .stopped)
     let hot = world.hot.now
@@ -198,6 +201,35 @@ import Views
     let found = hot.rows.filter { $0.key.start >= header.seams[$0.key.level] }
     #expect(World.difference(found, live) == "")
     #expect(world.counter(RuntimeMetrics.hotFailures) == (isAway ? 3 : 0))
+  }
+
+  @Test(
+    "A new owner takes over the copy that was left, unless it is of another log",
+    arguments: ["ahead of the checkpoint", "at it", "of another log"])
+  func takenOver(copy: String) throws {
+    let world = World(Array(Self.corrected.prefix(3)))
+    if copy == "ahead of the checkpoint" {
+      // The last commit is lost with its owner, and so are snapshots.
+      world.views.change { $0.script = [.done, .crashBefore, .crashBefore, .crashBefore] }
+      world.run { _ in world.hot.now.header?.sequence == 3 }
+      world.views.change { $0.script = [] }
+      world.snapshots.change { $0.blobs = [:] }
+    } else {
+      world.runToEnd()
+    }
+    let before = world.hot.now
+    try #require(before.header?.sequence == 3)
+    if copy == "of another log" { world.hot.change { $0.header?.fingerprint.checksum ^= 1 } }
+    world.log.append(.events([TestEvent(id: 7, time: ten + second)], at: ten + 3 * minute))
+    world.runToEnd()
+    world.run { _ in world.hot.now.header?.sequence == 4 }
+    let hot = world.hot.now
+    let header = try #require(hot.header)
+    #expect(
+      hot.rebuildCount == before.rebuildCount + (copy == "of another log" ? 1 : 0))
+    let live = Recount(world.log.entries, spec: world.spec).live(header.seams)
+    let found = hot.rows.filter { $0.key.start >= header.seams[$0.key.level] }
+    #expect(World.difference(found, live) == "")
   }
 
   @Test("A hot copy that was away while rows changed is whole again")
