@@ -168,6 +168,7 @@ let package = Package(
       ]),
     tests("DefinitionsTests", ["Events", "Views", "Dataflow", "Definitions"]),
     tests("DemoTrafficTests", ["Events", "HTTPClient", "DemoTraffic"]),
+    tests("CommandTests", ["smartcontent", "Events", "Views", "Dataflow", "Runtime"]),
     tests("TidyTests", []),
     tests(
       "IntegrationTests",

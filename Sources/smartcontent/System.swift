@@ -185,10 +185,7 @@ final class System: Sendable {
   /// What the log holds; nil where it cannot be asked.
   private static func generations(_ admin: StreamAdmin, _ logger: Logger) -> [LogGeneration]? {
     do {
-      return try StreamSetup(admin).generations().all.map {
-        LogGeneration(
-          number: $0.number, streams: $0.streams.map(\.name), ends: $0.streams.map(\.end))
-      }
+      return try StreamSetup(admin).generations().all.map(\.logGeneration)
     } catch {
       logger.error(
         "the generations of the streams cannot be read", metadata: ["error": "\(error)"])
