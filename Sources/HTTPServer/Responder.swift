@@ -1,4 +1,5 @@
 import NIOCore
+import Synchronization
 
 /// The right to answer one request of a fast route later, once, from any thread.
 ///
@@ -16,7 +17,7 @@ public struct Responder: Sendable {
     if connection.eventLoop.inEventLoop {
       connection.complete(exchange: exchange, with: response)
       connection.flushCompleted()
-    } else {
+    } else if !connection.loop.hasEnded.load(ordering: .acquiring) {
       connection.eventLoop.execute {
         connection.complete(exchange: exchange, with: response)
         connection.flushCompleted()
@@ -33,7 +34,7 @@ public struct Responder: Sendable {
 /// Answers to many requests, delivered with one task per event loop.
 public struct ResponseBatch: Sendable {
   private struct LoopBatch: Sendable {
-    let eventLoop: any EventLoop
+    let loop: LoopState
     var answers: [(responder: Responder, response: FastResponse)]
   }
 
@@ -46,7 +47,7 @@ public struct ResponseBatch: Sendable {
     let index = responder.connection.loop.index
     while batches.count <= index { batches.append(nil) }
     if batches[index] == nil {
-      batches[index] = LoopBatch(eventLoop: responder.connection.eventLoop, answers: [])
+      batches[index] = LoopBatch(loop: responder.connection.loop, answers: [])
     }
     batches[index]?.answers.append((responder: responder, response: response))
   }
@@ -56,7 +57,8 @@ public struct ResponseBatch: Sendable {
     for index in batches.indices {
       guard let batch = batches[index] else { continue }
       batches[index] = nil
-      batch.eventLoop.execute {
+      if batch.loop.hasEnded.load(ordering: .acquiring) { continue }
+      batch.loop.eventLoop.execute {
         for answer in batch.answers {
           answer.responder.connection.complete(
             exchange: answer.responder.exchange, with: answer.response)
