@@ -1,5 +1,5 @@
 /// Every status that this program answers with, in one place (RFC 9110 section 15, RFC 6585). All
-/// of them have a body; one without (1xx, 204, 304) needs another `ResponseWriter`.
+/// of them but 304 have a body; others without (1xx, 204) need another `ResponseWriter`.
 public struct HTTPStatus: Hashable, Sendable {
   public let code: Int
   public let reason: StaticString
@@ -10,6 +10,7 @@ public struct HTTPStatus: Hashable, Sendable {
   }
 
   public static let ok = HTTPStatus(200, "OK")
+  public static let notModified = HTTPStatus(304, "Not Modified")
   public static let badRequest = HTTPStatus(400, "Bad Request")
   public static let unauthorized = HTTPStatus(401, "Unauthorized")
   public static let notFound = HTTPStatus(404, "Not Found")

@@ -18,9 +18,13 @@ enum ResponseWriter {
   ) {
     buffer.writeBytes(response.prepared.head)
     writeCommon(response.extraHeaders, exchange, closes: closes, dateLine, to: &buffer)
-    buffer.writeStaticString("Content-Length: ")
-    write(decimal: response.bodyByteCount, to: &buffer)
-    buffer.writeStaticString("\r\n\r\n")
+    // The length that a 304 may tell is that of the body which the client has (RFC 9110 section 8.6).
+    if response.status != .notModified {
+      buffer.writeStaticString("Content-Length: ")
+      write(decimal: response.bodyByteCount, to: &buffer)
+      buffer.writeStaticString("\r\n")
+    }
+    buffer.writeStaticString("\r\n")
     if !exchange.isHead { buffer.writeBytes(response.body ?? response.prepared.body) }
   }
 
