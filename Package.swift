@@ -94,6 +94,7 @@ let package = Package(
     module("QueryAPI", ["Events", "Views", "Dataflow", "Ports", "HTTPServer", "Metrics", log]),
     module("Verification", ["Events", "Views", "Dataflow", "Ports"]),
     module("Console", ["HTTPServer"], resources: [.embedInCode("Pages")]),
+    module("BrowserTracker", ["Events", "HTTPServer"], resources: [.embedInCode("Script")]),
     module("LocalServers", ["CShims", log]),
     module("DemoTraffic", ["Events", "HTTPClient"]),
 
@@ -105,7 +106,8 @@ let package = Package(
         "PostgresClient", "HTTPClient", "HTTPServer", "Metrics", "JetStreamLog", "PostgresViews",
         "RedisViews", "FileSnapshots", "JetStreamSnapshots", "LogArchive", "Definitions",
         "Collector", "Runtime",
-        "QueryAPI", "Verification", "Console", "LocalServers", "DemoTraffic", "CShims", log,
+        "QueryAPI", "Verification", "Console", "BrowserTracker", "LocalServers", "DemoTraffic",
+        "CShims", log,
         lifecycle, signals, arguments,
       ], swiftSettings: strict),
     .executableTarget(
@@ -149,7 +151,8 @@ let package = Package(
         "LogArchive", "Definitions", "LocalServers", "SessionPool", log,
       ]),
     tests(
-      "CollectorTests", ["Events", "Ports", "Collector", "HTTPServer", "Metrics", "CZlib", log]),
+      "CollectorTests",
+      ["Events", "Ports", "Collector", "BrowserTracker", "HTTPServer", "Metrics", "CZlib", log]),
     tests(
       "QueryTests", ["Events", "Views", "Dataflow", "Ports", "QueryAPI", "HTTPServer", "Metrics"]),
     tests(

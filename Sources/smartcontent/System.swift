@@ -1,3 +1,4 @@
+import BrowserTracker
 import Collector
 import Console
 import Dataflow
@@ -51,6 +52,7 @@ final class System: Sendable {
         keys: WriteKeyTable(configuration.writeKeys), pipeline: ingest, producer: producer,
         metrics: registry
       ).add(to: &routes)
+      BrowserTracker.declare(on: &routes)
       checks.append(
         HealthCheck(name: "log") {
           ingest.logProblem.map { .failing("\($0); its events get 503") } ?? .ok
