@@ -168,8 +168,8 @@ let package = Package(
       "IntegrationTests",
       [
         "Events", "LocalServers", "HTTPClient", "PostgresClient", "NATSClient", "RedisClient",
-        "JetStreamLog", "Ports", "Definitions", "Views", "Dataflow",
+        "JetStreamLog", "Ports", "Definitions", "Views", "Dataflow", "HTTPServer", log,
       ],
-      exclude: ["Clients"]),
+      exclude: ["Clients", "Pages"]),
   ]
 )
