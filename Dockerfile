@@ -3,7 +3,7 @@
 FROM swift:6.3-bookworm AS build
 RUN apt-get update \
   && apt-get install -y --no-install-recommends \
-    libcurl4-openssl-dev libhiredis-dev libnats-dev libpq-dev pkg-config zlib1g-dev \
+    libcurl4-openssl-dev libhiredis-dev libnats-dev libpq-dev libssl-dev pkg-config zlib1g-dev \
   && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .
@@ -15,7 +15,7 @@ RUN swift build -c release --product smartcontent --static-swift-stdlib \
 FROM debian:12-slim
 RUN apt-get update \
   && apt-get install -y --no-install-recommends \
-    ca-certificates libcurl4 libhiredis0.14 libnats3.4 libpq5 tzdata zlib1g \
+    ca-certificates libcurl4 libhiredis0.14 libnats3.4 libpq5 libssl3 tzdata zlib1g \
   && rm -rf /var/lib/apt/lists/* \
   && groupadd --system --gid 10001 smartcontent \
   && useradd --system --uid 10001 --gid 10001 --no-create-home smartcontent \

@@ -55,6 +55,7 @@ let package = Package(
     .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
     .systemLibrary(
       name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "CShims"),
     .target(name: "CChecksum"),
@@ -74,6 +75,7 @@ let package = Package(
     module("RedisClient", ["CHiredis"]),
     module("PostgresClient", ["CLibPQ"]),
     module("HTTPClient", ["CCurl"]),
+    module("Cryptography", ["COpenSSL"]),
     module("HTTPServer", ["CZlib", log, nioCore, nioPosix, nioHTTP1]),
     module("Metrics"),
 
@@ -89,7 +91,7 @@ let package = Package(
 
     // Application.
     module("Definitions", ["Events", "Views", "Dataflow", yams]),
-    module("Collector", ["Events", "Ports", "HTTPServer", "Metrics", log]),
+    module("Collector", ["Events", "Ports", "Cryptography", "HTTPServer", "Metrics", log]),
     module("Runtime", ["Events", "Views", "Operators", "Dataflow", "Ports", "Metrics", log]),
     module("QueryAPI", ["Events", "Views", "Dataflow", "Ports", "HTTPServer", "Metrics", log]),
     module("Verification", ["Events", "Views", "Dataflow", "Ports"]),
@@ -103,8 +105,9 @@ let package = Package(
       name: "smartcontent",
       dependencies: [
         "Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "RedisClient",
-        "PostgresClient", "HTTPClient", "HTTPServer", "Metrics", "JetStreamLog", "PostgresViews",
-        "RedisViews", "FileSnapshots", "JetStreamSnapshots", "LogArchive", "Definitions",
+        "PostgresClient", "HTTPClient", "HTTPServer", "Metrics", "Cryptography", "JetStreamLog",
+        "PostgresViews", "RedisViews", "FileSnapshots", "JetStreamSnapshots", "LogArchive",
+        "Definitions",
         "Collector", "Runtime",
         "QueryAPI", "Verification", "Console", "BrowserTracker", "LocalServers", "DemoTraffic",
         "CShims", log,
@@ -140,7 +143,7 @@ let package = Package(
       "ClientTests",
       [
         "LocalServers", log, "CZlib", "NATSClient", "RedisClient", "PostgresClient", "HTTPServer",
-        "HTTPClient", "Metrics", nioHTTP1,
+        "HTTPClient", "Metrics", "Cryptography", nioHTTP1,
       ]),
     tests(
       "AdapterTests",
@@ -152,9 +155,16 @@ let package = Package(
       ]),
     tests(
       "CollectorTests",
-      ["Events", "Ports", "Collector", "BrowserTracker", "HTTPServer", "Metrics", "CZlib", log]),
+      [
+        "Events", "Ports", "Collector", "BrowserTracker", "HTTPServer", "Metrics", "Cryptography",
+        "CZlib", log,
+      ]),
     tests(
-      "QueryTests", ["Events", "Views", "Dataflow", "Ports", "QueryAPI", "HTTPServer", "Metrics"]),
+      "QueryTests",
+      [
+        "Events", "Views", "Dataflow", "Ports", "Collector", "QueryAPI", "HTTPServer", "Metrics",
+        log,
+      ]),
     tests(
       "RuntimeTests",
       [
@@ -163,6 +173,7 @@ let package = Package(
       ]),
     tests("DefinitionsTests", ["Events", "Views", "Dataflow", "Definitions"]),
     tests("DemoTrafficTests", ["Events", "HTTPClient", "DemoTraffic"]),
+    tests("CommandTests", ["smartcontent", "Events", "Views", "Dataflow", "Runtime"]),
     tests("TidyTests", []),
     tests(
       "IntegrationTests",

@@ -4,15 +4,25 @@ public import Metrics
 public enum CollectorMetrics {
   public static let requests = MetricDeclaration(
     "smartcontent_ingest_requests_total",
-    "Ingest requests by protocol and outcome (stored, rejected, unknown_key, refused, unavailable).",
+    "Ingest requests by protocol and outcome (stored, rejected, unknown_key, limited, refused,"
+      + " unavailable).",
     .counter, labels: ["protocol", "outcome"])
   public static let events = MetricDeclaration(
     "smartcontent_ingest_events_total", "Events that were acknowledged as durable, by protocol.",
     .counter, labels: ["protocol"])
   public static let rejected = MetricDeclaration(
     "smartcontent_ingest_rejected_events_total",
-    "Events that went to the dead letters, by protocol and reason.", .counter,
-    labels: ["protocol", "reason"])
+    "Events that went to the dead letters, by protocol, id of the write key and reason.", .counter,
+    labels: ["protocol", "key", "reason"], maxSeries: 2000)
+  public static let rejectedRequests = MetricDeclaration(
+    "smartcontent_ingest_rejected_requests_total",
+    "Requests of which nothing was stored, by protocol, id of the write key (none: not known) and"
+      + " reason, such as unknown_write_key, origin_not_allowed and rate_limited.",
+    .counter, labels: ["protocol", "key", "reason"], maxSeries: 2000)
+  public static let keyEvents = MetricDeclaration(
+    "smartcontent_ingest_key_events_total",
+    "Events that were acknowledged as durable, by id of the write key (other: the keys beyond the"
+      + " first 50).", .counter, labels: ["key"])
   public static let dropped = MetricDeclaration(
     "smartcontent_ingest_dropped_events_total",
     "Events that were not stored on purpose, by protocol and reason (such as do_not_track).",
@@ -40,7 +50,7 @@ public enum CollectorMetrics {
     .gauge, labels: ["stream"])
 
   public static let catalog: [MetricDeclaration] = [
-    requests, events, rejected, dropped, frames, frameBytes, frameEvents, publishSeconds, inFlight,
-    waitingBytes,
+    requests, events, rejected, rejectedRequests, keyEvents, dropped, frames, frameBytes,
+    frameEvents, publishSeconds, inFlight, waitingBytes,
   ]
 }

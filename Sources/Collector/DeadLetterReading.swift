@@ -16,6 +16,8 @@ public struct DeadLetterReading: Sendable {
 
   private let mapping: CompiledMapping
   private static let key = "resend"
+  /// A letter of a link is there only because the link was allowed to lead on; nobody is sent now.
+  private static let anywhere = RedirectPolicy(isSigned: { _, _, _ in true }, hosts: [])
 
   public init(mapping: CompiledMapping) { self.mapping = mapping }
 
@@ -54,7 +56,8 @@ public struct DeadLetterReading: Sendable {
         IngestInput(
           query: isQuery ? bytes : none, body: isQuery ? none : bytes,
           header: { $0.lowercased() == "authorization" ? authorization : nil },
-          keys: WriteKeyTable(every: key), receivedAt: receivedAt, uniqueID: { uniqueID }))
+          keys: WriteKeyTable(every: key), receivedAt: receivedAt, uniqueID: { uniqueID },
+          redirects: Self.anywhere))
     }
     switch reading {
     case .events(let events, let rejected, _, _):
@@ -64,7 +67,7 @@ public struct DeadLetterReading: Sendable {
     case .refused(let rejection, _):
       return .refused(code: rejection.code.rawValue, detail: rejection.detail)
     case .problem(let code, let detail): return .refused(code: code, detail: detail)
-    case .unknownKey: return .unreadable("its write key is not known")
+    case .unknownKey, .unknownKeyOnLink: return .unreadable("its write key is not known")
     }
   }
 
@@ -72,7 +75,7 @@ public struct DeadLetterReading: Sendable {
   private static func index(_ text: String) -> Int? {
     guard text.hasPrefix("batch["), text.hasSuffix("]"),
       let index = Int(text.dropFirst(6).dropLast()),
-      (0..<SegmentProtocol.batchEventsMax).contains(index)
+      (0..<PostHogProtocol.batchEventsMax).contains(index)
     else { return nil }
     return index
   }

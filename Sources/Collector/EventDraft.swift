@@ -80,7 +80,7 @@ enum DerivedID {
     key: WriteKey, place: String, _ parts: UnsafeRawBufferPointer...
   ) -> String {
     var hash = SipHash128()
-    hash.update(field: key.key)
+    hash.update(field: key.source)
     hash.update(field: place)
     for part in parts { hash.update(part) }
     return hash.finalize().description

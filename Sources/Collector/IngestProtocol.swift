@@ -8,6 +8,8 @@ public struct IngestInput {
   /// Inflated where it came compressed.
   public let body: UnsafeRawBufferPointer
   public let header: (String) -> String?
+  /// All fields of the header in the order in which they came, with their names as they came.
+  public let headerFields: () -> [(name: String, value: String)]
   public let keys: WriteKeyTable
   /// The collector's clock, microseconds since the epoch.
   public let receivedAt: Int64
@@ -18,12 +20,14 @@ public struct IngestInput {
 
   public init(
     query: UnsafeRawBufferPointer, body: UnsafeRawBufferPointer,
-    header: @escaping (String) -> String?, keys: WriteKeyTable, receivedAt: Int64,
-    uniqueID: @escaping () -> String, redirects: RedirectPolicy = .none
+    header: @escaping (String) -> String?,
+    headerFields: @escaping () -> [(name: String, value: String)] = { [] }, keys: WriteKeyTable,
+    receivedAt: Int64, uniqueID: @escaping () -> String, redirects: RedirectPolicy = .none
   ) {
     self.query = query
     self.body = body
     self.header = header
+    self.headerFields = headerFields
     self.keys = keys
     self.receivedAt = receivedAt
     self.uniqueID = uniqueID
@@ -39,6 +43,9 @@ public enum IngestReading: Sendable {
   case refused(Rejection, WriteKey)
   /// No write key, or an unknown one. Nothing is stored.
   case unknownKey
+  /// As ``unknownKey``, where somebody follows a link that may lead on: it is answered with this. Links
+  /// outlive the keys that they were made with.
+  case unknownKeyOnLink(FastResponse)
   /// Not accepted and not stored: it cannot be told whose it is, or it is beyond a limit.
   case problem(code: String, detail: String)
 }
@@ -63,14 +70,23 @@ public struct IngestReply: Sendable {
 public struct IngestEndpoint: Sendable {
   public let method: HTTPMethod
   public let path: String
+  /// Whether people follow it as a link: then they are sent on whatever becomes of their event, also
+  /// while the collector is overloaded, and so is a HEAD, which counts nothing.
+  public let isLink: Bool
+  /// The field of the query that names the write key, where there is one; by it a request can be refused
+  /// before its body is read.
+  public let keyField: StaticString
   /// A pure function: the same input, the same reading.
   public let read: @Sendable (IngestInput) -> IngestReading
 
   public init(
-    method: HTTPMethod, path: String, read: @escaping @Sendable (IngestInput) -> IngestReading
+    method: HTTPMethod, path: String, isLink: Bool = false, keyField: StaticString = "k",
+    read: @escaping @Sendable (IngestInput) -> IngestReading
   ) {
     self.method = method
     self.path = path
+    self.isLink = isLink
+    self.keyField = keyField
     self.read = read
   }
 }
@@ -113,5 +129,12 @@ public enum ProtocolCatalog {
   public static let all: [IngestProtocol] = [
     PixelProtocol.declaration,
     SegmentProtocol.declaration,
+    PostHogProtocol.declaration,
+    GA4Protocol.declaration,
+    SnowplowProtocol.declaration,
+    MatomoProtocol.declaration,
+    CloudEventsProtocol.declaration,
+    BeaconProtocol.declaration,
+    RedirectProtocol.declaration,
   ]
 }

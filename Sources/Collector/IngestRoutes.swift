@@ -6,7 +6,9 @@ import Synchronization
 /// Puts every protocol of the catalog on a server's routes: reads requests on the event loop,
 /// hands their events to the pipeline, and answers when they are durable.
 public final class IngestRoutes: Sendable {
-  private let keys: WriteKeyTable
+  private let keys: @Sendable () -> WriteKeyTable
+  private let keyGuard = KeyGuard()
+  private let keyMeters: KeyMeters
   private let gates: [any EventGate]
   private let redirects: RedirectPolicy
   private let pipeline: IngestPipeline
@@ -14,6 +16,7 @@ public final class IngestRoutes: Sendable {
   private let requests: MetricFamily<Counter>
   private let events: MetricFamily<Counter>
   private let rejected: MetricFamily<Counter>
+  private let rejectedRequests: MetricFamily<Counter>
   private let dropped: MetricFamily<Counter>
   private let producer: String
   private let uniqueIDs = Atomic<UInt64>(0)
@@ -21,11 +24,13 @@ public final class IngestRoutes: Sendable {
   private let unknownKey: PreparedResponse
 
   /// - Parameters:
+  ///   - keys: the write keys that are accepted now; asked for once per request.
   ///   - gates: what every event passes, in this order.
   ///   - producer: the same random number as the pipeline's target; makes ids of events that have none
   ///     unique.
   public init(
-    keys: WriteKeyTable, gates: [any EventGate] = [], redirects: RedirectPolicy = .none,
+    keys: @autoclosure @escaping @Sendable () -> WriteKeyTable, gates: [any EventGate] = [],
+    redirects: RedirectPolicy = .none,
     pipeline: IngestPipeline, producer: Key128, metrics: MetricRegistry,
     clock: CollectorClock = .system
   ) {
@@ -38,6 +43,8 @@ public final class IngestRoutes: Sendable {
     requests = metrics.counter(CollectorMetrics.requests)
     events = metrics.counter(CollectorMetrics.events)
     rejected = metrics.counter(CollectorMetrics.rejected)
+    rejectedRequests = metrics.counter(CollectorMetrics.rejectedRequests)
+    keyMeters = KeyMeters(metrics)
     dropped = metrics.counter(CollectorMetrics.dropped)
     overloaded =
       Problem(
@@ -58,15 +65,23 @@ public final class IngestRoutes: Sendable {
   public func add(to routes: inout Routes) {
     for ingest in ProtocolCatalog.all {
       let meters = Meters(
-        name: ingest.name, requests: requests, events: events, rejected: rejected)
-      let options = RouteOptions(
-        maxBodyBytes: ingest.bodyBytesMax, bodyTooLarge: .badRequest, crossOrigin: .mirrored,
-        admission: { [pipeline, overloaded] in
-          guard pipeline.isSaturated else { return nil }
-          meters.refused.add()
-          return FastResponse(overloaded)
-        })
+        name: ingest.name, requests: requests, events: events, rejected: rejected,
+        reasons: rejectedRequests)
+      var options = RouteOptions(
+        maxBodyBytes: ingest.bodyBytesMax, bodyTooLarge: .badRequest, crossOrigin: .mirrored)
+      let admission = { @Sendable [pipeline, overloaded] () -> FastResponse? in
+        guard pipeline.isSaturated else { return nil }
+        meters.refused.add()
+        return FastResponse(overloaded)
+      }
       for endpoint in ingest.endpoints {
+        options.admission = endpoint.isLink ? nil : admission
+        options.allowsOrigin = { [keys] origin, query in
+          Array(query.utf8).withUnsafeBytes { query in
+            QueryField.text(endpoint.keyField, in: query).flatMap { keys().find($0) }?
+              .allows(origin: origin) ?? true
+          }
+        }
         routes.fast(endpoint.method, endpoint.path, options: options) { request, responder in
           self.answer(request, responder, endpoint, ingest, meters)
         }
@@ -80,23 +95,37 @@ public final class IngestRoutes: Sendable {
     let stored: Counter
     let rejectedRequests: Counter
     let unknownKey: Counter
+    let limited: Counter
     let refused: Counter
     let unavailable: Counter
     let events: Counter
-    let rejected: MetricFamily<Counter>
+    private let rejected: MetricFamily<Counter>
+    private let reasons: MetricFamily<Counter>
 
     init(
       name: String, requests: MetricFamily<Counter>, events: MetricFamily<Counter>,
-      rejected: MetricFamily<Counter>
+      rejected: MetricFamily<Counter>, reasons: MetricFamily<Counter>
     ) {
       self.name = name
       stored = requests.with(name, "stored")
       rejectedRequests = requests.with(name, "rejected")
       unknownKey = requests.with(name, "unknown_key")
+      limited = requests.with(name, "limited")
       refused = requests.with(name, "refused")
       unavailable = requests.with(name, "unavailable")
       self.events = events.with(name)
       self.rejected = rejected
+      self.reasons = reasons
+    }
+
+    /// An event went to the dead letters.
+    func countRejection(_ reason: String, _ key: KeyMeter) {
+      rejected.with(name, key.label, reason).add()
+    }
+
+    /// Nothing of a request was stored.
+    func countRejection(_ reason: String, key: String = KeyMeters.unknown) {
+      reasons.with(name, key, reason).add()
     }
   }
 
@@ -104,41 +133,64 @@ public final class IngestRoutes: Sendable {
     _ request: FastRequest, _ responder: Responder, _ endpoint: IngestEndpoint,
     _ ingest: IngestProtocol, _ meters: Meters
   ) -> FastResponse? {
-    if request.isHead { return nothingToStore(ingest) }
+    if request.isHead && !endpoint.isLink { return nothingToStore(ingest) }
     let receivedAt = clock.nowMicros()
+    let keys = self.keys()
+    if keys.isRestricted, request.bodyByteCount > 0,
+      let refusal = refusalBeforeReading(request, endpoint, keys, meters)
+    {
+      return refusal
+    }
     if let encoding = Self.unknownEncoding(request) {
-      meters.rejectedRequests.add()
-      return FastResponse(
-        Problem(
-          .badRequest, code: "unsupported_encoding",
-          detail: "Content-Encoding \(encoding) is not known here; send gzip, deflate or plain."))
+      return refuse(
+        "unsupported_encoding",
+        "Content-Encoding \(encoding) is not known here; send gzip, deflate or plain.", meters)
     }
     let reading: IngestReading
     do {
-      reading = try read(request, endpoint, ingest, receivedAt)
+      reading = try read(request, endpoint, ingest, keys, receivedAt)
     } catch {
-      meters.rejectedRequests.add()
-      return FastResponse(
-        Problem(.badRequest, code: "bad_compression", detail: error.description))
+      return refuse("bad_compression", error.description, meters)
     }
     switch reading {
     case .unknownKey:
       meters.unknownKey.add()
+      meters.countRejection("unknown_write_key")
       return FastResponse(unknownKey)
-    case .problem(let code, let detail):
-      meters.rejectedRequests.add()
-      return FastResponse(Problem(.badRequest, code: code, detail: detail))
+    case .unknownKeyOnLink(let onward):
+      meters.unknownKey.add()
+      meters.countRejection("unknown_write_key")
+      return onward
+    case .problem(let code, let detail): return refuse(code, detail, meters)
     case .refused(let rejection, let key):
+      if keys.isRestricted, let refusal = take(1, key, request, meters) { return refusal }
+      let keyMeter = keyMeters.meter(of: key)
       let letter = rejection.event(
         protocolName: ingest.name, site: key.site, source: key.source, receivedAt: receivedAt)
       let problem = Problem(
         .badRequest, code: rejection.code.rawValue, detail: rejection.detail)
       submit([], [letter], responder, meters) { _ in
         meters.rejectedRequests.add()
-        meters.rejected.with(meters.name, rejection.code.rawValue).add()
+        meters.countRejection(rejection.code.rawValue, keyMeter)
         return FastResponse(problem)
       }
     case .events(let read, let refusals, let key, let reply):
+      if endpoint.isLink {
+        if request.isHead { return nothingToStore(ingest, reply) }
+        if pipeline.isSaturated, let unavailable = reply.unavailable {
+          meters.refused.add()
+          return unavailable
+        }
+      }
+      if keys.isRestricted,
+        let refusal = take(read.count + refusals.count, key, request, meters, reply)
+      {
+        return refusal
+      }
+      let keyMeter = keyMeters.meter(of: key)
+      if let unavailable = reply.unavailable {
+        responder.complete(unavailable, afterMs: pipeline.parameters.linkDeadlineMs)
+      }
       let (accepted, rejections) = passGates(read, refusals, request, endpoint, key, meters)
       if accepted.isEmpty && rejections.isEmpty {
         meters.stored.add()
@@ -153,12 +205,14 @@ public final class IngestRoutes: Sendable {
       }
       let count = accepted.count
       // A request of which nothing can be used is refused, so that its sender hears of it; where
-      // something was taken, the rest is named in a 200.
-      let refusal = count == 0 ? rejections.first.map(Self.problem) : nil
+      // something was taken, the rest is named in a 200. Who follows a link arrives all the same.
+      let refusal =
+        count == 0 && !endpoint.isLink ? rejections.first.map(Self.problem) : nil
       submit(accepted, letters, responder, meters, unavailable: reply.unavailable) { stored in
         if refusal == nil { meters.stored.add() } else { meters.rejectedRequests.add() }
         meters.events.add(count)
-        for event in named { meters.rejected.with(meters.name, event.code).add() }
+        keyMeter.events.add(count)
+        for event in named { meters.countRejection(event.code, keyMeter) }
         if let refusal { return FastResponse(refusal) }
         return (reply.stored ?? ingest.answer)(
           StoredAnswer(
@@ -166,6 +220,55 @@ public final class IngestRoutes: Sendable {
       }
     }
     return nil
+  }
+
+  private func refuse(_ code: String, _ detail: String, _ meters: Meters) -> FastResponse {
+    meters.rejectedRequests.add()
+    meters.countRejection(code)
+    return FastResponse(Problem(.badRequest, code: code, detail: detail))
+  }
+
+  /// Refuses a request that names its key outside of its body, where the key's policy says so. One
+  /// without a body costs no more to be read, and its protocol may have another answer for it.
+  private func refusalBeforeReading(
+    _ request: FastRequest, _ endpoint: IngestEndpoint, _ keys: WriteKeyTable, _ meters: Meters
+  ) -> FastResponse? {
+    let name = request.withQuery { query in
+      query.withUnsafeBytes { query in
+        WriteKeyName.find(
+          input(query, UnsafeRawBufferPointer(start: nil, count: 0), request, keys, 0),
+          field: endpoint.keyField)
+      }
+    }
+    guard let key = name.flatMap({ keys.find($0) }),
+      let refusal = keyGuard.refusal(
+        key, origin: request.header("origin"), nowMicros: clock.steadyMicros())
+    else { return nil }
+    return answer(refusal, key, meters)
+  }
+
+  /// Takes the events of a request out of its key's limit.
+  ///
+  /// - Returns: the answer where the key's policy refuses the request.
+  private func take(
+    _ events: Int, _ key: WriteKey, _ request: FastRequest, _ meters: Meters,
+    _ reply: IngestReply = IngestReply()
+  ) -> FastResponse? {
+    guard
+      let refusal = keyGuard.take(
+        events, key, origin: request.header("origin"), nowMicros: clock.steadyMicros())
+    else { return nil }
+    let answer = answer(refusal, key, meters)
+    return refusal.reason == .rate ? reply.unavailable ?? answer : answer
+  }
+
+  private func answer(_ refusal: KeyRefusal, _ key: WriteKey, _ meters: Meters) -> FastResponse {
+    switch refusal.reason {
+    case .origin: meters.rejectedRequests.add()
+    case .rate: meters.limited.add()
+    }
+    meters.countRejection(refusal.reason.rawValue, key: keyMeters.meter(of: key).label)
+    return refusal.answer
   }
 
   /// What is left of a request's events behind the gates, and what they refused besides.
@@ -243,7 +346,7 @@ public final class IngestRoutes: Sendable {
 
   private func read(
     _ request: FastRequest, _ endpoint: IngestEndpoint, _ ingest: IngestProtocol,
-    _ receivedAt: Int64
+    _ keys: WriteKeyTable, _ receivedAt: Int64
   ) throws(InflateError) -> IngestReading {
     let isCompressed = Self.isCompressed(request)
     return try request.withQuery { query throws(InflateError) in
@@ -251,11 +354,11 @@ public final class IngestRoutes: Sendable {
         try request.withBody { body throws(InflateError) in
           try body.withUnsafeBytes { body throws(InflateError) in
             guard isCompressed else {
-              return endpoint.read(input(query, body, request, receivedAt))
+              return endpoint.read(input(query, body, request, keys, receivedAt))
             }
             let inflated = try inflate(body, maxBytes: ingest.bodyBytesMax)
             return inflated.withUnsafeBytes {
-              endpoint.read(input(query, $0, request, receivedAt))
+              endpoint.read(input(query, $0, request, keys, receivedAt))
             }
           }
         }
@@ -265,11 +368,12 @@ public final class IngestRoutes: Sendable {
 
   private func input(
     _ query: UnsafeRawBufferPointer, _ body: UnsafeRawBufferPointer, _ request: FastRequest,
-    _ receivedAt: Int64
+    _ keys: WriteKeyTable, _ receivedAt: Int64
   ) -> IngestInput {
     IngestInput(
-      query: query, body: body, header: { request.header($0) }, keys: keys,
-      receivedAt: receivedAt, uniqueID: { self.uniqueID() }, redirects: redirects)
+      query: query, body: body, header: { request.header($0) },
+      headerFields: { request.headerFields }, keys: keys, receivedAt: receivedAt,
+      uniqueID: { self.uniqueID() }, redirects: redirects)
   }
 
   /// The encoding of the body where it is none that can be read, at most 20 characters of it.

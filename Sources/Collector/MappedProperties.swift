@@ -19,6 +19,13 @@ struct MappedProperties {
       self.text = text
       self.rank = rank
     }
+
+    /// Takes a value where there is none, such as one from a place that counts less than any of the mapping.
+    mutating func fill(_ text: String?) {
+      guard let text, !text.isEmpty, self.text ?? "" == "" else { return }
+      self.text = text
+      rank = .max
+    }
   }
 
   /// Reads a JSON object of properties; any other value is passed over.
@@ -52,6 +59,16 @@ struct MappedProperties {
   ) throws(Refusal) {
     guard let (role, rank) = mapping.property(named: name) else { return }
     offer(try FieldText.check(text, name), role, rank: rank)
+  }
+
+  /// Takes each value that is missing from properties that count less.
+  mutating func fill(from others: MappedProperties) {
+    campaign.fill(others.campaign.text)
+    content.fill(others.content.text)
+    variant.fill(others.variant.text)
+    channel.fill(others.channel.text)
+    revenue.fill(others.revenue.text)
+    currency.fill(others.currency.text)
   }
 
   private mutating func offer(_ text: String?, _ role: CompiledMapping.Role, rank: Int) {

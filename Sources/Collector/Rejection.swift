@@ -5,6 +5,7 @@ import Events
 public enum RejectionCode: String, CaseIterable, Sendable {
   case malformedJSON = "malformed_json"
   case malformedQuery = "malformed_query"
+  case badCompression = "bad_compression"
   case notAnObject = "event_not_object"
   case eventTooLarge = "event_too_large"
   case noType = "no_type"
@@ -18,6 +19,9 @@ public enum RejectionCode: String, CaseIterable, Sendable {
   case badTimestamp = "bad_timestamp"
   case badRevenue = "bad_revenue"
   case badCurrency = "bad_currency"
+  case mixedKeys = "mixed_write_keys"
+  case missingAttribute = "missing_attribute"
+  case badAttribute = "bad_attribute"
 }
 
 /// An event is refused; thrown while it is read, or at a gate.
@@ -45,13 +49,17 @@ public struct Rejection: Sendable {
   /// How many bytes were refused.
   public let byteCount: Int
 
-  init(_ refusal: Refusal, index: Int = 0, place: String, body: UnsafeRawBufferPointer) {
+  /// - Parameter byteCount: how many bytes were refused, where `body` is only some of them.
+  init(
+    _ refusal: Refusal, index: Int = 0, place: String, body: UnsafeRawBufferPointer,
+    byteCount: Int = 0
+  ) {
     code = refusal.code
     detail = refusal.detail
     self.index = index
     self.place = place
     self.body = Array(body.prefix(DeadLetter.bodyByteCountMax))
-    byteCount = body.count
+    self.byteCount = max(body.count, byteCount)
   }
 
   /// The rejection as the event of a frame of dead letters.

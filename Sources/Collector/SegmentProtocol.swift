@@ -47,12 +47,13 @@ enum SegmentProtocol {
     _ input: IngestInput, place: String, read: (WriteKey) throws -> IngestReading
   ) -> IngestReading {
     var name: String?
-    if let stated = WriteKeyName.find(input) {
+    if let stated = BasicAuthorization.writeKey(input.header("authorization")), !stated.isEmpty {
       name = stated
     } else {
-      // The key may come last in the body, and the events' identity needs it first.
+      // The key may come last in the body, and the events' identity needs it first. Beside a key in
+      // the body, a bearer token is one of OAuth and none of ours.
       do {
-        name = try writeKey(in: input.body)
+        name = try writeKey(in: input.body) ?? WriteKeyName.find(input)
       } catch {
         return .problem(code: RejectionCode.malformedJSON.rawValue, detail: "\(error)")
       }
@@ -173,7 +174,7 @@ enum SegmentProtocol {
   private static let success = PreparedResponse(
     status: .ok, headers: [(name: "Content-Type", value: "application/json")])
 
-  private static func answer(_ stored: StoredAnswer) -> FastResponse {
+  static func answer(_ stored: StoredAnswer) -> FastResponse {
     var json = JSONWriter(reserving: 96)
     json.beginObject()
     json.key("success")

@@ -1,42 +1,110 @@
+import Synchronization
+
 /// The public key that a site's pixels and SDKs send: it says whose the events are and what they
 /// mean. It is no secret; it only allows adding events.
-public struct WriteKey: Sendable {
-  public let key: String
+public final class WriteKey: Sendable {
+  /// Names it where the key itself is not to be shown: in metrics, answers and logs.
+  public let id: String
   public let site: String
   /// Names the sender within the site; event ids are unique only within a source.
   public let source: String
   public let policy: KeyPolicy
   let mapping: CompiledMapping
+  /// Nil where its policy has no limit.
+  let rateLimit: RateLimit?
+  /// As requests name it; nil for a key of the key store, which knows its hash alone.
+  let value: String?
 
   /// - Parameters:
+  ///   - id: by default made of the key.
   ///   - source: defaults to the key itself.
   public init(
-    key: String, site: String, source: String? = nil, policy: KeyPolicy = KeyPolicy(),
-    mapping: CompiledMapping
+    key: String, id: String? = nil, site: String, source: String? = nil,
+    policy: KeyPolicy = KeyPolicy(), mapping: CompiledMapping
   ) {
-    self.key = key
+    value = key
+    self.id = id ?? KeyValue.derivedID(key)
     self.site = site
     self.source = source ?? key
     self.policy = policy
     self.mapping = mapping
+    rateLimit = policy.eventsPerSecondMax.map { RateLimit(eventsPerSecond: $0) }
+  }
+
+  /// - Parameter rateLimit: what was left of the limit before the key's record was changed.
+  init(_ stored: StoredKey, mapping: CompiledMapping, rateLimit: RateLimit? = nil) {
+    value = nil
+    id = stored.id
+    site = stored.site
+    source = stored.source
+    policy = stored.policy
+    self.mapping = mapping
+    let rate = stored.policy.eventsPerSecondMax
+    self.rateLimit =
+      rateLimit?.eventsPerSecond == rate
+      ? rateLimit : rate.map { RateLimit(eventsPerSecond: $0) }
+  }
+
+  /// Whether pages may send events by it; see ``KeyPolicy/origins``.
+  func allows(origin: String) -> Bool {
+    policy.origins.isEmpty || OriginRule.allows(origin, policy.origins)
   }
 }
 
-/// The write keys that a collector accepts.
+/// The write keys that a collector accepts at one moment.
+///
+/// Keys of the key store are known by their hashes alone. When a request names one for the first time it
+/// is hashed, and from then on found by its name, so that a request costs no hash. Each key has one name,
+/// so what is remembered is never more than there are keys; unknown ones are hashed each time.
 public struct WriteKeyTable: Sendable {
-  private let keys: [String: WriteKey]
-  private let every: WriteKey?
+  private final class StoredKeys: Sendable {
+    let byHash: [[UInt8]: WriteKey]
+    let byName = Mutex<[String: WriteKey]>([:])
 
-  public init(_ keys: [WriteKey]) {
-    self.keys = Dictionary(keys.map { ($0.key, $0) }, uniquingKeysWith: { $1 })
-    every = nil
+    init(_ byHash: [[UInt8]: WriteKey]) { self.byHash = byHash }
   }
+
+  private let configured: [String: WriteKey]
+  private let stored: StoredKeys?
+  private let every: WriteKey?
+  /// Whether any key has a limit or a list of origins: where none has, requests are not asked.
+  let isRestricted: Bool
+
+  /// - Parameters:
+  ///   - keys: of the configuration; of one key the last counts.
+  ///   - stored: by SHA-256. A key that is also among `keys` is what it is here.
+  init(_ keys: [WriteKey], stored: [[UInt8]: WriteKey]) {
+    var configured: [String: WriteKey] = [:]
+    for key in keys {
+      guard let value = key.value else { continue }
+      configured[value] = stored.isEmpty ? key : stored[KeyValue.hash(value)] ?? key
+    }
+    self.configured = configured
+    self.stored = stored.isEmpty ? nil : StoredKeys(stored)
+    every = nil
+    isRestricted = (Array(configured.values) + stored.values).contains {
+      $0.rateLimit != nil || !$0.policy.origins.isEmpty
+    }
+  }
+
+  public init(_ keys: [WriteKey]) { self.init(keys, stored: [:]) }
 
   /// Whatever the key, it is this one.
   init(every key: WriteKey) {
-    keys = [:]
+    configured = [:]
+    stored = nil
     every = key
+    isRestricted = false
   }
 
-  public func find(_ key: String) -> WriteKey? { every ?? keys[key] }
+  public func find(_ key: String) -> WriteKey? {
+    if let found = every ?? configured[key] { return found }
+    guard let stored else { return nil }
+    if let found = stored.byName.withLock({ $0[key] }) { return found }
+    guard key.utf8.count <= KeyValue.bytesMax, let found = stored.byHash[KeyValue.hash(key)] else {
+      return nil
+    }
+    stored.byName.withLock { $0[key] = found }
+    return found
+  }
 }

@@ -1,13 +1,14 @@
-import Events
-import HTTPServer
-
 /// The write key that a request names, where its protocol has no place of its own for it:
 /// `Authorization: Basic base64(key:)`, `Authorization: Bearer key`, or `k=key` in the query.
 enum WriteKeyName {
-  static func find(_ input: IngestInput) -> String? {
-    let field = input.header("authorization")
-    if let name = BasicAuthorization.writeKey(field) ?? bearer(field), !name.isEmpty { return name }
-    return query(input.query)
+  /// - Parameter field: what the query's field is called.
+  static func find(_ input: IngestInput, field: StaticString = "k") -> String? {
+    let authorization = input.header("authorization")
+    if let name = BasicAuthorization.writeKey(authorization) ?? bearer(authorization), !name.isEmpty
+    {
+      return name
+    }
+    return QueryField.text(field, in: input.query)
   }
 
   /// RFC 6750 section 2.1.
@@ -16,18 +17,5 @@ enum WriteKeyName {
       return nil
     }
     return String(field.dropFirst(7))
-  }
-
-  private static func query(_ query: UnsafeRawBufferPointer) -> String? {
-    var scanner = QueryScanner()
-    while let field = scanner.next(in: query.bytes) {
-      guard field.name.count == 1, query[field.name.lowerBound] == UInt8(ascii: "k") else {
-        continue
-      }
-      var bytes: [UInt8] = []
-      guard PercentEncoding.decode(field.value, in: query.bytes, to: &bytes) else { return nil }
-      return String(validating: bytes, as: UTF8.self)
-    }
-    return nil
   }
 }

@@ -1,6 +1,6 @@
 public import Events
 public import Operators
-import Views
+public import Views
 
 // The two stages of a pipeline. The first reads the events and counts them; what needs all partitions
 // or belongs to a known person it hands on, tick by tick. The second reads what all first stages have
@@ -176,6 +176,33 @@ extension Pipeline {
     }
   }
 
+  var pendingTrendCount: Int {
+    switch trends {
+    case .some(let trends): trends.pendingCount
+    case .none: 0
+    }
+  }
+
+  /// The rows, with their tuples, that commits have written of the trends' open window, the latest ones
+  /// where every frame were followed by a commit (``EarlyTrends``): of the window that was open when
+  /// something was counted last, unless that is final by now. State does not change.
+  public func openTrends() -> (rows: [TrendRow], dimensions: [DimensionEntry]) {
+    var rows: [TrendRow] = []
+    var dimensions: [DimensionEntry] = []
+    let time = earlyTrends.countedAt
+    guard let policy = spec.trends, time > .min,
+      policy.newestEnds(watermark: time, logTime: time).upperBound > watermark
+    else { return (rows, dimensions) }
+    switch trends {
+    case .some(let trends):
+      if trends.rowCount <= EarlyTrends.sumCountMax {
+        trends.early(logTime: time, into: &rows, dimensions: &dimensions)
+      }
+    case .none: break
+    }
+    return (rows, dimensions)
+  }
+
   /// Of a second stage: how far its sources have been taken in.
   public var sources: [SourcePosition] {
     switch intake {
@@ -199,10 +226,14 @@ extension Pipeline {
     storedAt: Int64
   ) throws(PipelineError) {
     try checkOrder(sequence)
+    let admission = intake?.admit(frame.head, checksum: frame.checksum) ?? .ignore
+    if admission == .contradiction {
+      throw .sourceWentBack(partition: frame.head.partition, number: frame.head.number)
+    }
     do throws(OperatorError) {
-      switch intake?.admit(frame.head) ?? .ignore {
-      case .ignore: break
-      case .early: try intake?.keep(frame.head, bytes)
+      switch admission {
+      case .ignore, .contradiction: break
+      case .early: try intake?.keep(frame.head, checksum: frame.checksum, bytes)
       case .take:
         take(frame, sequence: sequence)
         while let early = intake?.nextEarly() {
@@ -213,7 +244,9 @@ extension Pipeline {
             } catch {
               preconditionFailure("a frame is decoded before it is kept: \(error)")
             }
-            if intake?.admit(frame.head) == .take { take(frame, sequence: sequence) }
+            if intake?.admit(frame.head, checksum: frame.checksum) == .take {
+              take(frame, sequence: sequence)
+            }
           }
         }
       }
@@ -229,6 +262,7 @@ extension Pipeline {
       addOutcomes(at: moment)
       trends?.advance(to: moment)
     }
+    earlyTrends.advance(to: time)
     try finish(moment)
   }
 
@@ -266,7 +300,7 @@ extension Pipeline {
         trends?.add(Counts(pane.sums), tuple: Int(pane.tuple), start: pane.start, at: moment)
       }
     }
-    intake?.take(frame.head)
+    intake?.take(frame.head, checksum: frame.checksum)
   }
 
   /// Adds what the known persons' touches have come to, and ends the frame's contributions.

@@ -41,7 +41,14 @@ struct IncomingRequest {
     keepsAlive = head.isKeepAlive && !facts.asksForUpgrade
     statedLength = facts.contentLength
     startedNanoseconds = NIODeadline.now().uptimeNanoseconds
-    if case .mirrored? = endpoint?.crossOrigin { origin = facts.origin } else { origin = nil }
+    if case .mirrored? = endpoint?.crossOrigin, let page = facts.origin,
+      method != .options
+        || endpoint?.allowsOrigin?(page, String(uri.dropFirst(pathEnd + 1)) ?? "") ?? true
+    {
+      origin = page
+    } else {
+      origin = nil
+    }
 
     var maxBodyBytes = Self.droppedBodyBytesMax
     if let route {

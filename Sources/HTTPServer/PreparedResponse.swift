@@ -22,14 +22,21 @@ public struct FastResponse: Sendable {
   let extraHeaders: [UInt8]
   /// Replaces the prepared body.
   let body: [UInt8]?
+  /// Whether a page of another origin may read it, where its route lets any.
+  let isShared: Bool
 
   /// - Parameters:
   ///   - extraHeaders: lines as ``HeaderText/line(_:_:)`` makes them, one after the other.
   ///   - body: replaces the prepared body where given.
-  public init(_ prepared: PreparedResponse, extraHeaders: [UInt8] = [], body: [UInt8]? = nil) {
+  ///   - isShared: false keeps the answer from pages of other origins, whatever its route says.
+  public init(
+    _ prepared: PreparedResponse, extraHeaders: [UInt8] = [], body: [UInt8]? = nil,
+    isShared: Bool = true
+  ) {
     self.prepared = prepared
     self.extraHeaders = extraHeaders
     self.body = body
+    self.isShared = isShared
   }
 
   public init(_ problem: Problem) { self.init(problem.prepared) }

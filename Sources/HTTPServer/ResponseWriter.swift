@@ -8,7 +8,7 @@ enum ResponseWriter {
   private static let allowOrigin: StaticString = "Access-Control-Allow-Origin: "
   private static let corsRest: StaticString = """
     \r\nAccess-Control-Allow-Credentials: true\r
-    Access-Control-Expose-Headers: Retry-After, SmartContent-Position\r
+    Access-Control-Expose-Headers: Retry-After, SmartContent-Position, X-RateLimit-Reset\r
     Vary: Origin\r\n
     """
 
@@ -17,14 +17,18 @@ enum ResponseWriter {
     to buffer: inout ByteBuffer
   ) {
     buffer.writeBytes(response.prepared.head)
-    writeCommon(response.extraHeaders, exchange, closes: closes, dateLine, to: &buffer)
-    // The length that a 304 may tell is that of the body which the client has (RFC 9110 section 8.6).
-    if response.status != .notModified {
-      buffer.writeStaticString("Content-Length: ")
-      write(decimal: response.bodyByteCount, to: &buffer)
+    writeCommon(
+      response.extraHeaders, exchange, origin: response.isShared ? exchange.origin : nil,
+      closes: closes, dateLine, to: &buffer)
+    guard response.status != .noContent, response.status != .notModified else {
+      // RFC 9110 section 8.6: no length where there can be no body; that of a 304 would be
+      // the length of what its client has.
       buffer.writeStaticString("\r\n")
+      return
     }
-    buffer.writeStaticString("\r\n")
+    buffer.writeStaticString("Content-Length: ")
+    write(decimal: response.bodyByteCount, to: &buffer)
+    buffer.writeStaticString("\r\n\r\n")
     if !exchange.isHead { buffer.writeBytes(response.body ?? response.prepared.body) }
   }
 
@@ -34,7 +38,7 @@ enum ResponseWriter {
     to buffer: inout ByteBuffer
   ) {
     buffer.writeBytes(head)
-    writeCommon([], exchange, closes: closes, dateLine, to: &buffer)
+    writeCommon([], exchange, origin: exchange.origin, closes: closes, dateLine, to: &buffer)
     if !exchange.isHTTP10 { buffer.writeStaticString(transferChunked) }
     buffer.writeStaticString("\r\n")
   }
@@ -56,12 +60,12 @@ enum ResponseWriter {
   }
 
   private static func writeCommon(
-    _ extraHeaders: [UInt8], _ exchange: Exchange, closes: Bool, _ dateLine: [UInt8],
-    to buffer: inout ByteBuffer
+    _ extraHeaders: [UInt8], _ exchange: Exchange, origin: String?, closes: Bool,
+    _ dateLine: [UInt8], to buffer: inout ByteBuffer
   ) {
     buffer.writeBytes(dateLine)
     if !extraHeaders.isEmpty { buffer.writeBytes(extraHeaders) }
-    if let origin = exchange.origin {
+    if let origin {
       buffer.writeStaticString(allowOrigin)
       buffer.writeString(origin)
       buffer.writeStaticString(corsRest)

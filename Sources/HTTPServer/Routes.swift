@@ -19,16 +19,22 @@ public struct RouteOptions: Sendable {
   /// The answer to a longer body; tracking clients repeat a 413 for ever but not a 400.
   public var bodyTooLarge: HTTPStatus
   public var crossOrigin: CrossOrigin
+  /// Asked before a preflight of a mirrored route is answered, with the page's origin and the query
+  /// without `?`: false keeps the page away. Nil: any page may ask.
+  public var allowsOrigin: (@Sendable (_ origin: String, _ query: String) -> Bool)?
   /// Asked when the header is there and before the body is read; an answer refuses the request.
   public var admission: (@Sendable () -> FastResponse?)?
 
   public init(
     maxBodyBytes: Int = 64 * 1024, bodyTooLarge: HTTPStatus = .contentTooLarge,
-    crossOrigin: CrossOrigin = .refused, admission: (@Sendable () -> FastResponse?)? = nil
+    crossOrigin: CrossOrigin = .refused,
+    allowsOrigin: (@Sendable (_ origin: String, _ query: String) -> Bool)? = nil,
+    admission: (@Sendable () -> FastResponse?)? = nil
   ) {
     self.maxBodyBytes = maxBodyBytes
     self.bodyTooLarge = bodyTooLarge
     self.crossOrigin = crossOrigin
+    self.allowsOrigin = allowsOrigin
     self.admission = admission
   }
 }
@@ -71,6 +77,27 @@ public struct Routes: Sendable {
   ) {
     declarations.append(
       Declaration(method: method, path: path, options: options, handler: .async(handler)))
+  }
+
+  /// What an asynchronous route answers, without a server.
+  ///
+  /// - Parameter target: path and query, as in a request line.
+  /// - Returns: nil where there is no such route.
+  public func answer(
+    _ method: HTTPMethod, _ target: String, body: [UInt8] = []
+  ) async throws -> HTTPResponse? {
+    let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+    let path = String(parts[0])
+    let bytes = Array(path.utf8)
+    let router = Router(self)
+    guard let endpoint = router.endpoint(for: bytes.span.bytes),
+      case .async(let handler)? = endpoint.methods[method.rawValue]?.handler,
+      let parameters = router.parameters(of: endpoint, in: bytes.span.bytes)
+    else { return nil }
+    return try await handler(
+      HTTPRequest(
+        method: method, path: path, query: parts.count > 1 ? String(parts[1]) : "",
+        parameters: parameters, body: body))
   }
 
   /// Method and path of every route, such as `GET /v1/content/{id}/metrics`, in order.

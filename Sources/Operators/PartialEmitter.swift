@@ -198,8 +198,15 @@ public struct PartialEmitter: ~Copyable {
   private mutating func seal(_ head: inout PartialFrameHead, into frames: inout [PartialFrame]) {
     number += 1
     head.number = number
+    let bytes = encoder.seal(head)
+    // Another form of the same number is no copy: it has to arrive, so that it is noticed.
+    let checksum = bytes.withUnsafeBytes {
+      UInt32(littleEndian: $0.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
+    }
     frames.append(
-      PartialFrame(number: number, messageID: head.messageID, bytes: encoder.seal(head)))
+      PartialFrame(
+        number: number, messageID: "\(head.messageID)-\(String(checksum, radix: 16))",
+        bytes: bytes))
   }
 
   private mutating func reset() {

@@ -4,7 +4,9 @@ public import Events
 ///
 /// Frames of a source may come twice (sent again after a lost answer, by a replay, by a second owner)
 /// and, after a failure, late. A number that was taken is ignored; one that is ahead waits until those
-/// before it have come. The log time of the whole is that of the source that is furthest behind, and
+/// before it have come. A number is a function of the source's log: where it comes again with other bytes,
+/// that log went back in time after it was handed on, and what was taken in no longer follows from it. The
+/// checksums of the last ``rememberedCount`` numbers of a source tell. The log time of the whole is that of the source that is furthest behind, and
 /// stands still until every source of a generation has been heard of.
 ///
 /// Limit: ``earlyCountMax`` frames may wait.
@@ -30,13 +32,19 @@ public struct PartialIntake: ~Copyable {
     case ignore
     /// One before it is missing.
     case early
+    /// It was taken before with other bytes.
+    case contradiction
   }
 
   private struct Early {
     var source: Int
     var number: UInt64
+    var checksum: UInt32
     var bytes: [UInt8]
   }
+
+  /// A copy comes at most as late as its owner's last commit: 256 numbers are ten seconds and more.
+  static let rememberedCount = 256
 
   /// More than a source's publisher ever has unanswered.
   public static let earlyCountMax = 4096
@@ -47,6 +55,9 @@ public struct PartialIntake: ~Copyable {
   /// Number of partitions by generation.
   private var partitions: [UInt32: UInt32] = [:]
   private var early: [Early] = []
+  /// By source: the checksums of its last numbers, that of number n at n modulo ``rememberedCount``;
+  /// 0 where it is not known.
+  private var checksums: [[UInt32]] = []
   public private(set) var logTime = Int64.min
 
   public init(pipelineHash: UInt64) { self.pipelineHash = pipelineHash }
@@ -54,28 +65,37 @@ public struct PartialIntake: ~Copyable {
   /// Frames that wait for one before them.
   public var earlyCount: Int { early.count }
 
-  public mutating func admit(_ head: PartialFrameHead) -> Admission {
+  public mutating func admit(_ head: PartialFrameHead, checksum: UInt32) -> Admission {
     guard head.pipelineHash == pipelineHash else { return .ignore }
-    let number = sources[find(head)].number
-    if head.number <= number { return .ignore }
+    let index = find(head)
+    let number = sources[index].number
+    if head.number <= number {
+      guard number - head.number < UInt64(Self.rememberedCount) else { return .ignore }
+      let taken = checksums[index][Self.place(of: head.number)]
+      return taken == 0 || taken == checksum ? .ignore : .contradiction
+    }
+    if let kept = early.first(where: { $0.source == index && $0.number == head.number }) {
+      return kept.checksum == checksum ? .ignore : .contradiction
+    }
     return head.number == number + 1 ? .take : .early
   }
 
   /// Keeps a frame that came before its turn.
   public mutating func keep(
-    _ head: PartialFrameHead, _ bytes: UnsafeRawBufferPointer
+    _ head: PartialFrameHead, checksum: UInt32, _ bytes: UnsafeRawBufferPointer
   ) throws(OperatorError) {
     let source = find(head)
-    if early.contains(where: { $0.source == source && $0.number == head.number }) { return }
     guard early.count < Self.earlyCountMax else {
       throw .full(operator: "partials", count: early.count, max: Self.earlyCountMax)
     }
-    early.append(Early(source: source, number: head.number, bytes: Array(bytes)))
+    early.append(
+      Early(source: source, number: head.number, checksum: checksum, bytes: Array(bytes)))
   }
 
   /// Notes that a frame's records have been taken in.
-  public mutating func take(_ head: PartialFrameHead) {
+  public mutating func take(_ head: PartialFrameHead, checksum: UInt32) {
     let index = find(head)
+    checksums[index][Self.place(of: head.number)] = checksum
     partitions[head.generation] = head.partitionCount
     sources[index].number = head.number
     if head.closesTick {
@@ -94,6 +114,8 @@ public struct PartialIntake: ~Copyable {
     return early.remove(at: index).bytes
   }
 
+  private static func place(of number: UInt64) -> Int { Int(number % UInt64(rememberedCount)) }
+
   private mutating func find(_ head: PartialFrameHead) -> Int {
     let place = (head.generation, head.partition)
     let index = sources.firstIndex { ($0.generation, $0.partition) >= place } ?? sources.count
@@ -104,6 +126,7 @@ public struct PartialIntake: ~Copyable {
       Source(
         generation: head.generation, partition: head.partition, number: 0, sequence: 0,
         logTime: .min, isLast: false), at: index)
+    checksums.insert(Array(repeating: 0, count: Self.rememberedCount), at: index)
     for entry in early.indices where early[entry].source >= index { early[entry].source += 1 }
     return index
   }
@@ -124,10 +147,11 @@ public struct PartialIntake: ~Copyable {
   // MARK: Snapshots
 
   private static let sectionID: UInt16 = 42
-  private static let sectionVersion: UInt16 = 1
+  private static let sectionVersion: UInt16 = 2
 
   public var changeByteCount: Int {
-    64 + sources.count * 40 + early.reduce(0) { $0 + $1.bytes.count + 20 }
+    64 + sources.count * (40 + 4 * Self.rememberedCount)
+      + early.reduce(0) { $0 + $1.bytes.count + 20 }
   }
 
   /// All of it, whatever the scope: there is little.
@@ -140,18 +164,20 @@ public struct PartialIntake: ~Copyable {
       writer.put(count)
     }
     writer.put(UInt64(sources.count))
-    for source in sources {
+    for (source, checksums) in zip(sources, checksums) {
       writer.put(source.generation)
       writer.put(source.partition)
       writer.put(source.number)
       writer.put(source.sequence)
       writer.put(source.logTime)
       writer.put(UInt8(source.isLast ? 1 : 0))
+      for checksum in checksums { writer.put(checksum) }
     }
     writer.put(UInt64(early.count))
     for frame in early.sorted(by: { ($0.source, $0.number) < ($1.source, $1.number) }) {
       writer.put(UInt32(frame.source))
       writer.put(frame.number)
+      writer.put(frame.checksum)
       writer.put(UInt32(frame.bytes.count))
       frame.bytes.withUnsafeBytes { writer.put($0) }
     }
@@ -166,7 +192,8 @@ public struct PartialIntake: ~Copyable {
       partitions[try reader.get(UInt32.self)] = try reader.get(UInt32.self)
     }
     sources = []
-    for _ in 0..<(try reader.getCount(elementByteCount: 33)) {
+    checksums = []
+    for _ in 0..<(try reader.getCount(elementByteCount: 33 + 4 * Self.rememberedCount)) {
       let source = Source(
         generation: try reader.get(UInt32.self), partition: try reader.get(UInt32.self),
         number: try reader.get(UInt64.self), sequence: try reader.get(UInt64.self),
@@ -177,11 +204,15 @@ public struct PartialIntake: ~Copyable {
         throw reader.malformed("sources are not in rising order")
       }
       sources.append(source)
+      var own: [UInt32] = []
+      for _ in 0..<Self.rememberedCount { own.append(try reader.get(UInt32.self)) }
+      checksums.append(own)
     }
     early = []
-    for _ in 0..<(try reader.getCount(elementByteCount: 16)) {
+    for _ in 0..<(try reader.getCount(elementByteCount: 20)) {
       let source = Int(try reader.get(UInt32.self))
       let number = try reader.get(UInt64.self)
+      let checksum = try reader.get(UInt32.self)
       let bytes = Array(try reader.get(byteCount: Int(try reader.get(UInt32.self))))
       guard sources.indices.contains(source) else { throw reader.malformed("an unknown source") }
       do {
@@ -189,7 +220,7 @@ public struct PartialIntake: ~Copyable {
       } catch {
         throw reader.malformed("a kept frame cannot be read: \(error)")
       }
-      early.append(Early(source: source, number: number, bytes: bytes))
+      early.append(Early(source: source, number: number, checksum: checksum, bytes: bytes))
     }
     try reader.close()
   }

@@ -10,9 +10,10 @@ enum OpenAPIDocument {
     {"openapi":"3.1.0",
     "info":{"title":"SmartContent","version":"1","summary":"From a pixel to a live, exact number.",
     "description":"Events go in by the pixel or the Segment HTTP API and come out as metrics. An ingest answer carries a position; a query with that position as `after` contains the event."},
-    "tags":[{"name":"ingest"},{"name":"query"},{"name":"operations"}],
+    "tags":[{"name":"ingest"},{"name":"query"},{"name":"keys"},{"name":"operations"}],
     "paths":{\(ingestPaths),
     \(queryPaths),
+    \(keyPaths),
     \(operationsPaths)},
     "components":{\(components)}}
     """
@@ -48,7 +49,7 @@ enum OpenAPIDocument {
   }.joined(separator: ",\n")
 
   private static let ingestErrors = """
-    "400":{"$ref":"#/components/responses/Problem"},"401":{"$ref":"#/components/responses/Problem"},"503":{"$ref":"#/components/responses/Unavailable"}
+    "400":{"$ref":"#/components/responses/Problem"},"401":{"$ref":"#/components/responses/Problem"},"403":{"$ref":"#/components/responses/Problem"},"429":{"$ref":"#/components/responses/Unavailable"},"503":{"$ref":"#/components/responses/Unavailable"}
     """
 
   private static let queryErrors = """
@@ -90,6 +91,30 @@ enum OpenAPIDocument {
     "/v1/accounting":{"get":{"tags":["query"],"operationId":"accounting","summary":"What became of every event: on_time + late + too_late + duplicate + rejected = received","security":[{"token":[]},{}],"parameters":[{"name":"pipeline","in":"query","schema":{"type":"string"}}],"responses":{"200":{"description":"Counts since the beginning of the log","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Accounting"}}}},\(queryErrors)}}}
     """
 
+  private static let newKey = """
+    "201":{"description":"The key itself, shown this once","headers":{"Cache-Control":{"schema":{"const":"no-store"}}},"content":{"application/json":{"schema":{"$ref":"#/components/schemas/NewKey"}}}}
+    """
+
+  private static let keyErrors = """
+    "401":{"$ref":"#/components/responses/Problem"},"503":{"$ref":"#/components/responses/Unavailable"}
+    """
+
+  private static let keyChangeErrors = """
+    "400":{"$ref":"#/components/responses/Problem"},"403":{"$ref":"#/components/responses/Problem"},"409":{"$ref":"#/components/responses/Problem"},"413":{"$ref":"#/components/responses/Problem"},\(keyErrors)
+    """
+
+  private static let keyID = """
+    {"name":"id","in":"path","required":true,"description":"Id of the key","schema":{"type":"string"}}
+    """
+
+  /// Where the process has a file of write keys.
+  private static let keyPaths = """
+    "/v1/keys":{"get":{"tags":["keys"],"operationId":"listKeys","summary":"All write keys without the keys themselves","security":[{"token":[]},{}],"responses":{"200":{"description":"In the order in which they were made","content":{"application/json":{"schema":{"type":"object","required":["keys"],"properties":{"keys":{"type":"array","items":{"$ref":"#/components/schemas/Key"}}}}}}},\(keyErrors)}},
+    "post":{"tags":["keys"],"operationId":"addKey","summary":"Make a write key, or take one over from another tool","security":[{"token":[]},{}],"requestBody":{"required":true,"content":{"application/json":{"schema":{"$ref":"#/components/schemas/KeyDraft"}}}},"responses":{\(newKey),\(keyChangeErrors)}}},
+    "/v1/keys/{id}/rotate":{"post":{"tags":["keys"],"operationId":"rotateKey","summary":"Make a key in the place of an active one, which is accepted beside it for a while","security":[{"token":[]},{}],"parameters":[\(keyID)],"requestBody":{"required":false,"content":{"application/json":{"schema":{"type":"object","additionalProperties":false,"properties":{"overlap_seconds":{"type":"integer","minimum":0,"maximum":31622400,"default":86400,"description":"How long the old key is accepted"}}}}}},"responses":{\(newKey),"404":{"$ref":"#/components/responses/Problem"},\(keyChangeErrors)}}},
+    "/v1/keys/{id}":{"delete":{"tags":["keys"],"operationId":"revokeKey","summary":"Accept a write key no longer; once more changes nothing","security":[{"token":[]},{}],"parameters":[\(keyID)],"responses":{"200":{"description":"The key as it is now","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Key"}}}},"400":{"$ref":"#/components/responses/Problem"},"403":{"$ref":"#/components/responses/Problem"},"404":{"$ref":"#/components/responses/Problem"},\(keyErrors)}}}
+    """
+
   private static let operationsPaths = """
     "/health/live":{"get":{"tags":["operations"],"operationId":"live","summary":"Whether the process answers","responses":{"200":{"description":"It does","content":{"application/json":{"schema":{"type":"object"}}}}}}},
     "/health/ready":{"get":{"tags":["operations"],"operationId":"ready","summary":"Whether everything that it needs answers","responses":{"200":{"description":"It does","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Health"}}}},"503":{"description":"What is wrong","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Health"}}}}}}},
@@ -109,6 +134,10 @@ enum OpenAPIDocument {
     "securitySchemes":{"token":{"type":"http","scheme":"bearer","description":"Needed where the API listens beyond its own machine"},"writeKey":{"type":"http","scheme":"basic","description":"The write key as user name; or `writeKey` in the body"}},
     "responses":{"Problem":{"description":"What is wrong, where, and what is allowed","content":{"application/problem+json":{"schema":{"$ref":"#/components/schemas/Problem"}}}},"Unavailable":{"description":"Try again after Retry-After seconds","headers":{"Retry-After":{"schema":{"type":"integer"}}},"content":{"application/problem+json":{"schema":{"$ref":"#/components/schemas/Problem"}}}}},
     "schemas":{\(schemas)}
+    """
+
+  private static let keyMembers = """
+    "id":{"type":"string"},"state":{"enum":["active","ending","ended","revoked"]},"site":{"type":"string"},"source":{"type":"string"},"created_at":{"type":"string","format":"date-time"},"expires_at":{"type":"string","format":"date-time","description":"When it ends, because it was rotated"},"revoked_at":{"type":"string","format":"date-time"},"policy":{"$ref":"#/components/schemas/KeyPolicy"}
     """
 
   private static let schemas = """
@@ -154,6 +183,20 @@ enum OpenAPIDocument {
     "watermark":{"type":["string","null"],"format":"date-time"},"log_time":{"type":["string","null"],"format":"date-time"},"as_of":{"type":"string","format":"date-time"}}},
     "Window":{"type":["object","null"],"required":["from","to"],"properties":{"from":{"type":"string","format":"date-time"},"to":{"type":"string","format":"date-time","description":"Exclusive"}}},
     "Accounting":{"type":"object","required":["pipeline","received","on_time","late","too_late","duplicate","rejected","clamped_future","conserved"],"properties":{"pipeline":{"type":"string"},"received":{"type":"integer"},"on_time":{"type":"integer"},"late":{"type":"integer"},"too_late":{"type":"integer"},"duplicate":{"type":"integer"},"rejected":{"type":"integer"},"clamped_future":{"type":"integer"},"conserved":{"type":"boolean"}}},
+    "KeyPolicy":{"type":"object","additionalProperties":false,"properties":{
+    "origins":{"type":"array","description":"Pages that may send; none: any","maxItems":100,"items":{"type":"string","examples":["https://www.example.org","https://*.example.org"]}},
+    "events_per_second_max":{"type":"integer","minimum":1,"maximum":1000000,"description":"Beyond it requests get 429; a burst of two seconds is taken"},
+    "address":{"enum":["drop","truncate"],"default":"truncate"},
+    "personal_data":{"enum":["keep","remove","encrypt"],"default":"remove"},
+    "identifiers":{"enum":["keep","pseudonym"],"default":"keep"},
+    "honours_dnt":{"type":"boolean","default":false},"honours_gpc":{"type":"boolean","default":false}}},
+    "KeyDraft":{"type":"object","additionalProperties":false,"required":["site"],"properties":{
+    "value":{"type":"string","minLength":1,"maxLength":128,"description":"The key itself, taken over from another tool; else one is made"},
+    "site":{"type":"string","minLength":1,"maxLength":128},
+    "source":{"type":"string","minLength":1,"maxLength":128,"description":"Event ids are unique within it; by default the key's id"},
+    "policy":{"$ref":"#/components/schemas/KeyPolicy"}}},
+    "Key":{"type":"object","required":["id","state","site","source","created_at","policy"],"properties":{\(keyMembers)}},
+    "NewKey":{"type":"object","required":["key","id","state","site","source","created_at","policy"],"properties":{"key":{"type":"string"},\(keyMembers)}},
     "Health":{"type":"object","required":["status","checks"],"properties":{"status":{"enum":["ok","failing"]},"checks":{"type":"array","items":{"type":"object","required":["name","status"],"properties":{"name":{"type":"string"},"status":{"enum":["ok","failing"]},"detail":{"type":"string"}}}}}},
     "Problem":{"type":"object","description":"RFC 9457","required":["type","title","status","detail","code","message"],"properties":{"type":{"type":"string"},"title":{"type":"string"},"status":{"type":"integer"},"detail":{"type":"string"},"code":{"type":"string"},"message":{"type":"string"},"path":{"type":"string"},"allowed":{"type":"array","items":{"type":"string"}},"position":{"type":"string"}}}
     """

@@ -12,30 +12,40 @@ import UnixSignals
 /// `smartcontent collect`: takes events in and stores them in the log.
 struct CollectCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "collect", abstract: "Take events in over HTTP and store them in the log.")
+    commandName: "collect", abstract: "Take events in over HTTP and store them in the log.",
+    discussion: """
+      Signed click links lead on where SMARTCONTENT_LINK_SECRET holds the secret that they were made \
+      with, or SMARTCONTENT_LINK_SECRET_FILE names the file that does.
+      """)
 
   @OptionGroup var servers: ServerOptions
   @OptionGroup var folder: StreamsFolderOption
   @OptionGroup var http: HTTPOptions
+  @OptionGroup var keysFile: KeysFileOption
+  @OptionGroup var links: LinkOptions
 
   @Option(
     help: ArgumentHelp(
-      "Write keys as KEY:SITE or KEY:SITE:SOURCE, several with commas"
-        + " [env SMARTCONTENT_WRITE_KEYS].", valueName: "keys"))
+      "Write keys as KEY:SITE or KEY:SITE:SOURCE, several with commas; accepted beside those of the"
+        + " keys file [env SMARTCONTENT_WRITE_KEYS].", valueName: "keys"))
   var writeKeys: String?
 
   func run() async throws {
     let definitions = try Definitions(folder: try folder.find())
     let address = try http.address()
-    guard let keys = writeKeys ?? Environment["SMARTCONTENT_WRITE_KEYS"] else {
-      throw ValidationError("--write-keys is missing: give it, or set SMARTCONTENT_WRITE_KEYS")
+    let keys = writeKeys ?? Environment["SMARTCONTENT_WRITE_KEYS"]
+    guard keys != nil || keysFile.path != nil else {
+      throw ValidationError(
+        "there are no write keys: give --keys-file or --write-keys, or set SMARTCONTENT_KEYS_FILE or"
+          + " SMARTCONTENT_WRITE_KEYS")
     }
     try await Lifecycle.run(
       SystemConfiguration(
         roles: [.collect], definitions: definitions, nats: try NATSAddress(try servers.natsURL()),
         httpHost: address.host, httpPort: address.port, httpThreads: http.httpThreads,
         writeKeys: try WriteKeyList.parse(
-          keys, mapping: CompiledMapping(definitions.mapping)),
+          keys ?? "", mapping: CompiledMapping(definitions.mapping)),
+        keysFile: keysFile.path, redirects: try links.policy(secret: try LinkOptions.secret()),
         pipelines: []))
   }
 }
@@ -108,6 +118,7 @@ struct ServeCommand: AsyncParsableCommand {
   @OptionGroup var servers: ServerOptions
   @OptionGroup var folder: StreamsFolderOption
   @OptionGroup var http: HTTPOptions
+  @OptionGroup var keysFile: KeysFileOption
   @OptionGroup var pipelines: PipelineOption
 
   func run() async throws {
@@ -121,7 +132,7 @@ struct ServeCommand: AsyncParsableCommand {
         redis: try RedisSettings(url: try servers.redisURL()),
         postgres: PostgresSettings(connection: try servers.postgresURL()),
         httpHost: address.host, httpPort: address.port, httpThreads: http.httpThreads,
-        queryToken: Environment["SMARTCONTENT_TOKEN"],
+        keysFile: keysFile.path, queryToken: Environment["SMARTCONTENT_TOKEN"],
         pipelines: try pipelines.select(definitions)))
   }
 }

@@ -12,9 +12,10 @@ struct SmartContent: AsyncParsableCommand {
       """,
     subcommands: [
       DevCommand.self, CollectCommand.self, ProcessCommand.self, ServeCommand.self,
-      StreamsCommand.self, EventsCommand.self, VerifyCommand.self, RebuildCommand.self,
+      KeysCommand.self, StreamsCommand.self, EventsCommand.self, VerifyCommand.self,
+      RebuildCommand.self,
       ReplayCommand.self, TopCommand.self, DemoCommand.self,
-      DoctorCommand.self,
+      DoctorCommand.self, LinksCommand.self,
       HealthCommand.self,
     ])
 }

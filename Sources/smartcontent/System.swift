@@ -35,6 +35,7 @@ final class System: Sendable {
   private let follower: VersionFollower?
   private let business: BusinessMetrics?
   private let logMetrics: LogMetrics?
+  private let keyFile: KeyFileFollower?
 
   init(_ configuration: SystemConfiguration, logger: Logger) throws {
     keepMessageMemory()
@@ -48,9 +49,17 @@ final class System: Sendable {
 
     if configuration.roles.contains(.collect) {
       let ingest = try Self.ingest(configuration, producer, registry, logger)
+      let keys = KeyRing(
+        configuration.writeKeys, mapping: CompiledMapping(configuration.definitions.mapping))
+      if let path = configuration.keysFile {
+        keyFile = try KeyFileFollower(
+          KeyStore(path: path), ring: keys, metrics: registry, log: logger)
+      } else {
+        keyFile = nil
+      }
       IngestRoutes(
-        keys: WriteKeyTable(configuration.writeKeys), pipeline: ingest, producer: producer,
-        metrics: registry
+        keys: keys.current, redirects: configuration.redirects, pipeline: ingest,
+        producer: producer, metrics: registry
       ).add(to: &routes)
       BrowserTracker.declare(on: &routes)
       checks.append(
@@ -63,6 +72,7 @@ final class System: Sendable {
     } else {
       ingest = nil
       logMetrics = nil
+      keyFile = nil
     }
 
     follower = configuration.postgres.map { VersionFollower($0, logger: logger) }
@@ -84,12 +94,16 @@ final class System: Sendable {
       let processor = processor
       var logHeads: (@Sendable () -> [Int: UInt64])?
       if let processor { logHeads = { Self.logHeads(of: processor) } }
-      QueryRoutes(
-        views: views,
-        access: try QueryAccess(
-          token: configuration.queryToken, boundTo: configuration.httpHost),
-        registry: registry, logHeads: logHeads
-      ).declare(on: &routes)
+      let access = try QueryAccess(
+        token: configuration.queryToken, boundTo: configuration.httpHost)
+      QueryRoutes(views: views, access: access, registry: registry, logHeads: logHeads)
+        .declare(on: &routes)
+      if let path = configuration.keysFile {
+        KeyRoutes(
+          KeyStore(path: path), check: access.check,
+          changed: { [keyFile] in keyFile?.look() }, log: logger
+        ).declare(on: &routes)
+      }
       Console.declare(on: &routes)
       checks += Self.checks(of: views[0])
       business = BusinessMetrics(view: views[0], registry: registry)
@@ -112,6 +126,7 @@ final class System: Sendable {
     let declared = configuration.pipelines
     follower?.start { versions in processor?.run(declared.flatMap { versions.toRun($0) }) }
     ingest?.start()
+    keyFile?.start()
     logMetrics?.start()
     business?.start()
     return try await server.start()
@@ -126,6 +141,7 @@ final class System: Sendable {
       logger.error("HTTP server did not stop cleanly", metadata: ["error": "\(error)"])
     }
     logMetrics?.stop()
+    keyFile?.stop()
     business?.stop()
     await ingest?.stop(withinMs: min(1000, deadlineMs / 3))
     follower?.stop()
@@ -171,10 +187,7 @@ final class System: Sendable {
   /// What the log holds; nil where it cannot be asked.
   private static func generations(_ admin: StreamAdmin, _ logger: Logger) -> [LogGeneration]? {
     do {
-      return try StreamSetup(admin).generations().all.map {
-        LogGeneration(
-          number: $0.number, streams: $0.streams.map(\.name), ends: $0.streams.map(\.end))
-      }
+      return try StreamSetup(admin).generations().all.map(\.logGeneration)
     } catch {
       logger.error(
         "the generations of the streams cannot be read", metadata: ["error": "\(error)"])

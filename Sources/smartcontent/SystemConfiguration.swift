@@ -24,6 +24,11 @@ struct SystemConfiguration: Sendable {
   var httpThreads: Int
   /// Write keys with their sites; for the collector.
   var writeKeys: [WriteKey] = []
+  /// The key store's file; for the collector, which takes its keys beside the others, and for the query
+  /// API, where it can be changed.
+  var keysFile: String?
+  /// Where click links may lead; for the collector.
+  var redirects = RedirectPolicy.none
   /// Bearer token of the query API; none is needed on loopback.
   var queryToken: String?
   /// Names of the pipelines to run or serve.

@@ -198,7 +198,7 @@ struct SegmentProtocolTests {
         == "too_many_events")
   }
 
-  @Test("The key comes by Basic authorization or in the body; the field counts first")
+  @Test("The key comes by Basic authorization, in the body or as bearer; they count in this order")
   func keys() throws {
     let page = #""type":"page","userId":"u""#
     func key(_ body: String, _ authorization: String?) throws -> String {
@@ -211,6 +211,7 @@ struct SegmentProtocolTests {
     #expect(try key("{\(page)}", "Basic d2tfZGVtbzpwYXNzd29yZA") == "shop")
     #expect(try key(#"{\#(page),"writeKey":"wk_demo"}"#, nil) == "shop")
     #expect(try key(#"{\#(page),"writeKey":"wk_demo"}"#, "Bearer x") == "shop")
+    #expect(try key("{\(page)}", "Bearer wk_demo") == "shop")
     #expect(try key(#"{\#(page),"writeKey":"wk_demo"}"#, basicDev) == "default")
     #expect(try key(#"{\#(page),"writeKey":"dev"}"#, "Basic bm9wZTo=") == "unknown")
     #expect(try key("{\(page)}", nil) == "unknown")

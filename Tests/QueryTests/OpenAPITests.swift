@@ -1,4 +1,6 @@
+import Collector
 import HTTPServer
+import Logging
 import Metrics
 import Testing
 import Views
@@ -26,6 +28,10 @@ import Views
     QueryRoutes(
       views: [ReadViewSource(view)], access: try QueryAccess(token: nil, boundTo: "127.0.0.1"),
       registry: registry
+    ).declare(on: &routes)
+    KeyRoutes(
+      KeyStore(path: "/nonexistent/keys.json"), check: { _ in }, changed: {},
+      log: Logger(label: "test")
     ).declare(on: &routes)
     OperationsRoutes(checks: [], registry: registry).declare(on: &routes)
     let documented = try operations()

@@ -15,6 +15,7 @@ struct ModuleTests {
     "Ports": .ports,
     "NATSClient": .client, "RedisClient": .client, "PostgresClient": .client,
     "HTTPClient": .client, "HTTPServer": .client, "Metrics": .client, "SessionPool": .client,
+    "Cryptography": .client,
     "JetStreamLog": .adapter, "PostgresViews": .adapter, "RedisViews": .adapter,
     "FileSnapshots": .adapter, "JetStreamSnapshots": .adapter, "LogArchive": .adapter,
     "Definitions": .application, "Collector": .application, "Runtime": .application,
@@ -26,7 +27,7 @@ struct ModuleTests {
 
   /// C libraries, one module each.
   private static let cModules: Set<String> = [
-    "CNats", "CHiredis", "CLibPQ", "CCurl", "CZlib", "CShims", "CChecksum",
+    "CNats", "CHiredis", "CLibPQ", "CCurl", "CZlib", "COpenSSL", "CShims", "CChecksum",
   ]
 
   /// The one C module below the line, and who may use it: a checksum instruction is a pure function.

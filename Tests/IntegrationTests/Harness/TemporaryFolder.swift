@@ -9,6 +9,7 @@ import Synchronization
 enum TemporaryFolder {
   private static let prefix = "smartcontent-test"
   private static let made = Mutex<[String]>([])
+  private static let count = Atomic<Int>(0)
 
   /// Makes a folder that another user may pass through (postgres, when the tests run as root).
   static func make(_ purpose: String) throws -> String {
@@ -16,7 +17,7 @@ enum TemporaryFolder {
     guard let identity = ProcessIdentity(running: getpid()) else {
       throw HarnessError("/proc does not show this process")
     }
-    let number = made.withLock { $0.count }
+    let number = count.add(1, ordering: .relaxed).newValue
     let path = "\(parent)/\(prefix)-\(identity.pid)-\(identity.startTicks)-\(number)-\(purpose)"
     guard mkdir(path, 0o711) == 0, chmod(path, 0o711) == 0 else {
       throw HarnessError("can't make \(path): \(String(cString: strerror(errno)))")

@@ -7,6 +7,10 @@ import Views
 ///
 /// Touches of a device are its own until a user signs in on it, who takes over what is still kept and
 /// what follows; events with a user are the user's. A link that nothing uses is forgotten.
+///
+/// Touches that are taken over may be older than anything else that is let in. Where the user's own
+/// touches near them have left state by then, what they come to depends on what was settled before (see
+/// `PersonHistories`), which no set of touches says: ``isSettledInPart``.
 struct OutcomeTruth {
   private struct Held {
     var fact: NaiveOutcomes.Fact
@@ -16,6 +20,7 @@ struct OutcomeTruth {
 
   private var held: [Held] = []
   private var links: [Int: (user: Int, usedHour: Int64)] = [:]
+  private(set) var isSettledInPart = false
   private let policy: PersonPolicy
 
   var facts: [NaiveOutcomes.Fact] { held.map(\.fact) }
@@ -74,6 +79,7 @@ struct OutcomeTruth {
       let end = truth.held[last].fact.time
       let isKept =
         NaiveOutcomes.step(end + truth.policy.keep) >= NaiveOutcomes.step(watermark)
+      if isKept { truth.noteSettled(near: session, of: user, watermark) }
       for index in session {
         truth.held[index].device = nil
         if isKept { truth.held[index].fact.person = user }
@@ -89,5 +95,19 @@ struct OutcomeTruth {
       session.append(index)
     }
     settle(&self)
+  }
+
+  /// Touches that come to the user while others close to them may have left state.
+  private mutating func noteSettled(near session: [Int], of user: Int, _ watermark: Int64) {
+    let reach = max(policy.sessionGap, policy.clickLookBack, policy.impressionLookBack)
+    let left = held.lazy.map(\.fact).filter { [policy] fact in
+      fact.person == user
+        && NaiveOutcomes.step(fact.time + policy.keep) < NaiveOutcomes.step(watermark)
+    }
+    if left.contains(where: { fact in
+      session.contains { abs(held[$0].fact.time - fact.time) <= reach }
+    }) {
+      isSettledInPart = true
+    }
   }
 }

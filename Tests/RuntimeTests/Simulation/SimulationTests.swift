@@ -45,7 +45,10 @@ import Testing
     }
     // Runs in which nothing happens prove nothing.
     #expect(total.commits > Int(count) * 5 && total.deaths > Int(count))
-    print("\(count) seeds: \(total.commits) commits, \(total.deaths) deaths, \(total.halts) halts")
+    #expect(total.settledInPart * 10 < Int(count), "outcomes of too many seeds were not compared")
+    print(
+      "\(count) seeds: \(total.commits) commits, \(total.deaths) deaths, \(total.halts) halts, "
+        + "\(total.settledInPart) settled in part")
   }
 
   @Test(
@@ -67,6 +70,7 @@ private final class Tally: Sendable {
     var commits = 0
     var deaths = 0
     var halts = 0
+    var settledInPart = 0
   }
 
   private let sums = Mutex(Sums())
@@ -79,6 +83,7 @@ private final class Tally: Sendable {
       sums.commits += report.commits
       sums.deaths += report.deaths
       sums.halts += report.hasHalted ? 1 : 0
+      sums.settledInPart += report.isSettledInPart ? 1 : 0
     }
   }
 }

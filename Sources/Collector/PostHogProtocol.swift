@@ -1,0 +1,221 @@
+import Events
+import HTTPServer
+
+/// PostHog's capture API, spoken by its SDKs: v0 (`/batch/`, `/e/` and the like) and v1, which answers
+/// event by event.
+///
+/// Source: PostHog's capture service, posthog-js, and requests of unmodified SDKs. The write key is
+/// PostHog's project key: `api_key` or `token` in the body or in the query, `properties.token` of the
+/// events, or a Bearer key. A request is one event, an array of events, or an object with `batch`; what
+/// may be around it says ``PostHogBody``.
+///
+/// v0's SDKs send a batch again unless the answer is exactly 200, and read nothing of it. v1's take what
+/// is refused from the answer and hand it to the program.
+enum PostHogProtocol {
+  static let name = "posthog"
+  static let declaration = IngestProtocol(
+    name: name, bodyBytesMax: PostHogBody.bytesMax, endpoints: endpoints,
+    answer: { FastResponse(success, extraHeaders: $0.positionHeader) })
+
+  /// The longest that SDKs send (900 KiB). PostHog takes 2 MB, but a message of the log has at most 1 MiB.
+  static let eventBytesMax = 900 * 1024
+  /// SDKs send batches of 100; PostHog counts no events but only bytes.
+  static let batchEventsMax = 10_000
+
+  static let v0Paths = [
+    "/batch", "/e", "/i/v0/e", "/capture", "/track", "/engage", "/i/v0/ai/batch",
+  ]
+  static let v1Path = "/i/v1/analytics/events"
+
+  private static var endpoints: [IngestEndpoint] {
+    var endpoints: [IngestEndpoint] = []
+    for slash in ["", "/"] {
+      for path in v0Paths.map({ $0 + slash }) {
+        // What people's profiles are set with has no name of its own.
+        let name = path.hasPrefix("/engage") ? "$identify" : nil
+        // Dead letters are read again by the first one of their path, which has to take a body.
+        for method in [HTTPMethod.post, .get] {
+          endpoints.append(
+            IngestEndpoint(method: method, path: path) {
+              read($0, Call(path: path, defaultName: name, isV1: false))
+            })
+        }
+      }
+      let path = v1Path + slash
+      endpoints.append(
+        IngestEndpoint(method: .post, path: path) {
+          read($0, Call(path: path, defaultName: nil, isV1: true))
+        })
+    }
+    return endpoints
+  }
+
+  /// What an address says about the events that come by it.
+  private struct Call {
+    let path: String
+    /// The name of events without one.
+    let defaultName: String?
+    let isV1: Bool
+  }
+
+  private static let success = PreparedResponse(
+    status: .ok, headers: [(name: "Content-Type", value: "application/json")],
+    body: Array(#"{"status":1}"#.utf8))
+
+  // MARK: Reading
+
+  private static func read(_ input: IngestInput, _ call: Call) -> IngestReading {
+    do {
+      guard let json = try PostHogBody.unwrapped(input) else {
+        return try read(input.body, input, call)
+      }
+      return try json.withUnsafeBytes { try read($0, input, call) }
+    } catch {
+      let refusal = (error as? Refusal) ?? Refusal(.malformedJSON, "\(error)")
+      guard let name = statedKey(input), let key = input.keys.find(name) else {
+        return .problem(code: refusal.code.rawValue, detail: refusal.detail)
+      }
+      let body = input.body.isEmpty ? input.query : input.body
+      return .refused(Rejection(refusal, place: call.path, body: body), key)
+    }
+  }
+
+  /// The key that a request names outside its body.
+  private static func statedKey(_ input: IngestInput) -> String? {
+    QueryField.text("api_key", in: input.query) ?? QueryField.text("token", in: input.query)
+      ?? WriteKeyName.find(input)
+  }
+
+  private static func read(
+    _ json: UnsafeRawBufferPointer, _ input: IngestInput, _ call: Call
+  ) throws -> IngestReading {
+    let envelope = try PostHogEnvelope(json)
+    if envelope.namesManyKeys {
+      return .problem(
+        code: "many_write_keys",
+        detail: "the events of a request have one api_key; send those of another by themselves")
+    }
+    guard let key = (envelope.key ?? statedKey(input)).flatMap({ input.keys.find($0) }) else {
+      return .unknownKey
+    }
+    let reader = PostHogEvent.Reader(
+      key: key, receivedAt: input.receivedAt, sentAt: sentAt(input, envelope),
+      defaultName: call.defaultName, uniqueID: input.uniqueID)
+    guard let list = envelope.list else {
+      var scanner = JSONScanner(json)
+      do {
+        let event = try reader.read(&scanner, in: json, place: call.path)
+        return .events([event], rejected: [], key, reply: reply([.stored(event.id)], call))
+      } catch let refusal as Refusal {
+        return .refused(Rejection(refusal, place: call.path, body: json), key)
+      }
+    }
+    return try readList(list, reader, key, call)
+  }
+
+  /// v1 has it in a header, v0 in the body, and posthog-js as `_` in the query, in milliseconds.
+  private static func sentAt(_ input: IngestInput, _ envelope: PostHogEnvelope) -> Int64 {
+    if envelope.sentAt != 0 { return envelope.sentAt }
+    if let time = input.header("posthog-request-timestamp").flatMap({ Timestamp.parse($0) }) {
+      return time
+    }
+    // Old SDKs send seconds, which are too coarse to correct a clock by.
+    guard let number = QueryField.text("_", in: input.query).flatMap({ Int64($0) }),
+      (1_000_000_000_000...Timestamp.max / 1000).contains(number)
+    else { return 0 }
+    return number * 1000
+  }
+
+  private static func readList(
+    _ list: UnsafeRawBufferPointer, _ reader: PostHogEvent.Reader, _ key: WriteKey, _ call: Call
+  ) throws -> IngestReading {
+    var events: [IncomingEvent] = []
+    var rejected: [Rejection] = []
+    var results: [Result] = []
+    var json = JSONScanner(list)
+    var index = 0
+    try json.beginArray()
+    while try json.nextElement() {
+      if index == batchEventsMax {
+        return .problem(
+          code: "too_many_events",
+          detail: "a batch may have \(batchEventsMax) events; send it in smaller parts")
+      }
+      let start = json
+      do {
+        let event = try reader.read(&json, in: list, place: place(call, index))
+        if call.isV1 { results.append(.stored(event.id)) }
+        events.append(event)
+      } catch let refusal as Refusal {
+        json = start
+        let bytes = try json.skipValue()
+        if call.isV1 { results.append(.rejected(try PostHogEvent.id(of: bytes))) }
+        rejected.append(
+          Rejection(refusal, index: index, place: place(call, index), body: bytes))
+      }
+      index += 1
+    }
+    return .events(events, rejected: rejected, key, reply: reply(results, call))
+  }
+
+  private static func place(_ call: Call, _ index: Int) -> String {
+    "\(call.path) batch[\(index)]"
+  }
+
+  // MARK: Answering in v1
+
+  /// What became of an event of a v1 batch, by the id that the client knows it by.
+  private enum Result {
+    case stored(String)
+    /// Empty where the event has no id that can be read; no answer can name it.
+    case rejected(String)
+  }
+
+  private static func reply(_ results: [Result], _ call: Call) -> IngestReply {
+    guard call.isV1 else { return IngestReply() }
+    return IngestReply(stored: { answer(results, $0) })
+  }
+
+  private static let results = PreparedResponse(
+    status: .ok, headers: [(name: "Content-Type", value: "application/json")])
+
+  private static func answer(_ all: [Result], _ stored: StoredAnswer) -> FastResponse {
+    let rejectedByProtocol = all.count { if case .rejected = $0 { true } else { false } }
+    // Those that a gate refused follow those of the protocol, and count among what the protocol took.
+    let gates = stored.rejected.dropFirst(rejectedByProtocol)
+    let details = Dictionary(
+      gates.map { ($0.index, $0.message) }, uniquingKeysWith: { first, _ in first })
+    var rejections = stored.rejected.prefix(rejectedByProtocol).makeIterator()
+    var taken = 0
+    var json = JSONWriter(reserving: 32 + 64 * all.count)
+    json.beginObject()
+    json.key("results")
+    json.beginObject()
+    for result in all {
+      switch result {
+      case .stored(let id):
+        write(id, details[taken], to: &json)
+        taken += 1
+      case .rejected(let id):
+        let detail = rejections.next()?.message ?? ""
+        if !id.isEmpty { write(id, detail, to: &json) }
+      }
+    }
+    json.endObject()
+    json.endObject()
+    return FastResponse(results, extraHeaders: stored.positionHeader, body: json.bytes)
+  }
+
+  /// - Parameter details: why it was dropped; nil where it was stored.
+  private static func write(_ id: String, _ details: String?, to json: inout JSONWriter) {
+    json.key(id)
+    json.beginObject()
+    json.key("result")
+    json.string(details == nil ? "ok" : "drop")
+    if let details {
+      json.key("details")
+      json.string(details)
+    }
+    json.endObject()
+  }
+}

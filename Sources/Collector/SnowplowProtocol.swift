@@ -1,0 +1,254 @@
+import Events
+import HTTPServer
+
+/// Snowplow's tracker protocol, spoken by its trackers for browsers, phones and servers.
+///
+/// Source: the Snowplow documentation ("Tracker Protocol", "Collector") and requests of an unmodified tracker;
+/// nothing of Snowplow's collector itself. ``SnowplowEvent`` says what the fields become.
+///
+/// | address | |
+/// |---|---|
+/// | `GET /i`, `GET /ice.png` | one event in the query, answered with a GIF |
+/// | `POST /com.snowplowanalytics.snowplow/tp2` | many events as JSON, answered with `ok`; GET is as `/i` |
+/// | `GET /r/tp2?u=…` | a link that counts a click and leads on to `u` |
+///
+/// The write key is the app id, `aid`, so that trackers need no other setting than their collector's address;
+/// else `k` in the query. All events of a request belong to one key. A batch is accepted event by event: one
+/// that is refused goes to the dead letters, and the answer is the same, because trackers do not read it.
+///
+/// Browsers are known again by a cookie (``SnowplowCookie``), unless the request has `SP-Anonymous: *` or asks
+/// not to be tracked where the key honours that.
+enum SnowplowProtocol {
+  static let name = "snowplow"
+
+  static let declaration = IngestProtocol(
+    name: name, bodyBytesMax: batchBytesMax, endpoints: endpoints,
+    answer: { FastResponse(PixelProtocol.image, extraHeaders: $0.positionHeader) })
+
+  static let batchBytesMax = 1024 * 1024
+  /// More events than this in one batch are refused as a whole.
+  static let batchEventsMax = 2500
+
+  private static let postPath = "/com.snowplowanalytics.snowplow/tp2"
+
+  /// The one that posts stands first among those of its path: dead letters of both ways are read by it.
+  private static let endpoints = [
+    IngestEndpoint(method: .post, path: postPath) { readBody($0, place: postPath) },
+    IngestEndpoint(method: .get, path: postPath, keyField: "aid") {
+      readQuery($0, place: postPath)
+    },
+    IngestEndpoint(method: .get, path: "/i", keyField: "aid") { readQuery($0, place: "/i") },
+    IngestEndpoint(method: .get, path: "/ice.png", keyField: "aid") {
+      readQuery($0, place: "/ice.png")
+    },
+    IngestEndpoint(method: .get, path: "/r/tp2", isLink: true, keyField: "aid") {
+      readLink($0, place: "/r/tp2")
+    },
+  ]
+
+  private static let ok = PreparedResponse(
+    status: .ok, headers: [(name: "Content-Type", value: "text/plain")], body: Array("ok".utf8))
+
+  // MARK: Write key and sender
+
+  private static func writeKey(app: String, _ input: IngestInput) -> WriteKey? {
+    if !app.isEmpty, let key = input.keys.find(app) { return key }
+    return WriteKeyName.find(input).flatMap { input.keys.find($0) }
+  }
+
+  private static func sender(_ input: IngestInput) -> SnowplowEvent.Sender {
+    if input.header("sp-anonymous") != nil { return SnowplowEvent.Sender(isAnonymous: true) }
+    return SnowplowEvent.Sender(networkID: SnowplowCookie.id(in: input.header("cookie")))
+  }
+
+  private static func reader(_ key: WriteKey, _ input: IngestInput) -> SnowplowEvent {
+    SnowplowEvent(
+      key: key, receivedAt: input.receivedAt, sender: sender(input), uniqueID: input.uniqueID)
+  }
+
+  /// The header line that gives a browser its cookie, or keeps it; empty for those who ask for none.
+  private static func cookie(_ key: WriteKey, _ input: IngestInput) -> [UInt8] {
+    let sender = sender(input)
+    if sender.isAnonymous
+      || key.policy.honoursDoNotTrack && input.header("dnt") == "1"
+      || key.policy.honoursGlobalPrivacyControl && input.header("sec-gpc") == "1"
+    {
+      return []
+    }
+    return SnowplowCookie.line(sender.networkID ?? SnowplowCookie.newID(input.uniqueID()))
+  }
+
+  private static func reply(_ response: PreparedResponse, cookie: [UInt8]) -> IngestReply {
+    IngestReply(stored: { FastResponse(response, extraHeaders: $0.positionHeader + cookie) })
+  }
+
+  // MARK: One event
+
+  private static func readQuery(_ input: IngestInput, place: String) -> IngestReading {
+    readFields(input.query, input, place: place, answer: PixelProtocol.image)
+  }
+
+  private static func readFields(
+    _ form: UnsafeRawBufferPointer, _ input: IngestInput, place: String, answer: PreparedResponse
+  ) -> IngestReading {
+    let fields = TextFields(form: form)
+    guard let key = writeKey(app: fields["aid"], input) else { return .unknownKey }
+    do {
+      let event = try reader(key, input).event(fields, place: place)
+      return .events([event], rejected: [], key, reply: reply(answer, cookie: cookie(key, input)))
+    } catch {
+      return .refused(Rejection(error, place: place, body: form), key)
+    }
+  }
+
+  /// The reader of a link arrives, whatever is wrong with the event; but only where the link may lead.
+  private static func readLink(_ input: IngestInput, place: String) -> IngestReading {
+    let fields = TextFields(form: input.query)
+    guard let destination = RedirectDestination(fields["u"]) else {
+      return .problem(
+        code: "bad_destination",
+        detail: "u is the address that the link leads to: http or https, with a host and no user "
+          + "name, percent-encoded.")
+    }
+    guard
+      input.redirects.allows(host: destination.host)
+        || input.redirects.isSigned(destination.address, fields["aid"], fields["sig"])
+    else {
+      return .problem(
+        code: "destination_not_allowed",
+        detail: "This link may not lead there: list the host, or sign the address as sig.")
+    }
+    let onward = PreparedResponse(
+      status: .found,
+      headers: [
+        (name: "Location", value: destination.location), (name: "Cache-Control", value: "no-store"),
+      ])
+    guard let key = writeKey(app: fields["aid"], input) else {
+      return .unknownKeyOnLink(FastResponse(onward))
+    }
+    let cookie = cookie(key, input)
+    var reply = reply(onward, cookie: cookie)
+    reply.unavailable = FastResponse(onward, extraHeaders: cookie)
+    do {
+      let event = try reader(key, input).event(
+        fields, place: place, click: SnowplowEvent.Click(destination: destination.address))
+      return .events([event], rejected: [], key, reply: reply)
+    } catch {
+      let rejection = Rejection(error, place: place, body: input.query)
+      return .events([], rejected: [rejection], key, reply: reply)
+    }
+  }
+
+  // MARK: Many events
+
+  /// An event of a batch before its write key is known: the key's mapping says what its properties mean.
+  private struct Item {
+    let fields: TextFields
+    let refusal: Refusal?
+    let bytes: UnsafeRawBufferPointer
+  }
+
+  private static func readBody(_ input: IngestInput, place: String) -> IngestReading {
+    // The dead letter of a query is read here, too.
+    guard isJSON(input.body) else {
+      return readFields(input.body, input, place: place, answer: ok)
+    }
+    let items: [Item]
+    do {
+      items = try readItems(input.body)
+    } catch {
+      // An app id may stand in what cannot be read.
+      guard let key = writeKey(app: "", input) else {
+        return .problem(code: error.code.rawValue, detail: error.detail)
+      }
+      return .refused(Rejection(error, place: place, body: input.body), key)
+    }
+    guard items.count <= batchEventsMax else {
+      return .problem(
+        code: "too_many_events",
+        detail: "a batch may have \(batchEventsMax) events; send it in smaller parts")
+    }
+    let app = items.lazy.map { $0.fields["aid"] }.first { !$0.isEmpty } ?? ""
+    guard let key = writeKey(app: app, input) else { return .unknownKey }
+    // An app id tells whose an event is only where it is a write key.
+    let isKey = input.keys.find(app) != nil
+    let reader = reader(key, input)
+    var events: [IncomingEvent] = []
+    var rejected: [Rejection] = []
+    events.reserveCapacity(items.count)
+    for (index, item) in items.enumerated() {
+      var place = "\(place) data[\(index)]"
+      do throws(Refusal) {
+        if let refusal = item.refusal { throw refusal }
+        if isKey, !["", app].contains(item.fields["aid"]) {
+          // No place that can be read again: there it would be alone, and count for the other app.
+          place += ".aid"
+          throw Refusal(.mixedKeys, "the events of a request have one app id, that of the first")
+        }
+        events.append(try reader.event(item.fields, place: place))
+      } catch {
+        rejected.append(Rejection(error, index: index, place: place, body: item.bytes))
+      }
+    }
+    return .events(
+      events, rejected: rejected, key, reply: reply(ok, cookie: cookie(key, input)))
+  }
+
+  private static func isJSON(_ body: UnsafeRawBufferPointer) -> Bool {
+    let first = body.first { $0 != 0x20 && $0 != 0x09 && $0 != 0x0a && $0 != 0x0d }
+    return first.map { $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "[") } ?? true
+  }
+
+  private static func readItems(_ body: UnsafeRawBufferPointer) throws(Refusal) -> [Item] {
+    do {
+      var items: [Item]?
+      var json = JSONScanner(body)
+      try json.beginObject()
+      while let name = try json.nextKey() {
+        guard name == "data", try json.peek() == .array else {
+          try json.skipValue()
+          continue
+        }
+        if items != nil {
+          throw Refusal(.malformedJSON, "the body has the member data once, not again")
+        }
+        items = try readArray(&json, in: body)
+      }
+      try json.end()
+      guard let items else {
+        throw Refusal(.malformedJSON, "the body has a member data, an array of events")
+      }
+      return items
+    } catch let refusal as Refusal {
+      throw refusal
+    } catch {
+      throw Refusal(.malformedJSON, "\(error)")
+    }
+  }
+
+  /// At most one item more than a batch may have.
+  private static func readArray(
+    _ json: inout JSONScanner, in body: UnsafeRawBufferPointer
+  ) throws -> [Item] {
+    var items: [Item] = []
+    try json.beginArray()
+    while try json.nextElement() {
+      if items.count > batchEventsMax {
+        try json.skipValue()
+        continue
+      }
+      _ = try json.peek()  // Passes over the white space.
+      let start = json
+      do {
+        let fields = try TextFields(object: &json)
+        let bytes = UnsafeRawBufferPointer(rebasing: body[start.offset..<json.offset])
+        items.append(Item(fields: fields, refusal: nil, bytes: bytes))
+      } catch let refusal as Refusal {
+        json = start
+        let bytes = try json.skipValue()
+        items.append(Item(fields: TextFields(), refusal: refusal, bytes: bytes))
+      }
+    }
+    return items
+  }
+}
