@@ -1,3 +1,4 @@
+import BrowserTracker
 import Collector
 import Console
 import Dataflow
@@ -60,6 +61,7 @@ final class System: Sendable {
         keys: keys.current, redirects: configuration.redirects, pipeline: ingest,
         producer: producer, metrics: registry
       ).add(to: &routes)
+      BrowserTracker.declare(on: &routes)
       checks.append(
         HealthCheck(name: "log") {
           ingest.logProblem.map { .failing("\($0); its events get 503") } ?? .ok
