@@ -57,7 +57,8 @@ extension LoopExit {
 
   init(_ error: PipelineError, _ spec: PipelineSpec) {
     switch error {
-    case .diverged, .sourceWentBack: self = .halted("\(error); \(Self.wayOut(spec, "computes a new version"))")
+    case .diverged, .sourceWentBack:
+      self = .halted("\(error); \(Self.wayOut(spec, "computes a new version"))")
     case .refused, .outOfOrder, .otherPipeline: self = .halted("\(error)")
     }
   }

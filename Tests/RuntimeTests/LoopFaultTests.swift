@@ -124,9 +124,38 @@ import Views
     let status = world.run { _ in false }
     #expect(status.phase == .halted)
     #expect(status.detail.contains("events-00 went back in time"))
+    #expect(status.detail.contains("`smartcontent rebuild --pipeline test --drop 1`"))
     #expect(world.counter(RuntimeMetrics.halts) == 1)
     #expect(world.views.now.offered.count == before.offered.count)
     #expect(world.views.now.rows == before.rows)
+  }
+
+  @Test(
+    "Where results are no longer those of the log, the explanation names the commands that lead out",
+    arguments: [
+      (LoopExit(LogError.wentBack(stream: "events-00", wanted: 9, last: 3), World.shortGrace), ""),
+      (
+        LoopExit(LogError.missing(stream: "events-00", from: 1, to: 3), World.shortGrace),
+        " --from-what-is-left"
+      ),
+      (
+        LoopExit(
+          PipelineError.diverged(sequence: 9, committed: Accounting(), replayed: Accounting()),
+          World.shortGrace), ""
+      ),
+      (LoopExit(PipelineError.sourceWentBack(partition: 0, number: 9), World.shortGrace), ""),
+    ])
+  func wayOut(exit: LoopExit, option: String) throws {
+    guard case .halted(let reason) = exit else {
+      Issue.record("\(exit) is no reason to halt")
+      return
+    }
+    let commands = reason.matches(of: /`([^`]+)`/).map { String($0.1) }
+    #expect(
+      commands == [
+        "smartcontent rebuild --pipeline test\(option)",
+        "smartcontent rebuild --pipeline test --drop 1",
+      ])
   }
 
   @Test("A frame that cannot be read is passed over and counted, and those after it are processed")
