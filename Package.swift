@@ -96,6 +96,7 @@ let package = Package(
     module("QueryAPI", ["Events", "Views", "Dataflow", "Ports", "HTTPServer", "Metrics", log]),
     module("Verification", ["Events", "Views", "Dataflow", "Ports"]),
     module("Console", ["HTTPServer"], resources: [.embedInCode("Pages")]),
+    module("BrowserTracker", ["Events", "HTTPServer"], resources: [.embedInCode("Script")]),
     module("LocalServers", ["CShims", log]),
     module("DemoTraffic", ["Events", "HTTPClient"]),
 
@@ -108,7 +109,8 @@ let package = Package(
         "PostgresViews", "RedisViews", "FileSnapshots", "JetStreamSnapshots", "LogArchive",
         "Definitions",
         "Collector", "Runtime",
-        "QueryAPI", "Verification", "Console", "LocalServers", "DemoTraffic", "CShims", log,
+        "QueryAPI", "Verification", "Console", "BrowserTracker", "LocalServers", "DemoTraffic",
+        "CShims", log,
         lifecycle, signals, arguments,
       ], swiftSettings: strict),
     .executableTarget(
@@ -153,7 +155,10 @@ let package = Package(
       ]),
     tests(
       "CollectorTests",
-      ["Events", "Ports", "Collector", "HTTPServer", "Metrics", "Cryptography", "CZlib", log]),
+      [
+        "Events", "Ports", "Collector", "BrowserTracker", "HTTPServer", "Metrics", "Cryptography",
+        "CZlib", log,
+      ]),
     tests(
       "QueryTests",
       [
@@ -168,13 +173,14 @@ let package = Package(
       ]),
     tests("DefinitionsTests", ["Events", "Views", "Dataflow", "Definitions"]),
     tests("DemoTrafficTests", ["Events", "HTTPClient", "DemoTraffic"]),
+    tests("CommandTests", ["smartcontent", "Events", "Views", "Dataflow", "Runtime"]),
     tests("TidyTests", []),
     tests(
       "IntegrationTests",
       [
         "Events", "LocalServers", "HTTPClient", "PostgresClient", "NATSClient", "RedisClient",
-        "JetStreamLog", "Ports", "Definitions", "Views", "Dataflow",
+        "JetStreamLog", "Ports", "Definitions", "Views", "Dataflow", "HTTPServer", log,
       ],
-      exclude: ["Clients"]),
+      exclude: ["Clients", "Pages"]),
   ]
 )

@@ -21,7 +21,7 @@ public struct DeadLetterReading: Sendable {
   private let gates: GateRow
   private static let key = "resend"
   /// A letter of a link is there only because the link was allowed to lead on; nobody is sent now.
-  private static let anywhere = RedirectPolicy(isSigned: { _, _ in true }, hosts: [])
+  private static let anywhere = RedirectPolicy(isSigned: { _, _, _ in true }, hosts: [])
 
   /// - Parameter gates: what events pass once more, in the collector's order. Not those that judge by the
   ///   request, of which nothing is known any more.
@@ -67,7 +67,7 @@ public struct DeadLetterReading: Sendable {
       return .refused(last)
     case .refused(let rejection, _): return .refused(rejection)
     case .problem(_, let detail): return .unreadable(detail)
-    case .unknownKey: return .unreadable("its write key is not known")
+    case .unknownKey, .unknownKeyOnLink: return .unreadable("its write key is not known")
     }
   }
 

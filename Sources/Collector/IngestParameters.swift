@@ -19,6 +19,9 @@ public struct IngestParameters: Sendable {
   public var waitingBytesMax = 4 * 1024 * 1024
   /// How long a request waits for its frames, from when they were begun, before it gets a 503.
   public var answerDeadlineMs = 5000
+  /// How long somebody who follows a link waits for the click to be durable, before arriving all the
+  /// same; the click may become durable still.
+  public var linkDeadlineMs = 1000
   /// What a 503 asks clients to wait, in seconds.
   public var retryAfterSeconds = 1
 
@@ -34,6 +37,7 @@ public struct IngestParameters: Sendable {
     // A frame that waits is at most one request longer than frameBytesMax.
     try Self.require("waitingBytesMax", waitingBytesMax, max(65_536, frameBytesMax)...1 << 32)
     try Self.require("answerDeadlineMs", answerDeadlineMs, 10...600_000)
+    try Self.require("linkDeadlineMs", linkDeadlineMs, 1...600_000)
     try Self.require("retryAfterSeconds", retryAfterSeconds, 1...3600)
   }
 

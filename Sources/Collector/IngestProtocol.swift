@@ -8,6 +8,8 @@ public struct IngestInput {
   /// Inflated where it came compressed.
   public let body: UnsafeRawBufferPointer
   public let header: (String) -> String?
+  /// All fields of the header in the order in which they came, with their names as they came.
+  public let headerFields: () -> [(name: String, value: String)]
   public let keys: WriteKeyTable
   /// The collector's clock, microseconds since the epoch.
   public let receivedAt: Int64
@@ -18,12 +20,14 @@ public struct IngestInput {
 
   public init(
     query: UnsafeRawBufferPointer, body: UnsafeRawBufferPointer,
-    header: @escaping (String) -> String?, keys: WriteKeyTable, receivedAt: Int64,
-    uniqueID: @escaping () -> String, redirects: RedirectPolicy = .none
+    header: @escaping (String) -> String?,
+    headerFields: @escaping () -> [(name: String, value: String)] = { [] }, keys: WriteKeyTable,
+    receivedAt: Int64, uniqueID: @escaping () -> String, redirects: RedirectPolicy = .none
   ) {
     self.query = query
     self.body = body
     self.header = header
+    self.headerFields = headerFields
     self.keys = keys
     self.receivedAt = receivedAt
     self.uniqueID = uniqueID
@@ -39,6 +43,9 @@ public enum IngestReading: Sendable {
   case refused(Rejection, WriteKey)
   /// No write key, or an unknown one. Nothing is stored.
   case unknownKey
+  /// As ``unknownKey``, where somebody follows a link that may lead on: it is answered with this. Links
+  /// outlive the keys that they were made with.
+  case unknownKeyOnLink(FastResponse)
   /// Not accepted and not stored: it cannot be told whose it is, or it is beyond a limit.
   case problem(code: String, detail: String)
 }
@@ -142,5 +149,8 @@ public enum ProtocolCatalog {
     GA4Protocol.declaration,
     SnowplowProtocol.declaration,
     MatomoProtocol.declaration,
+    CloudEventsProtocol.declaration,
+    BeaconProtocol.declaration,
+    RedirectProtocol.declaration,
   ]
 }

@@ -165,6 +165,10 @@ public final class IngestRoutes: Sendable {
       meters.unknownKey.add()
       meters.countRejection("unknown_write_key")
       return FastResponse(unknownKey)
+    case .unknownKeyOnLink(let onward):
+      meters.unknownKey.add()
+      meters.countRejection("unknown_write_key")
+      return onward
     case .problem(let code, let detail): return refuse(code, detail, meters)
     case .refused(let rejection, let key):
       if keys.isRestricted, let refusal = take(1, key, request, meters) { return refusal }
@@ -195,6 +199,9 @@ public final class IngestRoutes: Sendable {
         return refusal
       }
       let keyMeter = keyMeters.meter(of: key)
+      if let unavailable = reply.unavailable {
+        responder.complete(unavailable, afterMs: pipeline.parameters.linkDeadlineMs)
+      }
       let passed = passGates(read, refusals, request, endpoint, key)
       let (accepted, rejections) = (passed.events, passed.rejections)
       for drop in passed.dropped { dropped.with(meters.name, drop.reason).add() }
@@ -387,8 +394,9 @@ public final class IngestRoutes: Sendable {
     _ keys: WriteKeyTable, _ receivedAt: Int64
   ) -> IngestInput {
     IngestInput(
-      query: query, body: body, header: { request.header($0) }, keys: keys,
-      receivedAt: receivedAt, uniqueID: { self.uniqueID() }, redirects: redirects)
+      query: query, body: body, header: { request.header($0) },
+      headerFields: { request.headerFields }, keys: keys, receivedAt: receivedAt,
+      uniqueID: { self.uniqueID() }, redirects: redirects)
   }
 
   /// The encoding of the body where it is none that can be read, at most 20 characters of it.

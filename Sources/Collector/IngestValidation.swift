@@ -43,7 +43,7 @@ extension IngestRoutes {
     }
     var report = ValidationReport(ingest, endpoint)
     switch reading {
-    case .unknownKey: return FastResponse(unknownKey)
+    case .unknownKey, .unknownKeyOnLink: return FastResponse(unknownKey)
     case .problem(let code, let detail):
       throw Problem(.badRequest, code: code, detail: detail)
     case .refused(let rejection, let key):

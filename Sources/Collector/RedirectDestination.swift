@@ -3,17 +3,17 @@
 /// Browsers read addresses more generously than RFC 3986: they take `\` for `/`, skip over control characters,
 /// and find a host behind a user name. What is read here is therefore narrow, and what is answered is
 /// written anew from it: in ``location`` nothing stands that a browser reads otherwise.
-struct RedirectDestination {
+public struct RedirectDestination: Hashable, Sendable {
   /// As it came, decoded; what a signature binds.
-  let address: String
+  public let address: String
   /// In the letters in which it came.
-  let host: String
+  public let host: String
   /// The value of a `Location` field: ASCII, anything else percent-encoded.
-  let location: String
+  public let location: String
 
   /// - Returns: nil where the address is not absolute, of another scheme, has a user name, a control
   ///   character, or a host that is neither a name nor an IPv4 address.
-  init?(_ address: String) {
+  public init?(_ address: String) {
     let bytes = Array(address.utf8)
     guard let start = Self.authorityStart(bytes), bytes.allSatisfy({ $0 >= 0x20 && $0 != 0x7f })
     else { return nil }

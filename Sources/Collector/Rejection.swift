@@ -20,6 +20,8 @@ public enum RejectionCode: String, CaseIterable, Sendable {
   case badRevenue = "bad_revenue"
   case badCurrency = "bad_currency"
   case mixedKeys = "mixed_write_keys"
+  case missingAttribute = "missing_attribute"
+  case badAttribute = "bad_attribute"
   case schemaViolation = "schema_violation"
 
   /// What its sender can do about it.
@@ -40,6 +42,7 @@ public enum RejectionCode: String, CaseIterable, Sendable {
     case .badRevenue: "send a decimal number such as 9.99"
     case .badCurrency: "send a code of ISO 4217 such as USD"
     case .mixedKeys: "send the events of each key by themselves"
+    case .missingAttribute, .badAttribute: "send the attribute as the detail says"
     case .schemaViolation: "send what the schema asks"
     }
   }

@@ -174,7 +174,7 @@ enum SegmentProtocol {
   private static let success = PreparedResponse(
     status: .ok, headers: [(name: "Content-Type", value: "application/json")])
 
-  private static func answer(_ stored: StoredAnswer) -> FastResponse {
+  static func answer(_ stored: StoredAnswer) -> FastResponse {
     var json = JSONWriter(reserving: 96)
     json.beginObject()
     json.key("success")

@@ -114,19 +114,21 @@ enum SnowplowProtocol {
     }
     guard
       input.redirects.allows(host: destination.host)
-        || input.redirects.isSigned(destination.address, fields["sig"])
+        || input.redirects.isSigned(destination.address, fields["aid"], fields["sig"])
     else {
       return .problem(
         code: "destination_not_allowed",
         detail: "This link may not lead there: list the host, or sign the address as sig.")
     }
-    guard let key = writeKey(app: fields["aid"], input) else { return .unknownKey }
-    let cookie = cookie(key, input)
     let onward = PreparedResponse(
       status: .found,
       headers: [
         (name: "Location", value: destination.location), (name: "Cache-Control", value: "no-store"),
       ])
+    guard let key = writeKey(app: fields["aid"], input) else {
+      return .unknownKeyOnLink(FastResponse(onward))
+    }
+    let cookie = cookie(key, input)
     var reply = reply(onward, cookie: cookie)
     reply.unavailable = FastResponse(onward, extraHeaders: cookie)
     do {

@@ -12,8 +12,21 @@ struct EarlyTrends {
   /// Whether anything was counted since the last time.
   private var hasChanges = false
   private var due = Int64.min
+  /// Whether anything was counted for which ``countedAt`` is not yet known.
+  private var isCounting = false
+  /// Log time of the second stage once it had taken in what was counted last; `.min` before.
+  private(set) var countedAt = Int64.min
 
-  mutating func counted() { hasChanges = true }
+  mutating func counted() {
+    hasChanges = true
+    isCounting = true
+  }
+
+  /// A frame is taken in, with all that it counted.
+  mutating func advance(to logTime: Int64) {
+    if isCounting { countedAt = logTime }
+    isCounting = false
+  }
 
   /// - Parameters:
   ///   - time: the newest log time of any source, microseconds since the epoch.

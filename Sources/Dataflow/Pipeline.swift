@@ -40,7 +40,8 @@ public struct Pipeline: ~Copyable {
   var committed = Checkpoint()
   var committedAccounting = Accounting()
   var coarseSequence: UInt64 = 0
-  var fingerprint = Checkpoint.Fingerprint(checksum: 0, storedAt: 0)
+  /// Of the frame at ``position``.
+  public internal(set) var fingerprint = Checkpoint.Fingerprint(checksum: 0, storedAt: 0)
 
   /// Its stream is sealed, and all that was open is closed.
   public internal(set) var hasEnded = false
@@ -121,9 +122,9 @@ public struct Pipeline: ~Copyable {
   public var overflowedCount: Int64 { windows.overflowed }
   /// Remembered event ids, of at most ``PipelineSpec/dedupeCountMax``.
   public var idCount: Int { deduplicator.count }
-  /// Rows, corrections and late events that are kept only until the next commit is drained; a loop
-  /// commits early when they are many.
-  public var pendingCount: Int { windows.pendingCount }
+  /// Rows, corrections, late events and trends that are kept only until the next commit is drained; a
+  /// loop commits early when they are many.
+  public var pendingCount: Int { windows.pendingCount + pendingTrendCount }
 
   // MARK: Input
 
@@ -250,6 +251,13 @@ public struct Pipeline: ~Copyable {
     var outbox = Outbox()
     windows.drain(.hotComplete, into: &outbox)
     return outbox.hot
+  }
+
+  /// Says that a hot copy has everything up to ``position``: the next ``drainHot()`` starts from here.
+  /// Allowed during silent replay.
+  public mutating func forgetHotChanges() {
+    var outbox = Outbox()
+    windows.drain(.hot, into: &outbox)
   }
 
   /// Everything that the next transaction must write, with its checkpoint at ``position``.

@@ -25,17 +25,18 @@ extension PipelineError: CustomStringConvertible {
     case .otherPipeline(let stored, let declared):
       """
       the snapshot belongs to pipeline \(String(stored, radix: 16)), this one is \
-      \(String(declared, radix: 16)); raise its `version` in Streams/pipelines.yaml
+      \(String(declared, radix: 16)); raise its `version` in Streams/pipelines.yaml, then run \
+      `smartcontent rebuild`
       """
     case .diverged(let sequence, let committed, let replayed):
       """
-      replay up to frame \(sequence) counted \(replayed), but \(committed) was committed; check \
-      that the log was not changed or restored, then compute anew with `smartcontent rebuild`
+      replay up to frame \(sequence) counted \(replayed), but \(committed) was committed: the log was \
+      changed or restored, or another program wrote it
       """
     case .sourceWentBack(let partition, let number):
       """
       the log of partition \(partition) of the events went back in time after it was read: partial \
-      \(number) came once more with other events; compute anew with `smartcontent rebuild`
+      \(number) came once more with other events
       """
     }
   }

@@ -1,6 +1,6 @@
 public import Events
 public import Operators
-import Views
+public import Views
 
 // The two stages of a pipeline. The first reads the events and counts them; what needs all partitions
 // or belongs to a known person it hands on, tick by tick. The second reads what all first stages have
@@ -176,6 +176,33 @@ extension Pipeline {
     }
   }
 
+  var pendingTrendCount: Int {
+    switch trends {
+    case .some(let trends): trends.pendingCount
+    case .none: 0
+    }
+  }
+
+  /// The rows, with their tuples, that commits have written of the trends' open window, the latest ones
+  /// where every frame were followed by a commit (``EarlyTrends``): of the window that was open when
+  /// something was counted last, unless that is final by now. State does not change.
+  public func openTrends() -> (rows: [TrendRow], dimensions: [DimensionEntry]) {
+    var rows: [TrendRow] = []
+    var dimensions: [DimensionEntry] = []
+    let time = earlyTrends.countedAt
+    guard let policy = spec.trends, time > .min,
+      policy.newestEnds(watermark: time, logTime: time).upperBound > watermark
+    else { return (rows, dimensions) }
+    switch trends {
+    case .some(let trends):
+      if trends.rowCount <= EarlyTrends.sumCountMax {
+        trends.early(logTime: time, into: &rows, dimensions: &dimensions)
+      }
+    case .none: break
+    }
+    return (rows, dimensions)
+  }
+
   /// Of a second stage: how far its sources have been taken in.
   public var sources: [SourcePosition] {
     switch intake {
@@ -235,6 +262,7 @@ extension Pipeline {
       addOutcomes(at: moment)
       trends?.advance(to: moment)
     }
+    earlyTrends.advance(to: time)
     try finish(moment)
   }
 

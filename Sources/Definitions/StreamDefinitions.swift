@@ -33,7 +33,18 @@ public struct StreamDefinitions: Hashable, Sendable {
     }
       + events.enumerated().map { partition, config in
         StreamPartition(stream: config.name, generation: generation, partition: partition)
-      } + [StreamPartition(stream: deadLetters.name, generation: 1, partition: -1)]
+      } + [deadLetterPartition]
+  }
+
+  /// Every generation of the events, rising: those that the server has, else the declared one.
+  public var logGenerations: [LogGeneration] {
+    generations.isEmpty
+      ? [StreamGeneration(number: generation, streams: events).logGeneration]
+      : generations.map(\.logGeneration)
+  }
+
+  public var deadLetterPartition: StreamPartition {
+    StreamPartition(stream: deadLetters.name, generation: 1, partition: -1)
   }
 
   /// The same streams made smaller, in proportion, where a server's file storage is too small:

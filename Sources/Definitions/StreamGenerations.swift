@@ -1,3 +1,4 @@
+public import Dataflow
 import Events
 
 /// One generation of the event streams as a server holds it: the partitions among which persons were
@@ -11,6 +12,11 @@ public struct StreamGeneration: Hashable, Sendable {
 
   /// True once every stream has its end: nothing is added to the generation any more.
   public var isSealed: Bool { streams.allSatisfy { $0.end != nil } }
+
+  /// What of it the processor needs to know.
+  public var logGeneration: LogGeneration {
+    LogGeneration(number: number, streams: streams.map(\.name), ends: streams.map(\.end))
+  }
 }
 
 extension StreamConfig {

@@ -23,6 +23,11 @@ public struct FastRequest: Sendable {
   /// The first field of this name, in any case of letters.
   public func header(_ name: String) -> String? { head.headers.first(name: name) }
 
+  /// All fields in the order in which they came.
+  public var headerFields: [(name: String, value: String)] {
+    head.headers.map { (name: $0.name, value: $0.value) }
+  }
+
   /// The query without `?`; empty where there is none.
   public func withQuery<R, E: Error>(_ read: (RawSpan) throws(E) -> R) throws(E) -> R {
     let span = head.uri.utf8.span.bytes

@@ -28,7 +28,7 @@ public struct HTTPRequest: Sendable {
     self.fields = head.headers
   }
 
-  /// For tests of routes without a server.
+  /// For routes that are asked without a server.
   public init(
     method: HTTPMethod, path: String, query: String = "", parameters: [String: String] = [:],
     headers: [(String, String)] = [], body: [UInt8] = [], remoteAddress: String = "127.0.0.1"

@@ -1,5 +1,5 @@
 /// Every status that this program answers with, in one place (RFC 9110 section 15, RFC 6585). All
-/// of them but 204 may have a body; others without (1xx, 304) need another `ResponseWriter`.
+/// of them but 204 and 304 may have a body; others without (1xx) need another `ResponseWriter`.
 public struct HTTPStatus: Hashable, Sendable {
   public let code: Int
   public let reason: StaticString
@@ -13,6 +13,7 @@ public struct HTTPStatus: Hashable, Sendable {
   public static let created = HTTPStatus(201, "Created")
   public static let noContent = HTTPStatus(204, "No Content")
   public static let found = HTTPStatus(302, "Found")
+  public static let notModified = HTTPStatus(304, "Not Modified")
   public static let badRequest = HTTPStatus(400, "Bad Request")
   public static let unauthorized = HTTPStatus(401, "Unauthorized")
   public static let forbidden = HTTPStatus(403, "Forbidden")

@@ -1,13 +1,17 @@
 import Glibc
 import NIOCore
+import Synchronization
 
 /// What the connections of one event loop share. Only that loop touches it.
 ///
 /// A sweep at a fixed interval reads the clock, checks every connection's deadlines and renews
 /// the `Date` line, so that a request costs no timer of its own.
-final class LoopState: @unchecked Sendable {  // Confined to its event loop after init.
+final class LoopState: @unchecked Sendable {  // Its event loop's alone, but for `hasEnded`.
   let index: Int
   let eventLoop: any EventLoop
+  /// Its connections have gone and it takes no more tasks: answers that come now are too late. Read by
+  /// any thread.
+  let hasEnded = Atomic<Bool>(false)
   /// Milliseconds of a steady clock at the last sweep.
   private(set) var nowMs: Int64
   private(set) var dateLine: [UInt8] = []

@@ -1,4 +1,5 @@
 import NIOCore
+import Synchronization
 
 /// The right to answer one request of a fast route later, once, from any thread.
 ///
@@ -16,19 +17,24 @@ public struct Responder: Sendable {
     if connection.eventLoop.inEventLoop {
       connection.complete(exchange: exchange, with: response)
       connection.flushCompleted()
-    } else {
+    } else if !connection.loop.hasEnded.load(ordering: .acquiring) {
       connection.eventLoop.execute {
         connection.complete(exchange: exchange, with: response)
         connection.flushCompleted()
       }
     }
   }
+
+  /// Answers after this time unless there is an answer by then. Of two answers the first counts.
+  public func complete(_ response: FastResponse, afterMs delayMs: Int) {
+    _ = connection.eventLoop.scheduleTask(in: .milliseconds(Int64(delayMs))) { complete(response) }
+  }
 }
 
 /// Answers to many requests, delivered with one task per event loop.
 public struct ResponseBatch: Sendable {
   private struct LoopBatch: Sendable {
-    let eventLoop: any EventLoop
+    let loop: LoopState
     var answers: [(responder: Responder, response: FastResponse)]
   }
 
@@ -41,7 +47,7 @@ public struct ResponseBatch: Sendable {
     let index = responder.connection.loop.index
     while batches.count <= index { batches.append(nil) }
     if batches[index] == nil {
-      batches[index] = LoopBatch(eventLoop: responder.connection.eventLoop, answers: [])
+      batches[index] = LoopBatch(loop: responder.connection.loop, answers: [])
     }
     batches[index]?.answers.append((responder: responder, response: response))
   }
@@ -51,7 +57,8 @@ public struct ResponseBatch: Sendable {
     for index in batches.indices {
       guard let batch = batches[index] else { continue }
       batches[index] = nil
-      batch.eventLoop.execute {
+      if batch.loop.hasEnded.load(ordering: .acquiring) { continue }
+      batch.loop.eventLoop.execute {
         for answer in batch.answers {
           answer.responder.connection.complete(
             exchange: answer.responder.exchange, with: answer.response)

@@ -20,8 +20,9 @@ enum ResponseWriter {
     writeCommon(
       response.extraHeaders, exchange, origin: response.isShared ? exchange.origin : nil,
       closes: closes, dateLine, to: &buffer)
-    guard response.status != .noContent else {
-      // RFC 9110 section 8.6: no length where there can be no body.
+    guard response.status != .noContent, response.status != .notModified else {
+      // RFC 9110 section 8.6: no length where there can be no body; that of a 304 would be
+      // the length of what its client has.
       buffer.writeStaticString("\r\n")
       return
     }

@@ -79,6 +79,27 @@ public struct Routes: Sendable {
       Declaration(method: method, path: path, options: options, handler: .async(handler)))
   }
 
+  /// What an asynchronous route answers, without a server.
+  ///
+  /// - Parameter target: path and query, as in a request line.
+  /// - Returns: nil where there is no such route.
+  public func answer(
+    _ method: HTTPMethod, _ target: String, body: [UInt8] = []
+  ) async throws -> HTTPResponse? {
+    let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+    let path = String(parts[0])
+    let bytes = Array(path.utf8)
+    let router = Router(self)
+    guard let endpoint = router.endpoint(for: bytes.span.bytes),
+      case .async(let handler)? = endpoint.methods[method.rawValue]?.handler,
+      let parameters = router.parameters(of: endpoint, in: bytes.span.bytes)
+    else { return nil }
+    return try await handler(
+      HTTPRequest(
+        method: method, path: path, query: parts.count > 1 ? String(parts[1]) : "",
+        parameters: parameters, body: body))
+  }
+
   /// Method and path of every route, such as `GET /v1/content/{id}/metrics`, in order.
   public var paths: [String] { declarations.map { "\($0.method.name) \($0.path)" } }
 }

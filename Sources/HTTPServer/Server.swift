@@ -126,7 +126,10 @@ public final class Server: Sendable {
     } catch EventLoopError.cancelled {
       // Everything ended in time.
     }
-    for loop in running.loops { loop.eventLoop.execute { loop.stop() } }
+    for loop in running.loops {
+      loop.eventLoop.execute { loop.stop() }
+      loop.hasEnded.store(true, ordering: .releasing)
+    }
     try await running.group.shutdownGracefully()
     return cutOff
   }

@@ -18,6 +18,8 @@ public struct HotHeader: Hashable, Sendable {
   public var seams: Seams
   /// Of the second stage: the last frame of each source whose partials are in the copy.
   public var sources: [SourcePosition]
+  /// Of the frame at ``sequence``: tells whether another owner's copy is of the same log.
+  public var fingerprint: Checkpoint.Fingerprint
 
   /// How long windows stay in the copy after they expired, microseconds of log time: its owner keeps
   /// them, and a query that read durable rows of just before counts on it.
@@ -26,7 +28,8 @@ public struct HotHeader: Hashable, Sendable {
   public init(
     epoch: Int64, sequence: UInt64, lastDeltaSequence: UInt64, committedSequence: UInt64,
     copy: Int64, isComplete: Bool, logTime: Int64, watermark: Int64, seams: Seams,
-    sources: [SourcePosition] = []
+    sources: [SourcePosition] = [],
+    fingerprint: Checkpoint.Fingerprint = Checkpoint.Fingerprint(checksum: 0, storedAt: 0)
   ) {
     self.epoch = epoch
     self.sequence = sequence
@@ -38,6 +41,7 @@ public struct HotHeader: Hashable, Sendable {
     self.watermark = watermark
     self.seams = seams
     self.sources = sources
+    self.fingerprint = fingerprint
   }
 }
 

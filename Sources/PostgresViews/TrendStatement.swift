@@ -6,14 +6,8 @@ import Views
 
 /// The newest hopping window of a pipeline, and the one a window's length before it.
 ///
-/// Log time and watermark of the second stage tell which ends there can be. Times, with the slide as
-/// unit, `F` the newest final end and `E` the end of the window that log time lies in:
-///
-///     ───┬──────┬──────┬──────┬──────┬──▶
-///        F   watermark      log time E
-///
-/// An open window has rows of all its tuples, too, from now and then: the newest end with rows is
-/// taken.
+/// Log time and watermark of the second stage tell which ends there can be: see
+/// ``TrendPolicy/newestEnds(watermark:logTime:)``.
 struct TrendStatement: Sendable {
   private let site: String
   private let dimension: Dimension
@@ -39,9 +33,8 @@ struct TrendStatement: Sendable {
     var answer = TrendAnswer(
       end: nil, size: policy.size, groups: [], checkpoint: checkpoint ?? Checkpoint())
     guard let checkpoint, checkpoint.logTime != .min else { return answer }
-    let final = floor(checkpoint.watermark)
-    let last = floor(checkpoint.logTime) + policy.slide
-    let end = try newestEnd(from: final, to: last, session) ?? final
+    let ends = policy.newestEnds(watermark: checkpoint.watermark, logTime: checkpoint.logTime)
+    let end = try newestEnd(ends, session) ?? ends.lowerBound
     answer.end = end
     var parameters = PostgresParameters()
     parameters.append(text: StoredText.encode(site))
@@ -52,17 +45,12 @@ struct TrendStatement: Sendable {
     return answer
   }
 
-  private func floor(_ time: Int64) -> Int64 {
-    let remainder = time % policy.slide
-    return remainder < 0 ? time - remainder - policy.slide : time - remainder
-  }
-
   private func newestEnd(
-    from: Int64, to: Int64, _ session: PostgresConnection
+    _ ends: ClosedRange<Int64>, _ session: PostgresConnection
   ) throws(PostgresError) -> Int64? {
     var parameters = PostgresParameters()
-    parameters.append(timestamptz: from)
-    parameters.append(timestamptz: to)
+    parameters.append(timestamptz: ends.lowerBound)
+    parameters.append(timestamptz: ends.upperBound)
     let result = try session.query(
       """
       select max(window_end) from \(schema.table(.trends))

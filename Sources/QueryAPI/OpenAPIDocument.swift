@@ -9,7 +9,7 @@ enum OpenAPIDocument {
   static let text = """
     {"openapi":"3.1.0",
     "info":{"title":"SmartContent","version":"1","summary":"From a pixel to a live, exact number.",
-    "description":"Events go in by the pixel or the protocols of Segment, RudderStack, PostHog, Google Analytics 4, Snowplow and Matomo, and come out as metrics. An ingest answer carries a position; a query with that position as `after` contains the event."},
+    "description":"Events go in by the pixel or the protocols of Segment, RudderStack, PostHog, Google Analytics 4, Snowplow, Matomo and CloudEvents, and come out as metrics. An ingest answer carries a position; a query with that position as `after` contains the event."},
     "tags":[{"name":"ingest"},{"name":"debug"},{"name":"query"},{"name":"keys"},{"name":"operations"}],
     "paths":{\(ingestPaths),
     \(OpenAPIIngest.debugPaths),

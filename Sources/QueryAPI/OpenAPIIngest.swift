@@ -98,9 +98,29 @@ enum OpenAPIIngest {
       others: "\"204\":{\"description\":\"The same, with send_image=0\"},")
   }
 
+  private static let cloudEvents = ["/v1/cloudevents", "/ce"].map { path in
+    Address(
+      path: path, summary: "CloudEvents 1.0 over HTTP: structured, batch or binary",
+      fields: field("k", "Write key"),
+      body: "\"application/cloudevents+json\":{},\"application/cloudevents-batch+json\":{},"
+        + "\"application/json\":{}")
+  }
+
+  private static let own = [
+    Address(
+      path: "/v1/e", summary: "The pixel's fields as JSON, many events in one request",
+      fields: field("k", "Write key"), body: "\"text/plain\":{},\"application/json\":{}"),
+    Address(
+      path: "/r/c", methods: ["get"], summary: "Click link: counts a click and leads on",
+      fields: field(
+        "u", "Where it leads: a host that is listed, or a signed address", isRequired: true)
+        + "," + field("k", "Write key") + "," + field("s", "The signature of u and k"), answer: "",
+      status: "302"),
+  ]
+
   /// All but the pixel, which has a description of its own.
-  static let paths = (segment + postHog + ga4 + snowplow + matomo).map(path).joined(
-    separator: ",\n")
+  static let paths = (segment + postHog + ga4 + snowplow + matomo + cloudEvents + own).map(path)
+    .joined(separator: ",\n")
 
   private static func path(_ address: Address) -> String {
     let operations = address.methods.map { method in

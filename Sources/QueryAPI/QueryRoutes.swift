@@ -41,11 +41,28 @@ public struct QueryRoutes: Sendable {
       views: views, registry: registry, limits: limits, logHeads: logHeads, clock: clock)
   }
 
-  /// What `POST /v1/query` answers to this body, without a server.
-  public func answer(_ json: [UInt8]) async throws(Problem) -> String {
-    let response = try await service.query(
-      HTTPRequest(method: .post, path: "/v1/query", body: json))
-    guard case .bytes(let bytes) = response.body else { return "" }
+  /// What a request is answered, without a server.
+  ///
+  /// - Parameter target: path and query, such as `/v1/trends?by=content`.
+  public func answer(
+    _ method: HTTPMethod, _ target: String, body: [UInt8] = []
+  ) async throws(Problem) -> String {
+    var routes = Routes()
+    declare(on: &routes)
+    let response: HTTPResponse?
+    do {
+      response = try await routes.answer(method, target, body: body)
+    } catch let problem as Problem {
+      throw problem
+    } catch {
+      preconditionFailure("routes of queries throw problems, not \(error)")
+    }
+    guard let response, case .bytes(let bytes) = response.body else {
+      throw Problem(
+        .notFound, code: "not_found",
+        detail: "\(method.name) \(target) is not answered here; there are "
+          + routes.paths.filter { !$0.hasSuffix("/v1/stream") }.joined(separator: ", "))
+    }
     return String(decoding: bytes, as: UTF8.self)
   }
 

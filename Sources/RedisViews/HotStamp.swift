@@ -12,7 +12,8 @@ enum HotStamp {
       ("pipeline", "\(pipeline)"), ("epoch", "\(header.epoch)"),
       ("sequence", "\(header.sequence)"), ("last_delta", "\(header.lastDeltaSequence)"),
       ("committed", "\(header.committedSequence)"), ("copy", "\(header.copy)"),
-      ("log_time", "\(header.logTime)"), ("watermark", "\(header.watermark)"),
+      ("checksum", "\(header.fingerprint.checksum)"),
+      ("stored_at", "\(header.fingerprint.storedAt)"), ("log_time", "\(header.logTime)"), ("watermark", "\(header.watermark)"),
     ]
     for level in WindowLevel.allCases {
       fields.append(("seam_\(level.name)", "\(header.seams[level])"))
@@ -34,6 +35,7 @@ enum HotStamp {
     guard number("pipeline") == pipeline, let epoch: Int64 = number("epoch"),
       let sequence: UInt64 = number("sequence"), let lastDelta: UInt64 = number("last_delta"),
       let committed: UInt64 = number("committed"), let copy: Int64 = number("copy"),
+      let checksum: UInt32 = number("checksum"), let storedAt: Int64 = number("stored_at"),
       let logTime: Int64 = number("log_time"), let watermark: Int64 = number("watermark"),
       let sources = fields["sources"].flatMap({ SourcePosition.parse($0) })
     else { return nil }
@@ -45,6 +47,7 @@ enum HotStamp {
     return HotHeader(
       epoch: epoch, sequence: sequence, lastDeltaSequence: lastDelta, committedSequence: committed,
       copy: copy, isComplete: true, logTime: logTime, watermark: watermark, seams: seams,
-      sources: sources)
+      sources: sources,
+      fingerprint: Checkpoint.Fingerprint(checksum: checksum, storedAt: storedAt))
   }
 }

@@ -5,8 +5,16 @@ import Views
 
 /// Keeps the hot copy of one partition in step with its operators' state.
 ///
-/// The copy is a cache. Where it is lost, evicted or somebody else's, it is written anew from state;
+/// The copy is a cache. Where it is lost, evicted or another state's, it is written anew from state;
 /// while its store is away, rows simply stay marked as changed.
+///
+/// A new owner takes over what the one before it has left: a copy is what the operators' state is at
+/// its sequence, so once the new owner has come to that frame, all that its copy lacks is what changes
+/// afterwards. It is written anew only where it is behind what was restored, or of another log.
+///
+///     restored state      copy that was left            log
+///     ──────┬───────────────────┬──────────────────────────▶
+///           └ (silent) replay ──┘ taken over: only later changes are written
 struct HotCopy: ~Copyable {
   var epoch: Int64 = 0
   /// The last sequence whose effects the copy has.
@@ -21,6 +29,8 @@ struct HotCopy: ~Copyable {
   private let metrics: LoopMetrics
   private let logger: Logger
   private var last: HotHeader?
+  /// What another owner has left, until its sequence is reached.
+  private var left: HotHeader?
   private var lastUpdate: Int64 = 0
   private var duration: Int64 = 0
   private var isAway = false
@@ -40,6 +50,38 @@ struct HotCopy: ~Copyable {
     self.clock = clock
     self.metrics = metrics
     self.logger = logger
+  }
+
+  /// Looks at what an earlier owner has left, once state is restored.
+  mutating func look(_ pipeline: inout Pipeline) {
+    guard stream.role != .deadLetters else { return }
+    do throws(HotStoreError) {
+      guard let header = try store.header(of: stream), header.isComplete,
+        header.sequence >= pipeline.position
+      else { return }
+      left = header
+      takeOver(&pipeline)
+    } catch {
+      metrics.hotFailed()
+      logger.warning("hot copy cannot be looked at", metadata: ["error": "\(error)"])
+    }
+  }
+
+  /// After each frame: takes over what was left where its sequence is reached.
+  @inline(__always)
+  mutating func passed(_ pipeline: inout Pipeline) {
+    if left != nil { takeOver(&pipeline) }
+  }
+
+  private mutating func takeOver(_ pipeline: inout Pipeline) {
+    guard let header = left, pipeline.position >= header.sequence else { return }
+    left = nil
+    guard pipeline.position == header.sequence, pipeline.position > 0,
+      pipeline.fingerprint == header.fingerprint
+    else { return }
+    pipeline.forgetHotChanges()
+    last = header
+    sequence = header.sequence
   }
 
   mutating func stored(at time: Int64) {
@@ -66,13 +108,22 @@ struct HotCopy: ~Copyable {
   /// A lost copy of a quiet stream is back after this time, microseconds.
   private static let checkInterval: Int64 = 500_000
 
-  mutating func update(_ pipeline: inout Pipeline, committed: UInt64) {
+  /// - Parameter logEnd: the last sequence of the stream that is known.
+  mutating func update(_ pipeline: inout Pipeline, committed: UInt64, logEnd: UInt64) {
     let started = clock.monotonic()
+    if let header = left {
+      if header.sequence <= logEnd {
+        lastUpdate = started
+        return
+      }
+      // The copy is of frames that the log does not have.
+      left = nil
+    }
     var header = HotHeader(
       epoch: epoch, sequence: pipeline.position, lastDeltaSequence: pipeline.lastDeltaSequence,
       committedSequence: committed, copy: last?.copy ?? 0, isComplete: true,
       logTime: pipeline.logTime, watermark: pipeline.watermark, seams: pipeline.seams,
-      sources: pipeline.sources)
+      sources: pipeline.sources, fingerprint: pipeline.fingerprint)
     do throws(HotStoreError) {
       let changed = pipeline.drainHot()
       if let last, changed.count <= store.updateRowCountMax {

@@ -127,7 +127,7 @@ final class Inheritance {
         base: chain.base, increments: chain.increments, committed: checkpoint,
         accounting: accounting)
     } catch {
-      throw LoopExit(error)
+      throw LoopExit(error, spec)
     }
     self.pipeline = consume pipeline
     if report.replayAfter == 0, let predecessor = generations.predecessor(of: earlier.number) {
@@ -149,7 +149,7 @@ final class Inheritance {
       do throws(PipelineError) {
         problem = try pipeline?.adopt(base: base)
       } catch {
-        throw LoopExit(error)
+        throw LoopExit(error, spec)
       }
       if let problem {
         throw .halted("state of an earlier stream cannot be taken over: \(problem)")
@@ -164,7 +164,7 @@ final class Inheritance {
     do throws(LogError) {
       reader = try log.reader(stream: stream.stream, after: sequence)
     } catch {
-      throw LoopExit(error)
+      throw LoopExit(error, spec)
     }
   }
 
@@ -173,7 +173,7 @@ final class Inheritance {
     do throws(LogError) {
       frames = try reader.next(timeoutMs: PartitionLoop.retryIntervalMs)
     } catch {
-      throw LoopExit(error)
+      throw LoopExit(error, spec)
     }
     for frame in frames where frame.sequence <= end {
       do throws(PipelineError) {
@@ -188,7 +188,7 @@ final class Inheritance {
         }
         try pipeline?.process(frame: view, sequence: frame.sequence, storedAt: frame.storedAt)
       } catch {
-        throw LoopExit(error)
+        throw LoopExit(error, spec)
       }
     }
   }

@@ -12,255 +12,180 @@ public enum ReplayError: Error, Sendable {
 
 /// Runs a pipeline on the log up to an instant of its past, into memory.
 ///
-/// The operators are those of the processor. Frames of all streams come in order of their stored times,
-/// and what a first stage hands on goes to the second at once: the result is a function of the log, of
-/// the pipeline and of the instant. Memory: all rows. Confined to one thread.
+/// The operators are those of the processor. Frames of a generation's streams come in order of their
+/// stored times, and what a first stage hands on goes to the second at once: the result is a function of
+/// the log, of the pipeline and of the instant.
+///
+///     generation 1: events-00 ───────────┤ end
+///                   events-01 ─────────┤ end       state of persons
+///     generation 2: events-g2-00          ╰──────▶ ─────────────│ until
+///
+/// As in the processor, a generation begins once all streams of the one before have come to their ends,
+/// and takes over what these knew of persons. An instant at which one of them still had frames to come
+/// is one at which nothing of the next generation had been processed. When a stream was sealed the log
+/// does not say: its windows are closed once something of the next generation is stored.
+///
+/// Memory: all rows within their retention, and at a cut the persons of one generation twice. Confined to
+/// one thread.
 public final class LogReplay {
   public struct Progress: Sendable {
     public var done: UInt64
     public var total: UInt64
   }
 
-  private let spec: PipelineSpec
   private let log: any EventLog
   private let until: Int64
   private let progress: (Progress) -> Void
-  private var streams: [ReplayedStream] = []
-  private var secondStage: ReplayedStream?
-  private var rows = ReplayedRows()
+  private let deadLetters: ReplayedStream
+  /// Those that are still to be read, the one that is being read first.
+  private var generations: ArraySlice<[ReplayedStream]>
+  private let secondStage: ReplayedStream?
+  private var rows: ReplayedRows
   private var frameCount: UInt64 = 0
+  private var total: UInt64 = 0
+  private var nextSweep = Int64.min
+
+  /// Stored time between two sweeps for rows whose retention is over, microseconds.
+  private static let sweepInterval: Int64 = 86_400_000_000
 
   /// - Parameters:
-  ///   - streams: events and dead letters.
-  ///   - partitions: of the generation.
+  ///   - generations: of the events, rising.
   ///   - until: the last stored time that counts, microseconds since the epoch.
   public init(
-    _ spec: PipelineSpec, streams: [StreamPartition], partitions: Int, log: any EventLog,
-    until: Int64, progress: @escaping (Progress) -> Void = { _ in }
+    _ spec: PipelineSpec, generations: [LogGeneration], deadLetters: StreamPartition,
+    log: any EventLog, until: Int64, progress: @escaping (Progress) -> Void = { _ in }
   ) {
-    self.spec = spec
     self.log = log
     self.until = until
     self.progress = progress
-    self.streams = streams.map { stream in
-      let groups =
-        stream.role == .events
-        ? KeyGroup.groups(of: stream.partition, partitions: partitions) : 0..<0
-      return ReplayedStream(
-        Pipeline(spec: spec, stream: stream, groups: groups, partitions: partitions))
-    }
-    if spec.hasSecondStage {
-      secondStage = ReplayedStream(
-        Pipeline(
-          spec: spec, stream: .partials(of: spec), groups: 0..<KeyGroup.count,
-          partitions: partitions))
-    }
+    self.deadLetters = ReplayedStream(Pipeline(spec: spec, stream: deadLetters, groups: 0..<0))
+    self.generations =
+      generations.map { generation in
+        zip(generation.streamPartitions, generation.ends).map { stream, end in
+          let partitions = generation.partitions
+          return ReplayedStream(
+            Pipeline(
+              spec: spec, stream: stream,
+              groups: KeyGroup.groups(of: stream.partition, partitions: partitions),
+              partitions: partitions), end: end)
+        }
+      }[...]
+    secondStage =
+      spec.hasSecondStage
+      ? ReplayedStream(
+        Pipeline(spec: spec, stream: .partials(of: spec), groups: 0..<KeyGroup.count)) : nil
+    rows = ReplayedRows(spec)
   }
 
   public func run() throws(ReplayError) -> ReplayedViews {
-    var total: UInt64 = 0
-    for stream in streams {
-      do throws(LogError) {
-        try stream.open(log)
-      } catch {
-        throw .log(error)
-      }
-      total += stream.last
+    for stream in [deadLetters] + generations.joined() {
+      total += try reading { () throws(LogError) in try stream.look(at: log) }
     }
-    while let next = try nextStream() {
-      try step(next)
+    try read([deadLetters])
+    rows.finish(deadLetters)
+    while let streams = generations.first {
+      try read(streams)
+      let isFollowed = try isFollowed(streams)
+      if isFollowed { try handOver(streams) }
+      for stream in streams { rows.finish(stream) }
+      sweep(streams)
+      if !isFollowed { break }
+      generations.removeFirst()
+    }
+    if let secondStage {
+      rows.finish(secondStage)
+      sweep([])
+    }
+    return rows.views
+  }
+
+  // MARK: A generation
+
+  /// Processes all frames of these streams up to the instant.
+  private func read(_ streams: [ReplayedStream]) throws(ReplayError) {
+    while let next = try firstStored(of: streams) {
+      guard let frame = next.take() else { return }
+      frameCount += 1
+      do throws(PipelineError) {
+        try next.process(frame)
+        try handOn(next, storedAt: frame.storedAt)
+      } catch {
+        throw .pipeline(stream: next.name, error)
+      }
+      for stream in [next, secondStage].compactMap({ $0 }) where stream.isFull {
+        rows.drain(stream)
+      }
+      if frame.storedAt >= nextSweep {
+        nextSweep = frame.storedAt + Self.sweepInterval
+        sweep(streams)
+      }
       if frameCount.isMultiple(of: 256) {
         progress(Progress(done: frameCount, total: max(total, frameCount)))
       }
     }
-    for stream in streams + [secondStage].compactMap({ $0 }) { finish(stream) }
-    return rows.views
   }
 
   /// The stream whose next frame was stored first; nil once all have come to the instant.
-  private func nextStream() throws(ReplayError) -> ReplayedStream? {
-    var next: ReplayedStream?
+  private func firstStored(of streams: [ReplayedStream]) throws(ReplayError) -> ReplayedStream? {
+    var first: (stream: ReplayedStream, time: Int64)?
     for stream in streams {
-      do throws(LogError) {
-        guard let time = try stream.nextTime(until: until) else { continue }
-        if next?.knownTime.map({ time < $0 }) ?? true { next = stream }
-      } catch {
-        throw .log(error)
-      }
+      guard let time = try nextTime(stream) else { continue }
+      if let first, first.time <= time { continue }
+      first = (stream, time)
     }
-    return next
+    return first?.stream
   }
 
-  private func step(_ stream: ReplayedStream) throws(ReplayError) {
-    guard let frame = stream.take() else { return }
-    frameCount += 1
-    do throws(PipelineError) {
-      try stream.process(frame)
-      for partial in stream.pipeline.takeEmitted() {
-        try secondStage?.process(partials: partial, storedAt: frame.storedAt)
-      }
-    } catch {
-      throw .pipeline(stream: stream.name, error)
-    }
-    for stream in [stream, secondStage].compactMap({ $0 }) where stream.isFull {
-      rows.add(stream.pipeline.drainCommit(includeCoarse: false), of: stream.pipeline.stream)
+  private func nextTime(_ stream: ReplayedStream) throws(ReplayError) -> Int64? {
+    try reading { () throws(LogError) in try stream.nextTime(in: log, until: until) }
+  }
+
+  private func handOn(_ stream: ReplayedStream, storedAt: Int64) throws(PipelineError) {
+    for partial in stream.pipeline.takeEmitted() {
+      try secondStage?.process(partials: partial, storedAt: storedAt)
     }
   }
 
-  private func finish(_ stream: ReplayedStream) {
-    rows.add(stream.pipeline.drainCommit(includeCoarse: true), of: stream.pipeline.stream)
-    rows.add(stream.pipeline.allHot(), of: stream.pipeline.stream)
-  }
-}
-
-/// One stream of a replay: its pipeline, and the frames that are fetched and not yet processed.
-private final class ReplayedStream {
-  var pipeline: Pipeline
-  let name: String
-  private(set) var last: UInt64 = 0
-  private var reader: (any FrameReader)?
-  private var fetched: ArraySlice<any StoredFrame> = []
-  private var position: UInt64 = 0
-
-  private static let pendingCountMax = 100_000
-
-  init(_ pipeline: consuming Pipeline) {
-    name = pipeline.stream.stream
-    self.pipeline = pipeline
-  }
-
-  var isFull: Bool { pipeline.pendingCount > Self.pendingCountMax }
-  var knownTime: Int64? { fetched.first?.storedAt }
-
-  func open(_ log: any EventLog) throws(LogError) {
-    last = try log.bounds(stream: name).last
-    reader = try log.reader(stream: name, after: 0)
-  }
-
-  /// When the next frame was stored; nil where there is none up to `until`.
-  func nextTime(until: Int64) throws(LogError) -> Int64? {
-    while fetched.isEmpty {
-      guard position < last, let reader else { return nil }
-      fetched = try reader.next(timeoutMs: 1_000)[...]
+  /// Whether all streams have come to their ends, and something came after them up to the instant.
+  private func isFollowed(_ streams: [ReplayedStream]) throws(ReplayError) -> Bool {
+    guard streams.allSatisfy(\.hasComeToEnd), let next = generations.dropFirst().first else {
+      return false
     }
-    guard let time = knownTime, time <= until else {
-      last = position
-      fetched = []
-      return nil
-    }
-    return time
+    return try firstStored(of: next) != nil
   }
 
-  func take() -> (any StoredFrame)? {
-    guard let frame = fetched.popFirst() else { return nil }
-    position = frame.sequence
-    return frame
-  }
-
-  func process(_ frame: any StoredFrame) throws(PipelineError) {
-    let view: FrameView
-    do throws(FrameError) {
-      view = try FrameView(frame.bytes)
-    } catch {
-      return try pipeline.skip(
-        sequence: frame.sequence, storedAt: frame.storedAt,
-        checksum: PartitionLoop.checksum(frame.bytes))
-    }
-    try pipeline.process(frame: view, sequence: frame.sequence, storedAt: frame.storedAt)
-  }
-
-  func process(partials frame: PartialFrame, storedAt: Int64) throws(PipelineError) {
-    position += 1
-    let sequence = position
-    var failure: PipelineError?
-    frame.bytes.withUnsafeBytes { bytes in
-      do throws(FrameError) {
-        let view = try PartialFrameView(bytes)
-        do throws(PipelineError) {
-          try pipeline.process(partials: view, bytes: bytes, sequence: sequence, storedAt: storedAt)
-        } catch {
-          failure = error
+  /// Ends the streams of a generation, and gives what they know of persons to those of the next.
+  private func handOver(_ streams: [ReplayedStream]) throws(ReplayError) {
+    for stream in streams {
+      stream.pipeline.end()
+      let base = stream.pipeline.snapshot(.everything)
+      do throws(PipelineError) {
+        try handOn(stream, storedAt: stream.pipeline.logTime)
+        for heir in generations.dropFirst().first ?? []
+        where heir.pipeline.groups.overlaps(stream.pipeline.groups) {
+          if let problem = try heir.pipeline.adopt(base: base) {
+            preconditionFailure("a base of this program can be taken over: \(problem)")
+          }
         }
       } catch {
-        preconditionFailure("a first stage makes frames that can be read: \(error)")
+        throw .pipeline(stream: stream.name, error)
       }
     }
-    if let failure { throw failure }
-  }
-}
-
-/// Rows in memory as batches change them.
-private struct ReplayedRows {
-  private struct Key: Hashable {
-    var measure: Measure
-    var level: WindowLevel
-    var start: Int64
-    var dimensionID: Int64
-    var stream: StreamPartition
   }
 
-  private var rows: [Key: WindowRow] = [:]
-  private var tuples: [Int64: [UInt8]] = [:]
-  private var checkpoints: [StreamPartition: Checkpoint] = [:]
-  private var accounting: [StreamPartition: Accounting] = [:]
-
-  mutating func add(_ batch: CommitBatch, of stream: StreamPartition) {
-    for entry in batch.dimensions { tuples[entry.id] = entry.encoded }
-    for row in batch.rows { rows[key(row, batch.measure, stream)] = row }
-    for delta in batch.deltas {
-      let key = key(delta, batch.measure, stream)
-      guard var row = rows[key] else {
-        rows[key] = delta
-        continue
-      }
-      row.counts += delta.counts
-      row.revision += delta.revision
-      row.isFinal = true
-      rows[key] = row
-    }
-    checkpoints[stream] = batch.checkpoint
-    accounting[stream] = batch.accounting
+  private func sweep(_ streams: [ReplayedStream]) {
+    rows.removeExpired(
+      events: streams.map { $0.pipeline.logTime }.min() ?? .min,
+      partials: secondStage?.pipeline.logTime ?? .min)
   }
 
-  mutating func add(_ hot: [HotRow], of stream: StreamPartition) {
-    let measure = stream.role == .partials ? Measure.outcomes : .activity
-    for row in hot {
-      tuples[row.row.dimensionID] = row.tuple
-      rows[key(row.row, measure, stream)] = row.row
+  private func reading<Value>(
+    _ body: () throws(LogError) -> Value
+  ) throws(ReplayError) -> Value {
+    do throws(LogError) {
+      return try body()
+    } catch {
+      throw .log(error)
     }
-  }
-
-  private func key(_ row: WindowRow, _ measure: Measure, _ stream: StreamPartition) -> Key {
-    Key(
-      measure: measure, level: row.level, start: row.start, dimensionID: row.dimensionID,
-      stream: stream)
-  }
-
-  var views: ReplayedViews {
-    var views = ReplayedViews()
-    let ordered = rows.sorted { a, b in
-      (a.key.measure.rawValue, a.key.level.rawValue, a.key.start, a.key.dimensionID)
-        < (b.key.measure.rawValue, b.key.level.rawValue, b.key.start, b.key.dimensionID)
-    }
-    for (key, row) in ordered {
-      guard let tuple = tuples[key.dimensionID]?.withUnsafeBytes({ DimensionTuple(encoded: $0) })
-      else { continue }
-      views.rows.append(ReplayedViews.Row(measure: key.measure, row: row, tuple: tuple))
-    }
-    for (stream, checkpoint) in checkpoints {
-      var checkpoint = checkpoint
-      for level in WindowLevel.allCases { checkpoint.seams[level] = .max }
-      views.checkpointsByStream[stream] = checkpoint
-    }
-    for (stream, part) in accounting where stream.role != .partials {
-      views.total.received += part.received
-      views.total.onTime += part.onTime
-      views.total.late += part.late
-      views.total.tooLate += part.tooLate
-      views.total.duplicate += part.duplicate
-      views.total.rejected += part.rejected
-      views.total.clampedFuture += part.clampedFuture
-    }
-    return views
   }
 }

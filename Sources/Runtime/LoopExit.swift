@@ -24,26 +24,42 @@ extension LoopExit {
       self = .halted(
         "the stored results of pipeline \(spec.name) version \(spec.version) were computed by another"
           + " declaration (\(String(stored, radix: 16)), now \(String(declared, radix: 16)));"
-          + " raise `version` in Streams/pipelines.yaml to compute them anew")
+          + " raise `version` in Streams/pipelines.yaml, then compute them anew with"
+          + " `smartcontent rebuild --pipeline \(spec.name)`")
     case .refused(let reason): self = .halted("Postgres refuses the rows: \(reason)")
     }
   }
 
-  init(_ error: LogError) {
+  init(_ error: LogError, _ spec: PipelineSpec) {
     switch error {
     case .unavailable(let reason): self = .waiting("NATS: \(reason)")
     case .missing(let stream, let from, let to):
       self = .halted(
-        "frames \(from) to \(to) of \(stream) are no longer in the log; restore the stream, or raise"
-          + " the pipeline's `version` to compute anew from what is left")
+        "frames \(from) to \(to) of \(stream) are no longer in the log; restore the stream, or give the"
+          + " folder of its archive with --archive, or "
+          + Self.wayOut(spec, "computes a new version from what is left", " --from-what-is-left"))
     case .wentBack(let stream, let wanted, let last):
       self = .halted(
         "\(stream) went back in time: frame \(wanted) is committed, the log ends at \(last) or holds"
-          + " another frame there; restore the log, or compute anew with `smartcontent rebuild`"
-      )
+          + " another frame there; restore the log, or "
+          + Self.wayOut(spec, "computes a new version from what it holds"))
     case .refused(let reason): self = .halted("NATS refuses: \(reason)")
     }
   }
 
-  init(_ error: PipelineError) { self = .halted("\(error)") }
+  /// The commands that lead out where a version's results are no longer those of the log.
+  private static func wayOut(
+    _ spec: PipelineSpec, _ what: String, _ option: String = ""
+  ) -> String {
+    "leave this version behind: `smartcontent rebuild --pipeline \(spec.name)\(option)` \(what), then"
+      + " `smartcontent rebuild --pipeline \(spec.name) --drop \(spec.version)` removes this one"
+  }
+
+  init(_ error: PipelineError, _ spec: PipelineSpec) {
+    switch error {
+    case .diverged, .sourceWentBack:
+      self = .halted("\(error); \(Self.wayOut(spec, "computes a new version"))")
+    case .refused, .outOfOrder, .otherPipeline: self = .halted("\(error)")
+    }
+  }
 }

@@ -24,7 +24,7 @@ extension PartitionLoop {
     do throws(LogError) {
       try checkFingerprint()
     } catch {
-      throw LoopExit(error)
+      throw LoopExit(error, spec)
     }
     let snapshots = environment.snapshots.restore(notAfter: committed.sequence)
     let report: RestoreReport
@@ -33,7 +33,7 @@ extension PartitionLoop {
         base: snapshots.base, increments: snapshots.increments, committed: committed,
         accounting: claimedAccounting)
     } catch {
-      throw LoopExit(error)
+      throw LoopExit(error, spec)
     }
     for finding in report.findings where committed.sequence > 0 {
       environment.logger.warning("snapshot not used", metadata: ["finding": "\(finding)"])
@@ -68,7 +68,7 @@ extension PartitionLoop {
       do throws(PipelineError) {
         problem = try pipeline.adopt(base: base)
       } catch {
-        throw LoopExit(error)
+        throw LoopExit(error, spec)
       }
       if let problem {
         throw .halted("state of an earlier stream cannot be taken over: \(problem)")
@@ -100,10 +100,11 @@ extension PartitionLoop {
   }
 
   func open(after: UInt64) throws(LoopExit) {
+    hotCopy.look(&pipeline)
     do throws(LogError) {
       stage = .reading(try environment.log.reader(stream: stream.stream, after: after))
     } catch {
-      throw LoopExit(error)
+      throw LoopExit(error, spec)
     }
     set(pipeline.isSilent ? .replaying : .live, "")
   }

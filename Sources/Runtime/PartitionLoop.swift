@@ -242,12 +242,14 @@ final class PartitionLoop {
       takeSnapshotIfDue()
       // A replay can end inside a batch; what follows it is live.
       if pipeline.isSilent { continue }
-      if hotCopy.isDue(hasChanges: true) { try updateHotCopy() }
+      if hotCopy.isDue(hasChanges: true) { try updateHotCopy(reader) }
       try timedCommit()
     }
     if !pipeline.isSilent {
       if status.current.phase == .replaying { set(.live, "") }
-      if hotCopy.isDue(hasChanges: pipeline.position > hotCopy.sequence) { try updateHotCopy() }
+      if hotCopy.isDue(hasChanges: pipeline.position > hotCopy.sequence) {
+        try updateHotCopy(reader)
+      }
       try timedCommit()
       takeSnapshotIfDue()
       beat(reader)
@@ -262,9 +264,10 @@ final class PartitionLoop {
     try commitIfDue()
   }
 
-  private func updateHotCopy() throws(LoopExit) {
+  private func updateHotCopy(_ reader: any FrameReader) throws(LoopExit) {
     let began = environment.clock.monotonic()
-    hotCopy.update(&pipeline, committed: committed.sequence)
+    hotCopy.update(
+      &pipeline, committed: committed.sequence, logEnd: reader.lastKnownSequence)
     times.stores += environment.clock.monotonic() - began
     if hotCopy.isFenced { throw .fenced }
   }
@@ -275,7 +278,7 @@ final class PartitionLoop {
     do throws(LogError) {
       fetched = try reader.next(timeoutMs: waitMs)[...]
     } catch {
-      throw LoopExit(error)
+      throw LoopExit(error, spec)
     }
     noteReached()
   }
@@ -305,9 +308,10 @@ final class PartitionLoop {
           sequence: frame.sequence, storedAt: frame.storedAt, checksum: Self.checksum(frame.bytes))
       }
     } catch {
-      throw LoopExit(error)
+      throw LoopExit(error, spec)
     }
     sender?.send(pipeline.takeEmitted())
+    hotCopy.passed(&pipeline)
     if !pipeline.isSilent { hotCopy.stored(at: frame.storedAt) }
   }
 
@@ -317,7 +321,7 @@ final class PartitionLoop {
       do throws(LogError) {
         try poison.write(frame, of: stream, error)
       } catch {
-        throw LoopExit(error)
+        throw LoopExit(error, spec)
       }
     }
     environment.logger.error(

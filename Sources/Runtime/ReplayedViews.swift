@@ -5,21 +5,44 @@ public import Views
 
 /// Read models in memory, as a replay has left them. Answers what the stores would have answered.
 ///
-/// Everything counts as durable: the hot copy is complete, as far on, and has no window of its own.
+/// Everything counts as durable, windows that are still open too; there is no hot copy.
 public struct ReplayedViews: DurableViewReader, HotViewReader {
-  /// One row with its tuple, of one source.
-  public struct Row: Sendable {
+  /// One row of the windows with its tuple, of one stream.
+  public struct Window: Sendable {
+    public var stream: StreamPartition
     public var measure: Measure
     public var row: WindowRow
     public var tuple: DimensionTuple
   }
 
-  /// In order of measure, level, start and id.
-  public var rows: [Row] = []
+  /// One row of the trends with its tuple.
+  public struct Trend: Sendable {
+    public var row: TrendRow
+    public var tuple: DimensionTuple
+  }
+
+  /// An event that came too late, with its tuple and the stream that its frame is in.
+  public struct Late: Sendable {
+    public var stream: StreamPartition
+    public var event: LateEvent
+    public var tuple: DimensionTuple
+  }
+
+  /// In order of measure, level, start, id and stream.
+  public var windows: [Window] = []
+  /// In order of end and id.
+  public var trends: [Trend] = []
+  /// In order of stream and place.
+  public var lateEvents: [Late] = []
+  /// What the last commit would have said.
   public var checkpointsByStream: [StreamPartition: Checkpoint] = [:]
-  public var total = Accounting()
+  public var accountingByStream: [StreamPartition: Accounting] = [:]
+  /// Nil where the pipeline computes no trends.
+  public var trendPolicy: TrendPolicy?
 
   public init() {}
+
+  // MARK: Windows
 
   public func read(
     _ selection: ViewSelection, belowSeams: Bool
@@ -30,7 +53,7 @@ public struct ReplayedViews: DurableViewReader, HotViewReader {
       var currency: String
     }
     var sums: [Key: Counts] = [:]
-    for entry in rows where entry.measure == selection.measure {
+    for entry in windows where entry.measure == selection.measure {
       let row = entry.row
       let isWanted = selection.segments.contains {
         $0.level == row.level && $0.from <= row.start && row.start < $0.to
@@ -48,7 +71,7 @@ public struct ReplayedViews: DurableViewReader, HotViewReader {
         bucket: $0.key.bucket, dimensions: $0.key.dimensions, currency: $0.key.currency,
         counts: $0.value)
     }
-    return DurableAnswer(groups: groups, checkpoints: checkpointsByStream)
+    return DurableAnswer(groups: groups, checkpoints: durableCheckpoints)
   }
 
   private static func passes(_ filter: DimensionFilter, _ tuple: DimensionTuple) -> Bool {
@@ -60,34 +83,66 @@ public struct ReplayedViews: DurableViewReader, HotViewReader {
     }
   }
 
-  public func trends(
-    site: String, groupBy dimension: Dimension
-  ) async throws(ViewReadError) -> TrendAnswer {
-    throw .refused("trends are not replayed; ask for windows")
+  /// Every window lies before the seams.
+  private var durableCheckpoints: [StreamPartition: Checkpoint] {
+    checkpointsByStream.mapValues { checkpoint in
+      var checkpoint = checkpoint
+      for level in WindowLevel.allCases { checkpoint.seams[level] = .max }
+      return checkpoint
+    }
   }
 
   public func checkpoints() async throws(ViewReadError) -> [StreamPartition: Checkpoint] {
-    checkpointsByStream
+    durableCheckpoints
   }
 
-  public func accounting() async throws(ViewReadError) -> Accounting { total }
+  // MARK: Trends and accounting
 
-  public func headers(partitions: [Int]) async throws(ViewReadError) -> [Int: HotHeader] {
-    var headers: [Int: HotHeader] = [:]
-    for (stream, checkpoint) in checkpointsByStream where partitions.contains(stream.partition) {
-      headers[stream.partition] = HotHeader(
-        epoch: 1, sequence: checkpoint.sequence,
-        lastDeltaSequence: checkpoint.lastDeltaSequence,
-        committedSequence: checkpoint.sequence, copy: 1, isComplete: true,
-        logTime: checkpoint.logTime, watermark: checkpoint.watermark, seams: checkpoint.seams,
-        sources: checkpoint.sources)
+  public func trends(
+    site: String, groupBy dimension: Dimension
+  ) async throws(ViewReadError) -> TrendAnswer {
+    guard let trendPolicy else { throw .refused("the pipeline declares no trends") }
+    let checkpoint = checkpointsByStream.first { $0.key.role == .partials }?.value ?? Checkpoint()
+    var answer = TrendAnswer(end: nil, size: trendPolicy.size, groups: [], checkpoint: checkpoint)
+    guard checkpoint.logTime != .min else { return answer }
+    let ends = trendPolicy.newestEnds(
+      watermark: checkpoint.watermark, logTime: checkpoint.logTime)
+    let end =
+      trends.last { ends.contains($0.row.end) }?.row.end ?? ends.lowerBound
+    answer.end = end
+    for (bucket, end) in [end - trendPolicy.size, end].enumerated() {
+      for entry in trends where entry.row.end == end && entry.tuple.site == site {
+        answer.groups.append(
+          ViewGroup(
+            bucket: bucket, dimensions: [entry.tuple[dimension]], currency: entry.tuple.currency,
+            counts: entry.row.counts))
+      }
     }
-    return headers
+    return answer
   }
+
+  /// Over the streams of events and the dead letters: what the second stage takes in is no events.
+  public func accounting() async throws(ViewReadError) -> Accounting {
+    var total = Accounting()
+    for (stream, part) in accountingByStream where stream.role != .partials {
+      total.received += part.received
+      total.onTime += part.onTime
+      total.late += part.late
+      total.tooLate += part.tooLate
+      total.duplicate += part.duplicate
+      total.rejected += part.rejected
+      total.clampedFuture += part.clampedFuture
+    }
+    return total
+  }
+
+  // MARK: Hot copy
+
+  public func headers(partitions: [Int]) async throws(ViewReadError) -> [Int: HotHeader] { [:] }
 
   public func read(
     segments: [Segment], seams: [Int: Seams]
   ) async throws(ViewReadError) -> HotAnswer {
-    HotAnswer(headers: try await headers(partitions: Array(seams.keys)), rows: [])
+    HotAnswer(headers: [:], rows: [])
   }
 }

@@ -8,9 +8,10 @@ import Views
 ///
 /// Everybody's touches are kept, all of them, and looked at once at the end (``NaiveOutcomes``). Who a
 /// touch is of: of its user where the event names one; else of its device, until a user signs in on it,
-/// who takes over what is still kept and what follows. Beyond this recount go the limits of persons and
-/// touches and rows' revisions; open hour and day rows are compared where the second stage has just
-/// written them.
+/// who takes over what is still kept and what follows. Another number of partitions changes none of it: a
+/// device is in one partition of each generation, and time goes on there from the latest time of those
+/// that it was taken over from. Beyond this recount go the limits of persons and touches and rows'
+/// revisions; open hour and day rows are compared where the second stage has just written them.
 final class OutcomeRecount: ReadModelRecount {
   private struct Person: Hashable {
     var key: Key128
@@ -23,8 +24,6 @@ final class OutcomeRecount: ReadModelRecount {
     var kind: UInt8
     var tuple: Int
     var revenue: Int64
-    /// The partition of an anonymous person; nil for a known one.
-    var stream: StreamPartition?
   }
 
   private struct Link {
@@ -32,30 +31,58 @@ final class OutcomeRecount: ReadModelRecount {
     var usedHour: Int64
   }
 
-  /// What one partition of the events has come to.
+  /// How far one partition of the events has come.
   private struct Partition {
-    var links: [Key128: Link] = [:]
+    /// `.min` before the first frame.
     var watermark = Int64.min
     var isHandedOn = false
   }
 
   private let spec: PipelineSpec
   private let tuples: TupleNumbers
+  /// Of the events, rising.
+  private let generations: [LogGeneration]
   private var partitions: [StreamPartition: Partition] = [:]
+  private var links: [Key128: Link] = [:]
   private var held: [Person: [Held]] = [:]
   /// Users that an alias has made one, each pointing at the next.
   private var united: [Key128: Key128] = [:]
 
   private static let hour: Int64 = 3_600_000_000
 
-  init(spec: PipelineSpec, tuples: TupleNumbers) {
+  init(spec: PipelineSpec, tuples: TupleNumbers, generations: [LogGeneration]) {
     self.spec = spec
     self.tuples = tuples
+    self.generations = generations
   }
 
   func begin(_ moment: Moment) {
     guard partitions[moment.stream]?.isHandedOn != true else { return }
-    partitions[moment.stream, default: Partition()].watermark = moment.watermark
+    let before = partitions[moment.stream]?.watermark ?? .min
+    partitions[moment.stream, default: Partition()].watermark = max(
+      moment.watermark, before == .min ? watermark(before: moment.stream) : before)
+  }
+
+  /// The latest watermark of the streams whose persons a stream takes over; `.min` in the first
+  /// generation.
+  private func watermark(before stream: StreamPartition) -> Int64 {
+    guard let own = generations.first(where: { $0.number == stream.generation }),
+      let earlier = generations.last(where: { $0.number < stream.generation })
+    else { return .min }
+    let groups = KeyGroup.groups(of: stream.partition, partitions: own.partitions)
+    return earlier.streamPartitions.filter {
+      KeyGroup.groups(of: $0.partition, partitions: earlier.partitions).overlaps(groups)
+    }.compactMap { partitions[$0]?.watermark }.max() ?? .min
+  }
+
+  /// The watermark up to which an anonymous person has been followed.
+  private func watermark(of person: Key128) -> Int64 {
+    for generation in generations.reversed() {
+      let partition = KeyGroup.partition(of: person, partitions: generation.partitions)
+      let stream = generation.streamPartitions[partition]
+      if let watermark = partitions[stream]?.watermark, watermark > .min { return watermark }
+    }
+    return .min
   }
 
   var isOfSecondStage: Bool { true }
@@ -66,21 +93,20 @@ final class OutcomeRecount: ReadModelRecount {
 
   func add(_ event: JudgedEvent, _ moment: Moment) {
     guard let policy = spec.persons, event.verdict == .onTime || event.verdict == .late,
-      var partition = partitions[moment.stream], !partition.isHandedOn
+      let partition = partitions[moment.stream], !partition.isHandedOn
     else { return }
     var user = event.user
-    let hour = moment.watermark / Self.hour
+    let hour = partition.watermark / Self.hour
     let oldest = hour - (policy.keep / Self.hour + 1)
-    let known = partition.links[event.person].flatMap { $0.usedHour >= oldest ? $0.user : nil }
+    let known = links[event.person].flatMap { $0.usedHour >= oldest ? $0.user : nil }
     if user != .zero && user != event.person {
       if event.kind == EventKind.alias.rawValue { unite(event.person, user) }
-      if known != user { takeOver(event.person, by: user, moment, policy) }
-      partition.links[event.person] = Link(user: user, usedHour: hour)
+      if known != user { takeOver(event.person, by: user, partition.watermark, policy) }
+      links[event.person] = Link(user: user, usedHour: hour)
     } else if user == .zero, let linked = known {
-      partition.links[event.person] = Link(user: linked, usedHour: hour)
+      links[event.person] = Link(user: linked, usedHour: hour)
       user = linked
     }
-    partitions[moment.stream] = partition
     guard (1...5).contains(event.kind), event.time >= moment.watermark - policy.lateness else {
       return
     }
@@ -88,7 +114,7 @@ final class OutcomeRecount: ReadModelRecount {
     held[Person(key: isKnown ? user : event.person, isKnown: isKnown), default: []].append(
       Held(
         time: event.time, key: event.key, kind: event.kind, tuple: event.tuple,
-        revenue: event.revenueMicros, stream: isKnown ? nil : moment.stream))
+        revenue: event.revenueMicros))
   }
 
   // MARK: Who is who
@@ -106,7 +132,7 @@ final class OutcomeRecount: ReadModelRecount {
 
   /// A device's touches become its user's, session by session, but for those that have left state.
   private func takeOver(
-    _ device: Key128, by user: Key128, _ moment: Moment, _ policy: PersonPolicy
+    _ device: Key128, by user: Key128, _ watermark: Int64, _ policy: PersonPolicy
   ) {
     guard let own = held.removeValue(forKey: Person(key: device, isKnown: false)) else { return }
     var left: [Held] = []
@@ -114,9 +140,8 @@ final class OutcomeRecount: ReadModelRecount {
     func settle() {
       guard let last = session.last else { return }
       let isKept =
-        NaiveOutcomes.step(last.time + policy.keep) >= NaiveOutcomes.step(moment.watermark)
+        NaiveOutcomes.step(last.time + policy.keep) >= NaiveOutcomes.step(watermark)
       if isKept {
-        for index in session.indices { session[index].stream = nil }
         held[Person(key: user, isKnown: true), default: []] += session
       } else {
         left += session
@@ -141,22 +166,23 @@ final class OutcomeRecount: ReadModelRecount {
         sums[place, default: Outcomes()] += outcomes
       }
     }
-    for (stream, partition) in partitions {
-      add(facts { $0.stream == stream }, partition.watermark)
+    let watermarks = Set(held.keys.filter { !$0.isKnown }.map { watermark(of: $0.key) })
+    for watermark in watermarks {
+      add(facts(of: { !$0.isKnown && self.watermark(of: $0.key) == watermark }), watermark)
     }
-    add(facts { $0.stream == nil }, checkpoint.watermark)
+    add(facts(of: \.isKnown), checkpoint.watermark)
     return WindowLevel.allCases.map { table($0, sums, checkpoint) }
   }
 
-  private func facts(_ isWanted: (Held) -> Bool) -> [NaiveOutcomes.Fact] {
+  private func facts(of isWanted: (Person) -> Bool) -> [NaiveOutcomes.Fact] {
     var numbers: [Person: Int] = [:]
     var facts: [NaiveOutcomes.Fact] = []
-    for (person, touches) in held {
+    for (person, touches) in held where isWanted(person) {
       let root = Person(
         key: person.isKnown ? root(person.key) : person.key, isKnown: person.isKnown)
       let number = numbers[root] ?? numbers.count
       numbers[root] = number
-      for touch in touches where isWanted(touch) {
+      for touch in touches {
         guard let kind = EventKind(rawValue: touch.kind),
           let tuple = tuples.tuples[touch.tuple].withUnsafeBytes({ DimensionTuple(encoded: $0) })
         else { continue }

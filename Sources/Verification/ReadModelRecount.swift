@@ -68,13 +68,13 @@ public struct ExpectedTable {
 
 /// Every read model that is verified, beside the activity windows, which the hot copy has too.
 enum ReadModels {
-  typealias Make = @Sendable (PipelineSpec, TupleNumbers) -> any ReadModelRecount
+  typealias Make = @Sendable (PipelineSpec, TupleNumbers, [LogGeneration]) -> any ReadModelRecount
 
   static let others: [Make] = [
-    { _, tuples in LateRecount(tuples: tuples) },
-    { _, _ in AccountingRecount() },
-    { _, _ in CheckpointRecount() },
-    { OutcomeRecount(spec: $0, tuples: $1) },
-    { TrendRecount(spec: $0, tuples: $1) },
+    { _, tuples, _ in LateRecount(tuples: tuples) },
+    { _, _, _ in AccountingRecount() },
+    { _, _, _ in CheckpointRecount() },
+    { OutcomeRecount(spec: $0, tuples: $1, generations: $2) },
+    { spec, tuples, _ in TrendRecount(spec: spec, tuples: tuples) },
   ]
 }

@@ -49,14 +49,16 @@ public final class Verifier {
   private static let remainderMax: UInt64 = 2_000
   private static let roundsMax = 8
 
+  /// - Parameter generations: of the events, rising.
   public init(
-    _ spec: PipelineSpec, log: any EventLog, progress: @escaping (Progress) -> Void = { _ in }
+    _ spec: PipelineSpec, generations: [LogGeneration], log: any EventLog,
+    progress: @escaping (Progress) -> Void = { _ in }
   ) {
     self.spec = spec
     self.log = log
     self.progress = progress
     activity = ActivityRecount(spec: spec, tuples: tuples)
-    models = [activity] + ReadModels.others.map { [tuples] in $0(spec, tuples) }
+    models = [activity] + ReadModels.others.map { [tuples] in $0(spec, tuples, generations) }
   }
 
   /// Compares every table.

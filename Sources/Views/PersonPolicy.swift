@@ -56,4 +56,22 @@ public struct TrendPolicy: Hashable, Sendable {
   public func earliest(watermark: Int64) -> Int64 {
     watermark < .min + lateness ? .min : watermark - lateness
   }
+
+  /// The ends that the newest window can have: that of the last final one, and up to that of the
+  /// window which log time lies in. With the slide as unit:
+  ///
+  ///     ───┬──────┬──────┬──────┬──────┬──▶
+  ///      first  watermark   log time  last
+  ///
+  /// An open window has rows of all its tuples, too, from now and then: the newest end with rows is
+  /// taken, and the first where none has any.
+  public func newestEnds(watermark: Int64, logTime: Int64) -> ClosedRange<Int64> {
+    let first = floor(watermark)
+    return first...max(first, floor(logTime) + slide)
+  }
+
+  private func floor(_ time: Int64) -> Int64 {
+    let remainder = time % slide
+    return remainder < 0 ? time - remainder - slide : time - remainder
+  }
 }

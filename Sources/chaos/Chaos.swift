@@ -94,11 +94,11 @@ struct Chaos: ParsableCommand {
         testbed: Testbed.Settings(
           folder: folder, program: try executable(), streamsFolder: streams,
           processors: processors,
-          logDiskMebibytes: 2048),
-        command: "Scripts/chaos --faults \(faults) --seed \(seed)"
-          + (keys > 0 ? " --keys \(keys)" : "")
-          + (together == 0.12 ? "" : " --together \(together)")
-          + (freezeMax == 60 ? "" : " --freeze-max \(freezeMax)")))
+          // A fault takes some seconds, in which the log grows by a megabyte each.
+          logDiskMebibytes: 2048 + 10 * faults,
+          // Three processes keep bases and increments, some 4 KB of a content in each window.
+          stateDiskMebibytes: 192 + keys / 64),
+        command: command(seed)))
     let result = try run.run()
     if let report {
       try result.text.write(toFile: report, atomically: true, encoding: .utf8)
@@ -115,6 +115,19 @@ struct Chaos: ParsableCommand {
     }
     if !keep { try FileManager.default.removeItem(atPath: folder) }
     if strict, !late.isEmpty { throw ExitCode(2) }
+  }
+
+  /// What makes the same run again.
+  private func command(_ seed: UInt64) -> String {
+    var words = ["Scripts/chaos --faults \(faults) --seed \(seed)"]
+    if keys > 0 { words.append("--keys \(keys)") }
+    if rate != 1000 { words.append("--rate \(rate)") }
+    if processors != 3 { words.append("--processors \(processors)") }
+    if together != 0.12 { words.append("--together \(together)") }
+    if freezeMax != 60 { words.append("--freeze-max \(freezeMax)") }
+    if let minutes { words.append("--minutes \(minutes)") }
+    for name in only { words.append("--only '\(name)'") }
+    return words.joined(separator: " ")
   }
 
   private func executable() throws -> String {

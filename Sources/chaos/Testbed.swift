@@ -19,6 +19,7 @@ final class Testbed: Sendable {
     var collectors = 2
     var processors = 3
     var logDiskMebibytes: Int
+    var stateDiskMebibytes: Int
   }
 
   let settings: Settings
@@ -30,8 +31,6 @@ final class Testbed: Sendable {
   let stateDisk: SmallDisk?
   let definitions: Definitions
   private let tender: Tender
-
-  static let stateDiskMebibytes = 192
 
   private init(
     _ settings: Settings, _ servers: LocalServers, _ proxy: Proxy, _ nodes: [Node],
@@ -60,7 +59,7 @@ final class Testbed: Sendable {
     }
     let logDisk = SmallDisk.mount(
       at: folder + "/servers/nats", mebibytes: settings.logDiskMebibytes)
-    let stateDisk = SmallDisk.mount(at: folder + "/state", mebibytes: stateDiskMebibytes)
+    let stateDisk = SmallDisk.mount(at: folder + "/state", mebibytes: settings.stateDiskMebibytes)
     let streams = settings.streamsFolder
     let definitions = try Definitions(folder: streams)
 

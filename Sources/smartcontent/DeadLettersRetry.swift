@@ -20,7 +20,8 @@ extension DeadLettersCommand {
         Each letter goes through the protocol that refused it, with the mapping and the schemas of Streams/ \
         and with its own place, ids and time of receipt. What is accepted now goes into the log, once for \
         ever; what is refused again stays a dead letter. Letters of frames that could not be read \
-        (poison_frame) are stored again where this program can read them.
+        (poison_frame) are stored again where this program can read them; the events of one whose stream \
+        has ended since go to the streams that followed it.
 
         Exit codes: 0 done, 1 failed, such as for a letter that is not there.
         """)
@@ -88,10 +89,17 @@ extension DeadLettersCommand {
           tally.refused["poison_frame", default: 0] += 1
           return false
         }
-        tally.accepted += 1
-        if dryRun { return false }
-        try sender.store(frame: letter.letter.body, in: target, id: "resent-\(letter.letter.place)")
-        return true
+        let isStored =
+          if dryRun { true } else {
+            try await sender.store(
+              frame: letter.letter.body, in: target, id: "resent-\(letter.letter.place)")
+          }
+        if isStored {
+          tally.accepted += 1
+        } else {
+          tally.refused["poison_frame", default: 0] += 1
+        }
+        return isStored && !dryRun
       }
       let outcome = reading.read(
         letter.letter, site: letter.site, source: letter.source, receivedAt: letter.receivedAt,
@@ -159,18 +167,38 @@ private final class LetterSender {
     if case .unavailable(let reason) = outcome { throw LogError.unavailable(reason) }
   }
 
-  func store(frame: [UInt8], in stream: String, id: String) throws {
+  /// Stores a frame in its stream, or where that is sealed, its events as new ones are stored.
+  ///
+  /// - Returns: false where the stream is sealed and the frame is not one of events.
+  func store(frame: [UInt8], in stream: String, id: String) async throws -> Bool {
+    switch try publish(frame, in: stream, id: id) {
+    case .stored: return true
+    case .sealed:
+      let events = try Self.events(of: frame)
+      if events.isEmpty { return false }
+      try await store(events)
+      return true
+    case .unavailable(let reason), .full(let reason): throw LogError.unavailable(reason)
+    }
+  }
+
+  private func publish(
+    _ frame: [UInt8], in stream: String, id: String
+  ) throws -> PublishOutcome {
     let publisher = try JetStreamPublisher(address: address, name: "smartcontent-retried-frames")
     publisher.publish(stream: stream, messageID: id, frame: frame, token: 1)
     for _ in 0..<20 {
-      for completion in publisher.poll(timeoutMs: 250) {
-        guard case .stored = completion.outcome else {
-          throw LogError.unavailable("\(completion.outcome)")
-        }
-        return
-      }
+      if let completion = publisher.poll(timeoutMs: 250).first { return completion.outcome }
     }
-    throw LogError.unavailable("\(stream) takes no frame")
+    return .unavailable("\(stream) takes no frame")
+  }
+
+  private static func events(of frame: [UInt8]) throws -> [IncomingEvent] {
+    try frame.withUnsafeBytes { bytes in
+      let view = try FrameView(bytes)
+      guard view.header.kind == .events else { return [] }
+      return (0..<view.count).map { IncomingEvent(view, event: $0) }
+    }
   }
 
   func stop() async { await pipeline.stop(withinMs: 2_000) }

@@ -37,6 +37,7 @@ struct DevCommand: AsyncParsableCommand {
   @OptionGroup var http: HTTPOptions
   @OptionGroup var folder: StreamsFolderOption
   @OptionGroup var pipelines: PipelineOption
+  @OptionGroup var links: LinkOptions
 
   @Option(
     help: ArgumentHelp("Folder for all data, logs and secrets.", valueName: "folder"))
@@ -75,6 +76,7 @@ struct DevCommand: AsyncParsableCommand {
     let definitions = try Definitions(folder: try folder.find())
     _ = try pipelines.select(definitions)
     _ = try QueryAccess(token: Environment["SMARTCONTENT_TOKEN"], boundTo: address.host)
+    _ = try links.policy(secret: nil)
     do {
       if ["127.0.0.1", "localhost", "0.0.0.0"].contains(address.host),
         let port = UInt16(exactly: address.port), port != 0, !LoopbackPort.isFree(port)
@@ -192,6 +194,7 @@ private struct DevService: Service, CustomStringConvertible {
           mapping: CompiledMapping(definitions.mapping))
       ],
       keysFile: KeysFileOption.path(inHome: servers.home),
+      redirects: try command.links.policy(secret: try LinkSecret.make(inHome: servers.home)),
       queryToken: Environment["SMARTCONTENT_TOKEN"],
       pipelines: try command.pipelines.select(definitions),
       stateFolder: servers.home + "/state", archiveFolder: servers.home + "/archive")
@@ -301,6 +304,9 @@ private struct DevBanner {
     let track =
       #"{"type":"track","event":"Content Clicked","userId":"ann","#
       + #""properties":{"campaign_id":"spring","content_id":"post-1","variant_id":"a","channel":"mail"}}"#
+    let event =
+      #"{"specversion":"1.0","id":"1","source":"/cms","type":"org.example.content.view","#
+      + #""subject":"post-1","data":{"campaign_id":"spring","userId":"ann"}}"#
     let traffic =
       command.demo > 0
       ? "\(Self.plain(command.demo)) events per second" : "none (start with --demo 200 for some)"
@@ -326,6 +332,11 @@ private struct DevBanner {
       Segment, a batch:
         curl -u \(Self.writeKey): \(url)/v1/batch -H 'Content-Type: application/json' \
       -d '{"batch":[\(track)]}'
+      CloudEvents:
+        curl -u \(Self.writeKey): \(url)/ce -H 'Content-Type: application/json' -d '\(event)'
+      A link that counts a click and leads on:
+        \(CommandLine.arguments[0]) links sign --url https://example.org/ --key \(Self.writeKey) \
+      --campaign spring --collector \(url) --home '\(servers.home)'
       Ask:
         curl\(authorization) \(url)/v1/query -H 'Content-Type: application/json' -d '\(query)'
       The log, in another terminal:

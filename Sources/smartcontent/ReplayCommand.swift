@@ -20,7 +20,8 @@ struct ReplayCommand: AsyncParsableCommand {
     abstract: "Give any read model as it stood at a time of the log.",
     discussion: """
       Runs the pipeline on the log, archive first, up to the frames stored at --until, into memory; \
-      then answers a query as the query API would have at that time, or prints every row. Nothing is \
+      then answers a request as the query API would have at that time, or prints every row of every \
+      read model: windows of activity and outcomes, trends, late events, accounting. Nothing is \
       written. With --declared the past is computed by what pipelines.yaml says now: give another \
       folder with --streams to try another lateness or other windows on the same events.
 
@@ -51,6 +52,12 @@ struct ReplayCommand: AsyncParsableCommand {
   var query: String?
 
   @Option(
+    help: ArgumentHelp(
+      "A GET request of the query API, such as '/v1/trends?by=content', /v1/accounting or"
+        + " /v1/content/ID/metrics. Instead of --query.", valueName: "target"))
+  var get: String?
+
+  @Option(
     name: .customLong("metric"),
     help: "A metric of the query, such as clicks; may be repeated. Instead of --query.")
   var metrics: [String] = []
@@ -66,8 +73,8 @@ struct ReplayCommand: AsyncParsableCommand {
   var granularity: String?
 
   func validate() throws {
-    guard query == nil || metrics.isEmpty else {
-      throw ValidationError("--query and --metric are two ways to ask; use one")
+    guard [query != nil, get != nil, !metrics.isEmpty].filter({ $0 }).count <= 1 else {
+      throw ValidationError("--query, --get and --metric are three ways to ask; use one")
     }
     guard version == nil || !declared else {
       throw ValidationError("--version and --declared are two different things")
@@ -86,13 +93,12 @@ struct ReplayCommand: AsyncParsableCommand {
       ? named
       : try PipelineVersions(PostgresSettings(connection: try servers.postgresURL()))
         .spec(of: named, version: version)
-    let streams = definitions.streams
+    let log = JetStreamLog(address: try NATSAddress(try servers.natsURL()), name: "replay")
+    let streams = try StreamSetup(log.admin).adopted(definitions.streams)
     let progress = ProgressLine("\(spec.name) v\(spec.version)", unit: "frames")
     let replay = LogReplay(
-      spec, streams: streams.streamPartitions, partitions: streams.partitions,
-      log: archive.log(
-        JetStreamLog(address: try NATSAddress(try servers.natsURL()), name: "replay")),
-      until: until.micros
+      spec, generations: streams.logGenerations, deadLetters: streams.deadLetterPartition,
+      log: archive.log(log), until: until.micros
     ) { progress.update(done: $0.done, total: $0.total) }
     let views: ReplayedViews
     do throws(ReplayError) {
@@ -100,26 +106,40 @@ struct ReplayCommand: AsyncParsableCommand {
       progress.end()
     } catch {
       progress.end()
-      StandardError.say("smartcontent replay: \(error)\n")
+      StandardError.say("smartcontent replay: \(Self.text(error))\n")
       throw ExitCode(3)
     }
-    guard query != nil || !metrics.isEmpty else { return printRows(views) }
-    try await answer(views, spec, definitions)
+    if let get {
+      try await answer(.get, get, [], of: views, spec, streams)
+    } else if query != nil || !metrics.isEmpty {
+      try await answer(
+        .post, "/v1/query", Array((query ?? queryJSON).utf8), of: views, spec, streams)
+    } else {
+      for line in ReplayedLines.all(of: views) { print(line) }
+    }
+  }
+
+  private static func text(_ error: ReplayError) -> String {
+    switch error {
+    case .log(let error): LogErrorText.of(error)
+    case .pipeline(let stream, let error): "\(stream): \(error)"
+    }
   }
 
   private func answer(
-    _ views: ReplayedViews, _ spec: PipelineSpec, _ definitions: Definitions
+    _ method: HTTPMethod, _ target: String, _ body: [UInt8], of views: ReplayedViews,
+    _ spec: PipelineSpec, _ streams: StreamDefinitions
   ) async throws {
     let until = until.micros
     let view = ReadView(
       name: spec.name, version: spec.version, durable: views, hot: views,
-      generation: definitions.streams.generation, partitionCount: definitions.streams.partitions,
+      generation: streams.generation, partitionCount: streams.partitions,
       secondStage: ReadView.SecondStage(of: spec, hot: views))
     let routes = QueryRoutes(
       views: [ReadViewSource(view)], access: try QueryAccess(token: nil, boundTo: "127.0.0.1"),
       registry: MetricRegistry(), clock: { until })
     do throws(HTTPServer.Problem) {
-      print(try await routes.answer(Array((query ?? queryJSON).utf8)))
+      print(try await routes.answer(method, target, body: body))
     } catch {
       StandardError.say("smartcontent replay: \(error.code): \(error.detail)\n")
       throw ExitCode.failure
@@ -145,52 +165,5 @@ struct ReplayCommand: AsyncParsableCommand {
     }
     json.endObject()
     return String(decoding: json.bytes, as: UTF8.self)
-  }
-
-  private func printRows(_ views: ReplayedViews) {
-    for entry in views.rows {
-      var json = JSONWriter()
-      json.beginObject()
-      json.key("table")
-      json.string(
-        (entry.measure == .activity ? "metrics_" : "outcomes_") + entry.row.level.name)
-      json.key("window_start")
-      json.string(Timestamp.format(entry.row.start))
-      for dimension in Dimension.allCases {
-        json.key(dimension.name)
-        json.string(entry.tuple[dimension])
-      }
-      for (name, value) in Self.places(entry) {
-        json.key(name)
-        json.integer(value)
-      }
-      json.key("revision")
-      json.integer(entry.row.revision)
-      json.key("final")
-      json.bool(entry.row.isFinal)
-      json.endObject()
-      print(String(decoding: json.bytes, as: UTF8.self))
-    }
-  }
-
-  private static func places(_ entry: ReplayedViews.Row) -> [(String, Int64)] {
-    let counts = entry.row.counts
-    switch entry.measure {
-    case .activity:
-      return [
-        ("impressions", counts.impressions), ("views", counts.views), ("clicks", counts.clicks),
-        ("engagements", counts.engagements), ("conversions", counts.conversions),
-        ("revenue_micros", counts.revenueMicros),
-      ]
-    case .outcomes:
-      let outcomes = Outcomes(counts)
-      return [
-        ("sessions", outcomes.sessions), ("bounces", outcomes.bounces),
-        ("session_micros", outcomes.sessionMicros),
-        ("attributed_clicks", outcomes.attributedClicks),
-        ("attributed_conversions", outcomes.attributedConversions),
-        ("attributed_revenue_micros", outcomes.attributedRevenueMicros),
-      ]
-    }
   }
 }

@@ -12,12 +12,17 @@ import UnixSignals
 /// `smartcontent collect`: takes events in and stores them in the log.
 struct CollectCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "collect", abstract: "Take events in over HTTP and store them in the log.")
+    commandName: "collect", abstract: "Take events in over HTTP and store them in the log.",
+    discussion: """
+      Signed click links lead on where SMARTCONTENT_LINK_SECRET holds the secret that they were made \
+      with, or SMARTCONTENT_LINK_SECRET_FILE names the file that does.
+      """)
 
   @OptionGroup var servers: ServerOptions
   @OptionGroup var folder: StreamsFolderOption
   @OptionGroup var http: HTTPOptions
   @OptionGroup var keysFile: KeysFileOption
+  @OptionGroup var links: LinkOptions
 
   @Option(
     help: ArgumentHelp(
@@ -40,7 +45,8 @@ struct CollectCommand: AsyncParsableCommand {
         httpHost: address.host, httpPort: address.port, httpThreads: http.httpThreads,
         writeKeys: try WriteKeyList.parse(
           keys ?? "", mapping: CompiledMapping(definitions.mapping)),
-        keysFile: keysFile.path, queryToken: Environment["SMARTCONTENT_TOKEN"], pipelines: []))
+        keysFile: keysFile.path, redirects: try links.policy(secret: try LinkOptions.secret()),
+        queryToken: Environment["SMARTCONTENT_TOKEN"], pipelines: []))
   }
 }
 

@@ -16,7 +16,7 @@ struct SmartContent: AsyncParsableCommand {
       VerifyCommand.self,
       RebuildCommand.self,
       ReplayCommand.self, TopCommand.self, DemoCommand.self,
-      DoctorCommand.self,
+      DoctorCommand.self, LinksCommand.self,
       HealthCommand.self,
     ])
 }

@@ -1,3 +1,4 @@
+import BrowserTracker
 import Collector
 import Console
 import Dataflow
@@ -58,9 +59,11 @@ final class System: Sendable {
       }
       let debugger = EventDebugger()
       IngestRoutes(
-        keys: keys.current, gates: Self.schemaGates(configuration.definitions), debugger: debugger,
-        pipeline: ingest, producer: producer, metrics: registry
+        keys: keys.current, gates: Self.schemaGates(configuration.definitions),
+        redirects: configuration.redirects, debugger: debugger, pipeline: ingest,
+        producer: producer, metrics: registry
       ).add(to: &routes)
+      BrowserTracker.declare(on: &routes)
       Self.declare(debugger, configuration, logger, on: &routes)
       checks.append(
         HealthCheck(name: "log") {
@@ -208,10 +211,7 @@ final class System: Sendable {
   /// What the log holds; nil where it cannot be asked.
   private static func generations(_ admin: StreamAdmin, _ logger: Logger) -> [LogGeneration]? {
     do {
-      return try StreamSetup(admin).generations().all.map {
-        LogGeneration(
-          number: $0.number, streams: $0.streams.map(\.name), ends: $0.streams.map(\.end))
-      }
+      return try StreamSetup(admin).generations().all.map(\.logGeneration)
     } catch {
       logger.error(
         "the generations of the streams cannot be read", metadata: ["error": "\(error)"])

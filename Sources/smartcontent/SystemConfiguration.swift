@@ -27,6 +27,8 @@ struct SystemConfiguration: Sendable {
   /// The key store's file; for the collector, which takes its keys beside the others, and for the query
   /// API, where it can be changed.
   var keysFile: String?
+  /// Where click links may lead; for the collector.
+  var redirects = RedirectPolicy.none
   /// Bearer token of the query API and of the live debugger; none is needed on loopback.
   var queryToken: String?
   /// Names of the pipelines to run or serve.

@@ -45,14 +45,17 @@ struct VerifyCommand: AsyncParsableCommand {
   func run() async throws {
     let definitions = try Definitions(folder: try folder.find())
     let postgres = PostgresSettings(connection: try servers.postgresURL())
-    let log = archive.log(
-      JetStreamLog(address: try NATSAddress(try servers.natsURL()), name: "verify"))
+    let stream = JetStreamLog(address: try NATSAddress(try servers.natsURL()), name: "verify")
+    let generations = try StreamSetup(stream.admin).adopted(definitions.streams).logGenerations
+    let log = archive.log(stream)
     let versions = try PipelineVersions(postgres)
     var isEqual = true
     for declared in try pipelines.select(definitions) {
       let spec = try versions.spec(of: declared, version: version)
       let progress = ProgressLine("\(spec.name) v\(spec.version)", unit: "frames")
-      let verifier = Verifier(spec, log: log) { progress.update(done: $0.done, total: $0.total) }
+      let verifier = Verifier(spec, generations: generations, log: log) {
+        progress.update(done: $0.done, total: $0.total)
+      }
       do {
         let report = try verifier.verify(
           try PostgresStoredTables(postgres, pipeline: spec))
@@ -124,10 +127,7 @@ struct VerifyCommand: AsyncParsableCommand {
   private static func text(_ error: VerifyError) -> String {
     switch error {
     case .store(let error): "\(error)"
-    case .log(.missing(let stream, let from, let to)):
-      "frames \(from) to \(to) of \(stream) are neither in the stream nor in the archive; give the"
-        + " folder that has them with --archive"
-    case .log(let error): "\(error)"
+    case .log(let error): LogErrorText.of(error)
     }
   }
 }

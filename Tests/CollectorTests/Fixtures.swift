@@ -41,6 +41,8 @@ struct Reading {
   var isUnknownKey = false
   var reply = IngestReply()
   var problem: String?
+  /// The answer to who follows a link with an unknown key.
+  var onward: FastResponse?
 
   init(_ reading: IngestReading) {
     switch reading {
@@ -50,6 +52,9 @@ struct Reading {
       self.rejected = rejected
     case .refused(let rejection, _): refused = rejection
     case .unknownKey: isUnknownKey = true
+    case .unknownKeyOnLink(let answer):
+      isUnknownKey = true
+      onward = answer
     case .problem(let code, _): problem = code
     }
   }
@@ -67,10 +72,11 @@ struct Reading {
 ///   - address: method and path, such as `POST /v1/batch`; a path alone is that of the first endpoint
 ///     that has it.
 ///   - headers: by names in lower case.
+///   - fields: further ones, where their order tells.
 func read(
   _ address: String, query: String = "", body: [UInt8] = [], authorization: String? = nil,
-  headers: [String: String] = [:], receivedAt: Int64 = testNow,
-  redirects: RedirectPolicy = .none
+  headers: [String: String] = [:], fields: [(name: String, value: String)] = [],
+  receivedAt: Int64 = testNow, redirects: RedirectPolicy = .none
 ) throws -> Reading {
   let endpoint = try #require(
     ProtocolCatalog.all.flatMap(\.endpoints).first {
@@ -82,9 +88,14 @@ func read(
       endpoint.read(
         IngestInput(
           query: query, body: body,
-          header: {
-            $0.lowercased() == "authorization" ? authorization : headers[$0.lowercased()]
-          }, keys: testKeys,
+          header: { name in
+            let name = name.lowercased()
+            return name == "authorization"
+              ? authorization
+              : headers[name] ?? fields.first { $0.name.lowercased() == name }?.value
+          },
+          headerFields: { headers.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } + fields },
+          keys: testKeys,
           receivedAt: receivedAt,
           uniqueID: {
             unique += 1

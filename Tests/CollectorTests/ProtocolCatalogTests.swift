@@ -39,6 +39,8 @@ struct ProtocolCatalogTests {
       "\"data\":[", "\"aid\":\"dev\"", "\"e\":\"pv\"", "e=pv", "ue_px=", "cx=e30", "ttm=",
       "u=https://",
       "\"requests\":[", "\"?idsite=dev&rec=1&", "rec=1", "c_n=", "cdt=",
+      "\"specversion\":\"1.0\"", "\"id\":\"1\"", "\"source\":\"/s\"", "\"data_base64\":",
+      "\"e\":[", "\"k\":\"dev\"",
     ]
     for _ in 0..<2000 {
       var text = ""
@@ -62,10 +64,12 @@ struct ProtocolCatalogTests {
     let event =
       #"{"type":"track","event":"Conversion","name":"purchase","userId":"u","anonymousId":"a","#
       + #""distinct_id":"u","properties":{"value":"1.5"}"#
-    let others = #","client_id":"c","data":[{"e":"pv"}],"requests":["?rec=1"]"#
+    let others =
+      #","client_id":"c","data":[{"e":"pv"}],"requests":["?rec=1"],"specversion":"1.0","#
+      + #""id":"1","source":"/s""#
     let body = Array(
       (event + others + #","batch":["# + event + #"}],"events":["# + event + "}]}").utf8)
-    let redirects = RedirectPolicy(isSigned: { _, _ in false }, hosts: ["example.org"])
+    let redirects = RedirectPolicy(isSigned: { _, _, _ in false }, hosts: ["example.org"])
     func once() throws -> Reading {
       try read(
         endpoint, query: query, body: body, authorization: basicDev, redirects: redirects)
@@ -174,6 +178,19 @@ struct RefusedSample {
       address: "POST /matomo.php", prefix: #"{"requests":["#,
       event: #""?idsite=dev&rec=1&rand=7&_id=a&cdt=1795424400""#, suffix: "]}",
       good: "cdt=1795424400", bad: "cdt=yesterday"),
+    "cloudevents": RefusedSample(
+      address: "POST /v1/cloudevents", query: "k=dev", prefix: "[",
+      event:
+        #"{"specversion":"1.0","id":"1","source":"/s","type":"x","time":"2026-11-23T09:00:00Z"}"#,
+      suffix: "]", good: "2026-11-23T09:00:00Z", bad: "yesterday"),
+    "beacon": RefusedSample(
+      address: "POST /v1/e", prefix: #"{"k":"dev","e":["#,
+      event: #"{"t":"click","uid":"u","ts":1795424400000}"#, suffix: "]}",
+      good: "1795424400000", bad: #""yesterday""#),
+    "redirect": RefusedSample(
+      address: "GET /r/c",
+      event: "k=dev&u=https%3A%2F%2Fexample.org%2F&uid=u&eid=e1&ts=1795424400000",
+      good: "ts=1795424400000", bad: "ts=yesterday", isBatch: false),
   ]
 
   /// - Parameter bad: the places of three events of which are wrong.
@@ -183,7 +200,9 @@ struct RefusedSample {
     }
     let text = prefix + events.joined(separator: ",") + suffix
     return address.hasPrefix("GET")
-      ? try CollectorTests.read(address, query: text)
+      ? try CollectorTests.read(
+        address, query: text,
+        redirects: RedirectPolicy(isSigned: { _, _, _ in false }, hosts: ["example.org"]))
       : try CollectorTests.read(address, query: query, body: Array(text.utf8))
   }
 

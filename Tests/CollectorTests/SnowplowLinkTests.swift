@@ -6,7 +6,7 @@ import Testing
 @Suite("Snowplow links")
 struct SnowplowLinkTests {
   private static let redirects = RedirectPolicy(
-    isSigned: { $0 == "https://signed.example/a?b=c" && $1 == "good" },
+    isSigned: { $0 == "https://signed.example/a?b=c" && $1 == "dev" && $2 == "good" },
     hosts: ["shop.example", "*.shop.example"])
 
   private func link(_ query: String) throws -> Reading {

@@ -8,7 +8,7 @@ import Testing
 struct SnowplowRoutesTests {
   private static let post = "/com.snowplowanalytics.snowplow/tp2"
   private static let redirects = RedirectPolicy(
-    isSigned: { _, _ in false }, hosts: ["shop.example"])
+    isSigned: { _, _, _ in false }, hosts: ["shop.example"])
   private static let event = #"{"data":[{"e":"pv","aid":"dev","eid":"e1"}]}"#
 
   private func withCollector(

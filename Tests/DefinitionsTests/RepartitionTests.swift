@@ -94,6 +94,9 @@ struct RepartitionTests {
       adopted.streamPartitions.map { "\($0.stream) \($0.generation) \($0.partition)" }
         == (0..<4).map { "events-0\($0) 1 \($0)" } + (0..<8).map { "events-g2-0\($0) 2 \($0)" }
         + ["dead-letters 1 -1"])
+    #expect(adopted.logGenerations.map(\.partitions) == [4, 8])
+    #expect(adopted.logGenerations.map(\.isSealed) == [true, false])
+    #expect(desired.logGenerations.map(\.streams) == [desired.events.map(\.name)])
     // Neither the definitions as they were nor those that were written anew differ from the server.
     let actual = server.streams.values.map(\.json)
     #expect(try StreamPlan.changes(desired: adopted, actual: actual) == [])

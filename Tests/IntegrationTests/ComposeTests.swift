@@ -192,7 +192,7 @@ struct ComposeTests {
     let packages = [
       "libnats": ("libnats-dev", "libnats3.4"), "libhiredis": ("libhiredis-dev", "libhiredis0.14"),
       "libpq": ("libpq-dev", "libpq5"), "libcurl": ("libcurl4-openssl-dev", "libcurl4"),
-      "libz": ("zlib1g-dev", "zlib1g"),
+      "libz": ("zlib1g-dev", "zlib1g"), "libcrypto": ("libssl-dev", "libssl3"),
     ]
     let image = try Self.read("Dockerfile")
     let stages = image.components(separatedBy: "\nFROM debian")

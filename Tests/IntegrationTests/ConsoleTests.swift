@@ -237,9 +237,7 @@ private struct ListenerThread {
 
 /// Headless Chromium.
 private enum Browser {
-  static let path: String? = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].first {
-    access($0, X_OK) == 0
-  }
+  static let path = Chromium.path
 
   /// The page's elements after some seconds of its life.
   struct Page {

@@ -80,5 +80,31 @@ struct GenerationTests {
     #expect(answer.status == 200, "\(answer.text)")
     let verify = try await roles.command(["verify"], name: "verify")
     await expectSuccess(verify)
+    try await expectReplay(roles, client, after: later)
+  }
+
+  /// A replay over all cuts answers what the stores answer.
+  private func expectReplay(
+    _ roles: SDKRoles, _ client: HTTPClient, after position: String
+  ) async throws {
+    for metrics in [
+      #""impressions","clicks","conversions","revenue""#,
+      #""sessions","bounces","attributed_clicks","attributed_conversions""#,
+    ] {
+      let query =
+        #"{"metrics":[\#(metrics)],"dimensions":["campaign","variant"],"date_range":"24h","#
+        + #""order_by":[["campaign","asc"],["variant","asc"]]}"#
+      let live = try client.post(
+        roles.url(.serve) + "/v1/query?after=\(position)&timeout=30",
+        headers: [HTTPHeader("Content-Type", "application/json")], body: Array(query.utf8))
+      #expect(live.status == 200, "\(live.text)")
+      let replay = try await roles.command(
+        ["replay", "--until", "0s", "--query", query], name: "replay")
+      await expectSuccess(replay)
+      #expect(live.text.contains("campaign"))
+      #expect(
+        ProofSystem.results(String(replay.log().split(separator: "\n").last ?? ""))
+          == ProofSystem.results(live.text))
+    }
   }
 }

@@ -116,8 +116,16 @@ actor ProofSystem {
     return Self.results(answer.text)
   }
 
+  /// What the query API answers to a GET request, without what it says about itself.
+  nonisolated func get(_ target: String) throws -> String {
+    let answer = try HTTPClient().get(url + target)
+    guard answer.status == 200 else { throw HarnessError("\(answer.status): \(answer.text)") }
+    return Self.results(answer.text)
+  }
+
   static nonisolated func results(_ answer: String) -> String {
-    answer.components(separatedBy: ",\"meta\"")[0]
+    answer.components(separatedBy: ",\"meta\"")[0].components(separatedBy: ",\"position\"")[0]
+      .trimmingCharacters(in: .newlines)
   }
 
   // MARK: Behind its back
@@ -127,6 +135,38 @@ actor ProofSystem {
       JetStreamLog(
         address: try NATSAddress(try environment["SMARTCONTENT_NATS"] ?? ""), name: "proof")
     }
+  }
+
+  /// Asks until trends are of a window that is final, and then until nothing new comes into the log
+  /// between two times, a second apart, at which everything is answered alike.
+  ///
+  /// - Returns: the answers, and the stored time of the newest frame that they are of.
+  nonisolated func settled(
+    _ ask: () throws -> [String]
+  ) async throws -> (answers: [String], until: Int64) {
+    var before: (answers: [String], until: Int64) = ([], 0)
+    func isFinal(_ answers: [String]) -> Bool {
+      answers.contains { $0.contains(#""final":true,"trends":[{"#) }
+    }
+    // Without events the log's time goes on in steps of up to a minute.
+    let hasPassed = try await eventually(withinMs: 60_000, everyMs: 1_000) {
+      for number in 0..<20 {
+        _ = try post(
+          "/p.gif?k=dev&t=custom&aid=pass\(number)&eid=\(UInt64.random(in: 1 ... .max))", "")
+      }
+      let answers = try ask()
+      defer { before.answers = answers }
+      return isFinal(before.answers) && isFinal(answers)
+    }
+    let isSettled = try await eventually(withinMs: 60_000, everyMs: 1_000) {
+      let now = (answers: try ask(), until: try lastStored())
+      defer { before = now }
+      return now == before && isFinal(now.answers)
+    }
+    guard hasPassed, isSettled else {
+      throw HarnessError("the log is never quiet: \(before.answers)")
+    }
+    return before
   }
 
   /// The stored time of the newest frame of any stream.
@@ -155,17 +195,23 @@ actor ProofSystem {
   }
 
   nonisolated func store(letter: DeadLetter) throws {
-    var encoder = FrameEncoder()
-    encoder.append(
-      letter.event(site: "default", source: "segment/dev", receivedAt: try lastReceived()))
+    let event = letter.event(site: "default", source: "segment/dev", receivedAt: Self.now)
     try store(
-      frame: encoder.seal(
-        FrameHeader(
-          kind: .deadLetters, generation: 1, partition: .max, producer: Key128(low: 1, high: 1),
-          epoch: 0, producerSequence: 1)), in: "dead-letters", id: "letter")
+      frame: Self.frame(.deadLetters, [event]), in: "dead-letters", id: "letter-\(event.id)")
   }
 
-  private nonisolated func lastReceived() throws -> Int64 {
+  static nonisolated func frame(_ kind: FrameHeader.Kind, _ events: [IncomingEvent]) -> [UInt8] {
+    let header = FrameHeader(
+      kind: kind, generation: 1, partition: 0, producer: Key128(low: 1, high: 1), epoch: 0,
+      producerSequence: 1)
+    if kind == .heartbeat { return FrameEncoder.heartbeat(header) }
+    var encoder = FrameEncoder()
+    for event in events { encoder.append(event) }
+    return encoder.seal(header)
+  }
+
+  /// Microseconds since the epoch, whole seconds.
+  static nonisolated var now: Int64 {
     var time = timespec()
     clock_gettime(CLOCK_REALTIME, &time)
     return Int64(time.tv_sec) * 1_000_000

@@ -160,6 +160,39 @@ struct SecondStageTests {
     }
   }
 
+  @Test("every request that has one answer is answered without a server, too")
+  func withoutServer() async throws {
+    stage.set(activity: (20, 30), outcomes: (40, 51))
+    stage.second.durable.update {
+      $0.trends = TrendAnswer(end: nil, size: 300_000_000, groups: [], checkpoint: Checkpoint())
+    }
+    let now = Self.start + 40_000_000
+    let routes = QueryRoutes(
+      views: [ReadViewSource(stage.view)],
+      access: try QueryAccess(token: nil, boundTo: "127.0.0.1"), registry: MetricRegistry(),
+      clock: { now })
+    let body = Array(#"{"metrics":["sessions"],"date_range":"all"}"#.utf8)
+    #expect(
+      try await routes.answer(.post, "/v1/query", body: body).hasPrefix(
+        #"{"results":[{"dimensions":[],"metrics":[51]}],"#))
+    #expect(
+      try await routes.answer(.get, "/v1/trends?by=channel").hasPrefix(#"{"by":"channel","#))
+    #expect(
+      try await routes.answer(.get, "/v1/content/a%20b/metrics?date_range=all").contains(
+        #"["is","content",["a b"]]"#))
+    #expect(try await routes.answer(.get, "/v1/accounting").contains(#""conserved":true"#))
+    for target in ["/v1/nowhere", "/v1/query", "", "/v1/stream?query=\(Self.streamed)"] {
+      let refused = await problem { try await routes.answer(.get, target) }
+      #expect(refused?.status == .notFound, "\(target)")
+      #expect(refused?.detail.contains("GET /v1/trends") == true)
+      #expect(refused?.detail.contains(", GET /v1/stream") == false)
+    }
+    let wrong = await problem { try await routes.answer(.get, "/v1/trends?by=nothing") }
+    #expect(wrong?.status == .badRequest)
+  }
+
+  private static let streamed = "{%22metrics%22:[%22sessions%22],%22date_range%22:%22all%22}"
+
   @Test("hot copies that are missing are named, those of streams without frames are not")
   func missingCopies() async throws {
     stage.set(activity: (0, 0), outcomes: (40, 50))

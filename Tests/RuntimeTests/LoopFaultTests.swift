@@ -124,9 +124,38 @@ import Views
     let status = world.run { _ in false }
     #expect(status.phase == .halted)
     #expect(status.detail.contains("events-00 went back in time"))
+    #expect(status.detail.contains("`smartcontent rebuild --pipeline test --drop 1`"))
     #expect(world.counter(RuntimeMetrics.halts) == 1)
     #expect(world.views.now.offered.count == before.offered.count)
     #expect(world.views.now.rows == before.rows)
+  }
+
+  @Test(
+    "Where results are no longer those of the log, the explanation names the commands that lead out",
+    arguments: [
+      (LoopExit(LogError.wentBack(stream: "events-00", wanted: 9, last: 3), World.shortGrace), ""),
+      (
+        LoopExit(LogError.missing(stream: "events-00", from: 1, to: 3), World.shortGrace),
+        " --from-what-is-left"
+      ),
+      (
+        LoopExit(
+          PipelineError.diverged(sequence: 9, committed: Accounting(), replayed: Accounting()),
+          World.shortGrace), ""
+      ),
+      (LoopExit(PipelineError.sourceWentBack(partition: 0, number: 9), World.shortGrace), ""),
+    ])
+  func wayOut(exit: LoopExit, option: String) throws {
+    guard case .halted(let reason) = exit else {
+      Issue.record("\(exit) is no reason to halt")
+      return
+    }
+    let commands = reason.matches(of: /`([^`]+)`/).map { String($0.1) }
+    #expect(
+      commands == [
+        "smartcontent rebuild --pipeline test\(option)",
+        "smartcontent rebuild --pipeline test --drop 1",
+      ])
   }
 
   @Test("A frame that cannot be read is passed over and counted, and those after it are processed")
@@ -181,13 +210,16 @@ import Views
     let status = world.run { status in
       world.hot.change { hot in
         if isAway && hot.failureCount > 2 { hot.isAway = false }
-        if !isAway && hot.rebuildCount == before.rebuildCount + 1 && hot.header != nil {
+        // Once this owner has written it.
+        if !isAway, let epoch = hot.header?.epoch, epoch != before.header?.epoch,
+          hot.rebuildCount == before.rebuildCount
+        {
           hot.header = nil
           hot.rows = [:]
         }
       }
       let hot = world.hot.now
-      return hot.header != nil && hot.rebuildCount == before.rebuildCount + (isAway ? 1 : 2)
+      return hot.header != nil && hot.rebuildCount == before.rebuildCount + 1
     }
     #expect(status.phase == .stopped)
     let hot = world.hot.now
@@ -198,6 +230,35 @@ import Views
     let found = hot.rows.filter { $0.key.start >= header.seams[$0.key.level] }
     #expect(World.difference(found, live) == "")
     #expect(world.counter(RuntimeMetrics.hotFailures) == (isAway ? 3 : 0))
+  }
+
+  @Test(
+    "A new owner takes over the copy that was left, unless it is of another log",
+    arguments: ["ahead of the checkpoint", "at it", "of another log"])
+  func takenOver(copy: String) throws {
+    let world = World(Array(Self.corrected.prefix(3)))
+    if copy == "ahead of the checkpoint" {
+      // The last commit is lost with its owner, and so are snapshots.
+      world.views.change { $0.script = [.done, .crashBefore, .crashBefore, .crashBefore] }
+      world.run { _ in world.hot.now.header?.sequence == 3 }
+      world.views.change { $0.script = [] }
+      world.snapshots.change { $0.blobs = [:] }
+    } else {
+      world.runToEnd()
+    }
+    let before = world.hot.now
+    try #require(before.header?.sequence == 3)
+    if copy == "of another log" { world.hot.change { $0.header?.fingerprint.checksum ^= 1 } }
+    world.log.append(.events([TestEvent(id: 7, time: ten + second)], at: ten + 3 * minute))
+    world.runToEnd()
+    world.run { _ in world.hot.now.header?.sequence == 4 }
+    let hot = world.hot.now
+    let header = try #require(hot.header)
+    #expect(
+      hot.rebuildCount == before.rebuildCount + (copy == "of another log" ? 1 : 0))
+    let live = Recount(world.log.entries, spec: world.spec).live(header.seams)
+    let found = hot.rows.filter { $0.key.start >= header.seams[$0.key.level] }
+    #expect(World.difference(found, live) == "")
   }
 
   @Test("A hot copy that was away while rows changed is whole again")

@@ -19,7 +19,8 @@ struct ModuleTests {
     "JetStreamLog": .adapter, "PostgresViews": .adapter, "RedisViews": .adapter,
     "FileSnapshots": .adapter, "JetStreamSnapshots": .adapter, "LogArchive": .adapter,
     "Definitions": .application, "Collector": .application, "Runtime": .application,
-    "QueryAPI": .application, "Console": .application, "LocalServers": .application,
+    "QueryAPI": .application, "Console": .application, "BrowserTracker": .application,
+    "LocalServers": .application,
     "DemoTraffic": .application, "Verification": .application,
     "smartcontent": .root, "bench": .root, "chaos": .root,
   ]
@@ -40,7 +41,7 @@ struct ModuleTests {
 
   /// Modules that have no need of Foundation and start faster and stay smaller without it.
   private static let withoutFoundation: Set<String> = [
-    "Collector", "Runtime", "Console", "LocalServers", "DemoTraffic",
+    "Collector", "Runtime", "Console", "BrowserTracker", "LocalServers", "DemoTraffic",
   ]
 
   private static func declared() throws -> [String: Set<String>] {

@@ -1,0 +1,100 @@
+public import Cryptography
+import Glibc
+
+/// The secret that click links are signed with: random bytes, in text as hexadecimal digits.
+///
+/// All collectors that answer the same links have the same one. Another one makes every link that is
+/// out there worthless.
+public enum LinkSecret {
+  /// `secrets/links` in a home folder.
+  public static func path(inHome home: String) -> String { "\(home)/secrets/links" }
+
+  /// The secret of a home folder; made at its first use, readable by its owner alone. Of several that
+  /// ask at once for the first time, all get the same.
+  public static func make(inHome home: String) throws(LinkSecretError) -> [UInt8] {
+    let path = path(inHome: home)
+    if access(path, F_OK) != 0 {
+      for (folder, mode) in [(home, mode_t(0o711)), ("\(home)/secrets", mode_t(0o700))] {
+        guard mkdir(folder, mode) == 0 || errno == EEXIST else { throw .file(folder, "make") }
+      }
+      let secret: [UInt8]
+      do throws(CryptographyError) {
+        secret = try SecureRandom.bytes(LinkSigner.secretByteCount)
+      } catch {
+        throw .random(error)
+      }
+      try write(hexadecimal(secret) + "\n", to: path)
+    }
+    return try read(path)
+  }
+
+  /// - Throws: where the file is not there, or holds something else.
+  public static func read(_ path: String) throws(LinkSecretError) -> [UInt8] {
+    let file = open(path, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { throw .file(path, "read") }
+    defer { close(file) }
+    var bytes = [UInt8](repeating: 0, count: 1024)
+    let count = Glibc.read(file, &bytes, bytes.count)
+    guard count >= 0 else { throw .file(path, "read") }
+    return try parse(String(decoding: bytes[..<count], as: UTF8.self), from: path)
+  }
+
+  /// - Parameter origin: what is named where the text is none: a file or a variable.
+  public static func parse(
+    _ text: String, from origin: String
+  ) throws(LinkSecretError) -> [UInt8] {
+    let digits = text.utf8.filter { $0 > 0x20 }
+    var secret: [UInt8] = []
+    for pair in stride(from: 0, to: digits.count - digits.count % 2, by: 2) {
+      guard let high = Character(Unicode.Scalar(digits[pair])).hexDigitValue,
+        let low = Character(Unicode.Scalar(digits[pair + 1])).hexDigitValue
+      else { throw .malformed(origin: origin) }
+      secret.append(UInt8(high << 4 | low))
+    }
+    guard digits.count % 2 == 0, secret.count >= LinkSigner.secretByteCount else {
+      throw .malformed(origin: origin)
+    }
+    return secret
+  }
+
+  private static func hexadecimal(_ bytes: [UInt8]) -> String {
+    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+  }
+
+  /// Leaves a file that is there already as it is.
+  private static func write(_ text: String, to path: String) throws(LinkSecretError) {
+    let draft = "\(path).\(getpid())-\(UInt64.random(in: 0 ... .max))"
+    let file = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    guard file >= 0 else { throw .file(draft, "write") }
+    defer { unlink(draft) }
+    let count = text.utf8.count
+    let isWritten = text.withCString { Glibc.write(file, $0, count) } == count && fsync(file) == 0
+    let failure = isWritten ? nil : LinkSecretError.file(draft, "write")
+    close(file)
+    if let failure { throw failure }
+    // Unlike a renamed file, a link never takes the place of another process's.
+    guard link(draft, path) == 0 || errno == EEXIST else { throw .file(path, "write") }
+  }
+}
+
+/// Why there is no secret for links.
+public enum LinkSecretError: Error, Hashable, Sendable, CustomStringConvertible {
+  case folder(path: String, operation: String, reason: String)
+  case malformed(origin: String)
+  case random(CryptographyError)
+
+  /// Of the call before.
+  static func file(_ path: String, _ operation: String) -> LinkSecretError {
+    .folder(path: path, operation: operation, reason: String(cString: strerror(errno)))
+  }
+
+  public var description: String {
+    switch self {
+    case .folder(let path, let operation, let reason): "can't \(operation) \(path): \(reason)"
+    case .malformed(let origin):
+      "\(origin) is not the secret of links: at least \(2 * LinkSigner.secretByteCount) hexadecimal"
+        + " digits, such as `openssl rand -hex 32` makes"
+    case .random(let error): "\(error)"
+    }
+  }
+}
