@@ -4,7 +4,7 @@ public import Events
 /// Everything that the folder `Streams/` declares, checked.
 ///
 /// The folder is the only place of these values: the program has no defaults of its own.
-public struct Definitions: Hashable, Sendable {
+public struct Definitions: Equatable, Sendable {
   public var streams: StreamDefinitions
   /// In order of the file; one of them is named `default`.
   public var pipelines: [PipelineSpec]

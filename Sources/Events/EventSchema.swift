@@ -6,7 +6,7 @@
 /// | `x-version` | a whole number from 1 |
 /// | `x-upcast` | how properties of the version before become this one's; see ``SchemaUpcast`` |
 /// | `x-personal` | at any place in the schema: the value is personal data |
-public struct EventSchema: Hashable, Sendable {
+public struct EventSchema: Equatable, Sendable {
   static let members: Set<String> = ["x-event", "x-version", "x-upcast"]
 
   public var event: String

@@ -1,15 +1,15 @@
 /// All schemas of events, by event and version.
-public struct EventSchemas: Hashable, Sendable {
+public struct EventSchemas: Equatable, Sendable {
   /// The member of an event that says which version it is.
   public static let versionMember = "schema_version"
 
   /// The versions of an event's schema, the oldest first.
-  public struct Versions: Hashable, Sendable {
+  public struct Versions: Equatable, Sendable {
     public let all: [EventSchema]
   }
 
   /// What was found of an event's properties.
-  public enum Verdict: Hashable, Sendable {
+  public enum Verdict: Equatable, Sendable {
     /// They are of this version; the properties are those of the newest where it is an older one.
     case fits(version: Int, upcast: JSONTree?)
     case violates(SchemaViolation)

@@ -3,9 +3,9 @@
 ///
 /// Checking looks at each value once per schema that is about it and stops at what is wrong first. Numbers
 /// are compared as doubles; a `format` must be met, as with the format-assertion vocabulary.
-public struct JSONSchema: Hashable, Sendable {
+public struct JSONSchema: Equatable, Sendable {
   /// One schema object. Others are named by their place in ``nodes``.
-  struct Node: Hashable, Sendable {
+  struct Node: Equatable, Sendable {
     /// The schema `false`.
     var isNever = false
     var types: [SchemaType] = []
@@ -34,7 +34,7 @@ public struct JSONSchema: Hashable, Sendable {
     var isPersonal = false
   }
 
-  struct PatternProperty: Hashable, Sendable {
+  struct PatternProperty: Equatable, Sendable {
     var pattern: SchemaPattern
     var node: Int
   }

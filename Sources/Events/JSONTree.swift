@@ -11,7 +11,7 @@ public enum JSONTree: Sendable {
   case array([JSONTree])
   case object([Member])
 
-  public struct Member: Hashable, Sendable {
+  public struct Member: Equatable, Sendable {
     public var name: String
     public var value: JSONTree
 
@@ -126,7 +126,7 @@ public enum JSONTree: Sendable {
   }
 }
 
-extension JSONTree: Hashable {
+extension JSONTree: Equatable {
   public static func == (a: JSONTree, b: JSONTree) -> Bool {
     switch (a, b) {
     case (.null, .null): true
@@ -137,18 +137,6 @@ extension JSONTree: Hashable {
     case (.object(let first), .object(let second)):
       first.count == second.count && first.allSatisfy { b[$0.name] == $0.value }
     default: false
-    }
-  }
-
-  public func hash(into hasher: inout Hasher) {
-    switch self {
-    case .null: hasher.combine(0)
-    case .bool(let value): hasher.combine(value)
-    case .number(let value, _): hasher.combine(value)
-    case .string(let text): hasher.combine(text)
-    case .array(let items): hasher.combine(items)
-    // Their order counts for nothing.
-    case .object(let members): hasher.combine(members.count)
     }
   }
 }

@@ -8,8 +8,8 @@
 ///
 /// Paths are JSON pointers (RFC 6901) of members of objects. What is not there is not moved, and a default
 /// is only for what is not there.
-public struct SchemaUpcast: Hashable, Sendable {
-  enum Step: Hashable, Sendable {
+public struct SchemaUpcast: Equatable, Sendable {
+  enum Step: Equatable, Sendable {
     case move(from: [String], to: [String])
     case fill([String], JSONTree)
   }

@@ -113,7 +113,7 @@ struct SchemaDecimal: Hashable, Sendable {
     self.text = text
     let parts = text.lowercased().split(separator: "e", omittingEmptySubsequences: false)
     guard parts.count <= 2, let mantissa = parts.first,
-      let stated = parts.count == 2 ? Int(parts[1]) : 0
+      let stated = parts.count == 2 ? Int(parts[1]) : 0, (-1000...1000).contains(stated)
     else { return nil }
     let halves = mantissa.split(separator: ".", omittingEmptySubsequences: false)
     let fraction = halves.count == 2 ? halves[1] : ""

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Dataflow
 import Definitions
+import Events
 import Glibc
 import JetStreamLog
 import NATSClient

@@ -37,11 +37,13 @@ struct SchemaGateTests {
 
   private func event(_ text: String) throws -> IncomingEvent {
     try #require(
-      try read("POST /v1/track", body: Array(text.utf8), authorization: basicDev).events.first)
+      try read(
+        "POST /v1/batch", body: Array("{\"batch\":[\(text)]}".utf8), authorization: basicDev
+      ).events.first)
   }
 
   /// - Returns: nil where the event passes.
-  private func refusal(_ event: inout IncomingEvent) -> Refusal? {
+  private func refused(_ event: inout IncomingEvent) -> Refusal? {
     do throws(Refusal) {
       _ = try gate.admit(&event, facts, key)
       return nil
@@ -66,7 +68,7 @@ struct SchemaGateTests {
   func violations(properties: String, path: String, expected: String) throws {
     var event = try event(track(properties))
     let before = event
-    let refusal = try #require(refusal(&event), "\(properties) passed")
+    let refusal = try #require(refused(&event), "\(properties) passed")
     #expect(refusal.code == .schemaViolation)
     #expect(refusal.violation?.path == path)
     #expect(refusal.violation?.expected == expected)
@@ -123,7 +125,7 @@ struct SchemaGateTests {
     let paths = ["$.properties.revenue", "$.events[0].params.revenue"]
     for (reading, path) in zip(bad, paths) {
       var event = try #require(reading.events.first)
-      #expect(refusal(&event)?.violation?.path == path)
+      #expect(refused(&event)?.violation?.path == path)
     }
     // The fields of a pixel are the protocol's own.
     var pixel = try #require(try read("/p.gif", query: "k=dev&t=view&url=x").events.first)
@@ -133,8 +135,8 @@ struct SchemaGateTests {
   @Test("What a gate refused goes on from that gate when its letter is read again")
   func readAgain() throws {
     let event = try event(track(#"{"amount":"9.5"}"#))
-    var refused = event
-    let violation = try #require(refusal(&refused))
+    var copy = event
+    let violation = try #require(refused(&copy))
     let letter = DeadLetter(
       code: "schema_violation", detail: violation.detail,
       place: "segment /v1/track event", body: event.payload,
@@ -168,7 +170,7 @@ struct SchemaGateTests {
     let publisher = ScriptedPublisher.storing
     let body =
       #"{"batch":[7,{"type":"page","userId":"u","messageId":"p"},"#
-      + track(#"{"revenue":true}"#) + "]}"
+      + track(#"{"revenue":1}"#) + "]}"
     try await RunningCollector.run(
       clock: .system, publisher: publisher,
       routes: { pipeline, registry, routes in

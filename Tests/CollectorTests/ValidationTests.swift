@@ -40,7 +40,7 @@ struct ValidationTests {
 
   private let batch =
     #"{"batch":[{"type":"page","userId":"u","messageId":"m","properties":{"campaign_id":"c","email":"ann@example.org"}},"#
-    + #"{"type":"track","event":"Order Completed","userId":"u","properties":{"revenue":true,"currency":"EUR"}},"#
+    + #"{"type":"track","event":"Order Completed","userId":"u","properties":{"revenue":"7","currency":"EUR"}},"#
     + #"{"type":"page"}]}"#
 
   @Test("Each event of a batch is told what would become of it, and nothing is stored")
