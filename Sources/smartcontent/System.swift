@@ -58,7 +58,8 @@ final class System: Sendable {
         keyFile = nil
       }
       IngestRoutes(
-        keys: keys.current, redirects: configuration.redirects, pipeline: ingest,
+        keys: keys.current, gates: [ConsentGate()], redirects: configuration.redirects,
+        pipeline: ingest,
         producer: producer, metrics: registry
       ).add(to: &routes)
       BrowserTracker.declare(on: &routes)
