@@ -1,5 +1,5 @@
-public import ArgumentParser
-public import Collector
+import ArgumentParser
+import Collector
 import Definitions
 import Events
 
