@@ -141,8 +141,7 @@ enum KeyFormat {
   private static func policy(_ reader: inout KeyReader) throws(KeyFormatError) -> KeyPolicy {
     var policy = KeyPolicy()
     let members = [
-      "origins", "events_per_second_max", "address", "personal_data", "identifiers", "honours_dnt",
-      "honours_gpc",
+      "origins", "events_per_second_max", "honours_dnt", "honours_gpc",
     ]
     try reader.object(members) { reader, name throws(KeyFormatError) in
       switch name {
@@ -155,9 +154,6 @@ enum KeyFormat {
         }
       case "events_per_second_max":
         policy.eventsPerSecondMax = try reader.integer(RateLimit.eventsPerSecondRange)
-      case "address": policy.address = try reader.choice(KeyPolicy.Address.self)
-      case "personal_data": policy.personalData = try reader.choice(KeyPolicy.PersonalData.self)
-      case "identifiers": policy.identifiers = try reader.choice(KeyPolicy.Identifiers.self)
       case "honours_dnt": policy.honoursDoNotTrack = try reader.bool()
       default: policy.honoursGlobalPrivacyControl = try reader.bool()
       }
@@ -175,12 +171,6 @@ enum KeyFormat {
       json.key("events_per_second_max")
       json.integer(rate)
     }
-    json.key("address")
-    json.string(policy.address.rawValue)
-    json.key("personal_data")
-    json.string(policy.personalData.rawValue)
-    json.key("identifiers")
-    json.string(policy.identifiers.rawValue)
     json.key("honours_dnt")
     json.bool(policy.honoursDoNotTrack)
     json.key("honours_gpc")

@@ -117,15 +117,6 @@ struct KeyReader {
     return time
   }
 
-  mutating func choice<Choice: RawRepresentable<String> & CaseIterable>(
-    _ type: Choice.Type
-  ) throws(KeyFormatError) -> Choice {
-    guard let choice = Choice(rawValue: try string()) else {
-      throw failure("allowed: " + Choice.allCases.map(\.rawValue).joined(separator: ", "))
-    }
-    return choice
-  }
-
   /// A text of 1 to 128 printable characters.
   mutating func printable() throws(KeyFormatError) -> String {
     let text = try string()

@@ -5,7 +5,9 @@ public import Ports
 ///
 /// The position, the sequence of the last frame handed out, lives here alone: after a lost
 /// connection, missed heartbeats, a vanished consumer or a lost delivery, a new consumer starts at
-/// position + 1. So nothing is skipped or repeated. Has a connection of its own.
+/// position + 1. So nothing is skipped or repeated; and it compares the frame at its position with the
+/// one that it handed out, so that a stream that went back is found out though it has grown past the
+/// position again. Has a connection of its own.
 ///
 /// Memory: at most four pulls of max(1 MiB, the server's `max_payload` + 64 KiB) wait to be read.
 /// Confined to one thread.
@@ -22,6 +24,19 @@ public final class JetStreamReader: FrameReader {
   private var consumer: PullConsumer?
   private var lastFailure: String?
   private var notBefore: Int64 = 0
+  /// What the frame at the position was; nil before the first consumer.
+  private var last: Identity?
+
+  /// Tells a frame from others that may be stored at its sequence.
+  private struct Identity: Equatable {
+    let storedAt: Int64
+    let byteCount: Int
+
+    init(_ frame: JetStreamFrame) {
+      storedAt = frame.storedAt
+      byteCount = frame.bytes.count
+    }
+  }
 
   /// The sequence of the last frame handed out.
   public private(set) var position: UInt64
@@ -103,7 +118,13 @@ public final class JetStreamReader: FrameReader {
       return .progress
     case .frame(let frame):
       position = frame.sequence
+      last = Identity(frame)
       return .frame(frame)
+    case .known(let frame):
+      if last == nil { last = Identity(frame) }
+      if last == Identity(frame) { return .progress }
+      self.consumer = nil
+      return .error(.wentBack(stream: stream, wanted: position, last: lastKnownSequence))
     case .hole(let to):
       self.consumer = nil
       return .error(.missing(stream: stream, from: position + 1, to: to))

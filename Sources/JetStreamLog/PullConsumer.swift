@@ -11,6 +11,9 @@ import NATSClient
 /// All answers and frames come to one subscription, `<inbox>.*`: `i` info, `c` creation, `p` pulls.
 /// Frames arrive with the stream's subject and are known by their `$JS.ACK` reply subject.
 ///
+/// It starts with the frame at the position once more, if that is still there: what it is tells whether
+/// the stream is the one that was read before.
+///
 /// A jump in the stream sequence while the consumer's own sequence goes on by one means that the
 /// server skipped deleted messages: a hole. A jump in both means that a delivery was lost.
 final class PullConsumer {
@@ -18,6 +21,8 @@ final class PullConsumer {
   enum Outcome {
     case nothing
     case frame(JetStreamFrame)
+    /// The frame at the position, which was handed on before this consumer was made.
+    case known(JetStreamFrame)
     /// Frames up to and including this one are gone from the stream.
     case hole(to: UInt64)
     /// The stream's last sequence is before the position.
@@ -119,7 +124,7 @@ final class PullConsumer {
     phase = .creating
     let config =
       "{\"stream_name\":\"\(stream)\",\"config\":{\"name\":\"\(name)\""
-      + ",\"deliver_policy\":\"by_start_sequence\",\"opt_start_seq\":\(position + 1)"
+      + ",\"deliver_policy\":\"by_start_sequence\",\"opt_start_seq\":\(max(1, position))"
       + ",\"ack_policy\":\"none\",\"replay_policy\":\"instant\",\"mem_storage\":true"
       + ",\"num_replicas\":1,\"max_waiting\":\(4 * Self.pullsMax)"
       + ",\"inactive_threshold\":\(Self.inactiveMs * 1_000_000)}}"
@@ -146,18 +151,20 @@ final class PullConsumer {
   private func received(
     _ message: NATSMessage, _ delivery: DeliverySubject
   ) throws(NATSError) -> Outcome {
+    let isKnown = consumerSequence == 0 && delivery.streamSequence == position
     guard phase == .pulling, delivery.consumerSequence == consumerSequence + 1,
-      delivery.streamSequence > position
+      delivery.streamSequence > position || isKnown
     else { return .failed("stream \(stream): a delivery was lost or repeated") }
-    guard delivery.streamSequence == position + 1 else {
+    guard delivery.streamSequence <= position + 1 else {
       return .hole(to: delivery.streamSequence - 1)
     }
     consumerSequence += 1
-    position += 1
+    position = delivery.streamSequence
     lastSequence = max(lastSequence, position + delivery.pending)
     outstanding -= 1
     try pull()
-    return .frame(JetStreamFrame(message, delivery))
+    let frame = JetStreamFrame(message, delivery)
+    return isKnown ? .known(frame) : .frame(frame)
   }
 
   private func receivedStatus(_ status: Int, _ message: NATSMessage) throws(NATSError) -> Outcome {

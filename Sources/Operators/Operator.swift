@@ -79,6 +79,8 @@ extension Operator where Self: ~Copyable {
 public enum OperatorError: Error, Hashable, Sendable {
   /// The frame's events might not all fit beside the `count` that must still be remembered.
   case full(operator: String, count: Int, max: Int)
+  /// That frame of a partition's partials does not come, though so many later ones have.
+  case missing(generation: UInt32, partition: UInt32, number: UInt64, waiting: Int)
 }
 
 extension OperatorError: CustomStringConvertible {
@@ -88,6 +90,11 @@ extension OperatorError: CustomStringConvertible {
       """
       \(name) remembers \(count) ids of at most \(max) and may not forget one early; raise \
       dedupe_count_max (about 35 bytes of memory each) or lower dedupe_horizon and start again
+      """
+    case .missing(let generation, let partition, let number, let waiting):
+      """
+      partial \(number) of partition \(partition) of generation \(generation) is not in the stream \
+      of partials, though \(waiting) later ones are: that stream went back in time
       """
     }
   }

@@ -6,10 +6,11 @@ public import Events
 /// and, after a failure, late. A number that was taken is ignored; one that is ahead waits until those
 /// before it have come. A number is a function of the source's log: where it comes again with other bytes,
 /// that log went back in time after it was handed on, and what was taken in no longer follows from it. The
-/// checksums of the last ``rememberedCount`` numbers of a source tell. The log time of the whole is that of the source that is furthest behind, and
-/// stands still until every source of a generation has been heard of.
+/// checksums of the last ``rememberedCount`` numbers of a source tell. The log time of the whole is that
+/// of the source that is furthest behind, and stands still until every source of a generation has been
+/// heard of.
 ///
-/// Limit: ``earlyCountMax`` frames may wait.
+/// Limit: ``earlyCountMax`` frames may wait; what they wait for then does not come any more.
 public struct PartialIntake: ~Copyable {
   /// How far a source has been taken in.
   public struct Source: Hashable, Sendable {
@@ -85,11 +86,20 @@ public struct PartialIntake: ~Copyable {
     _ head: PartialFrameHead, checksum: UInt32, _ bytes: UnsafeRawBufferPointer
   ) throws(OperatorError) {
     let source = find(head)
-    guard early.count < Self.earlyCountMax else {
-      throw .full(operator: "partials", count: early.count, max: Self.earlyCountMax)
-    }
+    guard early.count < Self.earlyCountMax else { throw gap() }
     early.append(
       Early(source: source, number: head.number, checksum: checksum, bytes: Array(bytes)))
+  }
+
+  /// The frame that most others wait for.
+  private func gap() -> OperatorError {
+    var counts = Array(repeating: 0, count: sources.count)
+    for frame in early { counts[frame.source] += 1 }
+    let waiting = counts.max() ?? 0
+    let source = sources[counts.firstIndex(of: waiting) ?? 0]
+    return .missing(
+      generation: source.generation, partition: source.partition, number: source.number + 1,
+      waiting: waiting)
   }
 
   /// Notes that a frame's records have been taken in.

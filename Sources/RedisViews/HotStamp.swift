@@ -13,7 +13,8 @@ enum HotStamp {
       ("sequence", "\(header.sequence)"), ("last_delta", "\(header.lastDeltaSequence)"),
       ("committed", "\(header.committedSequence)"), ("copy", "\(header.copy)"),
       ("checksum", "\(header.fingerprint.checksum)"),
-      ("stored_at", "\(header.fingerprint.storedAt)"), ("log_time", "\(header.logTime)"), ("watermark", "\(header.watermark)"),
+      ("stored_at", "\(header.fingerprint.storedAt)"), ("log_time", "\(header.logTime)"),
+      ("watermark", "\(header.watermark)"),
     ]
     for level in WindowLevel.allCases {
       fields.append(("seam_\(level.name)", "\(header.seams[level])"))

@@ -1,4 +1,5 @@
 import Dataflow
+import Operators
 import Ports
 
 /// Why a step of a partition's loop did not do what it was to do.
@@ -57,7 +58,7 @@ extension LoopExit {
 
   init(_ error: PipelineError, _ spec: PipelineSpec) {
     switch error {
-    case .diverged, .sourceWentBack:
+    case .diverged, .sourceWentBack, .refused(_, .missing):
       self = .halted("\(error); \(Self.wayOut(spec, "computes a new version"))")
     case .refused, .outOfOrder, .otherPipeline: self = .halted("\(error)")
     }

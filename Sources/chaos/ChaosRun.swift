@@ -124,8 +124,10 @@ struct ChaosRun {
   }
 
   private func checkConservation(_ testbed: Testbed, _ failures: inout [String]) throws {
-    let connection = try PostgresConnection(
-      PostgresSettings(connection: testbed.servers.endpoints.postgresURL))
+    var settings = PostgresSettings(connection: testbed.servers.endpoints.postgresURL)
+    // After a fault the server may still be busy with its recovery.
+    settings.connectTimeoutMs = 20_000
+    let connection = try PostgresConnection(settings)
     for pipeline in testbed.definitions.pipelines {
       for stream in try StoredViews.unconserved(connection, pipeline) {
         failures.append("events of \(pipeline.name)/\(stream) are not conserved")

@@ -1,5 +1,5 @@
-public import ArgumentParser
-public import Collector
+import ArgumentParser
+import Collector
 import Definitions
 import Events
 
@@ -84,16 +84,6 @@ struct KeysCommand: ParsableCommand {
           + " default.", valueName: "events"))
     var rate: Int?
 
-    @Option(help: "What is kept of clients' addresses: drop or truncate.")
-    var address = KeyPolicy().address
-
-    @Option(
-      help: "What is done with mail addresses and the like in properties: keep, remove or encrypt.")
-    var personal = KeyPolicy().personalData
-
-    @Option(help: "What the ids of persons are in the log: keep or pseudonym.")
-    var identifiers = KeyPolicy().identifiers
-
     @Flag(name: .customLong("honour-dnt"), help: "Events with DNT: 1 are not stored.")
     var honourDNT = false
 
@@ -106,8 +96,7 @@ struct KeysCommand: ParsableCommand {
         KeyDraft(
           value: value, site: site, source: source,
           policy: KeyPolicy(
-            origins: origins, eventsPerSecondMax: rate, address: address, personalData: personal,
-            identifiers: identifiers, honoursDoNotTrack: honourDNT,
+            origins: origins, eventsPerSecondMax: rate, honoursDoNotTrack: honourDNT,
             honoursGlobalPrivacyControl: honourGPC)), now: now)
       KeyPrinter(place.output, now).print(new)
     }
@@ -227,17 +216,10 @@ private struct KeyPrinter {
     var parts: [String] = []
     if !policy.origins.isEmpty { parts.append("origins " + policy.origins.joined(separator: " ")) }
     if let rate = policy.eventsPerSecondMax { parts.append("\(rate) events/s") }
-    parts.append("address \(policy.address.rawValue)")
-    parts.append("personal data \(policy.personalData.rawValue)")
-    parts.append("identifiers \(policy.identifiers.rawValue)")
     if policy.honoursDoNotTrack { parts.append("DNT") }
     if policy.honoursGlobalPrivacyControl { parts.append("GPC") }
-    return parts.joined(separator: ", ")
+    return parts.isEmpty ? "none" : parts.joined(separator: ", ")
   }
 
   private func write(_ json: [UInt8]) { Swift.print(String(decoding: json, as: UTF8.self)) }
 }
-
-extension KeyPolicy.Address: ExpressibleByArgument {}
-extension KeyPolicy.PersonalData: ExpressibleByArgument {}
-extension KeyPolicy.Identifiers: ExpressibleByArgument {}

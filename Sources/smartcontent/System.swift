@@ -59,7 +59,8 @@ final class System: Sendable {
       }
       let debugger = EventDebugger()
       IngestRoutes(
-        keys: keys.current, gates: Self.schemaGates(configuration.definitions),
+        keys: keys.current,
+        gates: [ConsentGate()] + Self.schemaGates(configuration.definitions),
         redirects: configuration.redirects, debugger: debugger, pipeline: ingest,
         producer: producer, metrics: registry
       ).add(to: &routes)

@@ -61,6 +61,26 @@ struct JetStreamReaderTests {
     }
   }
 
+  @Test("a stream that went back and has grown past the reader's place since is reported")
+  func otherPast() throws {
+    try JetStreamTestServer.run { server in
+      try server.makeStream("events-00")
+      try server.publish(0..<5, to: "events-00")
+      let reader = try server.log.reader(stream: "events-00", after: 0)
+      #expect(try reader.numbers(count: 5) == Array(0..<5))
+      // One that has read nothing yet, and is connected.
+      let idle = try server.log.reader(stream: "events-00", after: 5)
+      #expect(try idle.next(timeoutMs: 100).isEmpty)
+      #expect(try server.log.admin.delete("events-00"))
+      try server.makeStream("events-00")
+      try server.publish(100..<110, to: "events-00")
+      for reader in [reader, idle] {
+        #expect(try reader.firstError() == .wentBack(stream: "events-00", wanted: 5, last: 10))
+        #expect(try reader.firstError() == .wentBack(stream: "events-00", wanted: 5, last: 10))
+      }
+    }
+  }
+
   @Test("frames purged under the reader are reported, and reading goes on after them")
   func purge() throws {
     try JetStreamTestServer.run { server in

@@ -66,13 +66,13 @@ struct KeyRoutesTests {
       }
       #expect(try await client.ask("GET", "/v1/keys").body == #"{"keys":[]}"#)
       let made = try await client.ask(
-        "POST", "/v1/keys", #"{"site":"shop","source":"web","policy":{"address":"drop"}}"#)
+        "POST", "/v1/keys", #"{"site":"shop","source":"web","policy":{"honours_gpc":true}}"#)
       #expect(made.status == 201)
       #expect(made.head.contains("cache-control: no-store"))
       let key = try Self.member("key", made)
       let id = try Self.member("id", made)
       #expect(try Self.member("source", made) == "web")
-      #expect(made.body.contains(#""address":"drop""#))
+      #expect(made.body.contains(#""honours_gpc":true"#))
       #expect(try await sends(key) == 200)
 
       let rotated = try await client.ask(

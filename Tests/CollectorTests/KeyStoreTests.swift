@@ -42,8 +42,7 @@ struct KeyStoreTests {
     var generator = CountingGenerator()
     let policy = KeyPolicy(
       origins: ["HTTPS://www.Example.org:443/", "https://*.example.net"], eventsPerSecondMax: 50,
-      address: .drop, personalData: .encrypt, identifiers: .pseudonym, honoursDoNotTrack: true,
-      honoursGlobalPrivacyControl: true)
+      honoursDoNotTrack: true, honoursGlobalPrivacyControl: true)
     let first = try store.add(
       KeyDraft(value: "wk_demo", site: "shop", source: "web", policy: policy), now: testNow,
       using: &generator)
@@ -52,8 +51,7 @@ struct KeyStoreTests {
     _ = try store.revoke(second.stored.id, now: testNow + 1_500_000)
     let policyText =
       #""policy":{"origins":["https://www.example.org","https://*.example.net"],"#
-      + #""events_per_second_max":50,"address":"drop","personal_data":"encrypt","#
-      + #""identifiers":"pseudonym","honours_dnt":true,"honours_gpc":true}}"#
+      + #""events_per_second_max":50,"honours_dnt":true,"honours_gpc":true}}"#
     // SHA-256 as `printf wk_demo | sha256sum` has it.
     let expected =
       #"{"version":1,"keys":["# + "\n"
@@ -211,11 +209,7 @@ struct KeyStoreTests {
       (
         #"{"version":1,"keys":[{\#(good),"policy":{"rate":5}}]}"#,
         "keys[0].policy: the member rate is not known; allowed: origins, events_per_second_max,"
-          + " address, personal_data, identifiers, honours_dnt, honours_gpc"
-      ),
-      (
-        #"{"version":1,"keys":[{\#(good),"policy":{"address":"hide"}}]}"#,
-        "keys[0].policy.address: allowed: drop, truncate"
+          + " honours_dnt, honours_gpc"
       ),
       (
         #"{"version":1,"keys":[{\#(good),"policy":{"origins":["https://a.example","a"]}}]}"#,
@@ -307,9 +301,8 @@ struct KeyStoreTests {
     #expect(
       text(StoredKey.json(try store.all(), now: testNow))
         == #"{"keys":[{"id":"\#(id)","state":"active","site":"shop","source":"web","#
-        + #""created_at":"2026-11-23T09:00:00.000Z","policy":{"origins":[],"address":"truncate","#
-        + #""personal_data":"remove","identifiers":"keep","honours_dnt":false,"#
-        + #""honours_gpc":false}}]}"#)
+        + #""created_at":"2026-11-23T09:00:00.000Z","policy":{"origins":[],"#
+        + #""honours_dnt":false,"honours_gpc":false}}]}"#)
     #expect(text(new.json(now: testNow)).hasPrefix(#"{"key":"wk_demo","id":"\#(id)","#))
   }
 }

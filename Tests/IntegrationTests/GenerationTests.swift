@@ -71,7 +71,8 @@ struct GenerationTests {
     await roles.kill(.processOne)
     await roles.kill(.processTwo)
     try await roles.start(.processThree)
-    let client = try HTTPClient()
+    // As long as the query may wait.
+    let client = try HTTPClient(HTTPClientSettings(timeoutMs: 40_000))
     let later = try roles.fence("generations")
     let answer = try client.post(
       roles.url(.serve) + "/v1/query?after=\(later)&timeout=30",

@@ -108,7 +108,7 @@ struct KeysTests {
         ["add", "--site", "s", "--origin", "example.org"], 1, "origin: allowed are scheme and host"
       ),
       (["add"], 64, "Missing expected argument '--site <name>'"),
-      (["add", "--site", "s", "--address", "hide"], 64, "'hide' is invalid"),
+      (["add", "--site", "s", "--rate", "many"], 64, "'many' is invalid"),
       (["rotate", "k_x", "--overlap", "soon"], 64, "--overlap is a duration such as 12h or 7d"),
       (["list", "--home", "x"], 64, "--home and --keys-file are two places"),
     ] as [([String], Int32, String)] {

@@ -10,6 +10,7 @@ struct HoppingHistory {
     var tuple: Int
     var kind: UInt8
     var revenue: Int64
+    var person = 0
   }
 
   struct Frame {
@@ -53,7 +54,8 @@ struct HoppingHistory {
         events.append(
           Event(
             time: time, tuple: random.below(tuples.count), kind: UInt8(1 + random.below(7)),
-            revenue: random.time(upTo: 5_000_000) - (random.once(in: 4) ? 3_000_000 : 0)))
+            revenue: random.time(upTo: 5_000_000) - (random.once(in: 4) ? 3_000_000 : 0),
+            person: frames.count * 8 + events.count))
       }
       frames.append(Frame(watermark: watermark, events: events))
     }

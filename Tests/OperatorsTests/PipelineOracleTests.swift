@@ -45,6 +45,55 @@ import Views
       findings.isSuperset(of: ["missing", "baseUnusable", "incrementUnusable", "ahead", "gap"]))
   }
 
+  @Test(
+    "A flood of copies, a hot key, idle keys and too many tuples count as a naive recount does",
+    arguments: Shape.allCases)
+  func shapes(shape: Shape) throws {
+    for seed in 1...4 as ClosedRange<UInt64> {
+      var random = SeededGenerator(seed: seed &* 7919)
+      let history = History(shape, seed: seed)
+      let loop = TestLoop(history, seed: seed)
+      var tupleCounts: [Int] = []
+      while loop.pipeline.position < UInt64(history.frames.count) {
+        try step(loop, &random)
+        tupleCounts.append(loop.pipeline.tupleCount)
+      }
+      loop.drainHot()
+      loop.commit(includeCoarse: true)
+      compare(loop, NaiveOracle(history))
+      try expectReached(shape, loop, tupleCounts)
+    }
+  }
+
+  /// A log that is not what its shape says proves nothing.
+  private func expectReached(_ shape: Shape, _ loop: TestLoop, _ tupleCounts: [Int]) throws {
+    let events = loop.history.frames.flatMap(\.events)
+    let accounting = loop.pipeline.accounting
+    switch shape {
+    case .mixed: break
+    case .copies:
+      let ids = Set(events.map(\.key)).count
+      #expect(events.count == History.copyCount * ids && ids > 0)
+      #expect(accounting.duplicate == Int64(events.count - ids))
+    case .hotKey:
+      let tuples = Dictionary(grouping: events, by: \.tuple).mapValues(\.count)
+      let persons = Dictionary(grouping: events, by: \.person).mapValues(\.count)
+      #expect(try #require(tuples.values.max()) > events.count * 9 / 10)
+      #expect(try #require(persons.values.max()) > events.count * 9 / 10)
+      #expect(events.count > 5000)
+    case .idleKeys:
+      #expect(tupleCounts.max() == 300 && loop.pipeline.tupleCount == 0)
+      let days = Set(loop.views.rows.keys.filter { $0.level == .day }.map(\.start))
+      #expect(days.count >= 4, "they come back on other days")
+    case .bomb:
+      #expect(Set(events.map(\.tuple)).count == 5 * History.bombTupleCountMax)
+      // A site's other tuple is not counted against the limit.
+      let most = try #require(tupleCounts.max())
+      #expect((1000...1004).contains(most), "\(most)")
+      #expect(loop.pipeline.overflowedCount > 3000)
+    }
+  }
+
   private func step(_ loop: TestLoop, _ random: inout SeededGenerator) throws {
     switch random.below(12) {
     case 0...4: try loop.read(1 + random.below(5))

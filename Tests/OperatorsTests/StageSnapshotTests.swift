@@ -11,30 +11,31 @@ import Views
   private typealias Feed = (_ stage: inout Pipeline, _ sequence: UInt64) throws -> Void
 
   private static let partitions = 2
+  private static let spec = StageLog(.mixed, seed: 1).spec
 
   private static func firstStage(_ partition: Int) -> Pipeline {
     Pipeline(
-      spec: TwoStageTests.spec,
+      spec: spec,
       stream: StreamPartition(
         stream: "events-0\(partition)", generation: 1, partition: partition),
       groups: KeyGroup.groups(of: partition, partitions: partitions), partitions: partitions)
   }
 
   private static func secondStage() -> Pipeline {
-    Pipeline(spec: TwoStageTests.spec, stream: .partials(of: TwoStageTests.spec), groups: 0..<256)
+    Pipeline(spec: spec, stream: .partials(of: spec), groups: 0..<256)
   }
 
   private static func events(_ random: inout SeededGenerator, _ partition: Int) -> [Feed] {
     var now = noon
     var feeds: [Feed] = []
-    for step in TwoStageTests.steps(&random, count: 60) {
-      let person = step.device.map(TwoStageTests.anonymous) ?? TwoStageTests.known(step.user ?? 0)
+    for step in StageLog.steps(&random, count: 60) {
+      let person = step.device.map(StageLog.anonymous) ?? StageLog.known(step.user ?? 0)
       // Time may jump over every look-back and lateness.
       if random.once(in: 15) { now += random.time(upTo: 2 * hour) }
       let storedAt = max(now, step.storedAt)
       now = storedAt
       guard KeyGroup.partition(of: person, partitions: partitions) == partition else { continue }
-      let bytes = random.once(in: 10) ? TwoStageTests.heartbeat() : TwoStageTests.frame(step)
+      let bytes = random.once(in: 10) ? StageLog.heartbeat() : StageLog.frame(step)
       feeds.append { stage, sequence in
         try bytes.withUnsafeBytes {
           try stage.process(frame: try FrameView($0), sequence: sequence, storedAt: storedAt)

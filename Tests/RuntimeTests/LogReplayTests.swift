@@ -104,7 +104,7 @@ import Views
       name: "test", allowedDisorder: 2 * second,
       trends: TrendPolicy(size: 60 * second, slide: 10 * second))
     let clock = SimulatedClock()
-    let log = SimulatedLog(clock: clock, random: SeededGenerator(seed: 1))
+    let log = SimulatedLog(clock: clock)
     // A click a second, of spring for a minute and of summer twice a second for half of the next.
     var id: UInt64 = 0
     for tick in 0..<90 {
@@ -151,7 +151,7 @@ import Views
 
   @Test("A pipeline without trends says so")
   func withoutTrends() async throws {
-    let log = SimulatedLog(clock: SimulatedClock(), random: SeededGenerator(seed: 1))
+    let log = SimulatedLog(clock: SimulatedClock())
     let views = try LogReplay(
       World.shortGrace, generations: [LogGeneration(number: 1, streams: ["events-00"])],
       deadLetters: World.deadLetters, log: log, until: .max
@@ -167,7 +167,7 @@ import Views
       name: "test", allowedDisorder: 2 * second,
       trends: TrendPolicy(size: 60 * second, slide: 10 * second, retention: 3 * hour))
     let clock = SimulatedClock()
-    let log = SimulatedLog(clock: clock, random: SeededGenerator(seed: 1))
+    let log = SimulatedLog(clock: clock)
     for (id, pause) in [hour, 49 * hour, second, second].enumerated() {
       let event = TestEvent(id: UInt64(id + 1), time: clock.logTime)
       log.append(LogEntry.events([event], at: clock.logTime).bytes, to: "events-00")

@@ -28,7 +28,7 @@ struct RepartitionedLog {
 
   init(seed: UInt64, partitions: [Int], spec: PipelineSpec? = nil) {
     var random = SeededGenerator(seed: seed)
-    log = SimulatedLog(clock: clock, random: SeededGenerator(seed: seed &+ 1))
+    log = SimulatedLog(clock: clock, faults: Faults(seed: seed &+ 1))
     self.spec =
       spec
       ?? PipelineSpec(

@@ -16,6 +16,23 @@ struct CatalogTests {
     }
   }
 
+  @Test("each operator that is in snapshots is in the catalog of the operators' laws")
+  func operators() throws {
+    let catalog = try Repository.read("Tests/OperatorsTests/Laws/OperatorCatalog.swift").text
+    var names: Set<String> = []
+    for file in try Repository.files(below: "Sources/Operators", ending: ".swift")
+    where file.text.contains("static let sectionID") || file.text.contains("static var sectionID") {
+      let declared = try #require(
+        file.text.firstMatch(of: /(?m)^(?:public struct (\w+): ~Copyable|extension (\w+))/),
+        "\(file)")
+      names.insert(String(declared.1 ?? declared.2 ?? ""))
+    }
+    #expect(names.count >= 8)
+    for name in names {
+      #expect(catalog.contains("Entry(\"\(name)\","), "\(name) has no line in OperatorCatalog.all")
+    }
+  }
+
   @Test("each metric is in the catalog of its role, and its name is there once")
   func metrics() throws {
     var names: [String: String] = [:]

@@ -1,51 +1,83 @@
+import Dataflow
 import Events
 import Oracles
 import Ports
 
-/// Streams in memory, and everything that happens to a log: it is away, answers get lost, frames are
-/// stored twice and out of order, the end of a stream is gone.
+@testable import Runtime
+
+/// Streams in memory, and everything that happens to a log: it is away, the end of a stream is gone,
+/// its beginning is trimmed.
 ///
 /// `@unchecked Sendable`: a simulation runs on one thread.
 final class SimulatedLog: EventLog, @unchecked Sendable {
-  struct Entry {
+  struct Entry: Equatable {
     var bytes: [UInt8]
     var storedAt: Int64
     /// What the frame was made from; nil for partials.
     var content: LogEntry.Content?
+
+    static func == (a: Entry, b: Entry) -> Bool { a.bytes == b.bytes && a.storedAt == b.storedAt }
   }
 
   private(set) var streams: [String: [Entry]] = [:]
-  var isAway = false
-  /// Publishers lose answers, store copies and change places.
-  var isUnreliable = false
-  /// How often the log has gone back.
+  /// What was in a stream before it went back.
+  private(set) var lost: [String: [Entry]] = [:]
+  /// How many frames were left each time that a stream went back.
   private(set) var lives: [String: [Int]] = [:]
+  /// The last frame that is trimmed.
+  private(set) var trimmed: [String: UInt64] = [:]
+  /// Sent by processes that died before they had an answer; the log gets them later, or never.
+  var inTransit: [(stream: String, bytes: [UInt8])] = []
+  var isAway = false
+  /// The number of times that every connection was lost.
+  private(set) var connections = 0
   let clock: SimulatedClock
-  var random: SeededGenerator
+  let faults: Faults
+  let defect: Defect?
 
-  init(clock: SimulatedClock, random: SeededGenerator) {
+  init(clock: SimulatedClock, faults: Faults = Faults(seed: 0), defect: Defect? = nil) {
     self.clock = clock
-    self.random = random
+    self.faults = faults
+    self.defect = defect
   }
 
   func count(_ stream: String) -> UInt64 { UInt64(streams[stream, default: []].count) }
+
+  /// The first sequence that is still there.
+  func first(_ stream: String) -> UInt64 { trimmed[stream, default: 0] + 1 }
 
   func append(_ bytes: [UInt8], to stream: String, content: LogEntry.Content? = nil) {
     streams[stream, default: []].append(
       Entry(bytes: bytes, storedAt: clock.logTime, content: content))
   }
 
+  /// All frames of a stream of the events, those that are trimmed too.
   func entries(_ stream: String) -> [LogEntry] {
     streams[stream, default: []].compactMap { entry in
       entry.content.map { LogEntry(content: $0, bytes: entry.bytes, storedAt: entry.storedAt) }
     }
   }
 
+  func entry(_ stream: String, _ sequence: UInt64) -> Entry {
+    streams[stream, default: []][Int(sequence) - 1]
+  }
+
+  /// Whoever reads must connect anew.
+  func disconnect() { connections += 1 }
+
   /// The log goes back: the last frames are gone, as after a power cut without sync.
   func truncate(_ stream: String, by count: Int) {
-    let kept = max(0, streams[stream, default: []].count - count)
-    streams[stream] = Array(streams[stream, default: []].prefix(kept))
+    let entries = streams[stream, default: []]
+    let kept = max(Int(trimmed[stream, default: 0]), entries.count - count)
+    lost[stream, default: []] += entries[kept...]
+    streams[stream] = Array(entries.prefix(kept))
     lives[stream, default: []].append(kept)
+    disconnect()
+  }
+
+  /// The first frames, up to and including that one, are removed on purpose.
+  func trim(_ stream: String, upTo sequence: UInt64) {
+    trimmed[stream] = max(trimmed[stream, default: 0], min(sequence, count(stream)))
   }
 
   func reader(stream: String, after: UInt64) throws(LogError) -> any FrameReader {
@@ -55,7 +87,7 @@ final class SimulatedLog: EventLog, @unchecked Sendable {
 
   func frame(stream: String, sequence: UInt64) throws(LogError) -> any StoredFrame {
     if isAway { throw .unavailable("the log is away") }
-    guard sequence >= 1, sequence <= count(stream) else {
+    guard sequence >= first(stream), sequence <= count(stream) else {
       throw .missing(stream: stream, from: sequence, to: sequence)
     }
     return stored(stream, sequence)
@@ -63,96 +95,28 @@ final class SimulatedLog: EventLog, @unchecked Sendable {
 
   func bounds(stream: String) throws(LogError) -> (first: UInt64, last: UInt64) {
     if isAway { throw .unavailable("the log is away") }
-    return (1, count(stream))
+    return (first(stream), count(stream))
   }
 
-  fileprivate func stored(_ stream: String, _ sequence: UInt64) -> MemoryFrame {
-    let entry = streams[stream, default: []][Int(sequence) - 1]
+  func stored(_ stream: String, _ sequence: UInt64) -> MemoryFrame {
+    let entry = entry(stream, sequence)
     return MemoryFrame(bytes: entry.bytes, storedAt: entry.storedAt, sequence: sequence)
   }
-
-  fileprivate func next(
-    _ stream: String, after: UInt64, life: Int, timeoutMs: Int
-  ) throws(LogError) -> [MemoryFrame] {
-    if isAway { throw .unavailable("the log is away") }
-    let last = count(stream)
-    // A reader that connects anew compares the frame that it read last.
-    let lost = lives[stream, default: []].dropFirst(life).contains { UInt64($0) < after }
-    if lost || last < after { throw .wentBack(stream: stream, wanted: after, last: last) }
-    guard last > after else {
-      clock.advance(micros: Int64(1 + random.below(max(1, timeoutMs))) * 1000)
-      return []
-    }
-    let size = UInt64(1 + random.below(5))
-    return ((after + 1)...min(last, after + size)).map { stored(stream, $0) }
-  }
 }
 
-private final class SimulatedReader: FrameReader {
+/// Heartbeats that are stored at once.
+struct SimulatedHeartbeats: HeartbeatSink {
   private let log: SimulatedLog
-  private let stream: String
-  private var position: UInt64
-  private let life: Int
+  private let process: SimulatedHost
 
-  init(_ log: SimulatedLog, _ stream: String, _ position: UInt64) {
+  init(_ log: SimulatedLog, _ process: SimulatedHost) {
     self.log = log
-    self.stream = stream
-    self.position = position
-    life = log.lives[stream, default: []].count
+    self.process = process
   }
 
-  func next(timeoutMs: Int) throws(LogError) -> [any StoredFrame] {
-    let frames = try log.next(stream, after: position, life: life, timeoutMs: timeoutMs)
-    position = frames.last?.sequence ?? position
-    return frames
+  func write(_ stream: StreamPartition) {
+    if log.isAway || process.isDead { return }
+    let entry = LogEntry.heartbeat(at: log.clock.logTime)
+    log.append(entry.bytes, to: stream.stream, content: entry.content)
   }
-
-  var lastKnownSequence: UInt64 { log.count(stream) }
-}
-
-/// Publishes to a ``SimulatedLog``. What it was asked to publish is stored when it is polled.
-final class SimulatedPublisher: FramePublisher {
-  private let log: SimulatedLog
-  private var queue: [(stream: String, frame: [UInt8], token: UInt64)] = []
-
-  init(_ log: SimulatedLog) { self.log = log }
-
-  var inFlight: Int { queue.count }
-  var windowMax: Int { 8 }
-
-  func publish(stream: String, messageID: String, frame: [UInt8], token: UInt64) {
-    queue.append((stream, frame, token))
-  }
-
-  func poll(timeoutMs: Int) -> [(token: UInt64, outcome: PublishOutcome)] {
-    var outcomes: [(token: UInt64, outcome: PublishOutcome)] = []
-    var waiting: [(stream: String, frame: [UInt8], token: UInt64)] = []
-    if log.isUnreliable && queue.count > 1 && log.random.once(in: 4) { queue.swapAt(0, 1) }
-    for entry in queue {
-      switch log.isUnreliable ? log.random.below(8) : 7 {
-      case 0 where !log.isAway:
-        // Stored, but the answer is lost.
-        log.append(entry.frame, to: entry.stream)
-        outcomes.append((entry.token, .unavailable("no answer")))
-      case 1: outcomes.append((entry.token, .unavailable("not sent")))
-      case 2: waiting.append(entry)
-      case 3 where !log.isAway:
-        log.append(entry.frame, to: entry.stream)
-        log.append(entry.frame, to: entry.stream)
-        outcomes.append((entry.token, .stored(sequence: 0, duplicate: true)))
-      default:
-        if log.isAway {
-          outcomes.append((entry.token, .unavailable("the log is away")))
-        } else {
-          log.append(entry.frame, to: entry.stream)
-          outcomes.append((entry.token, .stored(sequence: 0, duplicate: false)))
-        }
-      }
-    }
-    queue = waiting
-    if outcomes.isEmpty { log.clock.advance(micros: Int64(timeoutMs) * 1000) }
-    return outcomes
-  }
-
-  func wake() {}
 }

@@ -8,12 +8,7 @@ import Testing
     getenv(name).flatMap { UInt64(String(cString: $0)) }
   }
 
-  /// Unoptimised, a seed takes some ten times as long.
-  #if DEBUG
-    private static let seedCount: UInt64 = 300
-  #else
-    private static let seedCount: UInt64 = 20_000
-  #endif
+  private static let seedCount: UInt64 = 20_000
 
   @Test("Whatever fails and whenever, read models come to what a recount of the log gives")
   func seeds() async {
@@ -45,15 +40,24 @@ import Testing
     }
     // Runs in which nothing happens prove nothing.
     #expect(total.commits > Int(count) * 5 && total.deaths > Int(count))
+    if count >= 1000 {
+      for fault in Fault.allCases { #expect(total.faults[fault] != nil, "\(fault) never happened") }
+      for end in Simulation.End.allCases {
+        #expect(total.ends[end] != nil, "\(end) never happened")
+      }
+      #expect(total.ends[.compared, default: 0] > Int(count) * 9 / 10)
+    }
     #expect(total.settledInPart * 10 < Int(count), "outcomes of too many seeds were not compared")
+    let ends = Simulation.End.allCases.map { "\($0) \(total.ends[$0, default: 0])" }
     print(
-      "\(count) seeds: \(total.commits) commits, \(total.deaths) deaths, \(total.halts) halts, "
-        + "\(total.settledInPart) settled in part")
+      "\(count) seeds: \(total.commits) commits, \(total.deaths) deaths,"
+        + " \(total.faults.values.reduce(0, +)) faults; \(ends.joined(separator: ", "));"
+        + " \(total.settledInPart) settled in part")
   }
 
   @Test(
-    "A program that commits offsets before rows, or ignores the fence, is caught within 1,000 seeds",
-    arguments: [Defect.offsetBeforeRows, .fenceIgnored])
+    "A program that commits offsets before rows, ignores the fence or trusts deliveries is caught within 1,000 seeds",
+    arguments: [Defect.offsetBeforeRows, .fenceIgnored, .deliveryTrusted])
   func defects(defect: Defect) {
     let caught = (0..<1000 as Range<UInt64>).first { seed in
       Simulation.run(seed: seed, defect: defect).problem != nil
@@ -69,8 +73,9 @@ private final class Tally: Sendable {
     var failures: [(seed: UInt64, report: Simulation.Report)] = []
     var commits = 0
     var deaths = 0
-    var halts = 0
+    var ends: [Simulation.End: Int] = [:]
     var settledInPart = 0
+    var faults: [Fault: Int] = [:]
   }
 
   private let sums = Mutex(Sums())
@@ -82,8 +87,9 @@ private final class Tally: Sendable {
       if report.problem != nil { sums.failures.append((seed, report)) }
       sums.commits += report.commits
       sums.deaths += report.deaths
-      sums.halts += report.hasHalted ? 1 : 0
       sums.settledInPart += report.isSettledInPart ? 1 : 0
+      if let end = report.end { sums.ends[end, default: 0] += 1 }
+      sums.faults.merge(report.faults) { $0 + $1 }
     }
   }
 }

@@ -238,15 +238,7 @@ import Views
       var bad = good
       let place = 48 + random.below(bad.count - 48)
       bad[place] ^= UInt8(1 << random.below(8))
-      // The checksum is made to hold.
-      let checksum = bad.withUnsafeBytes { raw in
-        CRC32C.checksum(
-          UnsafeRawBufferPointer(rebasing: raw[40...]),
-          seed: CRC32C.checksum(UnsafeRawBufferPointer(rebasing: raw[32..<36])))
-      }
-      withUnsafeBytes(of: checksum.littleEndian) {
-        for (index, byte) in $0.enumerated() { bad[36 + index] = byte }
-      }
+      makeChecksumHold(&bad)
       // Another number may stand there as well; but nothing may trap.
       guard var again = try? PersonRun.restored([bad], story.policy) else { continue }
       again.advance(watermark: noon + 1000 * day)
