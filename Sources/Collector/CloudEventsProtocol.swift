@@ -21,7 +21,7 @@ enum CloudEventsProtocol {
     endpoints: ["/v1/cloudevents", "/ce"].map { path in
       IngestEndpoint(method: .post, path: path) { read($0, place: path) }
     },
-    answer: SegmentProtocol.answer)
+    answer: SegmentProtocol.answer, properties: .first([["data"]]))
 
   static let bodyBytesMax = 1024 * 1024
   /// What every CloudEvents consumer should accept (specification, "Size Limits"), in structured form.

@@ -29,8 +29,62 @@ public enum GateVerdict: Hashable, Sendable {
 ///
 /// Runs on the event loop: pure, no waiting, a microsecond or less for an ordinary event.
 public protocol EventGate: Sendable {
-  /// - Throws: ``Refusal``: the event goes to the dead letters.
+  /// Of a gate that refuses events: its name in their dead letters, for ever. They go on from it when
+  /// they are read again.
+  var name: String { get }
+
+  /// - Throws: ``Refusal``: the event goes to the dead letters, as it was when it came here.
   func admit(
     _ event: inout IncomingEvent, _ request: borrowing RequestFacts, _ key: WriteKey
   ) throws(Refusal) -> GateVerdict
+}
+
+extension EventGate {
+  public var name: String { "" }
+}
+
+/// All gates in their order.
+struct GateRow: Sendable {
+  enum Passage {
+    case passed
+    case dropped(reason: String)
+    case refused(Refusal, GateRefusal)
+  }
+
+  let gates: [any EventGate]
+
+  /// - Parameter name: of the gate to begin with; nil: the first one.
+  /// - Returns: nil where there is no gate of that name.
+  func pass(
+    _ event: inout IncomingEvent, _ request: borrowing RequestFacts, _ key: WriteKey,
+    from name: String? = nil
+  ) -> Passage? {
+    guard let first = name.map({ name in gates.firstIndex { $0.name == name } }) ?? gates.startIndex
+    else { return nil }
+    for gate in gates[first...] {
+      let before = event
+      do throws(Refusal) {
+        if case .drop(let reason) = try gate.admit(&event, request, key) {
+          return .dropped(reason: reason)
+        }
+      } catch {
+        return .refused(error, GateRefusal(gate: gate.name, event: before))
+      }
+    }
+    return .passed
+  }
+}
+
+/// What became of a request's events at the gates.
+struct PassedGates {
+  var events: [IncomingEvent] = []
+  /// Those of the protocol first, then those of the gates.
+  var rejections: [Rejection]
+  /// With their places in the batch.
+  var dropped: [(index: Int, reason: String)] = []
+
+  /// The places in the batch of ``events``.
+  var places: PlacesInBatch {
+    PlacesInBatch(without: rejections.map(\.index) + dropped.map { $0.index })
+  }
 }

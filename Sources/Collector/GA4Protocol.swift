@@ -21,7 +21,8 @@ enum GA4Protocol {
         debug($0)
       },
     ],
-    answer: { FastResponse(success, extraHeaders: $0.positionHeader) })
+    answer: { FastResponse(success, extraHeaders: $0.positionHeader) },
+    requestAgain: requestAgain, properties: .first([["events", "0", "params"]]))
 
   static let eventsMax = 25
   private static let path = "/mp/collect"
@@ -79,15 +80,30 @@ enum GA4Protocol {
         reading.events.append(
           try event.event(bytes, request, key, input, place: "\(path)[\(index)]"))
       } catch let refusal as Refusal {
-        // The place is the request's, whose members the event needs to be read again.
+        // With the request's members, which the event needs to be read again.
         reading.rejected.append(
           request.alone(bytes).withUnsafeBytes {
-            Rejection(refusal, index: index, place: path, body: $0)
+            Rejection(refusal, index: index, place: "\(path) events[\(index)]", body: $0)
           })
       }
       index += 1
     }
     return reading
+  }
+
+  /// - Parameter alone: what ``GA4Request/alone(_:)`` made of an event.
+  private static func requestAgain(_ place: BatchPlace, _ alone: [UInt8]) -> [UInt8]? {
+    alone.withUnsafeBytes { bytes in
+      do {
+        let request = try GA4Request(bytes)
+        var json = JSONScanner(request.events)
+        try json.beginArray()
+        guard try json.nextElement() else { return nil }
+        return request.with(events: place.list(Array(try json.skipValue())))
+      } catch {
+        return nil
+      }
+    }
   }
 
   // MARK: Validating

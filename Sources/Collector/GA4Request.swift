@@ -55,13 +55,20 @@ struct GA4Request {
 
   /// The request with one of its events alone: what is kept of the event, and what can be sent again.
   func alone(_ event: UnsafeRawBufferPointer) -> [UInt8] {
+    with(events: Array("[".utf8) + event + Array("]".utf8))
+  }
+
+  /// The request with other events.
+  ///
+  /// - Parameter list: a JSON array.
+  func with(events list: [UInt8]) -> [UInt8] {
     var bytes: [UInt8] = []
-    bytes.reserveCapacity(others.count + event.count + 16)
+    bytes.reserveCapacity(others.count + list.count + 16)
     bytes.append(UInt8(ascii: "{"))
     bytes.append(contentsOf: others)
-    bytes.append(contentsOf: #""events":["#.utf8)
-    bytes.append(contentsOf: event)
-    bytes.append(contentsOf: "]}".utf8)
+    bytes.append(contentsOf: #""events":"#.utf8)
+    bytes.append(contentsOf: list)
+    bytes.append(UInt8(ascii: "}"))
     return bytes
   }
 

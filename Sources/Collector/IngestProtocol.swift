@@ -100,6 +100,22 @@ public struct IngestProtocol: Sendable {
   public let endpoints: [IngestEndpoint]
   /// The answer to a request whose events are durable.
   public let answer: @Sendable (StoredAnswer) -> FastResponse
+  /// The body of a request that has one event alone at its place in a batch, by which the event is read
+  /// again once it was refused; nil where it can't be. What the dead letter of an event keeps must be
+  /// enough for it.
+  public var requestAgain: @Sendable (BatchPlace, _ event: [UInt8]) -> [UInt8]? =
+    BatchPlace.request
+  /// Where an event's payload has the properties that schemas are about.
+  public var properties = PropertiesPlace.none
+}
+
+/// Where in the payload of an event the properties stand that its sender chose.
+public enum PropertiesPlace: Hashable, Sendable {
+  /// The payload has nothing but the protocol's own fields; schemas say nothing of it.
+  case none
+  /// Names from the payload inwards, `0` for the first element of an array. The first place that is
+  /// there counts; where none is, there are no properties.
+  case first([[String]])
 }
 
 /// What the answer to a stored request says.

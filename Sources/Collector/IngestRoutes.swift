@@ -6,13 +6,14 @@ import Synchronization
 /// Puts every protocol of the catalog on a server's routes: reads requests on the event loop,
 /// hands their events to the pipeline, and answers when they are durable.
 public final class IngestRoutes: Sendable {
-  private let keys: @Sendable () -> WriteKeyTable
-  private let keyGuard = KeyGuard()
+  let keys: @Sendable () -> WriteKeyTable
+  let keyGuard = KeyGuard()
   private let keyMeters: KeyMeters
-  private let gates: [any EventGate]
+  let gates: GateRow
   private let redirects: RedirectPolicy
+  private let debugger: EventDebugger?
   private let pipeline: IngestPipeline
-  private let clock: CollectorClock
+  let clock: CollectorClock
   private let requests: MetricFamily<Counter>
   private let events: MetricFamily<Counter>
   private let rejected: MetricFamily<Counter>
@@ -21,22 +22,24 @@ public final class IngestRoutes: Sendable {
   private let producer: String
   private let uniqueIDs = Atomic<UInt64>(0)
   private let overloaded: PreparedResponse
-  private let unknownKey: PreparedResponse
+  let unknownKey: PreparedResponse
 
   /// - Parameters:
   ///   - keys: the write keys that are accepted now; asked for once per request.
   ///   - gates: what every event passes, in this order.
+  ///   - debugger: is told what becomes of requests while somebody looks.
   ///   - producer: the same random number as the pipeline's target; makes ids of events that have none
   ///     unique.
   public init(
     keys: @autoclosure @escaping @Sendable () -> WriteKeyTable, gates: [any EventGate] = [],
-    redirects: RedirectPolicy = .none,
+    redirects: RedirectPolicy = .none, debugger: EventDebugger? = nil,
     pipeline: IngestPipeline, producer: Key128, metrics: MetricRegistry,
     clock: CollectorClock = .system
   ) {
     self.keys = keys
-    self.gates = gates
+    self.gates = GateRow(gates: gates)
     self.redirects = redirects
+    self.debugger = debugger
     self.pipeline = pipeline
     self.clock = clock
     self.producer = producer.description
@@ -61,17 +64,19 @@ public final class IngestRoutes: Sendable {
       ).prepared
   }
 
-  /// Adds the routes of all protocols.
+  /// Adds the routes of all protocols, and the one that says what would become of a request.
   public func add(to routes: inout Routes) {
+    addValidation(to: &routes)
     for ingest in ProtocolCatalog.all {
       let meters = Meters(
         name: ingest.name, requests: requests, events: events, rejected: rejected,
-        reasons: rejectedRequests)
+        reasons: rejectedRequests, debugger: debugger)
       var options = RouteOptions(
         maxBodyBytes: ingest.bodyBytesMax, bodyTooLarge: .badRequest, crossOrigin: .mirrored)
       let admission = { @Sendable [pipeline, overloaded] () -> FastResponse? in
         guard pipeline.isSaturated else { return nil }
         meters.refused.add()
+        meters.debugger?.refused(meters.name, "overloaded")
         return FastResponse(overloaded)
       }
       for endpoint in ingest.endpoints {
@@ -101,12 +106,14 @@ public final class IngestRoutes: Sendable {
     let events: Counter
     private let rejected: MetricFamily<Counter>
     private let reasons: MetricFamily<Counter>
+    let debugger: EventDebugger?
 
     init(
       name: String, requests: MetricFamily<Counter>, events: MetricFamily<Counter>,
-      rejected: MetricFamily<Counter>, reasons: MetricFamily<Counter>
+      rejected: MetricFamily<Counter>, reasons: MetricFamily<Counter>, debugger: EventDebugger?
     ) {
       self.name = name
+      self.debugger = debugger
       stored = requests.with(name, "stored")
       rejectedRequests = requests.with(name, "rejected")
       unknownKey = requests.with(name, "unknown_key")
@@ -124,8 +131,9 @@ public final class IngestRoutes: Sendable {
     }
 
     /// Nothing of a request was stored.
-    func countRejection(_ reason: String, key: String = KeyMeters.unknown) {
+    func countRejection(_ reason: String, key: String = KeyMeters.unknown, detail: String = "") {
       reasons.with(name, key, reason).add()
+      debugger?.refused(name, reason, key: key, detail: detail)
     }
   }
 
@@ -169,7 +177,10 @@ public final class IngestRoutes: Sendable {
         protocolName: ingest.name, site: key.site, source: key.source, receivedAt: receivedAt)
       let problem = Problem(
         .badRequest, code: rejection.code.rawValue, detail: rejection.detail)
-      submit([], [letter], responder, meters) { _ in
+      let shown = debugger?.entries(
+        PassedGates(rejections: [rejection]), ingest, endpoint, key, receivedAt)
+      submit([], [letter], responder, meters) { [debugger] _ in
+        debugger?.add(shown)
         meters.rejectedRequests.add()
         meters.countRejection(rejection.code.rawValue, keyMeter)
         return FastResponse(problem)
@@ -191,8 +202,12 @@ public final class IngestRoutes: Sendable {
       if let unavailable = reply.unavailable {
         responder.complete(unavailable, afterMs: pipeline.parameters.linkDeadlineMs)
       }
-      let (accepted, rejections) = passGates(read, refusals, request, endpoint, key, meters)
+      let passed = passGates(read, refusals, request, endpoint, key)
+      let (accepted, rejections) = (passed.events, passed.rejections)
+      for drop in passed.dropped { dropped.with(meters.name, drop.reason).add() }
+      let shown = debugger?.entries(passed, ingest, endpoint, key, receivedAt)
       if accepted.isEmpty && rejections.isEmpty {
+        debugger?.add(shown)
         meters.stored.add()
         return nothingToStore(ingest, reply)
       }
@@ -208,7 +223,9 @@ public final class IngestRoutes: Sendable {
       // something was taken, the rest is named in a 200. Who follows a link arrives all the same.
       let refusal =
         count == 0 && !endpoint.isLink ? rejections.first.map(Self.problem) : nil
-      submit(accepted, letters, responder, meters, unavailable: reply.unavailable) { stored in
+      submit(accepted, letters, responder, meters, unavailable: reply.unavailable) {
+        [debugger] stored in
+        debugger?.add(shown)
         if refusal == nil { meters.stored.add() } else { meters.rejectedRequests.add() }
         meters.events.add(count)
         keyMeter.events.add(count)
@@ -224,7 +241,7 @@ public final class IngestRoutes: Sendable {
 
   private func refuse(_ code: String, _ detail: String, _ meters: Meters) -> FastResponse {
     meters.rejectedRequests.add()
-    meters.countRejection(code)
+    meters.countRejection(code, detail: detail)
     return FastResponse(Problem(.badRequest, code: code, detail: detail))
   }
 
@@ -272,34 +289,31 @@ public final class IngestRoutes: Sendable {
   }
 
   /// What is left of a request's events behind the gates, and what they refused besides.
-  private func passGates(
+  func passGates(
     _ events: [IncomingEvent], _ rejections: [Rejection], _ request: FastRequest,
-    _ endpoint: IngestEndpoint, _ key: WriteKey, _ meters: Meters
-  ) -> ([IncomingEvent], [Rejection]) {
-    guard !gates.isEmpty else { return (events, rejections) }
+    _ endpoint: IngestEndpoint, _ key: WriteKey
+  ) -> PassedGates {
+    var passed = PassedGates(rejections: rejections)
+    guard !gates.gates.isEmpty else {
+      passed.events = events
+      return passed
+    }
     let facts = RequestFacts(
       userAgent: request.header("user-agent") ?? "", clientAddress: request.remoteAddress,
       header: { request.header($0) })
-    var passed: [IncomingEvent] = []
-    passed.reserveCapacity(events.count)
-    var rejections = rejections
-    next: for (index, var event) in events.enumerated() {
-      do {
-        for gate in gates {
-          if case .drop(let reason) = try gate.admit(&event, facts, key) {
-            dropped.with(meters.name, reason).add()
-            continue next
-          }
-        }
-        passed.append(event)
-      } catch {
-        rejections.append(
-          event.payload.withUnsafeBytes {
-            Rejection(error, index: index, place: "\(endpoint.path) event", body: $0)
-          })
+    passed.events.reserveCapacity(events.count)
+    var places = PlacesInBatch(without: rejections)
+    for var event in events {
+      let index = places.next()
+      switch gates.pass(&event, facts, key) {
+      case .passed, nil: passed.events.append(event)
+      case .dropped(let reason): passed.dropped.append((index, reason))
+      case .refused(let refusal, let gate):
+        passed.rejections.append(
+          Rejection(refusal, index: index, path: endpoint.path, event: event, gate: gate))
       }
     }
-    return (passed, rejections)
+    return passed
   }
 
   private static func problem(_ rejection: Rejection) -> Problem {
@@ -332,6 +346,7 @@ public final class IngestRoutes: Sendable {
         }
       case .unavailable(let reason):
         meters.unavailable.add()
+        meters.debugger?.refused(meters.name, "log_unavailable", detail: reason)
         batch.add(
           responder,
           unavailable
@@ -348,19 +363,27 @@ public final class IngestRoutes: Sendable {
     _ request: FastRequest, _ endpoint: IngestEndpoint, _ ingest: IngestProtocol,
     _ keys: WriteKeyTable, _ receivedAt: Int64
   ) throws(InflateError) -> IngestReading {
-    let isCompressed = Self.isCompressed(request)
-    return try request.withQuery { query throws(InflateError) in
+    try request.withQuery { query throws(InflateError) in
       try query.withUnsafeBytes { query throws(InflateError) in
-        try request.withBody { body throws(InflateError) in
-          try body.withUnsafeBytes { body throws(InflateError) in
-            guard isCompressed else {
-              return endpoint.read(input(query, body, request, keys, receivedAt))
-            }
-            let inflated = try inflate(body, maxBytes: ingest.bodyBytesMax)
-            return inflated.withUnsafeBytes {
-              endpoint.read(input(query, $0, request, keys, receivedAt))
-            }
-          }
+        try read(request, query, endpoint, ingest, keys, receivedAt)
+      }
+    }
+  }
+
+  /// - Parameter query: in the place of the request's own.
+  func read(
+    _ request: FastRequest, _ query: UnsafeRawBufferPointer, _ endpoint: IngestEndpoint,
+    _ ingest: IngestProtocol, _ keys: WriteKeyTable, _ receivedAt: Int64
+  ) throws(InflateError) -> IngestReading {
+    let isCompressed = Self.isCompressed(request)
+    return try request.withBody { body throws(InflateError) in
+      try body.withUnsafeBytes { body throws(InflateError) in
+        guard isCompressed else {
+          return endpoint.read(input(query, body, request, keys, receivedAt))
+        }
+        let inflated = try inflate(body, maxBytes: ingest.bodyBytesMax)
+        return inflated.withUnsafeBytes {
+          endpoint.read(input(query, $0, request, keys, receivedAt))
         }
       }
     }
@@ -377,7 +400,7 @@ public final class IngestRoutes: Sendable {
   }
 
   /// The encoding of the body where it is none that can be read, at most 20 characters of it.
-  private static func unknownEncoding(_ request: FastRequest) -> String? {
+  static func unknownEncoding(_ request: FastRequest) -> String? {
     guard request.bodyByteCount > 0,
       let encoding = request.header("content-encoding")?.lowercased(),
       !["gzip", "deflate", "identity", ""].contains(encoding)

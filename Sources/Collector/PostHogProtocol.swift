@@ -15,7 +15,8 @@ enum PostHogProtocol {
   static let name = "posthog"
   static let declaration = IngestProtocol(
     name: name, bodyBytesMax: PostHogBody.bytesMax, endpoints: endpoints,
-    answer: { FastResponse(success, extraHeaders: $0.positionHeader) })
+    answer: { FastResponse(success, extraHeaders: $0.positionHeader) },
+    properties: .first([["properties"]]))
 
   /// The longest that SDKs send (900 KiB). PostHog takes 2 MB, but a message of the log has at most 1 MiB.
   static let eventBytesMax = 900 * 1024
@@ -105,7 +106,7 @@ enum PostHogProtocol {
       var scanner = JSONScanner(json)
       do {
         let event = try reader.read(&scanner, in: json, place: call.path)
-        return .events([event], rejected: [], key, reply: reply([.stored(event.id)], call))
+        return .events([event], rejected: [], key, reply: reply([event.id], call))
       } catch let refusal as Refusal {
         return .refused(Rejection(refusal, place: call.path, body: json), key)
       }
@@ -131,7 +132,7 @@ enum PostHogProtocol {
   ) throws -> IngestReading {
     var events: [IncomingEvent] = []
     var rejected: [Rejection] = []
-    var results: [Result] = []
+    var results: [String] = []
     var json = JSONScanner(list)
     var index = 0
     try json.beginArray()
@@ -144,12 +145,12 @@ enum PostHogProtocol {
       let start = json
       do {
         let event = try reader.read(&json, in: list, place: place(call, index))
-        if call.isV1 { results.append(.stored(event.id)) }
+        if call.isV1 { results.append(event.id) }
         events.append(event)
       } catch let refusal as Refusal {
         json = start
         let bytes = try json.skipValue()
-        if call.isV1 { results.append(.rejected(try PostHogEvent.id(of: bytes))) }
+        if call.isV1 { results.append(try PostHogEvent.id(of: bytes)) }
         rejected.append(
           Rejection(refusal, index: index, place: place(call, index), body: bytes))
       }
@@ -164,14 +165,9 @@ enum PostHogProtocol {
 
   // MARK: Answering in v1
 
-  /// What became of an event of a v1 batch, by the id that the client knows it by.
-  private enum Result {
-    case stored(String)
-    /// Empty where the event has no id that can be read; no answer can name it.
-    case rejected(String)
-  }
-
-  private static func reply(_ results: [Result], _ call: Call) -> IngestReply {
+  /// - Parameter results: the ids that the client knows the events of a v1 batch by; empty where one has
+  ///   none that can be read, and no answer can name it.
+  private static func reply(_ results: [String], _ call: Call) -> IngestReply {
     guard call.isV1 else { return IngestReply() }
     return IngestReply(stored: { answer(results, $0) })
   }
@@ -179,27 +175,15 @@ enum PostHogProtocol {
   private static let results = PreparedResponse(
     status: .ok, headers: [(name: "Content-Type", value: "application/json")])
 
-  private static func answer(_ all: [Result], _ stored: StoredAnswer) -> FastResponse {
-    let rejectedByProtocol = all.count { if case .rejected = $0 { true } else { false } }
-    // Those that a gate refused follow those of the protocol, and count among what the protocol took.
-    let gates = stored.rejected.dropFirst(rejectedByProtocol)
+  private static func answer(_ all: [String], _ stored: StoredAnswer) -> FastResponse {
     let details = Dictionary(
-      gates.map { ($0.index, $0.message) }, uniquingKeysWith: { first, _ in first })
-    var rejections = stored.rejected.prefix(rejectedByProtocol).makeIterator()
-    var taken = 0
+      stored.rejected.map { ($0.index, $0.message) }, uniquingKeysWith: { first, _ in first })
     var json = JSONWriter(reserving: 32 + 64 * all.count)
     json.beginObject()
     json.key("results")
     json.beginObject()
-    for result in all {
-      switch result {
-      case .stored(let id):
-        write(id, details[taken], to: &json)
-        taken += 1
-      case .rejected(let id):
-        let detail = rejections.next()?.message ?? ""
-        if !id.isEmpty { write(id, detail, to: &json) }
-      }
+    for (index, id) in all.enumerated() where !id.isEmpty {
+      write(id, details[index], to: &json)
     }
     json.endObject()
     json.endObject()

@@ -1,4 +1,4 @@
-import Events
+public import Events
 
 /// Why an event was not accepted. The raw value is the wire value: in answers, dead letters and
 /// metrics, for ever.
@@ -22,6 +22,30 @@ public enum RejectionCode: String, CaseIterable, Sendable {
   case mixedKeys = "mixed_write_keys"
   case missingAttribute = "missing_attribute"
   case badAttribute = "bad_attribute"
+  case schemaViolation = "schema_violation"
+
+  /// What its sender can do about it.
+  var fix: String {
+    switch self {
+    case .malformedJSON: "send JSON, and look at the byte that is named"
+    case .malformedQuery: "percent-encode what is no letter or digit, as UTF-8"
+    case .badCompression: "send it compressed as Content-Encoding says, or plain"
+    case .notAnObject: "send a JSON object"
+    case .eventTooLarge: "send less in one event"
+    case .noType, .unknownType, .unknownKind: "send one of those that are named"
+    case .noEventName: "send the name of the event"
+    case .noIdentity: "send an id of the person"
+    case .wrongFieldType: "send the type that is named"
+    case .textTooLong: "send a shorter text"
+    case .nulCharacter: "leave U+0000 out"
+    case .badTimestamp: "send the time in the form that is named, or none"
+    case .badRevenue: "send a decimal number such as 9.99"
+    case .badCurrency: "send a code of ISO 4217 such as USD"
+    case .mixedKeys: "send the events of each key by themselves"
+    case .missingAttribute, .badAttribute: "send the attribute as the detail says"
+    case .schemaViolation: "send what the schema asks"
+    }
+  }
 }
 
 /// An event is refused; thrown while it is read, or at a gate.
@@ -29,10 +53,21 @@ public struct Refusal: Error {
   public let code: RejectionCode
   /// What was expected and what to do about it. Holds none of the event's data.
   public let detail: String
+  /// The same in parts, of what a schema found.
+  public let violation: SchemaViolation?
 
   public init(_ code: RejectionCode, _ detail: String) {
     self.code = code
     self.detail = detail
+    violation = nil
+  }
+
+  /// - Parameter violation: with its path in the event, such as `$.properties.revenue`.
+  public init(_ violation: SchemaViolation) {
+    code = .schemaViolation
+    detail =
+      "\(violation.path): expected \(violation.expected); to fix it, \(violation.fix)"
+    self.violation = violation
   }
 }
 
@@ -40,6 +75,10 @@ public struct Refusal: Error {
 public struct Rejection: Sendable {
   public let code: RejectionCode
   public let detail: String
+  /// See ``Refusal/violation``.
+  public let violation: SchemaViolation?
+  /// Where it is an event that a gate refused.
+  public let gate: GateRefusal?
   /// Its index in the batch; 0 where the request is one event.
   public let index: Int
   /// Where: the path and the place in it, such as `/v1/batch batch[3]`.
@@ -52,35 +91,67 @@ public struct Rejection: Sendable {
   /// - Parameter byteCount: how many bytes were refused, where `body` is only some of them.
   init(
     _ refusal: Refusal, index: Int = 0, place: String, body: UnsafeRawBufferPointer,
-    byteCount: Int = 0
+    byteCount: Int = 0, gate: GateRefusal? = nil
   ) {
     code = refusal.code
     detail = refusal.detail
+    violation = refusal.violation
+    self.gate = gate
     self.index = index
     self.place = place
     self.body = Array(body.prefix(DeadLetter.bodyByteCountMax))
     self.byteCount = max(body.count, byteCount)
   }
 
-  /// The rejection as the event of a frame of dead letters.
+  /// An event that a gate refused.
   ///
-  /// Its identity is a hash of what was refused and where, so that copies from a batch that was sent
-  /// again can be told.
-  func event(
-    protocolName: String, site: String, source: String, receivedAt: Int64
-  ) -> IncomingEvent {
+  /// - Parameter path: of the endpoint.
+  init(
+    _ refusal: Refusal, index: Int, path: String, event: IncomingEvent, gate: GateRefusal
+  ) {
+    self = event.payload.withUnsafeBytes {
+      Rejection(refusal, index: index, place: "\(path) event", body: $0, gate: gate)
+    }
+  }
+
+  /// A hash of what was refused and where, so that copies from a batch that was sent again can be told.
+  public var id: String {
     var hash = SipHash128()
     hash.update(field: code.rawValue)
     hash.update(field: place)
     body.withUnsafeBytes { hash.update(field: $0) }
-    let id = hash.finalize().description
+    // Where a gate refused it, the place names no event of a batch.
+    if let gate { hash.update(field: gate.event.id) }
+    return hash.finalize().description
+  }
+
+  /// The rejection as the event of a frame of dead letters.
+  func event(
+    protocolName: String, site: String, source: String, receivedAt: Int64
+  ) -> IncomingEvent {
+    let id = id
     let letter = DeadLetter(
       code: code.rawValue, detail: detail, place: "\(protocolName) \(place)", body: body,
-      byteCount: byteCount)
+      byteCount: byteCount, gate: gate)
     return IncomingEvent(
       kind: .custom, key: EventIdentity.dedupeKey(site: site, source: source, eventID: id),
       person: EventIdentity.personKey(site: site, id: id), eventTime: receivedAt,
       receivedAt: receivedAt, dimensions: DimensionTuple(site: site).encoded, id: id,
       name: code.rawValue, source: "\(protocolName)/\(source)", payload: letter.payload)
+  }
+}
+
+/// Where in its batch each accepted event stood: at the places that the refused ones leave.
+struct PlacesInBatch {
+  private let refused: Set<Int>
+  private var place = -1
+
+  init(without rejections: [Rejection]) { self.init(without: rejections.map(\.index)) }
+
+  init(without places: [Int]) { refused = Set(places) }
+
+  mutating func next() -> Int {
+    repeat { place += 1 } while refused.contains(place)
+    return place
   }
 }

@@ -11,7 +11,7 @@ import HTTPServer
 enum SegmentProtocol {
   static let declaration = IngestProtocol(
     name: "segment", bodyBytesMax: batchBytesMax,
-    endpoints: endpoints, answer: answer)
+    endpoints: endpoints, answer: answer, properties: .first([["properties"], ["traits"]]))
 
   static let batchBytesMax = 500 * 1024
   static let eventBytesMax = 32 * 1024

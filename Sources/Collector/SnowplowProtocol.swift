@@ -23,7 +23,9 @@ enum SnowplowProtocol {
 
   static let declaration = IngestProtocol(
     name: name, bodyBytesMax: batchBytesMax, endpoints: endpoints,
-    answer: { FastResponse(PixelProtocol.image, extraHeaders: $0.positionHeader) })
+    answer: { FastResponse(PixelProtocol.image, extraHeaders: $0.positionHeader) },
+    // The data of the self-describing event, around which is a wrapper that is always the same.
+    properties: .first([["ue", "data", "data"]]))
 
   static let batchBytesMax = 1024 * 1024
   /// More events than this in one batch are refused as a whole.

@@ -1,15 +1,24 @@
 public import HTTPServer
 
-/// The live page at `/`: one HTML file with its styles and script inside, and nothing to build.
+/// The live page at `/` and that of the debugger at `/debug`: one HTML file each with its styles and script
+/// inside, and nothing to build.
 ///
-/// The script asks the query API of the same origin (`/v1/stream`, `/v1/query`,
-/// `/v1/accounting`), so the page needs no right of its own: where the API wants a token, the page
+/// The scripts ask the APIs of the same origin (`/v1/stream`, `/v1/query`, `/v1/accounting`;
+/// `/v1/debug/stream`), so the page needs no right of its own: where the API wants a token, the page
 /// asks its reader for it.
 public enum Console {
   /// - Parameter writeKey: shown in the command that sends a first event; the page is public, so
   ///   only a key that may be known belongs here.
   public static func declare(on routes: inout Routes, writeKey: String = "dev") {
-    let page = page(writeKey: writeKey)
+    declare(page(writeKey: writeKey), at: "/", on: &routes)
+  }
+
+  /// The page that shows what becomes of events as they arrive; for processes that take events.
+  public static func declareDebugger(on routes: inout Routes) {
+    declare(PackageResources.debug_html, at: "/debug", on: &routes)
+  }
+
+  private static func declare(_ page: [UInt8], at path: String, on routes: inout Routes) {
     let headers = [
       (name: "Content-Type", value: "text/html; charset=utf-8"),
       (name: "Cache-Control", value: "no-cache"),
@@ -17,7 +26,7 @@ public enum Console {
       (name: "X-Content-Type-Options", value: "nosniff"),
       (name: "Referrer-Policy", value: "no-referrer"),
     ]
-    routes.on(.get, "/") { _ in HTTPResponse(status: .ok, headers: headers, body: .bytes(page)) }
+    routes.on(.get, path) { _ in HTTPResponse(status: .ok, headers: headers, body: .bytes(page)) }
   }
 
   /// Nothing from elsewhere: styles and script are in the page, data comes from its own origin.

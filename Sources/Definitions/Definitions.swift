@@ -4,11 +4,13 @@ public import Events
 /// Everything that the folder `Streams/` declares, checked.
 ///
 /// The folder is the only place of these values: the program has no defaults of its own.
-public struct Definitions: Hashable, Sendable {
+public struct Definitions: Equatable, Sendable {
   public var streams: StreamDefinitions
   /// In order of the file; one of them is named `default`.
   public var pipelines: [PipelineSpec]
   public var mapping: EventMapping
+  /// What the properties of events have to be.
+  public var schemas: EventSchemas
 
   /// - Parameter folder: see ``DefinitionFolder/find(stated:executable:workingFolder:)``.
   /// - Throws: every problem of every file.
@@ -22,13 +24,17 @@ public struct Definitions: Hashable, Sendable {
     let mapping = DefinitionFile.read(
       folder: folder, name: MappingDefinitions.fileName, keys: MappingDefinitions.rootKeys,
       MappingDefinitions.read)
-    let problems = streams.problems + pipelines.problems + mapping.problems
-    guard let streams = streams.value, let pipelines = pipelines.value, let mapping = mapping.value
+    let schemas = SchemaDefinitions.read(folder: folder)
+    let problems =
+      streams.problems + pipelines.problems + mapping.problems + schemas.problems
+    guard let streams = streams.value, let pipelines = pipelines.value, let mapping = mapping.value,
+      let schemas = schemas.value
     else { throw DefinitionsError(problems: problems) }
     self.streams = streams
     self.streams.declarePartials(of: pipelines)
     self.pipelines = pipelines
     self.mapping = mapping
+    self.schemas = schemas
   }
 
   /// - Returns: every problem of every file; empty where the folder can be used.

@@ -16,12 +16,18 @@ public struct DeadLetter: Hashable, Sendable {
   public let body: [UInt8]
   /// How many bytes were rejected; more than `body` has where it was cut.
   public let bodyByteCount: Int
+  /// Where the event was read but refused afterwards; then `body` is its payload.
+  public var gate: GateRefusal?
 
   /// - Parameter byteCount: how many bytes were rejected, where `body` has been cut already.
-  public init(code: String, detail: String, place: String, body: [UInt8], byteCount: Int = 0) {
+  public init(
+    code: String, detail: String, place: String, body: [UInt8], byteCount: Int = 0,
+    gate: GateRefusal? = nil
+  ) {
     self.code = code
     self.detail = detail
     self.place = place
+    self.gate = gate
     self.body = Array(body.prefix(Self.bodyByteCountMax))
     bodyByteCount = max(body.count, byteCount)
   }
@@ -46,7 +52,8 @@ public struct DeadLetter: Hashable, Sendable {
   }
 
   /// `{"code":…,"detail":…,"place":…,"bytes":…,"body":…}`, with `body_base64` instead of `body`
-  /// where the bytes are not UTF-8; `bytes` is ``bodyByteCount``.
+  /// where the bytes are not UTF-8; `bytes` is ``bodyByteCount``. What a gate refused has `gate` and
+  /// `event` besides.
   public var payload: [UInt8] {
     var json = JSONWriter(reserving: body.count + 256)
     json.beginObject()
@@ -65,6 +72,7 @@ public struct DeadLetter: Hashable, Sendable {
       json.key("body_base64")
       json.string(Base64.encode(body))
     }
+    gate?.write(to: &json)
     json.endObject()
     return json.bytes
   }
@@ -76,6 +84,8 @@ public struct DeadLetter: Hashable, Sendable {
     var place = ""
     var body: [UInt8]?
     var byteCount: Int64?
+    var gate = ""
+    var event: IncomingEvent?
     var json = JSONScanner(payload)
     try json.beginObject()
     while let key = try json.nextKey() {
@@ -91,12 +101,15 @@ public struct DeadLetter: Hashable, Sendable {
           throw json.error(.string, at: start)
         }
         body = decoded
+      case "gate": gate = try json.string()
+      case "event": event = try IncomingEvent(columns: &json)
       default: try json.skipValue()
       }
     }
     try json.end()
     guard let code, let body else { throw json.error(.key) }
     self.init(
-      code: code, detail: detail, place: place, body: body, byteCount: Int(byteCount ?? 0))
+      code: code, detail: detail, place: place, body: body, byteCount: Int(byteCount ?? 0),
+      gate: event.map { GateRefusal(gate: gate, event: $0) })
   }
 }

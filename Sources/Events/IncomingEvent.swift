@@ -1,5 +1,5 @@
 /// An event as a collector hands it to a frame: checked, with its identity worked out.
-public struct IncomingEvent: Sendable {
+public struct IncomingEvent: Hashable, Sendable {
   public var kind: EventKind
   /// Identity for deduplication; see ``EventIdentity/dedupeKey(site:source:eventID:)``.
   public var key: Key128

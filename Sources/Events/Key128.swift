@@ -29,3 +29,15 @@ extension Key128: CustomStringConvertible {
     return hex(high) + hex(low)
   }
 }
+
+extension Key128 {
+  /// - Parameter text: 32 hexadecimal digits, most significant first.
+  public init?(_ text: String) {
+    let digits = text.utf8
+    guard digits.count == 32, let high = UInt64(text.prefix(16), radix: 16),
+      let low = UInt64(text.suffix(16), radix: 16), digits.first != UInt8(ascii: "+"),
+      digits.dropFirst(16).first != UInt8(ascii: "+")
+    else { return nil }
+    self.init(low: low, high: high)
+  }
+}

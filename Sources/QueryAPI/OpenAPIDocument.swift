@@ -9,9 +9,10 @@ enum OpenAPIDocument {
   static let text = """
     {"openapi":"3.1.0",
     "info":{"title":"SmartContent","version":"1","summary":"From a pixel to a live, exact number.",
-    "description":"Events go in by the pixel or the Segment HTTP API and come out as metrics. An ingest answer carries a position; a query with that position as `after` contains the event."},
-    "tags":[{"name":"ingest"},{"name":"query"},{"name":"keys"},{"name":"operations"}],
+    "description":"Events go in by the pixel or the protocols of Segment, RudderStack, PostHog, Google Analytics 4, Snowplow, Matomo and CloudEvents, and come out as metrics. An ingest answer carries a position; a query with that position as `after` contains the event."},
+    "tags":[{"name":"ingest"},{"name":"debug"},{"name":"query"},{"name":"keys"},{"name":"operations"}],
     "paths":{\(ingestPaths),
+    \(OpenAPIIngest.debugPaths),
     \(queryPaths),
     \(keyPaths),
     \(operationsPaths)},
@@ -33,22 +34,10 @@ enum OpenAPIDocument {
     {"name":"v","in":"query","description":"Money of a conversion","schema":{"type":"number"}},
     {"name":"cur","in":"query","description":"Its currency, ISO 4217","schema":{"type":"string"}}],
     "responses":{"200":{"description":"The event is durable","headers":{"SmartContent-Position":{"description":"Position of the event, for `after`","schema":{"type":"string"}}},"content":{"image/gif":{}}},\(ingestErrors)}}},
-    \(segmentPaths)
+    \(OpenAPIIngest.paths)
     """
 
-  private static let segmentCalls = [
-    "batch", "track", "page", "screen", "identify", "group", "alias",
-  ]
-
-  /// Clients differ in whether they end a path with a slash; both are served.
-  private static let segmentPaths = segmentCalls.flatMap { ["\($0)", "\($0)/"] }.map { call in
-    let name = call.last == "/" ? call.dropLast() + "Slash" : call[...]
-    return """
-      "/v1/\(call)":{"post":{"tags":["ingest"],"operationId":"segment_\(name)","summary":"Segment HTTP API: answered 200 once the events are durable","security":[{"writeKey":[]},{}],"requestBody":{"required":true,"description":"At most 500 KB, gzip allowed; an event at most 32 KB","content":{"application/json":{"schema":{"type":"object"}}}},"responses":{"200":{"description":"The events are durable; refused ones are named","headers":{"SmartContent-Position":{"description":"Position of the events, for `after`","schema":{"type":"string"}}},"content":{"application/json":{"schema":{"type":"object"}}}},\(ingestErrors)}}}
-      """
-  }.joined(separator: ",\n")
-
-  private static let ingestErrors = """
+  static let ingestErrors = """
     "400":{"$ref":"#/components/responses/Problem"},"401":{"$ref":"#/components/responses/Problem"},"403":{"$ref":"#/components/responses/Problem"},"429":{"$ref":"#/components/responses/Unavailable"},"503":{"$ref":"#/components/responses/Unavailable"}
     """
 
@@ -120,7 +109,8 @@ enum OpenAPIDocument {
     "/health/ready":{"get":{"tags":["operations"],"operationId":"ready","summary":"Whether everything that it needs answers","responses":{"200":{"description":"It does","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Health"}}}},"503":{"description":"What is wrong","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Health"}}}}}}},
     "/metrics":{"get":{"tags":["operations"],"operationId":"metrics","summary":"Prometheus text or OpenMetrics, by Accept","responses":{"200":{"description":"All metrics","content":{"text/plain":{},"application/openmetrics-text":{}}}}}},
     "/openapi.json":{"get":{"tags":["operations"],"operationId":"openapi","summary":"This document","responses":{"200":{"description":"OpenAPI 3.1","content":{"application/json":{}}}}}},
-    "/":{"get":{"tags":["operations"],"operationId":"console","summary":"The live page","responses":{"200":{"description":"HTML","content":{"text/html":{}}}}}}
+    "/":{"get":{"tags":["operations"],"operationId":"console","summary":"The live page","responses":{"200":{"description":"HTML","content":{"text/html":{}}}}}},
+    "/debug":{"get":{"tags":["operations"],"operationId":"debugger","summary":"The page of events as they arrive","responses":{"200":{"description":"HTML","content":{"text/html":{}}}}}}
     """
 
   private static let metricNames = quoted(Metric.allCases.map(\.rawValue))
@@ -194,6 +184,7 @@ enum OpenAPIDocument {
     "policy":{"$ref":"#/components/schemas/KeyPolicy"}}},
     "Key":{"type":"object","required":["id","state","site","source","created_at","policy"],"properties":{\(keyMembers)}},
     "NewKey":{"type":"object","required":["key","id","state","site","source","created_at","policy"],"properties":{"key":{"type":"string"},\(keyMembers)}},
+    \(OpenAPIIngest.schemas),
     "Health":{"type":"object","required":["status","checks"],"properties":{"status":{"enum":["ok","failing"]},"checks":{"type":"array","items":{"type":"object","required":["name","status"],"properties":{"name":{"type":"string"},"status":{"enum":["ok","failing"]},"detail":{"type":"string"}}}}}},
     "Problem":{"type":"object","description":"RFC 9457","required":["type","title","status","detail","code","message"],"properties":{"type":{"type":"string"},"title":{"type":"string"},"status":{"type":"integer"},"detail":{"type":"string"},"code":{"type":"string"},"message":{"type":"string"},"path":{"type":"string"},"allowed":{"type":"array","items":{"type":"string"}},"position":{"type":"string"}}}
     """

@@ -7,13 +7,12 @@ import JetStreamLog
 import NATSClient
 import Ports
 
-/// `smartcontent events cat|tail|stats|resend`: the log itself, as CloudEvents JSON lines.
+/// `smartcontent events cat|tail|stats`: the log itself, as CloudEvents JSON lines.
 struct EventsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "events",
-    abstract:
-      "Print the log as CloudEvents JSON lines, follow it, count it, send dead letters again.",
-    subcommands: [Cat.self, Tail.self, Stats.self, ResendCommand.self])
+    abstract: "Print the log as CloudEvents JSON lines, follow it, count it.",
+    subcommands: [Cat.self, Tail.self, Stats.self])
 
   /// Which streams to read.
   struct Selection: ParsableArguments {

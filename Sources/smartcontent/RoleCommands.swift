@@ -46,7 +46,7 @@ struct CollectCommand: AsyncParsableCommand {
         writeKeys: try WriteKeyList.parse(
           keys ?? "", mapping: CompiledMapping(definitions.mapping)),
         keysFile: keysFile.path, redirects: try links.policy(secret: try LinkOptions.secret()),
-        pipelines: []))
+        queryToken: Environment["SMARTCONTENT_TOKEN"], pipelines: []))
   }
 }
 

@@ -12,7 +12,8 @@ struct SmartContent: AsyncParsableCommand {
       """,
     subcommands: [
       DevCommand.self, CollectCommand.self, ProcessCommand.self, ServeCommand.self,
-      KeysCommand.self, StreamsCommand.self, EventsCommand.self, VerifyCommand.self,
+      KeysCommand.self, StreamsCommand.self, EventsCommand.self, DeadLettersCommand.self,
+      VerifyCommand.self,
       RebuildCommand.self,
       ReplayCommand.self, TopCommand.self, DemoCommand.self,
       DoctorCommand.self, LinksCommand.self,

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Dataflow
 import Definitions
+import Events
 import Glibc
 import JetStreamLog
 import NATSClient
@@ -30,7 +31,8 @@ struct StreamsCommand: ParsableCommand {
       let definitions = try Definitions(folder: place)
       print(
         "\(place): \(definitions.streams.all.count) streams,"
-          + " \(definitions.pipelines.count) pipelines, no problems")
+          + " \(definitions.pipelines.count) pipelines, \(definitions.schemas.count) schemas,"
+          + " no problems")
     }
   }
 

@@ -57,12 +57,15 @@ final class System: Sendable {
       } else {
         keyFile = nil
       }
+      let debugger = EventDebugger()
       IngestRoutes(
-        keys: keys.current, gates: [ConsentGate()], redirects: configuration.redirects,
-        pipeline: ingest,
+        keys: keys.current,
+        gates: [ConsentGate()] + Self.schemaGates(configuration.definitions),
+        redirects: configuration.redirects, debugger: debugger, pipeline: ingest,
         producer: producer, metrics: registry
       ).add(to: &routes)
       BrowserTracker.declare(on: &routes)
+      Self.declare(debugger, configuration, logger, on: &routes)
       checks.append(
         HealthCheck(name: "log") {
           ingest.logProblem.map { .failing("\($0); its events get 503") } ?? .ok
@@ -150,6 +153,27 @@ final class System: Sendable {
   }
 
   // MARK: Parts
+
+  /// Events are shown to those who may query. A collector that others can reach and that has no token
+  /// shows none.
+  private static func declare(
+    _ debugger: EventDebugger, _ configuration: SystemConfiguration, _ logger: Logger,
+    on routes: inout Routes
+  ) {
+    do throws(QueryAccessError) {
+      let access = try QueryAccess(
+        token: configuration.queryToken, boundTo: configuration.httpHost)
+      DebugRoutes(debugger, check: access.check).declare(on: &routes)
+      Console.declareDebugger(on: &routes)
+    } catch {
+      logger.notice("/debug is not served", metadata: ["why": "\(error)"])
+    }
+  }
+
+  /// Behind those that hide personal data, so that dead letters hold none.
+  static func schemaGates(_ definitions: Definitions) -> [any EventGate] {
+    definitions.schemas.isEmpty ? [] : [SchemaGate(definitions.schemas)]
+  }
 
   static func ingest(
     _ configuration: SystemConfiguration, _ producer: Key128, _ registry: MetricRegistry,

@@ -29,7 +29,7 @@ struct SystemConfiguration: Sendable {
   var keysFile: String?
   /// Where click links may lead; for the collector.
   var redirects = RedirectPolicy.none
-  /// Bearer token of the query API; none is needed on loopback.
+  /// Bearer token of the query API and of the live debugger; none is needed on loopback.
   var queryToken: String?
   /// Names of the pipelines to run or serve.
   var pipelines: [PipelineSpec]

@@ -309,13 +309,13 @@ struct CloudEventsProtocolTests {
       body: bad.body)
     let reading = DeadLetterReading(mapping: CompiledMapping(standardMapping))
     guard
-      case .refused(let code, _) = reading.read(
+      case .refused(let again) = reading.read(
         letter, site: "default", source: "cloudevents/dev", receivedAt: testNow, uniqueID: "x")
     else {
       Issue.record("it is refused again for the same reason")
       return
     }
-    #expect(code == "bad_timestamp")
+    #expect(again.code == .badTimestamp)
     let repaired = DeadLetter(
       code: letter.code, detail: "", place: letter.place,
       body: Array(text(bad.body).replacing("noon", with: "2026-11-01T12:00:00Z").utf8))

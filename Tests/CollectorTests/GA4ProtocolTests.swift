@@ -137,7 +137,7 @@ struct GA4ProtocolTests {
     #expect(reading.rejected.count == 1)
     #expect(rejection.code == code)
     #expect(rejection.index == 1)
-    #expect(rejection.place == "/mp/collect")
+    #expect(rejection.place == "/mp/collect events[1]")
     #expect(text(rejection.body) == #"{"client_id":"c1","events":[\#(json)]}"#)
   }
 

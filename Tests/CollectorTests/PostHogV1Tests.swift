@@ -71,10 +71,10 @@ struct PostHogV1Tests {
         + #""c":{"result":"ok"}}}"#)
   }
 
-  @Test("What a gate refuses among the events that were read is a drop too")
+  @Test("What a gate refuses is a drop too, at its place in the batch")
   func gates() throws {
     let reading = try send(event("a"), event("b", person: nil), event("c"), event("d"))
-    let refused = RejectedEvent(index: 1, code: "wrong_field_type", message: "by a schema")
+    let refused = RejectedEvent(index: 2, code: "wrong_field_type", message: "by a schema")
     #expect(
       try answer(reading, gates: [refused]).hasSuffix(
         #""c":{"result":"drop","details":"by a schema"},"d":{"result":"ok"}}}"#))

@@ -9,7 +9,7 @@ import PostgresClient
 import Testing
 
 /// The commands that prove and repair, on a running system: each as its own process, beside traffic.
-@Suite("Verify, trim, rebuild, replay, resend and top on a running system", .serialized)
+@Suite("Verify, trim, rebuild, replay, dead letters and top on a running system", .serialized)
 struct ProofTests {
   @Test("After a trim and a rebuild everything is equal to the log, and a lie is found")
   func proof() async throws {
@@ -106,18 +106,35 @@ struct ProofTests {
     #expect(try system.post("/v1/track", bad) == 400)
     #expect(try system.post("/p.gif?k=dev&t=nonsense&cid=spring&uid=ann&eid=e1", "") == 400)
     // The pixel's letter is mended by a collector that is not: refused again, and it stays.
-    let dry = try await system.run(["events", "resend", "--dry-run"])
+    let dry = try await system.run(["dead-letters", "retry", "--all", "--dry-run"])
     #expect(dry.code == 0 && dry.text.contains("0 would be sent again"), "\(dry.text)")
     #expect(dry.text.contains("refused again: bad_timestamp"))
+    let listed = try await system.run(["dead-letters", "list"])
+    #expect(listed.code == 0 && listed.text.contains("2 dead letters"), "\(listed.text)")
+    let one = try await system.run([
+      "dead-letters", "list", "--protocol", "segment", "--since", "1h", "--key", "dev",
+      "--output", "json",
+    ])
+    let line = try #require(one.lines.first { $0.contains("bad_timestamp") }, "\(one.text)")
+    #expect(one.lines.filter { $0.hasPrefix("{") }.count == 1)
+    let name = try #require(line.split(separator: "\"").dropFirst(3).first.map(String.init))
+    let shown = try await system.run(["dead-letters", "show", name])
+    #expect(shown.code == 0 && shown.text.contains("yesterday"), "\(shown.text)")
+    #expect(shown.text.contains("segment /v1/track"))
+    #expect(try await system.run(["dead-letters", "show", "999.0"]).code == 1)
+    #expect(
+      try await system.run(["dead-letters", "retry", name]).text.contains(
+        "1 refused again: bad_timestamp"))
+    #expect(try await system.run(["dead-letters", "retry"]).code == 64)
 
     // A letter whose reason is gone: stored as a collector of before would have.
     try system.store(
       letter: DeadLetter(
         code: "unknown_kind", detail: "a kind of before", place: "segment /v1/track",
         body: Array(bad.replacing(#""timestamp":"yesterday","#, with: "").utf8)))
-    let first = try await system.run(["events", "resend", "--reason", "unknown_kind"])
+    let first = try await system.run(["dead-letters", "retry", "--code", "unknown_kind"])
     #expect(first.code == 0 && first.text.contains("1 sent again"), "\(first.text)")
-    let again = try await system.run(["events", "resend", "--reason", "unknown_kind"])
+    let again = try await system.run(["dead-letters", "retry", "--code", "unknown_kind"])
     #expect(again.text.contains("0 sent again") && again.text.contains("1 were sent again before"))
     #expect(
       try await eventually(withinMs: 10_000) {
@@ -146,10 +163,10 @@ struct ProofTests {
           code: "poison_frame", detail: "written by a later program",
           place: "events-00 frame \(number + 1)", body: frame))
     }
-    let sent = try await system.run(["events", "resend"])
+    let sent = try await system.run(["dead-letters", "retry", "--all"])
     #expect(sent.code == 0 && sent.text.contains("1 sent again"), "\(sent.text)")
     #expect(sent.text.contains("2 refused again: poison_frame"), "\(sent.text)")
-    let again = try await system.run(["events", "resend"])
+    let again = try await system.run(["dead-letters", "retry", "--all"])
     #expect(again.code == 0 && again.text.contains("1 were sent again before"), "\(again.text)")
     #expect(
       try await eventually(withinMs: 20_000) {

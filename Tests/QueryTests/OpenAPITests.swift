@@ -34,13 +34,12 @@ import Views
       log: Logger(label: "test")
     ).declare(on: &routes)
     OperationsRoutes(checks: [], registry: registry).declare(on: &routes)
+    DebugRoutes(EventDebugger(), check: { _ in }).declare(on: &routes)
+    let ways = ProtocolCatalog.all.flatMap(\.endpoints).map { "\($0.method.name) \($0.path)" }
     let documented = try operations()
-    for path in routes.paths { #expect(documented.contains(path)) }
-    let ingest = try document()["paths"]?.members.filter { path in
-      path.value.members.contains { $0.value["tags"] == .array([.string("ingest")]) }
-    }
-    // The console declares the live page.
-    #expect(documented.count == routes.paths.count + (ingest?.count ?? 0) + 1)
+    for path in routes.paths + ways { #expect(documented.contains(path), "\(path)") }
+    // The console declares the pages, the ways in what validates.
+    #expect(documented.count == routes.paths.count + ways.count + 3)
   }
 
   @Test("operations have names of their own")
