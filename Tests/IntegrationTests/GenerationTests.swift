@@ -73,7 +73,7 @@ struct GenerationTests {
     try await roles.start(.processThree)
     // As long as the query may wait.
     let client = try HTTPClient(HTTPClientSettings(timeoutMs: 40_000))
-    let later = try roles.fence("generations")
+    let later = try roles.fence("generations", ofUsers: true)
     let answer = try client.post(
       roles.url(.serve) + "/v1/query?after=\(later)&timeout=30",
       headers: [HTTPHeader("Content-Type", "application/json")],

@@ -107,11 +107,13 @@ actor SDKRoles {
   /// Sends events that count for nothing to every partition.
   ///
   /// - Returns: a position that covers everything that was acknowledged before the call.
-  nonisolated func fence(_ name: String) throws -> String {
+  ///
+  /// - Parameter ofUsers: whether they are views of users, which the second stage has to take in too.
+  nonisolated func fence(_ name: String, ofUsers: Bool = false) throws -> String {
     let events = (0..<200).map { number in
       """
-      {"type":"identify","messageId":"fence-\(name)-\(number)","anonymousId":"fence-\(number)",\
-      "traits":{}}
+      {"type":"\(ofUsers ? "page" : "identify")","messageId":"fence-\(name)-\(number)",\
+      "anonymousId":"fence-\(number)",\(ofUsers ? "\"userId\":\"fence-\(number)\"," : "")"traits":{}}
       """
     }
     let answer = try HTTPClient().post(
