@@ -137,7 +137,8 @@ let package = Package(
       "OperatorsTests", ["Events", "Views", "Operators", "Dataflow", "Verification", "Oracles"]),
     .target(name: "CAllocations", path: "Tests/CAllocations"),
     tests(
-      "AllocationTests", ["CAllocations", "Events", "Views", "Operators"],
+      "AllocationTests",
+      ["CAllocations", "Collector", "Events", "Views", "Operators", "Dataflow"],
       exclude: ["thresholds.txt"]),
     tests(
       "ClientTests",
@@ -175,6 +176,12 @@ let package = Package(
     tests("DemoTrafficTests", ["Events", "HTTPClient", "DemoTraffic"]),
     tests("CommandTests", ["smartcontent", "Events", "Views", "Dataflow", "Runtime"]),
     tests("TidyTests", []),
+    // Opens internals: a build that has them closed does not build it.
+    .target(
+      name: "FuzzTargets",
+      dependencies: ["Events", "Operators", "HTTPServer", "Collector", "QueryAPI"],
+      path: "Tests/FuzzTargets", swiftSettings: strict),
+    tests("FuzzTests", ["FuzzTargets", "Oracles"]),
     tests(
       "IntegrationTests",
       [
@@ -184,3 +191,10 @@ let package = Package(
       exclude: ["Clients", "Pages"]),
   ]
 )
+
+// libFuzzer brings the `main` of this one, so it is there only for Scripts/fuzz.
+if Context.environment["SMARTCONTENT_FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "fuzz", dependencies: ["FuzzTargets"], path: "Tests/Fuzz", swiftSettings: strict))
+}

@@ -17,7 +17,7 @@ public enum CollectorMetrics {
   public static let rejectedRequests = MetricDeclaration(
     "smartcontent_ingest_rejected_requests_total",
     "Requests of which nothing was stored, by protocol, id of the write key (none: not known) and"
-      + " reason, such as unknown_write_key, origin_not_allowed and rate_limited.",
+      + " reason, such as unknown_write_key, origin_not_allowed, rate_limited and share_exceeded.",
     .counter, labels: ["protocol", "key", "reason"], maxSeries: 2000)
   public static let keyEvents = MetricDeclaration(
     "smartcontent_ingest_key_events_total",
@@ -27,9 +27,15 @@ public enum CollectorMetrics {
     "smartcontent_ingest_dropped_events_total",
     "Events that were not stored on purpose, by protocol and reason (such as do_not_track).",
     .counter, labels: ["protocol", "reason"])
+  public static let verdicts = MetricDeclaration(
+    "smartcontent_ingest_verdicts_total",
+    "Events that were acknowledged as durable, by what was said of their senders: person, not_judged, or"
+      + " each reason for a bot, of which an event may have several.", .counter,
+    labels: ["verdict"])
   public static let frames = MetricDeclaration(
     "smartcontent_ingest_frames_total",
-    "Frames by stream and outcome (stored, duplicate, unavailable, full, expired).", .counter,
+    "Frames by stream and outcome (stored, duplicate, unavailable, full, sealed, expired).",
+    .counter,
     labels: ["stream", "outcome"])
   public static let frameBytes = MetricDeclaration(
     "smartcontent_ingest_frame_bytes", "Length of published frames in bytes.",
@@ -49,8 +55,30 @@ public enum CollectorMetrics {
     "smartcontent_ingest_waiting_bytes", "Bytes of events that wait for a frame, by stream.",
     .gauge, labels: ["stream"])
 
+  public static let spoolFrames = MetricDeclaration(
+    "smartcontent_ingest_spool_frames_total",
+    "Frames by what became of them in the spool (spooled, drained, refused: it was full or could not"
+      + " be written).", .counter, labels: ["outcome"])
+  public static let spoolWaitingFrames = MetricDeclaration(
+    "smartcontent_ingest_spool_waiting_frames", "Frames in the spool that the log has not yet.",
+    .gauge)
+  public static let spoolBytes = MetricDeclaration(
+    "smartcontent_ingest_spool_bytes", "Bytes of the spool's files.", .gauge)
+  public static let spoolLimitBytes = MetricDeclaration(
+    "smartcontent_ingest_spool_limit_bytes", "Bytes that the spool's files may have.", .gauge)
+  public static let spoolOldestSeconds = MetricDeclaration(
+    "smartcontent_ingest_spool_oldest_seconds",
+    "Age of the oldest frame in the spool in seconds; 0 where it is empty.", .gauge)
+  public static let spoolTornBytes = MetricDeclaration(
+    "smartcontent_ingest_spool_torn_bytes",
+    "Bytes that were cut off torn spool files at the start; none of them was acknowledged.", .gauge)
+  public static let spoolDamagedFrames = MetricDeclaration(
+    "smartcontent_ingest_spool_damaged_frames",
+    "Acknowledged frames that the spool's disk has lost.", .gauge)
+
   public static let catalog: [MetricDeclaration] = [
-    requests, events, rejected, rejectedRequests, keyEvents, dropped, frames, frameBytes,
-    frameEvents, publishSeconds, inFlight, waitingBytes,
+    requests, events, rejected, rejectedRequests, keyEvents, dropped, verdicts, frames, frameBytes,
+    frameEvents, publishSeconds, inFlight, waitingBytes, spoolFrames, spoolWaitingFrames,
+    spoolBytes, spoolLimitBytes, spoolOldestSeconds, spoolTornBytes, spoolDamagedFrames,
   ]
 }

@@ -8,12 +8,27 @@ public struct ConsentGate: EventGate {
   public func admit(
     _ event: inout IncomingEvent, _ request: borrowing RequestFacts, _ key: WriteKey
   ) throws(Refusal) -> GateVerdict {
-    if key.policy.honoursDoNotTrack, request.header("dnt") == "1" {
-      return .drop(reason: "do_not_track")
+    Self.objection(request, key.policy).map { .drop(reason: $0) } ?? .pass
+  }
+
+  /// That something was refused, and why, is told all the same.
+  public func clean(
+    _ rejection: Rejection, _ request: borrowing RequestFacts, _ key: WriteKey,
+    protocolName: String
+  ) -> Rejection {
+    guard Self.objection(request, key.policy) != nil else { return rejection }
+    var rejection = rejection
+    rejection.withhold()
+    return rejection
+  }
+
+  private static func objection(
+    _ request: borrowing RequestFacts, _ policy: KeyPolicy
+  ) -> String? {
+    if policy.honoursDoNotTrack, request.header("dnt") == "1" { return "do_not_track" }
+    if policy.honoursGlobalPrivacyControl, request.header("sec-gpc") == "1" {
+      return "global_privacy_control"
     }
-    if key.policy.honoursGlobalPrivacyControl, request.header("sec-gpc") == "1" {
-      return .drop(reason: "global_privacy_control")
-    }
-    return .pass
+    return nil
   }
 }

@@ -20,6 +20,8 @@ struct EventDraft {
   var properties = MappedProperties()
   /// The event as it came, a JSON object.
   var payload: [UInt8] = []
+  /// What of the payload differs between copies of the event.
+  var gap: Range<Int>?
 
   /// - Parameters:
   ///   - fallbackID: of an event without id: the same for every copy that its client sends again.
@@ -30,15 +32,19 @@ struct EventDraft {
     fallbackID: () throws(Refusal) -> String, fallbackPerson: String? = nil
   ) throws(Refusal) -> IncomingEvent {
     let id = try FieldText.check(self.id.isEmpty ? try fallbackID() : self.id, "the event's id")
-    let user = try FieldText.check(self.user, "the user's id")
-    let anonymous = try FieldText.check(self.anonymous, "the anonymous id")
+    let user = key.identify(try FieldText.check(self.user, "the user's id"))
+    let anonymous = key.identify(try FieldText.check(self.anonymous, "the anonymous id"))
     var person = !anonymous.isEmpty ? anonymous : user
     if kind == .alias {
-      let previous = try FieldText.check(self.previous, "the previous id")
+      let previous = key.identify(try FieldText.check(self.previous, "the previous id"))
       guard !user.isEmpty, !previous.isEmpty || !anonymous.isEmpty else {
         throw Refusal(.noIdentity, "an alias names the user and the earlier id that it takes over")
       }
       if !previous.isEmpty { person = previous }
+    }
+    if kind == .unlink, anonymous.isEmpty {
+      throw Refusal(
+        .noIdentity, "an unlink names the anonymous id that belongs to its user no longer")
     }
     if person.isEmpty {
       guard let fallbackPerson else {
@@ -67,7 +73,8 @@ struct EventDraft {
       eventTime: time ?? receivedAt, receivedAt: receivedAt, sentAt: sentAt,
       dimensions: tuple.encoded, revenueMicros: revenue, id: id,
       name: try FieldText.check(name, "the event's name"), source: "\(protocolName)/\(key.source)",
-      payload: payload)
+      payload: payload,
+      fingerprint: payload.withUnsafeBytes { EventIdentity.fingerprint($0, without: gap) })
   }
 }
 

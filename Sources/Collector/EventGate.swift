@@ -37,6 +37,19 @@ public protocol EventGate: Sendable {
   func admit(
     _ event: inout IncomingEvent, _ request: borrowing RequestFacts, _ key: WriteKey
   ) throws(Refusal) -> GateVerdict
+
+  /// What is refused as the dead letters may keep it; it has passed no gate.
+  func clean(
+    _ rejection: Rejection, _ request: borrowing RequestFacts, _ key: WriteKey,
+    protocolName: String
+  ) -> Rejection
+}
+
+extension EventGate {
+  public func clean(
+    _ rejection: Rejection, _ request: borrowing RequestFacts, _ key: WriteKey,
+    protocolName: String
+  ) -> Rejection { rejection }
 }
 
 extension EventGate {
@@ -52,6 +65,18 @@ struct GateRow: Sendable {
   }
 
   let gates: [any EventGate]
+
+  /// What a protocol refused as the dead letters may keep it.
+  func clean(
+    _ rejection: Rejection, _ request: borrowing RequestFacts, _ key: WriteKey,
+    _ protocolName: String
+  ) -> Rejection {
+    var rejection = rejection
+    for gate in gates {
+      rejection = gate.clean(rejection, request, key, protocolName: protocolName)
+    }
+    return rejection
+  }
 
   /// - Parameter name: of the gate to begin with; nil: the first one.
   /// - Returns: nil where there is no gate of that name.

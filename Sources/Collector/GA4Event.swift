@@ -102,9 +102,10 @@ struct GA4Event {
   }
 
   private func kind(_ mapping: CompiledMapping) -> EventKind {
-    let kind = mapping.mapping.names[name] ?? Self.kinds[name] ?? mapping.kind(named: name)
-    // The protocol has no way of naming two ids of a person.
-    return kind == .alias ? .custom : kind
+    let stated = mapping.mapping.names[name]
+    let kind = stated ?? Self.kinds[name] ?? mapping.kind(named: name)
+    // The protocol has no way of naming two ids of a person, nor a word for parting them.
+    return kind == .alias || kind == .unlink && stated == nil ? .custom : kind
   }
 
   /// The same for every copy that a client sends again. The protocol has no ids; a request without a

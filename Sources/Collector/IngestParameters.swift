@@ -1,3 +1,5 @@
+import Events
+
 /// What the collector may use on the way from requests to the log.
 public struct IngestParameters: Sendable {
   /// A frame is sealed before it would be longer, in bytes. Longer frames mean fewer syncs of the
@@ -14,14 +16,29 @@ public struct IngestParameters: Sendable {
   /// Time between ticks at which short frames go, all partitions' together. It bounds the frames
   /// per second, which cost the log a sync each; the first frame after a pause does not wait.
   public var frameIntervalMicros = 4000
-  /// Bytes of events of one partition that wait for a frame; beyond it requests get a 503 before
-  /// they are parsed.
+  /// Bytes of live events of one partition that wait for a frame; beyond it requests with events of
+  /// this partition get a 503. Old ones may have half of that, one write key and one person a part
+  /// of it (``LaneShares``).
   public var waitingBytesMax = 4 * 1024 * 1024
+  /// Bytes of events of all partitions that wait; beyond it all requests get a 503, before they are
+  /// parsed.
+  public var waitingBytesTotalMax = 64 * 1024 * 1024
+  /// An event that happened so many seconds before it came is old: it waits behind live ones.
+  public var oldAfterSeconds = 3600
+  /// While live frames wait, one of so many frames is of old events.
+  public var oldFrameEvery = 10
   /// How long a request waits for its frames, from when they were begun, before it gets a 503.
   public var answerDeadlineMs = 5000
+  /// How long frames wait for the log where there is a ``Spool``, before they go into it.
+  public var spoolAfterMs = 1000
+  /// A stream whose frames in the spool have at most so many bytes is about to be drained: new frames
+  /// wait for that instead of going into the spool too.
+  public var spoolHoldBytes = 1024 * 1024
   /// How long somebody who follows a link waits for the click to be durable, before arriving all the
   /// same; the click may become durable still.
   public var linkDeadlineMs = 1000
+  /// So long a write key whose share is exceeded is refused before its requests are parsed.
+  public var sharePauseMs = 50
   /// What a 503 asks clients to wait, in seconds.
   public var retryAfterSeconds = 1
 
@@ -36,9 +53,19 @@ public struct IngestParameters: Sendable {
     try Self.require("frameIntervalMicros", frameIntervalMicros, 0...1_000_000)
     // A frame that waits is at most one request longer than frameBytesMax.
     try Self.require("waitingBytesMax", waitingBytesMax, max(65_536, frameBytesMax)...1 << 32)
+    try Self.require("waitingBytesTotalMax", waitingBytesTotalMax, waitingBytesMax...1 << 36)
+    try Self.require("oldAfterSeconds", oldAfterSeconds, 1...1 << 31)
+    try Self.require("oldFrameEvery", oldFrameEvery, 2...1000)
     try Self.require("answerDeadlineMs", answerDeadlineMs, 10...600_000)
+    try Self.require("spoolAfterMs", spoolAfterMs, 10...600_000)
+    try Self.require("spoolHoldBytes", spoolHoldBytes, 0...1 << 30)
     try Self.require("linkDeadlineMs", linkDeadlineMs, 1...600_000)
+    try Self.require("sharePauseMs", sharePauseMs, 0...60_000)
     try Self.require("retryAfterSeconds", retryAfterSeconds, 1...3600)
+  }
+
+  func isOld(_ event: IncomingEvent) -> Bool {
+    event.eventTime < event.receivedAt - Int64(oldAfterSeconds) * 1_000_000
   }
 
   private static func require(

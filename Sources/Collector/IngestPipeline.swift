@@ -55,27 +55,33 @@ public final class IngestPipeline: Sendable {
   private let lanes: LaneBoard
   private let clock: CollectorClock
   private let loop: PublisherLoop
+  private let spool: Spool.Gauges?
 
-  /// - Parameter publisher: the pipeline's alone from now on.
+  /// - Parameters:
+  ///   - publisher: the pipeline's alone from now on.
+  ///   - spool: where frames go that the log does not take; the pipeline's alone too. Without one,
+  ///     requests fail.
   /// - Throws: ``IngestParameterError``.
   public init(
     _ parameters: IngestParameters, target: IngestTarget, publisher: any FramePublisher,
-    metrics: MetricRegistry, clock: CollectorClock = .system, log: Logger
+    spool: Spool? = nil, metrics: MetricRegistry, clock: CollectorClock = .system, log: Logger
   ) throws(IngestParameterError) {
     try parameters.check()
     self.parameters = parameters
     self.clock = clock
+    self.spool = spool?.gauges
     let lanes = LaneBoard(target, parameters: parameters)
     self.lanes = lanes
     loop = PublisherLoop(
       lanes: lanes, target: target, parameters: parameters, publisher: publisher,
-      metrics: metrics, clock: clock, log: log)
+      spool: spool, metrics: metrics, clock: clock, log: log)
     metrics.computed(CollectorMetrics.inFlight) {
       lanes.all.map { MetricSample([$0.stream], Double($0.inFlight.load(ordering: .relaxed))) }
     }
     metrics.computed(CollectorMetrics.waitingBytes) {
-      lanes.all.map { MetricSample([$0.stream], Double($0.waitingBytes.load(ordering: .relaxed))) }
+      lanes.all.map { MetricSample([$0.stream], Double($0.waitingBytes)) }
     }
+    if let spool { spool.gauges.declare(metrics, clock) }
   }
 
   /// The generation that new events go to.
@@ -88,15 +94,34 @@ public final class IngestPipeline: Sendable {
   /// Nothing may be submitted any more. Blocks no thread.
   public func stop(withinMs deadlineMs: Int) async { await loop.stop(withinMs: deadlineMs) }
 
-  /// True while requests should be refused before they are parsed: too much waits, or a stream is
-  /// away and others are already trying it.
+  /// True while requests should be refused before they are parsed: too much waits in all, or no
+  /// partition takes more. Where only some are full, or away with others already trying them, a request
+  /// is refused once it is known to need one of them, see ``Lane``.
   public var isSaturated: Bool {
-    lanes.current.lanes.contains(where: isSaturated) || isSaturated(lanes.deadLetters)
+    var total = 0
+    var isAnyOpen = false
+    for lane in lanes.current.lanes {
+      total += lane.waitingBytes
+      isAnyOpen = isAnyOpen || (takesNothing(lane) ? lane.isEmpty : lane.takesLive)
+    }
+    return !isAnyOpen || total > parameters.waitingBytesTotalMax
   }
 
-  private func isSaturated(_ lane: Lane) -> Bool {
-    let bytes = lane.waitingBytes.load(ordering: .relaxed)
-    return bytes > (lane.isAway.load(ordering: .relaxed) ? 0 : parameters.waitingBytesMax)
+  private func takesNothing(_ lane: Lane) -> Bool {
+    lane.isAway.load(ordering: .relaxed) && !takesFrames(spool)
+  }
+
+  private func takesFrames(_ spool: Spool.Gauges?) -> Bool {
+    spool.map { !$0.isFull.load(ordering: .relaxed) } ?? false
+  }
+
+  /// Frames and bytes in the spool, and whether it takes more; nil without a spool.
+  public var spoolState: (frames: Int, bytes: Int, takesFrames: Bool)? {
+    spool.map {
+      (
+        $0.frames.load(ordering: .relaxed), $0.bytes.load(ordering: .relaxed), takesFrames($0)
+      )
+    }
   }
 
   /// False while some stream of the log has refused or lost frames and taken none since.
@@ -114,13 +139,21 @@ public final class IngestPipeline: Sendable {
     submit(events, deadLetters: letters) { outcome, _, _ in completion(outcome) }
   }
 
+  /// - Parameter key: the number of the write key, see ``LaneShares``.
   func submit(
-    _ events: [IncomingEvent], deadLetters letters: [IncomingEvent],
+    _ events: [IncomingEvent], deadLetters letters: [IncomingEvent], key: Int = 0,
     completion: @escaping PendingRequest.Completion
   ) {
     let target = lanes.current
     let lanes = target.lanes
-    let request = PendingRequest(generation: target.generation.number, completion: completion)
+    if let overload = refusal(events, letters, lanes, key: key) {
+      var batch = ResponseBatch()
+      completion(.overloaded(overload), nil, &batch)
+      batch.deliver()
+      return
+    }
+    let request = PendingRequest(
+      generation: target.generation.number, key: key, completion: completion)
     let nowMicros = clock.steadyMicros()
     var mustWake = false
     if events.count == 1 {
@@ -146,5 +179,24 @@ public final class IngestPipeline: Sendable {
     request.submitted(&batch)
     batch.deliver()
     if mustWake { loop.wakeIfAsleep() }
+  }
+
+  /// Whether a lane that the request needs takes no more.
+  private func refusal(
+    _ events: [IncomingEvent], _ letters: [IncomingEvent], _ lanes: [Lane], key: Int
+  ) -> Overload? {
+    if !letters.isEmpty {
+      let lane = self.lanes.deadLetters
+      let refusal = lane.refusal(
+        letters, letters.indices, key: key, takesNothing: takesNothing(lane))
+      if let refusal { return refusal }
+    }
+    for index in events.indices {
+      let lane = lanes[KeyGroup.partition(of: events[index].person, partitions: lanes.count)]
+      let refusal = lane.refusal(
+        events, CollectionOfOne(index), key: key, takesNothing: takesNothing(lane))
+      if let refusal { return refusal }
+    }
+    return nil
   }
 }

@@ -57,12 +57,17 @@ public struct IngestReply: Sendable {
   /// The answer where they cannot be stored now; nil: 503 with Retry-After. Somebody who follows a
   /// link is to arrive all the same.
   public var unavailable: FastResponse?
+  /// Whether ``stored`` names every refused event, so that its sender hears of them also where nothing
+  /// else was sent; else a request of which nothing can be used is refused as a whole.
+  public var namesRefused: Bool
 
   public init(
-    stored: (@Sendable (StoredAnswer) -> FastResponse)? = nil, unavailable: FastResponse? = nil
+    stored: (@Sendable (StoredAnswer) -> FastResponse)? = nil, unavailable: FastResponse? = nil,
+    namesRefused: Bool = false
   ) {
     self.stored = stored
     self.unavailable = unavailable
+    self.namesRefused = namesRefused
   }
 }
 
@@ -120,13 +125,13 @@ public enum PropertiesPlace: Hashable, Sendable {
 
 /// What the answer to a stored request says.
 public struct StoredAnswer: Sendable {
-  /// The text of the request's ``Position``.
-  public let position: String
-  /// The position as a header line.
+  /// The text of the request's ``Position``; nil while its events wait in the collector's spool.
+  public let position: String?
+  /// The position as a header line, or one that says that there is none yet.
   public let positionHeader: [UInt8]
   public let rejected: [RejectedEvent]
 
-  public init(position: String, positionHeader: [UInt8], rejected: [RejectedEvent]) {
+  public init(position: String?, positionHeader: [UInt8], rejected: [RejectedEvent]) {
     self.position = position
     self.positionHeader = positionHeader
     self.rejected = rejected

@@ -19,9 +19,11 @@ public final class IngestRoutes: Sendable {
   private let rejected: MetricFamily<Counter>
   private let rejectedRequests: MetricFamily<Counter>
   private let dropped: MetricFamily<Counter>
+  private let verdicts: VerdictMeters
   private let producer: String
   private let uniqueIDs = Atomic<UInt64>(0)
   private let overloaded: PreparedResponse
+  private let keyOverloaded: PreparedResponse
   let unknownKey: PreparedResponse
 
   /// - Parameters:
@@ -49,10 +51,17 @@ public final class IngestRoutes: Sendable {
     rejectedRequests = metrics.counter(CollectorMetrics.rejectedRequests)
     keyMeters = KeyMeters(metrics)
     dropped = metrics.counter(CollectorMetrics.dropped)
+    verdicts = VerdictMeters(metrics)
     overloaded =
       Problem(
         .serviceUnavailable, code: "overloaded",
         detail: "Too many events wait for the log; send the same request again.",
+        retryAfterSeconds: pipeline.parameters.retryAfterSeconds
+      ).prepared
+    keyOverloaded =
+      Problem(
+        .tooManyRequests, code: Self.shareExceeded,
+        detail: "Too many events of this write key wait for the log; send the same request again.",
         retryAfterSeconds: pipeline.parameters.retryAfterSeconds
       ).prepared
     unknownKey =
@@ -63,6 +72,8 @@ public final class IngestRoutes: Sendable {
         headers: [(name: "WWW-Authenticate", value: "Basic realm=\"write key\"")]
       ).prepared
   }
+
+  private static let shareExceeded = "share_exceeded"
 
   /// Adds the routes of all protocols, and the one that says what would become of a request.
   public func add(to routes: inout Routes) {
@@ -144,7 +155,8 @@ public final class IngestRoutes: Sendable {
     if request.isHead && !endpoint.isLink { return nothingToStore(ingest) }
     let receivedAt = clock.nowMicros()
     let keys = self.keys()
-    if keys.isRestricted, request.bodyByteCount > 0,
+    if keys.isRestricted || keyMeters.isAnyPaused(nowMicros: clock.steadyMicros),
+      request.bodyByteCount > 0,
       let refusal = refusalBeforeReading(request, endpoint, keys, meters)
     {
       return refusal
@@ -173,13 +185,13 @@ public final class IngestRoutes: Sendable {
     case .refused(let rejection, let key):
       if keys.isRestricted, let refusal = take(1, key, request, meters) { return refusal }
       let keyMeter = keyMeters.meter(of: key)
-      let letter = rejection.event(
+      let letter = gates.clean(rejection, facts(request), key, ingest.name).event(
         protocolName: ingest.name, site: key.site, source: key.source, receivedAt: receivedAt)
       let problem = Problem(
         .badRequest, code: rejection.code.rawValue, detail: rejection.detail)
       let shown = debugger?.entries(
         PassedGates(rejections: [rejection]), ingest, endpoint, key, receivedAt)
-      submit([], [letter], responder, meters) { [debugger] _ in
+      submit([], [letter], responder, keyMeter, meters) { [debugger] _ in
         debugger?.add(shown)
         meters.rejectedRequests.add()
         meters.countRejection(rejection.code.rawValue, keyMeter)
@@ -202,7 +214,7 @@ public final class IngestRoutes: Sendable {
       if let unavailable = reply.unavailable {
         responder.complete(unavailable, afterMs: pipeline.parameters.linkDeadlineMs)
       }
-      let passed = passGates(read, refusals, request, endpoint, key)
+      let passed = passGates(read, refusals, request, endpoint, ingest, key)
       let (accepted, rejections) = (passed.events, passed.rejections)
       for drop in passed.dropped { dropped.with(meters.name, drop.reason).add() }
       let shown = debugger?.entries(passed, ingest, endpoint, key, receivedAt)
@@ -219,16 +231,19 @@ public final class IngestRoutes: Sendable {
         RejectedEvent(index: $0.index, code: $0.code.rawValue, message: $0.detail)
       }
       let count = accepted.count
+      let tally = verdicts.tally(accepted)
       // A request of which nothing can be used is refused, so that its sender hears of it; where
       // something was taken, the rest is named in a 200. Who follows a link arrives all the same.
       let refusal =
-        count == 0 && !endpoint.isLink ? rejections.first.map(Self.problem) : nil
-      submit(accepted, letters, responder, meters, unavailable: reply.unavailable) {
-        [debugger] stored in
+        count == 0 && !endpoint.isLink && !reply.namesRefused
+        ? rejections.first.map(Self.problem) : nil
+      submit(accepted, letters, responder, keyMeter, meters, unavailable: reply.unavailable) {
+        [debugger, verdicts] stored in
         debugger?.add(shown)
         if refusal == nil { meters.stored.add() } else { meters.rejectedRequests.add() }
         meters.events.add(count)
         keyMeter.events.add(count)
+        verdicts.add(tally)
         for event in named { meters.countRejection(event.code, keyMeter) }
         if let refusal { return FastResponse(refusal) }
         return (reply.stored ?? ingest.answer)(
@@ -245,6 +260,12 @@ public final class IngestRoutes: Sendable {
     return FastResponse(Problem(.badRequest, code: code, detail: detail))
   }
 
+  private func refuseShare(_ key: KeyMeter, _ meters: Meters) -> FastResponse {
+    meters.limited.add()
+    meters.countRejection(Self.shareExceeded, key: key.label)
+    return FastResponse(keyOverloaded)
+  }
+
   /// Refuses a request that names its key outside of its body, where the key's policy says so. One
   /// without a body costs no more to be read, and its protocol may have another answer for it.
   private func refusalBeforeReading(
@@ -257,11 +278,13 @@ public final class IngestRoutes: Sendable {
           field: endpoint.keyField)
       }
     }
-    guard let key = name.flatMap({ keys.find($0) }),
-      let refusal = keyGuard.refusal(
-        key, origin: request.header("origin"), nowMicros: clock.steadyMicros())
-    else { return nil }
-    return answer(refusal, key, meters)
+    guard let key = name.flatMap({ keys.find($0) }) else { return nil }
+    let now = clock.steadyMicros()
+    if keyMeters.isPaused(key, nowMicros: now) {
+      return refuseShare(keyMeters.meter(of: key), meters)
+    }
+    return keyGuard.refusal(key, origin: request.header("origin"), nowMicros: now)
+      .map { answer($0, key, meters) }
   }
 
   /// Takes the events of a request out of its key's limit.
@@ -291,16 +314,15 @@ public final class IngestRoutes: Sendable {
   /// What is left of a request's events behind the gates, and what they refused besides.
   func passGates(
     _ events: [IncomingEvent], _ rejections: [Rejection], _ request: FastRequest,
-    _ endpoint: IngestEndpoint, _ key: WriteKey
+    _ endpoint: IngestEndpoint, _ ingest: IngestProtocol, _ key: WriteKey
   ) -> PassedGates {
     var passed = PassedGates(rejections: rejections)
     guard !gates.gates.isEmpty else {
       passed.events = events
       return passed
     }
-    let facts = RequestFacts(
-      userAgent: request.header("user-agent") ?? "", clientAddress: request.remoteAddress,
-      header: { request.header($0) })
+    let facts = facts(request)
+    passed.rejections = rejections.map { gates.clean($0, facts, key, ingest.name) }
     passed.events.reserveCapacity(events.count)
     var places = PlacesInBatch(without: rejections)
     for var event in events {
@@ -314,6 +336,12 @@ public final class IngestRoutes: Sendable {
       }
     }
     return passed
+  }
+
+  private func facts(_ request: FastRequest) -> RequestFacts {
+    RequestFacts(
+      userAgent: request.header("user-agent") ?? "", clientAddress: request.remoteAddress,
+      header: { request.header($0) })
   }
 
   private static func problem(_ rejection: Rejection) -> Problem {
@@ -331,11 +359,11 @@ public final class IngestRoutes: Sendable {
 
   private func submit(
     _ events: [IncomingEvent], _ letters: [IncomingEvent], _ responder: Responder,
-    _ meters: Meters, unavailable: FastResponse? = nil,
-    stored: @escaping @Sendable ((position: String, header: [UInt8])) -> FastResponse
+    _ key: KeyMeter, _ meters: Meters, unavailable: FastResponse? = nil,
+    stored: @escaping @Sendable ((position: String?, header: [UInt8])) -> FastResponse
   ) {
     let retryAfterSeconds = pipeline.parameters.retryAfterSeconds
-    pipeline.submit(events, deadLetters: letters) { outcome, frame, batch in
+    pipeline.submit(events, deadLetters: letters, key: key.number) { outcome, frame, batch in
       switch outcome {
       case .stored(let position):
         if let frame {
@@ -344,6 +372,16 @@ public final class IngestRoutes: Sendable {
           let text = position.description
           batch.add(responder, stored((text, PublishedFrame.header(text))))
         }
+      case .spooled: batch.add(responder, stored((nil, PublishedFrame.spooledHeader)))
+      case .overloaded(.log):
+        meters.refused.add()
+        meters.debugger?.refused(meters.name, "overloaded")
+        batch.add(responder, unavailable ?? FastResponse(self.overloaded))
+      case .overloaded(.key):
+        let pauseMicros = Int64(self.pipeline.parameters.sharePauseMs) * 1000
+        self.keyMeters.pause(key, untilMicros: self.clock.steadyMicros() + pauseMicros)
+        let refusal = self.refuseShare(key, meters)
+        batch.add(responder, unavailable ?? refusal)
       case .unavailable(let reason):
         meters.unavailable.add()
         meters.debugger?.refused(meters.name, "log_unavailable", detail: reason)

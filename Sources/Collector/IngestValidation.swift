@@ -53,7 +53,7 @@ extension IngestRoutes {
     case .events(let events, let rejections, let key, _):
       if let refusal = limit(events.count + rejections.count, key, request) { return refusal }
       report.key = key.id
-      report.add(events, passGates(events, rejections, request, endpoint, key))
+      report.add(events, passGates(events, rejections, request, endpoint, ingest, key))
     }
     return FastResponse(ValidationReport.answer, body: report.json)
   }

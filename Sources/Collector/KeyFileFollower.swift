@@ -17,6 +17,8 @@ public final class KeyFileFollower: Sendable {
     var isKnown = false
     /// What was said of the file last; nil: it is well.
     var problem: KeyStoreError?
+    /// Ids of keys that cannot be accepted; logged once.
+    var withoutSecret: [String] = []
     /// When the next of the accepted keys ends.
     var nextEnd: Int64 = .max
   }
@@ -121,7 +123,16 @@ public final class KeyFileFollower: Sendable {
   private func hand(_ state: inout State, _ now: Int64) {
     let accepted = state.keys.filter { $0.isAccepted(at: now) }
     state.nextEnd = accepted.compactMap(\.expiresAt).min() ?? .max
-    ring.take(accepted)
-    count.set(Double(accepted.count))
+    let withoutSecret = ring.take(accepted)
+    if !withoutSecret.isEmpty && withoutSecret != state.withoutSecret {
+      log.error(
+        """
+        write keys are not accepted: their policy asks for pseudonyms, and there is no secret for them; \
+        set SMARTCONTENT_PSEUDONYM_SECRET or SMARTCONTENT_PSEUDONYM_SECRET_FILE
+        """,
+        metadata: ["keys": "\(withoutSecret.joined(separator: " "))"])
+    }
+    state.withoutSecret = withoutSecret
+    count.set(Double(accepted.count - withoutSecret.count))
   }
 }

@@ -63,7 +63,7 @@ enum KeyFormat {
       case "created_at": createdAt = try reader.time()
       case "expires_at": expiresAt = try reader.time()
       case "revoked_at": revokedAt = try reader.time()
-      default: policy = try Self.policy(&reader)
+      default: policy = try Self.policy(&reader).applied(to: KeyPolicy())
       }
     }
     guard let id, let hash, let site, let source, let createdAt else {
@@ -138,22 +138,30 @@ enum KeyFormat {
 
   // MARK: Policies
 
-  private static func policy(_ reader: inout KeyReader) throws(KeyFormatError) -> KeyPolicy {
-    var policy = KeyPolicy()
+  private static func policy(
+    _ reader: inout KeyReader
+  ) throws(KeyFormatError) -> KeyPolicyChange {
+    var policy = KeyPolicyChange()
     let members = [
-      "origins", "events_per_second_max", "honours_dnt", "honours_gpc",
+      "origins", "events_per_second_max", "address", "personal_data", "identifiers", "honours_dnt",
+      "honours_gpc",
     ]
     try reader.object(members) { reader, name throws(KeyFormatError) in
       switch name {
       case "origins":
+        var origins: [String] = []
         try reader.array(OriginRule.countMax) { reader throws(KeyFormatError) in
           guard let origin = OriginRule.normalized(try reader.string()) else {
             throw reader.failure("an origin such as https://www.example.org is expected")
           }
-          if !policy.origins.contains(origin) { policy.origins.append(origin) }
+          if !origins.contains(origin) { origins.append(origin) }
         }
+        policy.origins = origins
       case "events_per_second_max":
         policy.eventsPerSecondMax = try reader.integer(RateLimit.eventsPerSecondRange)
+      case "address": policy.address = try reader.choice(KeyPolicy.Address.self)
+      case "personal_data": policy.personalData = try reader.choice(KeyPolicy.PersonalData.self)
+      case "identifiers": policy.identifiers = try reader.choice(KeyPolicy.Identifiers.self)
       case "honours_dnt": policy.honoursDoNotTrack = try reader.bool()
       default: policy.honoursGlobalPrivacyControl = try reader.bool()
       }
@@ -171,6 +179,12 @@ enum KeyFormat {
       json.key("events_per_second_max")
       json.integer(rate)
     }
+    json.key("address")
+    json.string(policy.address.rawValue)
+    json.key("personal_data")
+    json.string(policy.personalData.rawValue)
+    json.key("identifiers")
+    json.string(policy.identifiers.rawValue)
     json.key("honours_dnt")
     json.bool(policy.honoursDoNotTrack)
     json.key("honours_gpc")
@@ -179,6 +193,17 @@ enum KeyFormat {
   }
 
   // MARK: Requests and answers
+
+  /// `{"policy":{…}}`, with the members that are to change.
+  static func change(_ bytes: [UInt8]) throws(KeyFormatError) -> KeyPolicyChange {
+    try KeyReader.read(bytes) { reader throws(KeyFormatError) in
+      var change = KeyPolicyChange()
+      try reader.object(["policy"]) { reader, _ throws(KeyFormatError) in
+        change = try Self.policy(&reader)
+      }
+      return change
+    }
+  }
 
   /// `{"site":…,"source":…,"value":…,"policy":{…}}`, of which only the site must be there.
   static func draft(_ bytes: [UInt8]) throws(KeyFormatError) -> KeyDraft {
@@ -190,7 +215,7 @@ enum KeyFormat {
         case "value": draft.value = try reader.printable()
         case "site": draft.site = try reader.printable()
         case "source": draft.source = try reader.printable()
-        default: draft.policy = try Self.policy(&reader)
+        default: draft.policy = try Self.policy(&reader).applied(to: KeyPolicy())
         }
       }
       guard !draft.site.isEmpty else { throw reader.failure("the member site is expected") }

@@ -101,8 +101,9 @@ struct KeyReader {
     try scan { json throws(JSONError) in try json.bool() }
   }
 
+  /// A whole number, however it is written: to JSON Schema 3600.0 is one.
   mutating func integer(_ allowed: ClosedRange<Int>) throws(KeyFormatError) -> Int {
-    let number = try scan { json throws(JSONError) in try json.int64() }
+    let number = try scan { json throws(JSONError) in try json.double() }
     guard let value = Int(exactly: number), allowed.contains(value) else {
       throw failure("allowed is \(allowed.lowerBound) to \(allowed.upperBound)")
     }
@@ -115,6 +116,15 @@ struct KeyReader {
       throw failure("a time such as 2026-11-23T09:00:00Z is expected")
     }
     return time
+  }
+
+  mutating func choice<Choice: RawRepresentable<String> & CaseIterable>(
+    _ type: Choice.Type
+  ) throws(KeyFormatError) -> Choice {
+    guard let choice = Choice(rawValue: try string()) else {
+      throw failure("allowed: " + Choice.allCases.map(\.rawValue).joined(separator: ", "))
+    }
+    return choice
   }
 
   /// A text of 1 to 128 printable characters.

@@ -13,10 +13,14 @@ public final class KeyRing: Sendable {
 
   private let configured: [WriteKey]
   private let mapping: CompiledMapping
+  private let pseudonyms: Pseudonyms?
   private let state: Mutex<State>
 
-  /// - Parameter mapping: of the keys of the key store.
-  public init(_ configured: [WriteKey], mapping: CompiledMapping) {
+  /// - Parameters:
+  ///   - mapping: of the keys of the key store.
+  ///   - pseudonyms: of them, too; without, keys whose policy asks for pseudonyms are not accepted.
+  public init(_ configured: [WriteKey], mapping: CompiledMapping, pseudonyms: Pseudonyms? = nil) {
+    self.pseudonyms = pseudonyms
     self.configured = configured
     self.mapping = mapping
     state = Mutex(State(table: WriteKeyTable(configured)))
@@ -27,7 +31,10 @@ public final class KeyRing: Sendable {
   /// Takes the place of the keys of the key store that were taken before.
   ///
   /// - Parameter keys: those that are accepted; of one hash the last counts.
-  func take(_ keys: [StoredKey]) {
+  /// - Returns: ids of those that cannot be, because there is no secret for their pseudonyms.
+  @discardableResult
+  func take(_ keys: [StoredKey]) -> [String] {
+    var withoutSecret: [String] = []
     let before = state.withLock { $0.made }
     var made: [String: (record: StoredKey, key: WriteKey)] = [:]
     var byHash: [[UInt8]: WriteKey] = [:]
@@ -36,13 +43,19 @@ public final class KeyRing: Sendable {
       let key: WriteKey
       if let known, known.record == record {
         key = known.key
+      } else if let new = WriteKey(
+        record, mapping: mapping, pseudonyms: pseudonyms, rateLimit: known?.key.rateLimit)
+      {
+        key = new
       } else {
-        key = WriteKey(record, mapping: mapping, rateLimit: known?.key.rateLimit)
+        withoutSecret.append(record.id)
+        continue
       }
       made[record.id] = (record, key)
       byHash[record.hash] = key
     }
     let table = WriteKeyTable(configured, stored: byHash)
     state.withLock { $0 = State(table: table, made: made) }
+    return withoutSecret
   }
 }

@@ -2,7 +2,7 @@ public import HTTPServer
 public import Logging
 
 /// The key store over HTTP: `GET` and `POST /v1/keys`, `POST /v1/keys/{id}/rotate`,
-/// `DELETE /v1/keys/{id}`. For processes that have the store's file.
+/// `PATCH` and `DELETE /v1/keys/{id}`. For processes that have the store's file.
 public struct KeyRoutes: Sendable {
   private static let bodyBytesMax = 64 * 1024
 
@@ -50,6 +50,16 @@ public struct KeyRoutes: Sendable {
         let overlap = try KeyFormat.overlap(request.body)
         let successor = try store.rotate(id, overlapMicros: overlap, now: now)
         return made(successor, "made in the place of another", request, now)
+      })
+    routes.on(
+      .patch, "/v1/keys/{id}", options: options,
+      answering { request, now in
+        try checkChange(request)
+        let change = try KeyFormat.change(request.body)
+        let key = try store.update(request.parameters["id"] ?? "", change, now: now)
+        say("changed", key, request)
+        changed()
+        return Self.answer(key.json(now: now))
       })
     routes.on(
       .delete, "/v1/keys/{id}",

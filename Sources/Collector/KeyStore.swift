@@ -95,6 +95,20 @@ public struct KeyStore: Sendable {
     }
   }
 
+  /// Changes the policy of a key that has not ended. Events that are stored already stay as they are.
+  public func update(
+    _ id: String, _ change: KeyPolicyChange, now: Int64
+  ) throws(KeyStoreError) -> StoredKey {
+    try self.change(now: now) { keys throws(KeyStoreError) in
+      guard let index = keys.firstIndex(where: { $0.id == id }) else { throw .unknown(id: id) }
+      guard keys[index].isAccepted(at: now) else {
+        throw .notActive(id: id, state: keys[index].state(at: now))
+      }
+      keys[index].policy = try Self.check(change.applied(to: keys[index].policy))
+      return keys[index]
+    }
+  }
+
   /// From now on the key is not accepted. Once more changes nothing.
   public func revoke(_ id: String, now: Int64) throws(KeyStoreError) -> StoredKey {
     try change(now: now) { keys throws(KeyStoreError) in
@@ -126,19 +140,23 @@ public struct KeyStore: Sendable {
     return id
   }
 
-  /// - Returns: the policy with its origins as browsers write them.
   private static func check(_ draft: KeyDraft) throws(KeyStoreError) -> KeyPolicy {
     for (field, text) in [("value", draft.value), ("site", draft.site), ("source", draft.source)] {
       guard let text, !KeyValue.isPrintable(text) else { continue }
       throw .invalid(
         field: field, detail: "allowed are 1 to \(KeyValue.charactersMax) printable characters")
     }
-    var policy = draft.policy
+    return try check(draft.policy)
+  }
+
+  /// - Returns: the policy with its origins as browsers write them.
+  private static func check(_ stated: KeyPolicy) throws(KeyStoreError) -> KeyPolicy {
+    var policy = stated
     if let rate = policy.eventsPerSecondMax, !RateLimit.eventsPerSecondRange.contains(rate) {
       throw .invalid(field: "rate", detail: "allowed is 1 to 1000000 events per second")
     }
     policy.origins = []
-    for text in draft.policy.origins {
+    for text in stated.origins {
       guard let origin = OriginRule.normalized(text) else {
         throw .invalid(
           field: "origin",

@@ -1,49 +1,47 @@
 import Events
 import Synchronization
 
-/// A frame that is being filled, with the requests that wait for it.
-final class OpenFrame: @unchecked Sendable {
-  // In a lane it is touched under the lane's lock; taken out of it, by the publisher's thread.
-
-  var encoder = FrameEncoder()
-  var waiters: [PendingRequest] = []
-  /// Steady time of its first event.
-  var openedMicros: Int64 = 0
-  /// What it counts for in ``Lane/waitingBytes``.
-  var waitingBytes = 0
-
-  func append(_ event: IncomingEvent) {
-    encoder.append(event)
-    waitingBytes += Self.size(of: event)
-  }
-
-  /// Columns of an event besides its texts, about.
-  private static let eventOverheadBytes = 65
-
-  static func size(of event: IncomingEvent) -> Int {
-    event.payload.count + event.id.utf8.count + event.dimensions.count + eventOverheadBytes
-  }
-}
-
 /// The events of one partition on their way to its stream: one frame being filled and, under
 /// load, full ones behind it.
 ///
+/// Events that happened long before they came (``IngestParameters/oldAfterSeconds``), such as those of an
+/// import of history, are old: they wait in a queue of their own, whose frames go when no live one waits,
+/// and at least as every tenth (``IngestParameters/oldFrameEvery``).
+///
 /// Event loops append; the publisher's thread takes whole frames. Sealing happens outside the
-/// lock. The bytes that wait are bounded by the caller, which refuses requests beforehand.
+/// lock. The bytes that wait are bounded by the caller, which asks for ``refusal(_:_:key:takesNothing:)``
+/// beforehand: what a lane takes is refused to nobody because another lane is full, and never because
+/// of one write key or one person alone (``LaneShares``).
 final class Lane: Sendable {
-  private struct State {
+  private struct Queue {
     var open = OpenFrame()
     var full: [OpenFrame] = []
-    var spare: OpenFrame?
+    var shares = LaneShares()
+
+    var oldest: OpenFrame { full.first ?? open }
+    var isEmpty: Bool { full.isEmpty && open.encoder.count == 0 }
   }
+
+  private struct State {
+    /// Of live events, and of old ones.
+    var queues = [Queue(), Queue()]
+    var spare: OpenFrame?
+    /// Live frames that were taken since the last old one.
+    var liveInARow = 0
+  }
+
+  private static let live = 0
+  private static let old = 1
 
   let stream: String
   /// Of the stream; 0 for dead letters, which are of none.
   let generation: UInt32
   /// Nil for dead letters.
   let partition: Int?
-  /// Bytes of events that no published frame has taken yet.
-  let waitingBytes = Atomic<Int>(0)
+  /// Bytes of live events that no published frame has taken yet.
+  let liveBytes = Atomic<Int>(0)
+  /// Bytes of old ones.
+  let oldBytes = Atomic<Int>(0)
   /// Frames that are published and not yet settled. Written by the publisher's thread.
   let inFlight = Atomic<Int>(0)
   /// Its last frame was refused or lost. Written by the publisher's thread.
@@ -74,31 +72,72 @@ final class Lane: Sendable {
     _ events: [IncomingEvent], _ indices: some Sequence<Int>, of request: PendingRequest,
     nowMicros: Int64
   ) -> Bool {
-    var total = 0
+    var added = [0, 0]
     state.withLock { state in
       for index in indices {
+        let queue = parameters.isOld(events[index]) ? Self.old : Self.live
         let size = OpenFrame.size(of: events[index])
         let isFull =
-          state.open.encoder.count >= parameters.frameEventsMax
-          || state.open.encoder.byteCount + size > parameters.frameBytesMax
-        if isFull && state.open.encoder.count > 0 { Self.roll(&state) }
-        if state.open.encoder.count == 0 { state.open.openedMicros = nowMicros }
-        state.open.append(events[index])
-        total += size
-        if state.open.waiters.last !== request {
-          state.open.waiters.append(request)
+          state.queues[queue].open.encoder.count >= parameters.frameEventsMax
+          || state.queues[queue].open.encoder.byteCount + size > parameters.frameBytesMax
+        if isFull && state.queues[queue].open.encoder.count > 0 { Self.roll(&state, queue) }
+        let open = state.queues[queue].open
+        if open.encoder.count == 0 { open.openedMicros = nowMicros }
+        open.append(events[index], key: request.key)
+        state.queues[queue].shares.add(size, key: request.key, person: events[index].person)
+        added[queue] += size
+        if open.waiters.last !== request {
+          open.waiters.append(request)
           request.addFrame()
         }
       }
     }
-    let (before, after) = waitingBytes.add(total, ordering: .sequentiallyConsistent)
+    let isLive = added[Self.live] > 0 && add(added[Self.live], to: liveBytes)
+    let isOld = added[Self.old] > 0 && add(added[Self.old], to: oldBytes)
+    return isLive || isOld
+  }
+
+  /// - Returns: true where these are the first bytes, or a frame gets long by them.
+  private func add(_ bytes: Int, to waiting: borrowing Atomic<Int>) -> Bool {
+    let (before, after) = waiting.add(bytes, ordering: .sequentiallyConsistent)
     return before == 0 || before < parameters.longFrameBytes && after >= parameters.longFrameBytes
   }
 
-  private static func roll(_ state: inout State) {
-    state.full.append(state.open)
-    state.open = state.spare ?? OpenFrame()
+  private static func roll(_ state: inout State, _ queue: Int) {
+    state.queues[queue].open.isOld = queue == old
+    state.queues[queue].full.append(state.queues[queue].open)
+    state.queues[queue].open = state.spare ?? OpenFrame()
     state.spare = nil
+  }
+
+  /// Why the lane takes no more events; nil where it does. Old events may fill half as much as live ones.
+  ///
+  /// - Parameters:
+  ///   - indices: of the events that belong to this lane.
+  ///   - takesNothing: whether its frames can go nowhere now; then one request may wait, which tries.
+  func refusal(
+    _ events: [IncomingEvent], _ indices: some Sequence<Int>, key: Int, takesNothing: Bool
+  ) -> Overload? {
+    let live = liveBytes.load(ordering: .relaxed)
+    let old = oldBytes.load(ordering: .relaxed)
+    if takesNothing { return live + old > 0 ? .log : nil }
+    let max = parameters.waitingBytesMax
+    // Where less waits than the smallest share, nobody has exceeded one.
+    let shareMin = max / 2 / LaneShares.personPart
+    guard live > shareMin || old > shareMin else { return nil }
+    return state.withLock { state in
+      for index in indices {
+        let queue = parameters.isOld(events[index]) ? Self.old : Self.live
+        let (waiting, limit) = queue == Self.old ? (old, max / 2) : (live, max)
+        let shares = state.queues[queue].shares
+        if waiting > limit || shares.bytes(of: events[index].person) > limit / LaneShares.personPart
+        {
+          return .log
+        }
+        if shares.bytes(ofKey: key) > limit / LaneShares.keyPart { return .key }
+      }
+      return nil
+    }
   }
 
   /// How long the oldest frame still has to wait before it is published, in microseconds; nil
@@ -109,14 +148,26 @@ final class Lane: Sendable {
   /// ``IngestParameters/frameIntervalMicros`` after the last. A long one goes at once, and so does
   /// the first one after a pause.
   func delayMicros(nowMicros: Int64) -> Int64? {
-    let waiting = waitingBytes.load(ordering: .sequentiallyConsistent)
-    guard waiting > 0 else { return nil }
+    let live = liveBytes.load(ordering: .sequentiallyConsistent)
+    let old = oldBytes.load(ordering: .sequentiallyConsistent)
+    guard live > 0 || old > 0 else { return nil }
+    let waiting = live > 0 ? live : old
+    // An old frame leaves room for live ones that come meanwhile.
+    let inFlightMax = live > 0 ? parameters.framesInFlightMax : 1
     let inFlight = inFlight.load(ordering: .sequentiallyConsistent)
     if waiting >= parameters.longFrameBytes {
-      return inFlight < parameters.framesInFlightMax ? 0 : nil
+      return inFlight < inFlightMax ? 0 : nil
     }
     guard inFlight == 0 else { return nil }
     // Ticks are the same for all lanes, so that one wake of the publisher serves them all.
+    let interval = Int64(max(1, parameters.frameIntervalMicros))
+    let tick = (lastTakenMicros.load(ordering: .relaxed) / interval + 1) * interval
+    return max(0, tick - nowMicros)
+  }
+
+  /// The same for a lane whose frames go to the spool, where none is on its way.
+  func tickDelayMicros(nowMicros: Int64) -> Int64? {
+    guard !isEmpty else { return nil }
     let interval = Int64(max(1, parameters.frameIntervalMicros))
     let tick = (lastTakenMicros.load(ordering: .relaxed) / interval + 1) * interval
     return max(0, tick - nowMicros)
@@ -127,42 +178,73 @@ final class Lane: Sendable {
     producerSequence.add(1, ordering: .relaxed).newValue
   }
 
-  var isEmpty: Bool { waitingBytes.load(ordering: .sequentiallyConsistent) == 0 }
+  /// Bytes of all events that no published frame has taken yet.
+  var waitingBytes: Int {
+    liveBytes.load(ordering: .sequentiallyConsistent)
+      + oldBytes.load(ordering: .sequentiallyConsistent)
+  }
 
-  /// The oldest frame that has events.
+  var isEmpty: Bool { waitingBytes == 0 }
+
+  /// Whether live events find room, of those whose key and person have a share left.
+  var takesLive: Bool { liveBytes.load(ordering: .relaxed) <= parameters.waitingBytesMax }
+
+  /// The frame whose turn it is.
   func takeFrame(nowMicros: Int64) -> OpenFrame? {
-    let frame: OpenFrame? = state.withLock { state in
-      if !state.full.isEmpty { return state.full.removeFirst() }
-      guard state.open.encoder.count > 0 else { return nil }
-      Self.roll(&state)
-      return state.full.removeFirst()
+    let frame = state.withLock { state in
+      let hasLive = !state.queues[Self.live].isEmpty
+      let hasOld = !state.queues[Self.old].isEmpty
+      let isOldsTurn = !hasLive || state.liveInARow >= parameters.oldFrameEvery - 1
+      return Self.take(&state, hasOld && isOldsTurn ? Self.old : Self.live)
     }
-    if let frame {
-      waitingBytes.subtract(frame.waitingBytes, ordering: .sequentiallyConsistent)
-      lastTakenMicros.store(nowMicros, ordering: .relaxed)
-    }
-    return frame
+    return taken(frame, nowMicros)
   }
 
   /// The oldest frame if its first event came before `micros`.
   func takeFrame(openedBefore micros: Int64, nowMicros: Int64) -> OpenFrame? {
-    let isDue = state.withLock { state in
-      let oldest = state.full.first ?? state.open
-      return oldest.encoder.count > 0 && oldest.openedMicros < micros
+    let frame: OpenFrame? = state.withLock { state in
+      for queue in state.queues.indices
+      where !state.queues[queue].isEmpty && state.queues[queue].oldest.openedMicros < micros {
+        return Self.take(&state, queue)
+      }
+      return nil
     }
-    return isDue ? takeFrame(nowMicros: nowMicros) : nil
+    return taken(frame, nowMicros)
+  }
+
+  private static func take(_ state: inout State, _ queue: Int) -> OpenFrame? {
+    guard !state.queues[queue].isEmpty else { return nil }
+    if state.queues[queue].full.isEmpty { roll(&state, queue) }
+    let frame = state.queues[queue].full.removeFirst()
+    state.queues[queue].shares.subtract(frame.shares)
+    state.liveInARow = queue == old ? 0 : state.liveInARow + 1
+    return frame
+  }
+
+  private func taken(_ frame: OpenFrame?, _ nowMicros: Int64) -> OpenFrame? {
+    guard let frame else { return nil }
+    if frame.isOld {
+      oldBytes.subtract(frame.waitingBytes, ordering: .sequentiallyConsistent)
+    } else {
+      liveBytes.subtract(frame.waitingBytes, ordering: .sequentiallyConsistent)
+    }
+    lastTakenMicros.store(nowMicros, ordering: .relaxed)
+    return frame
   }
 
   /// Takes over a frame of events that another lane could not publish; their requests wait for it.
   func adopt(_ frame: OpenFrame) {
-    state.withLock { $0.full.append(frame) }
-    waitingBytes.add(frame.waitingBytes, ordering: .sequentiallyConsistent)
+    frame.isOld = false
+    state.withLock { state in
+      state.queues[Self.live].full.append(frame)
+      state.queues[Self.live].shares.add(frame.shares)
+    }
+    liveBytes.add(frame.waitingBytes, ordering: .sequentiallyConsistent)
   }
 
   /// Gives a sealed frame's buffers back.
   func recycle(_ frame: OpenFrame) {
-    frame.waiters.removeAll(keepingCapacity: true)
-    frame.waitingBytes = 0
+    frame.recycle()
     state.withLock { state in
       if state.spare == nil { state.spare = frame }
     }

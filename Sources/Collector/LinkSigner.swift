@@ -12,17 +12,15 @@ import Events
 /// may be filled in for each recipient afterwards: they are what anybody who knows the write key, which
 /// is no secret, can send in other ways too.
 public struct LinkSigner: Sendable {
-  /// Of a secret that is made here; shorter ones are refused.
-  public static let secretByteCount = 32
   private static let version: UInt8 = 1
   private static let signatureByteCount = 16
 
   private let code: HMACSHA256
 
-  /// - Parameter secret: at least ``secretByteCount`` bytes.
+  /// - Parameter secret: at least ``SharedSecret/byteCount`` bytes.
   public init(secret: [UInt8]) throws(CryptographyError) {
-    guard secret.count >= Self.secretByteCount else {
-      throw .wrongKeyLength(bytes: secret.count, expected: Self.secretByteCount)
+    guard secret.count >= SharedSecret.byteCount else {
+      throw .wrongKeyLength(bytes: secret.count, expected: SharedSecret.byteCount)
     }
     code = try HMACSHA256(key: secret)
   }

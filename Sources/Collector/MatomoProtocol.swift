@@ -70,17 +70,24 @@ enum MatomoProtocol {
 
   // MARK: Many events
 
-  /// An event of a batch before its write key is known.
-  private struct Item {
-    let fields: TextFields
-    let refusal: Refusal?
-    let json: UnsafeRawBufferPointer
+  private static let form = FieldBatch.Form(
+    member: "requests", elements: "queries", keyField: "idsite", keyName: "idsite",
+    countMax: batchEventsMax, read: query)
+
+  @Sendable private static func query(_ json: inout JSONScanner) throws -> TextFields {
+    guard try json.peek() == .string else {
+      throw Refusal(.wrongFieldType, "an event of requests is a query, a text")
+    }
+    var query: [UInt8] = []
+    try json.text().append(to: &query)
+    if query.first == UInt8(ascii: "?") { query.removeFirst() }
+    return query.withUnsafeBytes { TextFields(form: $0) }
   }
 
   private static func readBatch(_ input: IngestInput, place: String) -> IngestReading {
-    let items: [Item]
+    let batch: FieldBatch
     do {
-      items = try readItems(input.body)
+      batch = try FieldBatch(input.body, form)
     } catch {
       // A site may stand in what cannot be read.
       guard let key = writeKey(site: "", input) else {
@@ -91,95 +98,17 @@ enum MatomoProtocol {
           error, place: place, body: MatomoSecret.cutOff(input.body), byteCount: input.body.count),
         key)
     }
-    guard items.count <= batchEventsMax else {
-      return .problem(
-        code: "too_many_events",
-        detail: "a request may have \(batchEventsMax) events; send it in smaller parts")
-    }
-    let site = items.lazy.map { $0.fields["idsite"] }.first { !$0.isEmpty } ?? ""
+    if let problem = batch.tooMany { return problem }
+    let site = batch.keyName
     guard let key = writeKey(site: site, input) else { return .unknownKey }
-    // A site's number tells whose an event is only where it is a write key.
-    let isKey = input.keys.find(site) != nil
-    var events: [IncomingEvent] = []
-    var rejected: [Rejection] = []
-    for (index, item) in items.enumerated() {
-      var place = "\(place) requests[\(index)]"
-      do throws(Refusal) {
-        if let refusal = item.refusal { throw refusal }
-        if isKey, !["", site].contains(item.fields["idsite"]) {
-          // No place that can be read again: there it would be alone, and count for the other site.
-          place += ".idsite"
-          throw Refusal(.mixedKeys, "the events of a request have one idsite, that of the first")
-        }
-        events.append(try event(item.fields, key, input, place: place))
-      } catch {
-        let json = MatomoSecret.removed(fromJSON: item.json)
-        rejected.append(
-          json.withUnsafeBytes { Rejection(error, index: index, place: place, body: $0) })
-      }
-    }
-    let count = items.count
+    let (events, rejected) = batch.read(
+      place: place, isKey: input.keys.find(site) != nil,
+      event: { (fields, place) throws(Refusal) in try event(fields, key, input, place: place) },
+      kept: { MatomoSecret.removed(fromJSON: $0) })
+    let count = batch.count
     return .events(
       events, rejected: rejected, key,
       reply: IngestReply(stored: { answer($0, eventCount: count) }))
-  }
-
-  private static func readItems(_ body: UnsafeRawBufferPointer) throws(Refusal) -> [Item] {
-    do {
-      var items: [Item]?
-      var json = JSONScanner(body)
-      try json.beginObject()
-      while let name = try json.nextKey() {
-        guard name == "requests", try json.peek() == .array else {
-          try json.skipValue()
-          continue
-        }
-        if items != nil {
-          throw Refusal(.malformedJSON, "the body has the member requests once, not again")
-        }
-        items = try readArray(&json)
-      }
-      try json.end()
-      guard let items else {
-        throw Refusal(.malformedJSON, "the body has a member requests, an array of queries")
-      }
-      return items
-    } catch let refusal as Refusal {
-      throw refusal
-    } catch {
-      throw Refusal(.malformedJSON, "\(error)")
-    }
-  }
-
-  /// At most one item more than a request may have.
-  private static func readArray(_ json: inout JSONScanner) throws -> [Item] {
-    var items: [Item] = []
-    try json.beginArray()
-    while try json.nextElement() {
-      if items.count > batchEventsMax {
-        try json.skipValue()
-        continue
-      }
-      let start = json
-      let bytes = try json.skipValue()
-      items.append(try item(bytes, start))
-    }
-    return items
-  }
-
-  private static func item(
-    _ json: UnsafeRawBufferPointer, _ scanner: JSONScanner
-  ) throws(JSONError) -> Item {
-    var scanner = scanner
-    guard try scanner.peek() == .string else {
-      let refusal = Refusal(.wrongFieldType, "an event of requests is a query, a text")
-      return Item(fields: TextFields(), refusal: refusal, json: json)
-    }
-    var query: [UInt8] = []
-    try scanner.text().append(to: &query)
-    if query.first == UInt8(ascii: "?") { query.removeFirst() }
-    return Item(
-      fields: query.withUnsafeBytes { TextFields(form: $0) }, refusal: nil, json: json)
   }
 
   // MARK: Answering

@@ -6,6 +6,10 @@ import Synchronization
 public enum IngestOutcome: Sendable {
   /// All of them are durable.
   case stored(Position)
+  /// All of them are durable, some in the collector's ``Spool``: they have no position yet.
+  case spooled
+  /// None of them is stored, because too many wait already; the client has to send them again.
+  case overloaded(Overload)
   /// Some may be stored, some are not; the client has to send all of them again.
   case unavailable(String)
 }
@@ -15,7 +19,7 @@ public enum IngestOutcome: Sendable {
 /// The event loop adds frames; the publisher's thread settles them. Whoever takes the last
 /// outstanding part finishes the request.
 final class PendingRequest: @unchecked Sendable {
-  // `stored` and `failure` are written by the publisher's thread alone, before its release of
+  // `stored`, `isSpooled` and `failure` are written by the publisher's thread alone, before its release of
   // `outstanding`; whoever takes the last part reads them after acquiring it.
 
   typealias Completion = @Sendable (IngestOutcome, PublishedFrame?, inout ResponseBatch) -> Void
@@ -23,12 +27,16 @@ final class PendingRequest: @unchecked Sendable {
   /// Frames not yet settled, and one for the submission itself.
   private let outstanding = Atomic<Int>(1)
   private let generation: UInt32
+  /// The write key's number, see ``LaneShares``.
+  let key: Int
   private var stored: [PublishedFrame] = []
+  private var isSpooled = false
   private var failure: String?
   private let completion: Completion
 
-  init(generation: UInt32, completion: @escaping Completion) {
+  init(generation: UInt32, key: Int, completion: @escaping Completion) {
     self.generation = generation
+    self.key = key
     self.completion = completion
   }
 
@@ -42,6 +50,12 @@ final class PendingRequest: @unchecked Sendable {
     take(&batch)
   }
 
+  /// A frame is durable in the spool.
+  func spooled(_ batch: inout ResponseBatch) {
+    isSpooled = true
+    take(&batch)
+  }
+
   func failed(_ reason: String, _ batch: inout ResponseBatch) {
     failure = reason
     take(&batch)
@@ -51,6 +65,10 @@ final class PendingRequest: @unchecked Sendable {
     guard outstanding.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 else { return }
     if let failure {
       completion(.unavailable(failure), nil, &batch)
+      return
+    }
+    if isSpooled {
+      completion(.spooled, nil, &batch)
       return
     }
     // A generation is read when all earlier ones have been, so only the newest counts.
@@ -82,6 +100,9 @@ final class PublishedFrame: Sendable {
     positionText = position.description
     positionHeader = Self.header(positionText)
   }
+
+  /// What answers carry instead of a position while their events wait in the spool.
+  static let spooledHeader = HeaderText.line("SmartContent-Spooled", "true")
 
   /// The header field that every ingest answer carries its position in.
   static func header(_ position: String) -> [UInt8] {

@@ -6,7 +6,7 @@ import HTTPServer
 /// | field | meaning |
 /// |---|---|
 /// | `k` | write key |
-/// | `t` | kind: impression (default), view, click, engagement, conversion, identify, custom, alias |
+/// | `t` | kind: impression (default), view, click, engagement, conversion, identify, custom, alias, unlink |
 /// | `n` | name, such as that of a custom event; else the kind's |
 /// | `cid` `cnt` `var` `ch` | campaign, content, variant, channel |
 /// | `uid` `aid` | the person: user id, anonymous id |

@@ -27,6 +27,8 @@ enum PostHogEvent {
     var properties = MappedProperties()
     /// Where a member `sent_at` stands, counted from the event's start.
     var sentAt: Range<Int>?
+    /// The same of `offset`, which grows from copy to copy.
+    var age: Range<Int>?
   }
 
   /// What SDKs send as the person where they may not know one.
@@ -77,7 +79,9 @@ enum PostHogEvent {
         case "distinct_id", "$distinct_id":
           fields.distinctID = try FieldText.scalar(&json, "distinct_id") ?? ""
         case "timestamp": fields.time = try FieldTime.read(&json, "timestamp")
-        case "offset": fields.offset = try offset(&json)
+        case "offset":
+          fields.offset = try offset(&json)
+          fields.age = memberStart - start..<json.offset - start
         case "properties": try properties(&json, &fields)
         case "options": try options(&json, &fields)
         case "sent_at":
@@ -195,6 +199,7 @@ enum PostHogEvent {
       draft.properties = fields.properties
       draft.properties.campaign.offer(fields.campaign, rank: .max)
       draft.payload = Array(bytes)
+      draft.gap = fields.sentAt ?? fields.age
       let isNobody = try name(&draft, fields)
       return try draft.event(
         protocolName: PostHogProtocol.name, key: key, receivedAt: receivedAt,
@@ -259,7 +264,7 @@ enum PostHogEvent {
       if name.utf8.first == UInt8(ascii: "$") { return .custom }
       let kind = key.mapping.kind(named: name)
       // Somebody's event that is only called so names no two ids.
-      return kind == .alias || kind == .identify ? .custom : kind
+      return kind == .alias || kind == .identify || kind == .unlink ? .custom : kind
     }
 
     /// The same for every copy that a client sends again. An event with neither an id nor a time cannot

@@ -169,7 +169,8 @@ enum PostHogProtocol {
   ///   none that can be read, and no answer can name it.
   private static func reply(_ results: [String], _ call: Call) -> IngestReply {
     guard call.isV1 else { return IngestReply() }
-    return IngestReply(stored: { answer(results, $0) })
+    let isComplete = !results.contains("")
+    return IngestReply(stored: { answer(results, $0) }, namesRefused: isComplete)
   }
 
   private static let results = PreparedResponse(

@@ -9,9 +9,13 @@ extension PublisherLoop {
 
   /// - Returns: false where the lane's stream is sealed and nothing is known to follow.
   func proceed(from lane: Lane) -> Bool {
-    guard lane.partition != nil else { return false }
+    lane.partition == nil ? false : proceed(beyond: lane.generation)
+  }
+
+  /// - Returns: false where nothing is known to follow the generation.
+  func proceed(beyond generation: UInt32) -> Bool {
     let current = lanes.current.generation.number
-    if lane.generation < current { return true }
+    if generation < current { return true }
     let now = clock.steadyMicros()
     guard now - askedMicros >= Self.askIntervalMicros else { return false }
     askedMicros = now
@@ -41,22 +45,7 @@ extension PublisherLoop {
   /// - Parameter bytes: a frame that was sealed here.
   func move(_ bytes: [UInt8], _ waiters: [PendingRequest], openedMicros: Int64) {
     let target = lanes.current.lanes
-    var parts = [OpenFrame?](repeating: nil, count: target.count)
-    bytes.withUnsafeBytes { bytes in
-      let view: FrameView
-      do throws(FrameError) {
-        view = try FrameView(bytes)
-      } catch {
-        preconditionFailure("a frame that was sealed here is not one: \(error)")
-      }
-      for index in 0..<view.count {
-        let event = IncomingEvent(view, event: index)
-        let partition = KeyGroup.partition(of: event.person, partitions: target.count)
-        let part = parts[partition] ?? OpenFrame()
-        parts[partition] = part
-        part.append(event)
-      }
-    }
+    let parts = divide(bytes, among: target.count)
     let count = parts.count { $0 != nil }
     for waiter in waiters {
       for _ in 1..<max(1, count) { waiter.addFrame() }
@@ -67,5 +56,28 @@ extension PublisherLoop {
       part.openedMicros = openedMicros
       target[partition].adopt(part)
     }
+  }
+
+  /// The events of a frame by partition.
+  ///
+  /// - Parameter bytes: a frame that was sealed by a collector.
+  func divide(_ bytes: [UInt8], among count: Int) -> [OpenFrame?] {
+    var parts = [OpenFrame?](repeating: nil, count: count)
+    bytes.withUnsafeBytes { bytes in
+      let view: FrameView
+      do throws(FrameError) {
+        view = try FrameView(bytes)
+      } catch {
+        preconditionFailure("a frame that was sealed by a collector is not one: \(error)")
+      }
+      for index in 0..<view.count {
+        let event = IncomingEvent(view, event: index)
+        let partition = KeyGroup.partition(of: event.person, partitions: count)
+        let part = parts[partition] ?? OpenFrame()
+        parts[partition] = part
+        part.append(event)
+      }
+    }
+    return parts
   }
 }

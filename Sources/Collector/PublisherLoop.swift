@@ -8,6 +8,8 @@ import Synchronization
 
 /// The thread that seals and publishes frames and settles their requests.
 ///
+/// Where there is a ``Spool``, frames that the log does not take go there.
+///
 /// States: running -> draining (by ``stop(withinMs:)``) -> ended. While draining it publishes
 /// what waits; at the deadline it fails what is left.
 final class PublisherLoop: @unchecked Sendable {
@@ -18,6 +20,7 @@ final class PublisherLoop: @unchecked Sendable {
     let lane: Lane
     /// What was published, for another generation if this one ends.
     let bytes: [UInt8]
+    let messageID: String
     var waiters: [PendingRequest]
     let openedMicros: Int64
     let publishedMicros: Int64
@@ -33,7 +36,7 @@ final class PublisherLoop: @unchecked Sendable {
   private static let pollTimeoutMsMax = 50
   /// A stream that takes no frames is tried so often, so that it is found well again though nobody
   /// sends events meanwhile: a balancer sends none to a collector that is not ready.
-  private static let trialIntervalMicros: Int64 = 500_000
+  static let trialIntervalMicros: Int64 = 500_000
 
   private let isAsleep = Atomic<Bool>(false)
   /// Steady microseconds; 0 while running.
@@ -41,35 +44,46 @@ final class PublisherLoop: @unchecked Sendable {
   private let control = Mutex(Control())
   let lanes: LaneBoard
   let target: IngestTarget
-  private let parameters: IngestParameters
-  private let publisher: any FramePublisher
+  let parameters: IngestParameters
+  let publisher: any FramePublisher
+  let spool: Spool?
   let clock: CollectorClock
   let log: Logger
   /// When a successor of the current generation was last asked for in vain, steady time.
   var askedMicros: Int64 = .min / 2
   private var inFlight: [UInt64: InFlightFrame] = [:]
   private var nextToken: UInt64 = 1
-  private var batch = ResponseBatch()
+  var batch = ResponseBatch()
+  /// Frames on their way from the spool.
+  var draining: [UInt64: DrainingMessage] = [:]
+  /// Why the spool did not take the last frames; nil where it did.
+  var spoolProblem: String?
+  /// Frames that are to be written to the spool.
+  var unspooled: [UnspooledFrame] = []
 
   private let frames: MetricFamily<Counter>
   private let frameBytes: Histogram
   private let frameEvents: Histogram
   private let publishSeconds: Histogram
+  let spoolFrames: MetricFamily<Counter>
 
   init(
     lanes: LaneBoard, target: IngestTarget, parameters: IngestParameters,
-    publisher: any FramePublisher, metrics: MetricRegistry, clock: CollectorClock, log: Logger
+    publisher: any FramePublisher, spool: Spool?, metrics: MetricRegistry, clock: CollectorClock,
+    log: Logger
   ) {
     self.lanes = lanes
     self.target = target
     self.parameters = parameters
     self.publisher = publisher
+    self.spool = spool
     self.clock = clock
     self.log = log
     frames = metrics.counter(CollectorMetrics.frames)
     frameBytes = metrics.histogram(CollectorMetrics.frameBytes).with()
     frameEvents = metrics.histogram(CollectorMetrics.frameEvents).with()
     publishSeconds = metrics.histogram(CollectorMetrics.publishSeconds).with()
+    spoolFrames = metrics.counter(CollectorMetrics.spoolFrames)
   }
 
   // MARK: Other threads
@@ -125,7 +139,10 @@ final class PublisherLoop: @unchecked Sendable {
   private func run() {
     while true {
       expire()
+      writeSpool()
       publishReady()
+      writeSpool()
+      drainSpool()
       tryAgain()
       batch.deliver()
       let deadline = drainDeadlineMicros.load(ordering: .sequentiallyConsistent)
@@ -139,7 +156,8 @@ final class PublisherLoop: @unchecked Sendable {
       for (token, outcome) in outcomes { settle(token, outcome) }
       batch.deliver()
     }
-    failEverything("the collector stops")
+    giveUpEverything("the collector stops")
+    spool?.close()
     let waiters = control.withLock { control in
       control.hasEnded = true
       defer { control.waiters = [] }
@@ -148,12 +166,24 @@ final class PublisherLoop: @unchecked Sendable {
     for waiter in waiters { waiter.resume() }
   }
 
-  private var hasRoom: Bool { publisher.inFlight < publisher.windowMax }
+  var hasRoom: Bool { publisher.inFlight < publisher.windowMax }
+
+  /// Between the call of ``stop(withinMs:)`` and the end.
+  var isStopping: Bool { drainDeadlineMicros.load(ordering: .sequentiallyConsistent) != 0 }
+
+  func takeToken() -> UInt64 {
+    defer { nextToken += 1 }
+    return nextToken
+  }
 
   private func publishReady() {
     let now = clock.steadyMicros()
     for lane in lanes.retired { moveFrames(of: lane, now) }
     for lane in lanes.open {
+      if waitsForSpool(lane) {
+        divertFrames(of: lane, now)
+        continue
+      }
       while hasRoom, lane.delayMicros(nowMicros: now) == 0,
         let frame = lane.takeFrame(nowMicros: now)
       {
@@ -165,28 +195,35 @@ final class PublisherLoop: @unchecked Sendable {
   /// Until the next frame is due, at most ``pollTimeoutMsMax``. Looked at after `isAsleep` is set,
   /// so that events that come now either count here or wake the thread.
   private var pollTimeoutMs: Int {
-    guard hasRoom else { return Self.pollTimeoutMsMax }
     let now = clock.steadyMicros()
-    let delay = lanes.all.compactMap { $0.delayMicros(nowMicros: now) }.min()
+    let hasRoom = hasRoom
+    let delay = lanes.all.compactMap { lane -> Int64? in
+      if waitsForSpool(lane) {
+        return goesToSpool(lane) ? lane.tickDelayMicros(nowMicros: now) : nil
+      }
+      return hasRoom ? lane.delayMicros(nowMicros: now) : nil
+    }.min()
     guard let delay else { return Self.pollTimeoutMsMax }
     return min(Self.pollTimeoutMsMax, Int((delay + 999) / 1000))
   }
 
   private func publish(_ frame: OpenFrame, _ lane: Lane) {
-    let header = nextHeader(lane.partition == nil ? .deadLetters : .events, lane)
     let events = frame.encoder.count
-    let bytes = frame.encoder.seal(header)
-    let token = nextToken
-    nextToken += 1
+    let (bytes, messageID) = seal(frame, lane)
+    let token = takeToken()
     inFlight[token] = InFlightFrame(
-      lane: lane, bytes: bytes, waiters: frame.waiters, openedMicros: frame.openedMicros,
-      publishedMicros: clock.steadyMicros())
+      lane: lane, bytes: bytes, messageID: messageID, waiters: frame.waiters,
+      openedMicros: frame.openedMicros, publishedMicros: clock.steadyMicros())
     lane.inFlight.add(1, ordering: .sequentiallyConsistent)
     lane.recycle(frame)
     frameBytes.observe(Double(bytes.count))
     frameEvents.observe(Double(events))
-    publisher.publish(
-      stream: lane.stream, messageID: header.messageID, frame: bytes, token: token)
+    publisher.publish(stream: lane.stream, messageID: messageID, frame: bytes, token: token)
+  }
+
+  func seal(_ frame: OpenFrame, _ lane: Lane) -> (bytes: [UInt8], messageID: String) {
+    let header = nextHeader(lane.partition == nil ? .deadLetters : .events, lane)
+    return (frame.encoder.seal(header), header.messageID)
   }
 
   private func nextHeader(_ kind: FrameHeader.Kind, _ lane: Lane) -> FrameHeader {
@@ -198,17 +235,17 @@ final class PublisherLoop: @unchecked Sendable {
   /// Sends a heartbeat to each stream that took nothing lately and for which nothing waits.
   private func tryAgain() {
     let now = clock.steadyMicros()
-    for lane in lanes.open where hasRoom && lane.isEmpty {
+    for lane in lanes.open where hasRoom && lane.isEmpty && !waitsForSpool(lane) {
       guard lane.isAway.load(ordering: .relaxed), lane.inFlight.load(ordering: .relaxed) == 0,
         now - lane.lastTrialMicros.load(ordering: .relaxed) >= Self.trialIntervalMicros
       else { continue }
       let header = nextHeader(.heartbeat, lane)
       let bytes = FrameEncoder.heartbeat(header)
-      let token = nextToken
-      nextToken += 1
+      let token = takeToken()
       lane.lastTrialMicros.store(now, ordering: .relaxed)
       inFlight[token] = InFlightFrame(
-        lane: lane, bytes: bytes, waiters: [], openedMicros: now, publishedMicros: now)
+        lane: lane, bytes: bytes, messageID: header.messageID, waiters: [], openedMicros: now,
+        publishedMicros: now)
       lane.inFlight.add(1, ordering: .sequentiallyConsistent)
       publisher.publish(
         stream: lane.stream, messageID: header.messageID, frame: bytes, token: token)
@@ -216,6 +253,10 @@ final class PublisherLoop: @unchecked Sendable {
   }
 
   private func settle(_ token: UInt64, _ outcome: PublishOutcome) {
+    if let message = draining.removeValue(forKey: token) {
+      settle(message, outcome)
+      return
+    }
     guard let frame = inFlight.removeValue(forKey: token) else {
       log.error("an outcome came for no frame in flight", metadata: ["token": "\(token)"])
       return
@@ -232,57 +273,92 @@ final class PublisherLoop: @unchecked Sendable {
       recovered(lane)
     case .unavailable(let reason):
       frames.with(lane.stream, "unavailable").add()
-      fail(frame.waiters, "the log is not reachable", reason, lane)
+      giveUp(frame, "the log is not reachable", reason)
     case .full(let reason):
       frames.with(lane.stream, "full").add()
-      fail(frame.waiters, "the log is full", reason, lane)
+      giveUp(frame, "the log is full", reason)
     case .sealed(let reason):
       frames.with(lane.stream, "sealed").add()
       if proceed(from: lane) {
+        // Without requests it is a heartbeat, or it was given up: spooled, or to be sent again.
+        guard !frame.waiters.isEmpty else { return }
         move(frame.bytes, frame.waiters, openedMicros: frame.openedMicros)
       } else {
-        fail(frame.waiters, "the log takes no frames of this partition", reason, lane)
+        giveUp(frame, "the log takes no frames of this partition", reason)
       }
     }
   }
 
-  private func fail(
-    _ waiters: [PendingRequest], _ answer: String, _ reason: String, _ lane: Lane
-  ) {
+  /// A frame was not stored: it goes to the spool, or its requests fail.
+  private func giveUp(_ frame: InFlightFrame, _ answer: String, _ reason: String) {
+    markAway(frame.lane, answer, reason)
+    giveUp(
+      UnspooledFrame(
+        stream: frame.lane.stream, messageID: frame.messageID, bytes: frame.bytes,
+        waiters: frame.waiters, answer: answer))
+  }
+
+  func giveUp(_ frame: UnspooledFrame) {
+    guard !frame.waiters.isEmpty else { return }
+    if spool != nil {
+      unspooled.append(frame)
+    } else {
+      for waiter in frame.waiters { waiter.failed(frame.answer, &batch) }
+    }
+  }
+
+  func markAway(_ lane: Lane, _ answer: String, _ reason: String) {
     lane.problem.withLock { $0 = "\(answer) (\(reason))" }
     lane.lastTrialMicros.store(clock.steadyMicros(), ordering: .relaxed)
     if !lane.isAway.exchange(true, ordering: .relaxed) {
+      let consequence =
+        spool == nil ? "requests get 503" : "events go to the spool while it has room"
       log.error(
-        "\(answer); requests get 503 until it is back",
+        "\(answer); \(consequence) until it is back",
         metadata: ["stream": "\(lane.stream)", "reason": "\(reason)"])
     }
-    for waiter in waiters { waiter.failed(answer, &batch) }
   }
 
-  private func recovered(_ lane: Lane) {
+  func recovered(_ lane: Lane) {
     guard lane.isAway.exchange(false, ordering: .relaxed) else { return }
     lane.problem.withLock { $0 = nil }
     log.notice("the log takes frames again", metadata: ["stream": "\(lane.stream)"])
   }
 
-  /// Fails requests that have waited too long. Frames that were never published are dropped: the
-  /// clients send their events again, with the same ids.
+  /// Gives up waiting for frames that take too long. They go to the spool; without one their requests
+  /// fail, and frames that were never published are dropped: the clients send their events again, with
+  /// the same ids.
   private func expire() {
     let now = clock.steadyMicros()
-    let limit = now - Int64(parameters.answerDeadlineMs) * 1000
+    let limit = now - Int64(waitMsMax) * 1000
+    expireInFlight(openedBefore: limit)
     for lane in lanes.all {
       while let frame = lane.takeFrame(openedBefore: limit, nowMicros: now) {
         frames.with(lane.stream, "expired").add()
-        fail(frame.waiters, "the log is too slow", "a frame waited for a slot", lane)
-        drop(frame, lane)
+        markAway(lane, "the log is too slow", "a frame waited for a slot")
+        if spool != nil {
+          divert(frame, lane, "the log is too slow")
+        } else {
+          for waiter in frame.waiters { waiter.failed("the log is too slow", &batch) }
+          drop(frame, lane)
+        }
       }
     }
-    for (token, frame) in inFlight where frame.openedMicros < limit && !frame.waiters.isEmpty {
+  }
+
+  private func expireInFlight(openedBefore limit: Int64) {
+    guard inFlight.values.contains(where: { $0.openedMicros < limit }) else { return }
+    for (token, frame) in inFlightInOrder
+    where frame.openedMicros < limit && !frame.waiters.isEmpty {
       inFlight[token]?.waiters = []
       frames.with(frame.lane.stream, "expired").add()
-      fail(
-        frame.waiters, "the log is too slow", "no acknowledgement of a frame", frame.lane)
+      giveUp(frame, "the log is too slow", "no acknowledgement of a frame")
     }
+  }
+
+  /// As they were published.
+  private var inFlightInOrder: [(key: UInt64, value: InFlightFrame)] {
+    inFlight.sorted { $0.key < $1.key }
   }
 
   private func drop(_ frame: OpenFrame, _ lane: Lane) {
@@ -290,17 +366,25 @@ final class PublisherLoop: @unchecked Sendable {
     lane.recycle(frame)
   }
 
-  private func failEverything(_ reason: String) {
-    for frame in inFlight.values {
-      for waiter in frame.waiters { waiter.failed(reason, &batch) }
+  private func giveUpEverything(_ reason: String) {
+    for (_, frame) in inFlightInOrder {
+      giveUp(
+        UnspooledFrame(
+          stream: frame.lane.stream, messageID: frame.messageID, bytes: frame.bytes,
+          waiters: frame.waiters, answer: reason))
     }
     inFlight = [:]
     let now = clock.steadyMicros()
     for lane in lanes.all {
       while let frame = lane.takeFrame(nowMicros: now) {
-        for waiter in frame.waiters { waiter.failed(reason, &batch) }
+        let (bytes, messageID) = seal(frame, lane)
+        giveUp(
+          UnspooledFrame(
+            stream: lane.stream, messageID: messageID, bytes: bytes, waiters: frame.waiters,
+            answer: reason))
       }
     }
+    writeSpool()
     batch.deliver()
   }
 }

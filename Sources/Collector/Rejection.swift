@@ -84,9 +84,9 @@ public struct Rejection: Sendable {
   /// Where: the path and the place in it, such as `/v1/batch batch[3]`.
   public let place: String
   /// The refused bytes, as many as a dead letter keeps.
-  public let body: [UInt8]
+  public private(set) var body: [UInt8]
   /// How many bytes were refused.
-  public let byteCount: Int
+  public private(set) var byteCount: Int
 
   /// - Parameter byteCount: how many bytes were refused, where `body` is only some of them.
   init(
@@ -102,6 +102,15 @@ public struct Rejection: Sendable {
     self.body = Array(body.prefix(DeadLetter.bodyByteCountMax))
     self.byteCount = max(body.count, byteCount)
   }
+
+  /// Puts what a dead letter may keep in the place of the bytes.
+  mutating func replaceBody(_ body: [UInt8]) {
+    byteCount = byteCount - self.body.count + body.count
+    self.body = Array(body.prefix(DeadLetter.bodyByteCountMax))
+  }
+
+  /// Nothing of what was refused is kept but that and why.
+  mutating func withhold() { body = [] }
 
   /// An event that a gate refused.
   ///

@@ -73,8 +73,9 @@ enum SegmentEvent {
           fields.type = CallType(rawValue: text)
           fields.typeIsKnown = fields.type != nil
         case "messageId": fields.id = try FieldText.scalar(&json, "messageId")
-        case "timestamp": fields.time = try time(&json, "timestamp")
-        case "originalTimestamp": fields.originalTime = try time(&json, "originalTimestamp")
+        case "timestamp": fields.time = try FieldTime.read(&json, "timestamp")
+        case "originalTimestamp":
+          fields.originalTime = try FieldTime.read(&json, "originalTimestamp")
         case "userId": fields.user = try FieldText.scalar(&json, "userId")
         case "anonymousId": fields.anonymous = try FieldText.scalar(&json, "anonymousId")
         case "previousId": fields.previous = try FieldText.scalar(&json, "previousId")
@@ -106,31 +107,6 @@ enum SegmentEvent {
       return text.isEmpty ? nil : key.mapping.name(text)
     }
 
-    /// An ISO 8601 text, or a number of milliseconds since the epoch.
-    private func time(_ json: inout JSONScanner, _ field: String) throws -> Int64? {
-      switch try json.peek() {
-      case .null:
-        _ = try json.skipNull()
-        return nil
-      case .string:
-        let text = try json.text()
-        let time =
-          text.isEscaped ? Timestamp.parse(text.string) : Timestamp.parse(text.bytes)
-        if let time { return time }
-      case .number:
-        let digits = try json.numberText()
-        if let milliseconds = Int64(String(decoding: digits, as: UTF8.self)),
-          (0...Timestamp.max / 1000).contains(milliseconds)
-        {
-          return milliseconds * 1000
-        }
-      case .object, .array, .boolean: break
-      }
-      throw Refusal(
-        .badTimestamp,
-        "\(field) is ISO 8601 such as 2026-01-01T00:00:00.000Z, or milliseconds since 1970")
-    }
-
     // MARK: Building
 
     private func event(
@@ -144,19 +120,23 @@ enum SegmentEvent {
           "type is one of \(types.joined(separator: ", "))")
       }
       let (name, kind) = try nameAndKind(fields, type)
-      let user = fields.user ?? ""
-      let anonymous = fields.anonymous ?? ""
+      let user = key.identify(fields.user ?? "")
+      let anonymous = key.identify(fields.anonymous ?? "")
       guard !user.isEmpty || !anonymous.isEmpty else {
         throw Refusal(.noIdentity, "an event has a userId or an anonymousId")
       }
       var person = anonymous.isEmpty ? user : anonymous
       if kind == .alias {
-        let previous = fields.previous ?? ""
+        let previous = key.identify(fields.previous ?? "")
         guard !user.isEmpty, !previous.isEmpty || !anonymous.isEmpty else {
           throw Refusal(
             .noIdentity, "an alias has a userId, and a previousId or an anonymousId")
         }
         if !previous.isEmpty { person = previous }
+      }
+      if kind == .unlink, anonymous.isEmpty {
+        throw Refusal(
+          .noIdentity, "an unlink has the anonymousId that belongs to its user no longer")
       }
       let id =
         fields.id.flatMap { $0.isEmpty ? nil : $0 }
@@ -183,8 +163,8 @@ enum SegmentEvent {
         user: user.isEmpty ? .zero : EventIdentity.personKey(site: key.site, id: user),
         eventTime: fields.time ?? fields.originalTime ?? receivedAt, receivedAt: receivedAt,
         sentAt: fields.sentTime, dimensions: tuple.encoded, revenueMicros: revenue, id: id,
-        name: name,
-        source: source, payload: Array(bytes))
+        name: name, source: source, payload: Array(bytes),
+        fingerprint: EventIdentity.fingerprint(bytes, without: fields.sentAt))
     }
 
     private func nameAndKind(

@@ -179,8 +179,13 @@ enum SegmentProtocol {
     json.beginObject()
     json.key("success")
     json.bool(true)
-    json.key("position")
-    json.string(stored.position)
+    if let position = stored.position {
+      json.key("position")
+      json.string(position)
+    } else {
+      json.key("spooled")
+      json.bool(true)
+    }
     if !stored.rejected.isEmpty {
       json.key("rejected")
       json.beginArray()

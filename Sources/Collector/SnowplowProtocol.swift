@@ -143,21 +143,18 @@ enum SnowplowProtocol {
 
   // MARK: Many events
 
-  /// An event of a batch before its write key is known: the key's mapping says what its properties mean.
-  private struct Item {
-    let fields: TextFields
-    let refusal: Refusal?
-    let bytes: UnsafeRawBufferPointer
-  }
+  private static let form = FieldBatch.Form(
+    member: "data", elements: "events", keyField: "aid", keyName: "app id",
+    countMax: batchEventsMax, read: { json in try TextFields(object: &json) })
 
   private static func readBody(_ input: IngestInput, place: String) -> IngestReading {
     // The dead letter of a query is read here, too.
     guard isJSON(input.body) else {
       return readFields(input.body, input, place: place, answer: ok)
     }
-    let items: [Item]
+    let batch: FieldBatch
     do {
-      items = try readItems(input.body)
+      batch = try FieldBatch(input.body, form)
     } catch {
       // An app id may stand in what cannot be read.
       guard let key = writeKey(app: "", input) else {
@@ -165,33 +162,13 @@ enum SnowplowProtocol {
       }
       return .refused(Rejection(error, place: place, body: input.body), key)
     }
-    guard items.count <= batchEventsMax else {
-      return .problem(
-        code: "too_many_events",
-        detail: "a batch may have \(batchEventsMax) events; send it in smaller parts")
-    }
-    let app = items.lazy.map { $0.fields["aid"] }.first { !$0.isEmpty } ?? ""
+    if let problem = batch.tooMany { return problem }
+    let app = batch.keyName
     guard let key = writeKey(app: app, input) else { return .unknownKey }
-    // An app id tells whose an event is only where it is a write key.
-    let isKey = input.keys.find(app) != nil
     let reader = reader(key, input)
-    var events: [IncomingEvent] = []
-    var rejected: [Rejection] = []
-    events.reserveCapacity(items.count)
-    for (index, item) in items.enumerated() {
-      var place = "\(place) data[\(index)]"
-      do throws(Refusal) {
-        if let refusal = item.refusal { throw refusal }
-        if isKey, !["", app].contains(item.fields["aid"]) {
-          // No place that can be read again: there it would be alone, and count for the other app.
-          place += ".aid"
-          throw Refusal(.mixedKeys, "the events of a request have one app id, that of the first")
-        }
-        events.append(try reader.event(item.fields, place: place))
-      } catch {
-        rejected.append(Rejection(error, index: index, place: place, body: item.bytes))
-      }
-    }
+    let (events, rejected) = batch.read(
+      place: place, isKey: input.keys.find(app) != nil,
+      event: { (fields, place) throws(Refusal) in try reader.event(fields, place: place) })
     return .events(
       events, rejected: rejected, key, reply: reply(ok, cookie: cookie(key, input)))
   }
@@ -199,58 +176,5 @@ enum SnowplowProtocol {
   private static func isJSON(_ body: UnsafeRawBufferPointer) -> Bool {
     let first = body.first { $0 != 0x20 && $0 != 0x09 && $0 != 0x0a && $0 != 0x0d }
     return first.map { $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "[") } ?? true
-  }
-
-  private static func readItems(_ body: UnsafeRawBufferPointer) throws(Refusal) -> [Item] {
-    do {
-      var items: [Item]?
-      var json = JSONScanner(body)
-      try json.beginObject()
-      while let name = try json.nextKey() {
-        guard name == "data", try json.peek() == .array else {
-          try json.skipValue()
-          continue
-        }
-        if items != nil {
-          throw Refusal(.malformedJSON, "the body has the member data once, not again")
-        }
-        items = try readArray(&json, in: body)
-      }
-      try json.end()
-      guard let items else {
-        throw Refusal(.malformedJSON, "the body has a member data, an array of events")
-      }
-      return items
-    } catch let refusal as Refusal {
-      throw refusal
-    } catch {
-      throw Refusal(.malformedJSON, "\(error)")
-    }
-  }
-
-  /// At most one item more than a batch may have.
-  private static func readArray(
-    _ json: inout JSONScanner, in body: UnsafeRawBufferPointer
-  ) throws -> [Item] {
-    var items: [Item] = []
-    try json.beginArray()
-    while try json.nextElement() {
-      if items.count > batchEventsMax {
-        try json.skipValue()
-        continue
-      }
-      _ = try json.peek()  // Passes over the white space.
-      let start = json
-      do {
-        let fields = try TextFields(object: &json)
-        let bytes = UnsafeRawBufferPointer(rebasing: body[start.offset..<json.offset])
-        items.append(Item(fields: fields, refusal: nil, bytes: bytes))
-      } catch let refusal as Refusal {
-        json = start
-        let bytes = try json.skipValue()
-        items.append(Item(fields: TextFields(), refusal: refusal, bytes: bytes))
-      }
-    }
-    return items
   }
 }

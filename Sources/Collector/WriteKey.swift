@@ -12,16 +12,21 @@ public final class WriteKey: Sendable {
   let mapping: CompiledMapping
   /// Nil where its policy has no limit.
   let rateLimit: RateLimit?
+  private let pseudonyms: Pseudonyms?
   /// As requests name it; nil for a key of the key store, which knows its hash alone.
   let value: String?
 
   /// - Parameters:
   ///   - id: by default made of the key.
   ///   - source: defaults to the key itself.
+  ///   - pseudonyms: what ids of persons become where the policy says so.
   public init(
     key: String, id: String? = nil, site: String, source: String? = nil,
-    policy: KeyPolicy = KeyPolicy(), mapping: CompiledMapping
+    policy: KeyPolicy = KeyPolicy(), pseudonyms: Pseudonyms? = nil, mapping: CompiledMapping
   ) {
+    precondition(
+      policy.identifiers == .keep || pseudonyms != nil, "a policy of pseudonyms has its secret")
+    self.pseudonyms = policy.identifiers == .pseudonym ? pseudonyms : nil
     value = key
     self.id = id ?? KeyValue.derivedID(key)
     self.site = site
@@ -31,8 +36,17 @@ public final class WriteKey: Sendable {
     rateLimit = policy.eventsPerSecondMax.map { RateLimit(eventsPerSecond: $0) }
   }
 
-  /// - Parameter rateLimit: what was left of the limit before the key's record was changed.
-  init(_ stored: StoredKey, mapping: CompiledMapping, rateLimit: RateLimit? = nil) {
+  /// - Parameters:
+  ///   - pseudonyms: what ids of persons become where the policy says so.
+  ///   - rateLimit: what was left of the limit before the key's record was changed.
+  /// - Returns: nil where the policy asks for pseudonyms and there are none: rather no event than one
+  ///   with a person's name on it.
+  init?(
+    _ stored: StoredKey, mapping: CompiledMapping, pseudonyms: Pseudonyms?,
+    rateLimit: RateLimit? = nil
+  ) {
+    if stored.policy.identifiers == .pseudonym && pseudonyms == nil { return nil }
+    self.pseudonyms = stored.policy.identifiers == .pseudonym ? pseudonyms : nil
     value = nil
     id = stored.id
     site = stored.site
@@ -43,6 +57,12 @@ public final class WriteKey: Sendable {
     self.rateLimit =
       rateLimit?.eventsPerSecond == rate
       ? rateLimit : rate.map { RateLimit(eventsPerSecond: $0) }
+  }
+
+  /// A person's id as it may be in the log: itself or a pseudonym, by the policy. Of no id none.
+  func identify(_ id: String) -> String {
+    guard let pseudonyms, !id.isEmpty else { return id }
+    return pseudonyms.pseudonym(of: id, site: site)
   }
 
   /// Whether pages may send events by it; see ``KeyPolicy/origins``.

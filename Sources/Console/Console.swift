@@ -1,7 +1,7 @@
 public import HTTPServer
 
-/// The live page at `/` and that of the debugger at `/debug`: one HTML file each with its styles and script
-/// inside, and nothing to build.
+/// The live page at `/` and that of the debugger at `/debug`: one HTML file each with its script inside, and
+/// the styles that both have put in where `{{styles}}` stands; nothing to build.
 ///
 /// The scripts ask the APIs of the same origin (`/v1/stream`, `/v1/query`, `/v1/accounting`;
 /// `/v1/debug/stream`), so the page needs no right of its own: where the API wants a token, the page
@@ -15,7 +15,7 @@ public enum Console {
 
   /// The page that shows what becomes of events as they arrive; for processes that take events.
   public static func declareDebugger(on routes: inout Routes) {
-    declare(PackageResources.debug_html, at: "/debug", on: &routes)
+    declare(filled(PackageResources.debug_html), at: "/debug", on: &routes)
   }
 
   private static func declare(_ page: [UInt8], at path: String, on routes: inout Routes) {
@@ -36,21 +36,19 @@ public enum Console {
     + "frame-ancestors 'none'"
 
   static func page(writeKey: String) -> [UInt8] {
-    let mark = Array(#""{{writeKey}}""#.utf8)
-    let source = PackageResources.console_html
-    var output: [UInt8] = []
-    output.reserveCapacity(source.count)
-    var index = 0
-    while index < source.count {
-      if source[index] == mark[0], source[index...].starts(with: mark) {
-        // Inside a script element a tag must not end it.
-        JSONText.append(writeKey.filter { $0 != "<" }, to: &output)
-        index += mark.count
-      } else {
-        output.append(source[index])
-        index += 1
-      }
+    // Inside a script element a tag must not end it.
+    var quoted: [UInt8] = []
+    JSONText.append(writeKey.filter { $0 != "<" }, to: &quoted)
+    return filled(PackageResources.console_html, [(#""{{writeKey}}""#, quoted)])
+  }
+
+  /// A page with what its marks stand for.
+  private static func filled(
+    _ source: [UInt8], _ others: [(mark: String, text: [UInt8])] = []
+  ) -> [UInt8] {
+    let marks = [("{{styles}}", PackageResources.page_css)] + others
+    return marks.reduce(source) { page, mark in
+      page.replacing(Array(mark.0.utf8), with: mark.1)
     }
-    return output
   }
 }

@@ -1,5 +1,5 @@
 public import Events
-import Operators
+public import Operators
 public import Views
 
 /// The operators of one pipeline on one stream: deduplication, then windows.
@@ -122,6 +122,9 @@ public struct Pipeline: ~Copyable {
   public var overflowedCount: Int64 { windows.overflowed }
   /// Remembered event ids, of at most ``PipelineSpec/dedupeCountMax``.
   public var idCount: Int { deduplicator.count }
+
+  /// Copies that were found since the last call, those of a silent replay left out.
+  public mutating func takeCopies() -> CopyCounts { deduplicator.takeCopies() }
   /// Rows, corrections, late events and trends that are kept only until the next commit is drained; a
   /// loop commits early when they are many.
   public var pendingCount: Int { windows.pendingCount + pendingTrendCount }
@@ -135,6 +138,24 @@ public struct Pipeline: ~Copyable {
   ///   - storedAt: when the log stored it, microseconds since the epoch.
   public mutating func process(
     frame: FrameView, sequence: UInt64, storedAt: Int64
+  ) throws(PipelineError) {
+    guard let rules = spec.bots, let judged = FrameJudgement.frame(frame, by: rules) else {
+      return try process(frame, checksum: frame.checksum, sequence: sequence, storedAt: storedAt)
+    }
+    try judged.span.withUnsafeBytes { bytes throws(PipelineError) in
+      let view: FrameView
+      do throws(FrameError) {
+        view = try FrameView(bytes)
+      } catch {
+        preconditionFailure("a frame that was just written cannot be read: \(error)")
+      }
+      try process(view, checksum: frame.checksum, sequence: sequence, storedAt: storedAt)
+    }
+  }
+
+  /// - Parameter checksum: of the frame in the log.
+  private mutating func process(
+    _ frame: FrameView, checksum: UInt32, sequence: UInt64, storedAt: Int64
   ) throws(PipelineError) {
     // A copied frame has the time at which its original was stored, which is not after its own.
     let stored =
@@ -162,16 +183,22 @@ public struct Pipeline: ~Copyable {
       if emitter != nil { handOn(frame, at: moment) }
     }
     account(for: frame)
-    fingerprint = Checkpoint.Fingerprint(checksum: frame.checksum, storedAt: storedAt)
+    fingerprint = Checkpoint.Fingerprint(checksum: checksum, storedAt: storedAt)
     try finish(moment)
   }
 
-  /// Passes over a frame that cannot be read: only time moves.
+  /// Passes over a frame that cannot be read: only time moves, and in a second stage not even that,
+  /// because its time is that of its sources.
   ///
   /// - Parameter checksum: what stands in its header, if it has one.
   public mutating func skip(
     sequence: UInt64, storedAt: Int64, checksum: UInt32 = 0
   ) throws(PipelineError) {
+    if stream.role == .partials {
+      try checkOrder(sequence)
+      fingerprint = Checkpoint.Fingerprint(checksum: checksum, storedAt: storedAt)
+      return try finish(moment(sequence: sequence, logTime: logTime))
+    }
     let moment = try self.moment(sequence: sequence, stored: storedAt)
     deduplicator.advance(to: moment)
     closeTick(before: moment)
@@ -204,7 +231,17 @@ public struct Pipeline: ~Copyable {
   mutating func finish(_ moment: FrameMoment) throws(PipelineError) {
     position = moment.sequence
     logTime = moment.logTime
-    if position == committed.sequence { try checkReplay() }
+    if position == committed.sequence {
+      try checkReplay()
+      forgetCommitted()
+    }
+  }
+
+  /// What the read model has of the state at ``position`` need not be written once more: rows of final
+  /// windows, and those of open ones if they were written since the position.
+  mutating func forgetCommitted() {
+    guard position <= committed.sequence else { return }
+    windows.forgetCommitted(includeCoarse: position <= committed.coarseSequence)
   }
 
   /// What replay found must be what was committed.

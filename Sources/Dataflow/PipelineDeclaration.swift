@@ -39,6 +39,10 @@ extension PipelineSpec {
       field("retention", trends.retention)
       json.endObject()
     }
+    if let bots {
+      json.key("bots")
+      bots.write(to: &json)
+    }
     json.endObject()
     return String(decoding: json.bytes, as: UTF8.self)
   }
@@ -79,6 +83,9 @@ extension PipelineSpec {
       case "trends":
         guard let trends = try readTrends(&json) else { return nil }
         spec.trends = trends
+      case "bots":
+        guard let bots = try BotRules.read(&json) else { return nil }
+        spec.bots = bots
       default: return nil
       }
     }

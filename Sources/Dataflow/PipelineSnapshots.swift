@@ -46,6 +46,14 @@ extension Pipeline {
       (operator: Deduplicator.name, size: deduplicator.stateSize),
       (operator: WindowAggregator.name, size: windows.stateSize),
     ]
+    switch emitter {
+    case .some(let emitter): sizes.append((PartialEmitter.name, emitter.stateSize))
+    case .none: break
+    }
+    switch intake {
+    case .some(let intake): sizes.append((PartialIntake.name, intake.stateSize))
+    case .none: break
+    }
     switch persons {
     case .some(let persons): sizes.append((PersonHistories.name, persons.stateSize))
     case .none: break
@@ -59,6 +67,46 @@ extension Pipeline {
     case .none: break
     }
     return sizes
+  }
+
+  /// What limits have cost since the beginning of the log: what an operator did not keep, counted for
+  /// `(other)`, or got too late.
+  public var limitCounts: [LimitCount] {
+    var counts = [LimitCount(WindowAggregator.name, "overflowed", windows.overflowed)]
+    switch persons {
+    case .some(let persons):
+      counts.append(LimitCount(PersonHistories.name, "untracked", persons.untracked))
+      counts.append(LimitCount(PersonHistories.name, "refused_unions", persons.refusedUnions))
+    case .none: break
+    }
+    switch links {
+    case .some(let links): counts.append(LimitCount(IdentityLinks.name, "refused", links.refused))
+    case .none: break
+    }
+    switch trends {
+    case .some(let trends):
+      counts.append(LimitCount(HoppingWindows.name, "too_late", trends.tooLate))
+      counts.append(LimitCount(HoppingWindows.name, "overflowed", trends.overflowed))
+    case .none: break
+    }
+    return counts
+  }
+
+  /// What all of state follows from, beside the declaration: the frames that were read.
+  public var mark: PipelineMark {
+    PipelineMark(sequence: position, fingerprint: fingerprint, accounting: accounting)
+  }
+
+  /// Forgets what has changed: the next increment starts here, and whatever is stored does not lead up
+  /// to it. Costs no more than what has changed.
+  public mutating func forgetChanges() {
+    deduplicator.forgetChanges()
+    windows.forgetChanges()
+    persons?.forgetChanges()
+    links?.forgetChanges()
+    intake?.forgetChanges()
+    trends?.forgetChanges()
+    snapshotPosition = position
   }
 
   /// Everything at ``position``, or what has changed since ``snapshotPosition``, which then moves to
@@ -84,7 +132,7 @@ extension Pipeline {
     emitter?.snapshot(into: &writer)
     persons?.snapshot(isComplete: scope == .everything, into: &writer)
     links?.snapshot(isComplete: scope == .everything, into: &writer)
-    intake?.snapshot(into: &writer)
+    intake?.snapshot(isComplete: scope == .everything, into: &writer)
     trends?.snapshot(isComplete: scope == .everything, into: &writer)
     snapshotPosition = position
     return writer.finish()
@@ -110,12 +158,15 @@ extension Pipeline {
     var findings: [RestoreReport.Finding] = []
     var links = (base.map { [$0] } ?? []) + increments
     if links.isEmpty && committed.sequence > 0 { findings.append(.missing) }
+    self.committed = committed
+    committedAccounting = accounting
     var isWhole = false
     while !isWhole {
       isWhole = true
       for (index, link) in links.enumerated() {
         let isBase = index == 0 && base != nil
         guard let finding = try restore(link, isBase: isBase, notAfter: committed.sequence) else {
+          forgetCommitted()
           continue
         }
         findings.append(finding)
@@ -126,8 +177,6 @@ extension Pipeline {
         break
       }
     }
-    self.committed = committed
-    committedAccounting = accounting
     coarseSequence = committed.coarseSequence
     if position == committed.sequence && position > 0 { try checkReplay() }
     return RestoreReport(replayAfter: position, findings: findings)
@@ -142,10 +191,23 @@ extension Pipeline {
     base: [UInt8]?, increments: [[UInt8]]
   ) throws(PipelineError) -> [UInt8]? {
     var pipeline = Pipeline(spec: spec, stream: stream, groups: groups, partitions: partitions)
-    if let base, try pipeline.restore(base, isBase: true, notAfter: .max) != nil { return nil }
-    for increment in increments
-    where try pipeline.restore(increment, isBase: false, notAfter: .max) != nil { return nil }
+    guard try pipeline.resume(base: base, increments: increments) else { return nil }
     return pipeline.snapshot(.everything)
+  }
+
+  /// Starts from a chain of snapshots as if nothing had been committed: everything after it is handed
+  /// out. Call it once, before the first frame; read on after ``position``.
+  ///
+  /// - Returns: false where the chain cannot be read whole, after which this pipeline is to be thrown
+  ///   away.
+  public mutating func resume(
+    base: [UInt8]?, increments: [[UInt8]]
+  ) throws(PipelineError) -> Bool {
+    precondition(position == 0, "a pipeline is restored before its first frame")
+    if let base, try restore(base, isBase: true, notAfter: .max) != nil { return false }
+    for increment in increments
+    where try restore(increment, isBase: false, notAfter: .max) != nil { return false }
+    return true
   }
 
   /// Takes over the state of persons in this pipeline's key groups out of the base of another stream,

@@ -1,4 +1,4 @@
-import Events
+public import Events
 public import Views
 
 /// What a pipeline computes, as declared in `Streams/pipelines.yaml`.
@@ -25,12 +25,16 @@ public struct PipelineSpec: Hashable, Sendable {
   public var persons: PersonPolicy?
   /// Hopping windows; nil where the pipeline computes none.
   public var trends: TrendPolicy?
+  /// The rules by which bots are told from people, old events included; nil where the verdicts of the
+  /// collectors count.
+  public var bots: BotRules?
 
   public init(
     name: String, version: Int = 1, allowedDisorder: Int64 = 5_000_000,
     allowedLateness: Int64? = nil, dedupeHorizon: Int64 = 86_400_000_000,
     windowGrace: Int64 = 60_000_000, tupleCountMax: Int = 200_000,
-    dedupeCountMax: Int = 25_000_000, persons: PersonPolicy? = nil, trends: TrendPolicy? = nil
+    dedupeCountMax: Int = 25_000_000, persons: PersonPolicy? = nil, trends: TrendPolicy? = nil,
+    bots: BotRules? = nil
   ) {
     self.name = name
     self.version = version
@@ -42,6 +46,7 @@ public struct PipelineSpec: Hashable, Sendable {
     self.dedupeCountMax = dedupeCountMax
     self.persons = persons
     self.trends = trends
+    self.bots = bots
   }
 
   /// True where the pipeline has a second stage, which reads ``partialsStream``.
@@ -66,6 +71,12 @@ public struct PipelineSpec: Hashable, Sendable {
       ]
     }
     if let trends { values += [2, trends.size, trends.slide] }
+    if let bots {
+      values.append(3)
+      var json = JSONWriter(reserving: 4096)
+      bots.write(to: &json)
+      json.bytes.withUnsafeBytes { hash.update(field: $0) }
+    }
     for value in values {
       withUnsafeBytes(of: value.littleEndian) { hash.update($0) }
     }
@@ -73,5 +84,5 @@ public struct PipelineSpec: Hashable, Sendable {
   }
 
   /// Rises when operators of the same declaration would compute something else, or snapshots change.
-  public static let codeVersion: Int64 = 2
+  public static let codeVersion: Int64 = 3
 }

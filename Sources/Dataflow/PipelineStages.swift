@@ -27,7 +27,7 @@ extension Pipeline {
         partition: UInt32(stream.partition), partitionCount: UInt32(partitions),
         paneLength: spec.trends?.slide ?? 0)
       if let policy = spec.persons {
-        links = IdentityLinks(keep: policy.keep, countMax: policy.personCountMax)
+        links = IdentityLinks(keep: policy.takeOver, countMax: policy.personCountMax)
       }
     case .partials:
       intake = PartialIntake(pipelineHash: pipelineHash)
@@ -47,6 +47,14 @@ extension Pipeline {
   public mutating func takeEmitted() -> [PartialFrame] {
     defer { emitted.removeAll(keepingCapacity: true) }
     return emitted
+  }
+
+  /// Number of the last frame that was made.
+  public var emittedNumber: UInt64 {
+    switch emitter {
+    case .some(let emitter): emitter.number
+    case .none: 0
+    }
   }
 
   /// Log time from which on any frame would hand on what is held now, microseconds; nil where nothing
@@ -94,6 +102,10 @@ extension Pipeline {
       let kind = frame.kind(index)
       let person = frame.person(index)
       var user = frame.user(index)
+      if kind == EventKind.unlink.rawValue {
+        links?.unlink(person, from: user)
+        continue
+      }
       if user != .zero && user != person {
         if kind == EventKind.alias.rawValue { emitter?.add(PersonUnion(person, user)) }
         if links?.link(person, to: user) ?? false { handOver(person, to: user) }
@@ -166,7 +178,7 @@ extension Pipeline {
     var entries = batch.dimensions
     trends?.drain(into: &batch.trends, dimensions: &entries)
     let newest = intake?.sources.map(\.logTime).max() ?? .min
-    if earlyTrends.take(at: newest, sumCount: trends?.rowCount ?? 0) {
+    if earlyTrends.take(at: newest, rowCount: trends?.tupleCount ?? 0) {
       trends?.early(logTime: logTime, into: &batch.trends, dimensions: &entries)
     }
     entries.sort { $0.id < $1.id }
@@ -193,13 +205,7 @@ extension Pipeline {
     guard let policy = spec.trends, time > .min,
       policy.newestEnds(watermark: time, logTime: time).upperBound > watermark
     else { return (rows, dimensions) }
-    switch trends {
-    case .some(let trends):
-      if trends.rowCount <= EarlyTrends.sumCountMax {
-        trends.early(logTime: time, into: &rows, dimensions: &dimensions)
-      }
-    case .none: break
-    }
+    trends?.early(logTime: time, into: &rows, dimensions: &dimensions)
     return (rows, dimensions)
   }
 
@@ -212,6 +218,14 @@ extension Pipeline {
           generation: $0.generation, partition: Int($0.partition), sequence: $0.sequence)
       }
     case .none: []
+    }
+  }
+
+  /// Of a second stage: what it waits for of the first source that has lost something; nil mostly.
+  public var missingPartials: PartialIntake.Missing? {
+    switch intake {
+    case .some(let intake): intake.missing
+    case .none: nil
     }
   }
 
@@ -266,7 +280,7 @@ extension Pipeline {
     try finish(moment)
   }
 
-  private func moment(sequence: UInt64, logTime: Int64) -> FrameMoment {
+  func moment(sequence: UInt64, logTime: Int64) -> FrameMoment {
     FrameMoment(
       sequence: sequence, logTime: logTime, watermark: watermark(at: logTime),
       isSilent: sequence <= committed.sequence)

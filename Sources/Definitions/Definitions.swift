@@ -1,3 +1,4 @@
+import FoundationEssentials
 public import Dataflow
 public import Events
 
@@ -11,6 +12,8 @@ public struct Definitions: Equatable, Sendable {
   public var mapping: EventMapping
   /// What the properties of events have to be.
   public var schemas: EventSchemas
+  /// Nil where the folder has none: nobody is judged.
+  public var bots: BotRules?
 
   /// - Parameter folder: see ``DefinitionFolder/find(stated:executable:workingFolder:)``.
   /// - Throws: every problem of every file.
@@ -18,23 +21,30 @@ public struct Definitions: Equatable, Sendable {
     let streams = DefinitionFile.read(
       folder: folder, name: StreamDefinitions.fileName, keys: StreamDefinitions.rootKeys
     ) { StreamDefinitions($0) }
+    let hasBots = FileManager.default.fileExists(atPath: "\(folder)/\(BotDefinitions.fileName)")
+    let bots =
+      hasBots
+      ? DefinitionFile.read(
+        folder: folder, name: BotDefinitions.fileName, keys: BotDefinitions.rootKeys,
+        BotDefinitions.read) : (value: nil, problems: [])
     let pipelines = DefinitionFile.read(
-      folder: folder, name: PipelineDefinitions.fileName, keys: PipelineDefinitions.rootKeys,
-      PipelineDefinitions.read)
+      folder: folder, name: PipelineDefinitions.fileName, keys: PipelineDefinitions.rootKeys
+    ) { PipelineDefinitions.read($0, bots: bots.value) }
     let mapping = DefinitionFile.read(
       folder: folder, name: MappingDefinitions.fileName, keys: MappingDefinitions.rootKeys,
       MappingDefinitions.read)
     let schemas = SchemaDefinitions.read(folder: folder)
     let problems =
-      streams.problems + pipelines.problems + mapping.problems + schemas.problems
+      streams.problems + pipelines.problems + mapping.problems + schemas.problems + bots.problems
     guard let streams = streams.value, let pipelines = pipelines.value, let mapping = mapping.value,
-      let schemas = schemas.value
+      let schemas = schemas.value, !hasBots || bots.value != nil
     else { throw DefinitionsError(problems: problems) }
     self.streams = streams
     self.streams.declarePartials(of: pipelines)
     self.pipelines = pipelines
     self.mapping = mapping
     self.schemas = schemas
+    self.bots = bots.value
   }
 
   /// - Returns: every problem of every file; empty where the folder can be used.

@@ -1,4 +1,5 @@
 import Dataflow
+import Events
 
 /// Reads `Streams/pipelines.yaml`.
 enum PipelineDefinitions {
@@ -8,12 +9,14 @@ enum PipelineDefinitions {
     "version", "allowed_disorder", "allowed_lateness", "dedupe_horizon", "window_grace",
     "tuple_count_max", "dedupe_count_max",
   ]
-  private static let optionalKeys = ["persons", "trends"]
+  private static let optionalKeys = ["persons", "trends", "bots"]
   private static let hour: Int64 = 3_600_000_000
   private static let day = 24 * hour
 
   /// In order of their place in the file.
-  static func read(_ root: Section) -> [PipelineSpec]? {
+  ///
+  /// - Parameter bots: the rules of bots.yaml, if there are some.
+  static func read(_ root: Section, bots: BotRules?) -> [PipelineSpec]? {
     guard let section = root.section("pipelines") else { return nil }
     if section["default"] == nil {
       section.problems.add(
@@ -21,11 +24,13 @@ enum PipelineDefinitions {
         allowed: "a pipeline named default, which queries read unless told",
         fix: "add it")
     }
-    let specs = section.entries.compactMap { read($0, section) }
+    let specs = section.entries.compactMap { read($0, section, bots) }
     return specs.count == section.entries.count ? specs : nil
   }
 
-  private static func read(_ entry: Section.Entry, _ all: Section) -> PipelineSpec? {
+  private static func read(
+    _ entry: Section.Entry, _ all: Section, _ bots: BotRules?
+  ) -> PipelineSpec? {
     if !isName(entry.name) {
       all.problems.add(
         line: entry.line, key: all.path(entry.name), what: "is no name of a pipeline",
@@ -51,13 +56,19 @@ enum PipelineDefinitions {
     let dedupe = section.integer("dedupe_count_max", 1000...10_000_000_000)
     let persons = SecondStageDefinitions.persons(section, eventLateness: lateness ?? nil)
     let trends = SecondStageDefinitions.trends(section)
+    let rules = section.value(
+      "bots",
+      allowed: bots.map { "\($0.version), the version of bots.yaml" }
+        ?? "no line, for there is no bots.yaml",
+      fix: "write that version, and raise the pipeline's own; then rebuild it"
+    ) { text in bots.flatMap { Int(text) == Int($0.version) ? $0 : nil } }
     guard isName(entry.name), let version, let disorder, let lateness, let horizon, let grace,
       let tuples, let dedupe
     else { return nil }
     return PipelineSpec(
       name: entry.name, version: version, allowedDisorder: disorder, allowedLateness: lateness,
       dedupeHorizon: horizon, windowGrace: grace, tupleCountMax: tuples, dedupeCountMax: dedupe,
-      persons: persons, trends: trends)
+      persons: persons, trends: trends, bots: rules)
   }
 
   private static func isName(_ name: String) -> Bool {

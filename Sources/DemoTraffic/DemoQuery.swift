@@ -1,7 +1,7 @@
 import Events
 import HTTPClient
 
-/// Asks the query API for the counts of the demo's campaigns.
+/// Asks the query API for the counts of the demo's campaigns, those of its crawlers too.
 struct DemoQuery {
   /// More places than the catalog has.
   private static let rowCountMax = 10_000
@@ -44,7 +44,7 @@ struct DemoQuery {
       {"metrics":["impressions","views","clicks","engagements","conversions","revenue"],\
       "dimensions":["campaign","content","variant","channel"],\
       "date_range":["\(Timestamp.format(from))","\(Timestamp.format(to))"],\
-      "filters":[["is","campaign",[\(names)]]],"limit":\(Self.rowCountMax)}
+      "traffic":"all","filters":[["is","campaign",[\(names)]]],"limit":\(Self.rowCountMax)}
       """
   }
 

@@ -54,6 +54,13 @@ public enum CloudEvent {
     if frame.user(index) != .zero {
       attribute("userkey", frame.user(index).description, to: &json)
     }
+    attribute("agent", frame.agent(index), to: &json)
+    let verdict = BotVerdict(encoded: frame.bot(index))
+    if verdict.version != 0 {
+      json.key("botrules")
+      json.integer(verdict.version)
+      attribute("botreasons", verdict.reasons.names.joined(separator: " "), to: &json)
+    }
     if let dimensions {
       for dimension in Dimension.allCases {
         attribute(dimension.name, dimensions[dimension], to: &json)

@@ -7,6 +7,8 @@ public enum Dimension: Int, CaseIterable, Sendable {
   case channel
   /// ISO 4217 code of the money in the event, or empty where there is none.
   case currency
+  /// Who sent the event: empty for people, ``DimensionTuple/bot`` for others.
+  case traffic
 
   public var name: String {
     switch self {
@@ -16,8 +18,13 @@ public enum Dimension: Int, CaseIterable, Sendable {
     case .variant: "variant"
     case .channel: "channel"
     case .currency: "currency"
+    case .traffic: "traffic"
     }
   }
+
+  /// Those that stand in every encoded tuple. The rest were added later and stand there only where one of
+  /// them is not empty, so that tuples of before are still the same.
+  public static let always: [Dimension] = allCases.filter { $0 != .traffic }
 
   public init?(name: some StringProtocol) {
     guard let dimension = Self.allCases.first(where: { $0.name == name }) else { return nil }
@@ -29,7 +36,8 @@ public enum Dimension: Int, CaseIterable, Sendable {
 }
 
 /// One value per ``Dimension``, in the encoding of frames, state and read models:
-/// for each dimension its length as two bytes, little-endian, then its UTF-8 bytes.
+/// for each dimension its length as two bytes, little-endian, then its UTF-8 bytes. An empty ``traffic`` has
+/// no place in it.
 public struct DimensionTuple: Hashable, Sendable {
   public var site: String
   public var campaign: String
@@ -37,10 +45,14 @@ public struct DimensionTuple: Hashable, Sendable {
   public var variant: String
   public var channel: String
   public var currency: String
+  public var traffic: String
+
+  /// The ``traffic`` of events that no people sent.
+  public static let bot = "bot"
 
   public init(
     site: String, campaign: String = "", content: String = "", variant: String = "",
-    channel: String = "", currency: String = ""
+    channel: String = "", currency: String = "", traffic: String = ""
   ) {
     self.site = site
     self.campaign = campaign
@@ -48,6 +60,7 @@ public struct DimensionTuple: Hashable, Sendable {
     self.variant = variant
     self.channel = channel
     self.currency = currency
+    self.traffic = traffic
   }
 
   public subscript(dimension: Dimension) -> String {
@@ -58,6 +71,7 @@ public struct DimensionTuple: Hashable, Sendable {
     case .variant: variant
     case .channel: channel
     case .currency: currency
+    case .traffic: traffic
     }
   }
 
@@ -65,7 +79,8 @@ public struct DimensionTuple: Hashable, Sendable {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(
       Dimension.allCases.reduce(0) { $0 + 2 + self[$1].utf8.count })
-    for dimension in Dimension.allCases { Self.append(self[dimension], to: &bytes) }
+    for dimension in Dimension.always { Self.append(self[dimension], to: &bytes) }
+    if !traffic.isEmpty { Self.append(traffic, to: &bytes) }
     return bytes
   }
 
@@ -83,7 +98,9 @@ public struct DimensionTuple: Hashable, Sendable {
     var values: [String] = []
     values.reserveCapacity(Dimension.allCases.count)
     var offset = 0
-    for _ in Dimension.allCases {
+    while values.count < Dimension.always.count
+      || offset < bytes.count && values.count < Dimension.allCases.count
+    {
       guard offset + 2 <= bytes.count else { return nil }
       let length = Int(bytes[offset]) | Int(bytes[offset + 1]) << 8
       offset += 2
@@ -94,10 +111,14 @@ public struct DimensionTuple: Hashable, Sendable {
         ))
       offset += length
     }
-    guard offset == bytes.count else { return nil }
+    // An empty one at the end would be another encoding of the same tuple.
+    guard offset == bytes.count,
+      values.count == Dimension.always.count || values.last?.isEmpty == false
+    else { return nil }
     self.init(
       site: values[0], campaign: values[1], content: values[2], variant: values[3],
-      channel: values[4], currency: values[5])
+      channel: values[4], currency: values[5],
+      traffic: values.count > 6 ? values[6] : "")
   }
 
   /// The tuple's identity in read models: 63 bits of the SipHash of its encoding.

@@ -9,6 +9,9 @@ public enum EventKind: UInt8, CaseIterable, Sendable {
   case custom = 7
   /// A user id takes over an earlier id: the event's person is the earlier one, its user the later.
   case alias = 8
+  /// An anonymous id belongs to its user no longer: what it does from here on in the log is its own. What it
+  /// did before stays with the user. With a user, only where that is its user now.
+  case unlink = 9
 
   /// The name used in event mappings, in the pixel's `t` field and in CloudEvents types.
   public var name: String {
@@ -21,6 +24,7 @@ public enum EventKind: UInt8, CaseIterable, Sendable {
     case .identify: "identify"
     case .custom: "custom"
     case .alias: "alias"
+    case .unlink: "unlink"
     }
   }
 

@@ -27,6 +27,9 @@ public struct EventSchemas: Equatable, Sendable {
   public var isEmpty: Bool { byEvent.isEmpty }
   public var count: Int { byEvent.values.reduce(0) { $0 + $1.all.count } }
 
+  /// By event, or kind of event: see ``Versions/personalPaths``.
+  public var personalPaths: [String: [[String]]] { byEvent.mapValues(\.personalPaths) }
+
   /// What is wrong with schemas beside each other, with the place of the one that is to be mended.
   public static func problems(of schemas: [EventSchema]) -> [(index: Int, problem: SchemaProblem)] {
     var problems: [(index: Int, problem: SchemaProblem)] = []

@@ -9,11 +9,14 @@ public struct FrameEncoder: ~Copyable {
   private var keys: [Key128] = []
   private var persons: [Key128] = []
   private var users: [Key128] = []
+  private var fingerprints: [UInt32] = []
   private var revenues: [Int64] = []
   private var received: [Int64] = []
   private var sent: [Int64] = []
   private var names: [UInt32] = []
   private var sources: [UInt32] = []
+  private var agents: [UInt32] = []
+  private var bots: [UInt32] = []
   private var ids = TextColumn()
   private var payloads = TextColumn()
   private var tuples = TextColumn()
@@ -24,9 +27,13 @@ public struct FrameEncoder: ~Copyable {
   private var lastTuple: (bytes: [UInt8], index: UInt32) = ([], .max)
   private var lastName: (text: String?, index: UInt32) = (nil, .max)
   private var lastSource: (text: String?, index: UInt32) = (nil, .max)
+  private var lastAgent: (text: String?, index: UInt32) = (nil, .max)
+  private var hasAgent = false
+  private var hasBot = false
   private var hasRevenue = false
   private var hasSent = false
   private var hasUser = false
+  private var hasFingerprint = false
 
   public init() {}
 
@@ -35,7 +42,7 @@ public struct FrameEncoder: ~Copyable {
 
   /// About how long the frame would be if it were sealed now, in bytes.
   public var byteCount: Int {
-    FrameHeader.byteCount + kinds.count * (hasUser ? 81 : 65) + ids.bytes.count
+    FrameHeader.byteCount + kinds.count * (hasUser ? 93 : 77) + ids.bytes.count
       + payloads.bytes.count
       + tuples.bytes.count + labels.bytes.count
   }
@@ -48,6 +55,8 @@ public struct FrameEncoder: ~Copyable {
     persons.append(event.person)
     users.append(event.user)
     hasUser = hasUser || event.user != .zero
+    fingerprints.append(event.fingerprint)
+    hasFingerprint = hasFingerprint || event.fingerprint != 0
     revenues.append(event.revenueMicros)
     hasRevenue = hasRevenue || event.revenueMicros != 0
     received.append(event.receivedAt)
@@ -57,6 +66,13 @@ public struct FrameEncoder: ~Copyable {
     names.append(lastName.index)
     if event.source != lastSource.text { lastSource = (event.source, label(event.source)) }
     sources.append(lastSource.index)
+    if event.agent != lastAgent.text {
+      lastAgent = (event.agent, event.agent.isEmpty ? 0 : label(event.agent) + 1)
+    }
+    agents.append(lastAgent.index)
+    hasAgent = hasAgent || lastAgent.index != 0
+    bots.append(event.bot)
+    hasBot = hasBot || event.bot != 0
     ids.append(event.id)
     event.payload.withUnsafeBytes { payloads.append($0) }
   }
@@ -116,6 +132,10 @@ public struct FrameEncoder: ~Copyable {
         body.begin(.sent)
         sent.withUnsafeBytes { body.append(column: $0) }
       }
+      if hasFingerprint {
+        body.begin(.fingerprint)
+        fingerprints.withUnsafeBytes { body.append(column: $0) }
+      }
       body.begin(.tuples)
       tuples.write(to: &body)
       body.begin(.ids)
@@ -124,6 +144,14 @@ public struct FrameEncoder: ~Copyable {
       names.withUnsafeBytes { body.append(column: $0) }
       body.begin(.source)
       sources.withUnsafeBytes { body.append(column: $0) }
+      if hasAgent {
+        body.begin(.agent)
+        agents.withUnsafeBytes { body.append(column: $0) }
+      }
+      if hasBot {
+        body.begin(.bot)
+        bots.withUnsafeBytes { body.append(column: $0) }
+      }
       body.begin(.labels)
       labels.write(to: &body)
       body.begin(.payloads)
@@ -145,11 +173,14 @@ public struct FrameEncoder: ~Copyable {
     keys.removeAll(keepingCapacity: true)
     persons.removeAll(keepingCapacity: true)
     users.removeAll(keepingCapacity: true)
+    fingerprints.removeAll(keepingCapacity: true)
     revenues.removeAll(keepingCapacity: true)
     received.removeAll(keepingCapacity: true)
     sent.removeAll(keepingCapacity: true)
     names.removeAll(keepingCapacity: true)
     sources.removeAll(keepingCapacity: true)
+    agents.removeAll(keepingCapacity: true)
+    bots.removeAll(keepingCapacity: true)
     ids.removeAll()
     payloads.removeAll()
     tuples.removeAll()
@@ -159,8 +190,12 @@ public struct FrameEncoder: ~Copyable {
     lastTuple = ([], .max)
     lastName = (nil, .max)
     lastSource = (nil, .max)
+    lastAgent = (nil, .max)
+    hasAgent = false
+    hasBot = false
     hasRevenue = false
     hasSent = false
     hasUser = false
+    hasFingerprint = false
   }
 }

@@ -99,6 +99,13 @@ public enum FrameColumn: UInt16, CaseIterable, Sendable {
   /// 16 bytes per event: the person key of its user id, low half first; 0 where it has none. Absent
   /// where all are 0.
   case user = 15
+  /// `UInt32` per event: 1 + the index into ``labels`` of the label of its ``Agent``; 0 where it has none.
+  /// Absent where all are 0.
+  case agent = 16
+  /// `UInt32` per event: its ``BotVerdict``, encoded. Absent where all are 0.
+  case bot = 17
+  /// `UInt32` per event: the fingerprint of what its sender sent. Absent where all are 0.
+  case fingerprint = 18
 
   // Partials. Columns of a part without records are absent.
 

@@ -14,18 +14,21 @@ public struct FrameView {
   @usableFromInline let keys: Int
   @usableFromInline let persons: Int
   @usableFromInline let users: Int
+  @usableFromInline let fingerprints: Int
   @usableFromInline let revenues: Int
   @usableFromInline let received: Int
   @usableFromInline let sent: Int
   @usableFromInline let names: Int
   @usableFromInline let sources: Int
+  @usableFromInline let agents: Int
+  @usableFromInline let bots: Int
   @usableFromInline let tuples: FrameTexts
   @usableFromInline let ids: FrameTexts
   @usableFromInline let labels: FrameTexts
   @usableFromInline let payloads: FrameTexts
 
   /// Raw values of ``EventKind``.
-  static let kindRange = EventKind.impression.rawValue...EventKind.alias.rawValue
+  static let kindRange = EventKind.impression.rawValue...EventKind.unlink.rawValue
 
   /// The number of events.
   @inlinable public var count: Int { header.count }
@@ -50,11 +53,15 @@ public struct FrameView {
     keys = try directory.fixed(.key, width: 16, count: count, required: true)
     persons = try directory.fixed(.person, width: 16, count: count, required: true)
     users = try directory.fixed(.user, width: 16, count: count, required: false)
+    fingerprints = try directory.fixed(
+      .fingerprint, width: 4, count: count, required: false)
     revenues = try directory.fixed(.revenue, width: 8, count: count, required: false)
     received = try directory.fixed(.received, width: 4, count: count, required: true)
     sent = try directory.fixed(.sent, width: 8, count: count, required: false)
     names = try directory.fixed(.name, width: 4, count: count, required: true)
     sources = try directory.fixed(.source, width: 4, count: count, required: true)
+    agents = try directory.fixed(.agent, width: 4, count: count, required: false)
+    bots = try directory.fixed(.bot, width: 4, count: count, required: false)
     ids = try directory.texts(.ids, bytes, count: count, required: count > 0)
     payloads = try directory.texts(.payloads, bytes, count: count, required: count > 0)
     tuples = try directory.texts(.tuples, bytes, count: nil, required: count > 0)
@@ -63,6 +70,7 @@ public struct FrameView {
     try Self.check(.tuple, tupleIndices, below: tuples.count, base, count)
     try Self.check(.name, names, below: labels.count, base, count)
     try Self.check(.source, sources, below: labels.count, base, count)
+    if agents != 0 { try Self.check(.agent, agents, below: labels.count + 1, base, count) }
   }
 
   private static func checkKinds(
@@ -143,6 +151,23 @@ public struct FrameView {
       : Int64(littleEndian: base.loadUnaligned(fromByteOffset: sent &+ index &* 8, as: Int64.self))
   }
 
+  /// See ``IncomingEvent/fingerprint``; 0 if unknown.
+  @inlinable public func fingerprint(_ index: Int) -> UInt32 {
+    fingerprints == 0
+      ? 0
+      : UInt32(
+        littleEndian: base.loadUnaligned(
+          fromByteOffset: fingerprints &+ index &* 4, as: UInt32.self))
+  }
+
+  /// The ``BotVerdict`` of event `index`, encoded; 0 where nobody judged it.
+  @inlinable public func bot(_ index: Int) -> UInt32 {
+    bots == 0
+      ? 0
+      : UInt32(
+        littleEndian: base.loadUnaligned(fromByteOffset: bots &+ index &* 4, as: UInt32.self))
+  }
+
   @inlinable func key128(_ offset: Int) -> Key128 { Key128(at: base + offset) }
 
   // MARK: Dictionaries and texts
@@ -160,6 +185,14 @@ public struct FrameView {
   public func name(_ index: Int) -> String { label(names, index) }
 
   public func source(_ index: Int) -> String { label(sources, index) }
+
+  /// The label of the event's ``Agent``; empty where it has none.
+  public func agent(_ index: Int) -> String {
+    guard agents != 0 else { return "" }
+    let label = UInt32(
+      littleEndian: base.loadUnaligned(fromByteOffset: agents &+ index &* 4, as: UInt32.self))
+    return label == 0 ? "" : String(decoding: labels.text(Int(label) - 1, base), as: UTF8.self)
+  }
 
   /// The event's JSON as it came.
   public func payload(_ index: Int) -> UnsafeRawBufferPointer { payloads.text(index, base) }

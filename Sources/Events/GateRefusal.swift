@@ -31,6 +31,7 @@ extension IncomingEvent {
     let texts = [
       ("kind", kind.name), ("key", key.description), ("person", person.description),
       ("user", user.description), ("id", id), ("name", name), ("source", source),
+      ("agent", agent),
     ]
     for (name, text) in texts {
       json.key(name)
@@ -38,7 +39,7 @@ extension IncomingEvent {
     }
     let numbers = [
       ("time", eventTime), ("received_at", receivedAt), ("sent_at", sentAt),
-      ("revenue_micros", revenueMicros),
+      ("revenue_micros", revenueMicros), ("fingerprint", Int64(fingerprint)), ("bot", Int64(bot)),
     ]
     for (name, number) in numbers {
       json.key(name)
@@ -80,7 +81,8 @@ extension IncomingEvent {
       kind: kind, key: key, person: person, user: user, eventTime: time, receivedAt: receivedAt,
       sentAt: numbers["sent_at"] ?? 0, dimensions: tuple.encoded,
       revenueMicros: numbers["revenue_micros"] ?? 0, id: id, name: name, source: source,
-      payload: [])
+      payload: [], fingerprint: UInt32(clamping: numbers["fingerprint"] ?? 0),
+      agent: texts["agent"] ?? "", bot: UInt32(truncatingIfNeeded: numbers["bot"] ?? 0))
   }
 }
 
@@ -98,6 +100,7 @@ extension DimensionTuple {
       case .variant: variant = value.string
       case .channel: channel = value.string
       case .currency: currency = value.string
+      case .traffic: traffic = value.string
       case nil: break
       }
     }

@@ -24,14 +24,23 @@ public struct IncomingEvent: Hashable, Sendable {
   public var name: String
   /// Where it came in: protocol and source, such as `segment/web`.
   public var source: String
-  /// The event as it came, a JSON object; unknown properties included.
+  /// The event as it came, a JSON object; unknown properties included, personal data left out where the
+  /// write key's policy says so.
   public var payload: [UInt8]
+  /// Of what its sender sent, without what differs between copies such as the time of sending: copies of
+  /// an event have the same, other events that only share its id have another one. 0 where unknown.
+  public var fingerprint: UInt32
+  /// The label of the ``Agent`` that it came from; empty where nobody looked.
+  public var agent: String
+  /// A ``BotVerdict``, encoded.
+  public var bot: UInt32
 
   public init(
     kind: EventKind, key: Key128, person: Key128, user: Key128 = .zero, eventTime: Int64,
     receivedAt: Int64, sentAt: Int64 = 0, dimensions: [UInt8], revenueMicros: Int64 = 0, id: String,
     name: String,
-    source: String, payload: [UInt8]
+    source: String, payload: [UInt8], fingerprint: UInt32 = 0, agent: String = "",
+    bot: UInt32 = 0
   ) {
     self.kind = kind
     self.key = key
@@ -46,6 +55,9 @@ public struct IncomingEvent: Hashable, Sendable {
     self.name = name
     self.source = source
     self.payload = payload
+    self.fingerprint = fingerprint
+    self.agent = agent
+    self.bot = bot
   }
 }
 
@@ -60,7 +72,23 @@ extension IncomingEvent {
       receivedAt: frame.receivedAt(index), sentAt: frame.sentAt(index),
       dimensions: Array(frame.tupleBytes(frame.tuple(index))),
       revenueMicros: frame.revenueMicros(index), id: frame.id(index), name: frame.name(index),
-      source: frame.source(index), payload: Array(frame.payload(index)))
+      source: frame.source(index), payload: Array(frame.payload(index)),
+      fingerprint: frame.fingerprint(index), agent: frame.agent(index), bot: frame.bot(index))
+  }
+}
+
+extension EventIdentity {
+  /// See ``IncomingEvent/fingerprint``.
+  ///
+  /// - Parameter gap: what differs between copies: a part of the payload.
+  public static func fingerprint(
+    _ payload: UnsafeRawBufferPointer, without gap: Range<Int>? = nil
+  ) -> UInt32 {
+    let gap = gap ?? payload.count..<payload.count
+    let start = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: payload[..<gap.lowerBound]))
+    let all = CRC32C.checksum(
+      UnsafeRawBufferPointer(rebasing: payload[gap.upperBound...]), seed: start)
+    return max(1, all)
   }
 }
 

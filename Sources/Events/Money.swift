@@ -109,14 +109,17 @@ private struct Decimal {
         value = next
       }
     }
-    if firstDropped > 5 || firstDropped == 5 && (!restIsZero || value & 1 == 1) { value += 1 }
+    if firstDropped > 5 || firstDropped == 5 && (!restIsZero || value & 1 == 1) {
+      guard value < UInt64(Int64.max) else { return nil }
+      value += 1
+    }
     return isNegative ? (value == 0 ? 0 : -Int64(value)) : Int64(value)
   }
 
-  /// - Returns: nil beyond 2^63 - 2, which leaves room to round.
+  /// - Returns: nil beyond 2^63 - 1.
   private static func shifted(_ value: UInt64, _ digit: UInt8) -> UInt64? {
     let (product, overflow) = value.multipliedReportingOverflow(by: 10)
     let (sum, carry) = product.addingReportingOverflow(UInt64(digit))
-    return overflow || carry || sum >= UInt64(Int64.max) ? nil : sum
+    return overflow || carry || sum > UInt64(Int64.max) ? nil : sum
   }
 }

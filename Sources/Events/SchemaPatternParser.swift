@@ -20,7 +20,12 @@ indirect enum SchemaPatternTree {
     case .sequence(let parts): for part in parts { try part.compile(to: &program) }
     case .choice(let parts): try Self.compile(parts[...], to: &program)
     case .repeated(let part, let min, let max):
-      for _ in 0..<min { try part.compile(to: &program) }
+      for _ in 0..<min {
+        let before = program.count
+        try part.compile(to: &program)
+        // Nothing, however often, is nothing.
+        if program.count == before { break }
+      }
       if let max {
         var splits: [Int] = []
         for _ in 0..<Swift.max(0, max - min) {

@@ -114,6 +114,8 @@ public final class FileSnapshotStore: SnapshotStore {
   }
 
   private static func failure(_ action: String, _ path: String) -> SnapshotError {
-    .io("\(action) \(path): \(String(cString: strerror(errno)))")
+    let number = errno
+    let reason = "\(action) \(path): \(String(cString: strerror(number)))"
+    return number == ENOSPC || number == EDQUOT ? .full(reason) : .io(reason)
   }
 }

@@ -24,7 +24,6 @@ public struct HTTPStatus: Hashable, Sendable {
   public static let contentTooLarge = HTTPStatus(413, "Content Too Large")
   public static let unprocessableContent = HTTPStatus(422, "Unprocessable Content")
   public static let tooManyRequests = HTTPStatus(429, "Too Many Requests")
-  public static let headerFieldsTooLarge = HTTPStatus(431, "Request Header Fields Too Large")
   public static let internalServerError = HTTPStatus(500, "Internal Server Error")
   public static let serviceUnavailable = HTTPStatus(503, "Service Unavailable")
   public static let gatewayTimeout = HTTPStatus(504, "Gateway Timeout")

@@ -52,9 +52,11 @@ struct StandardAnswers: Sendable {
         .badRequest, code: "malformed_path",
         detail: "A percent-escape of the path is malformed or its text is not UTF-8."
       ).prepared
+    // Not 431: which route it is for is not known yet, and Snowplow's trackers, which may put an event
+    // of any length into the request line, send again for ever what is not refused with 400.
     headerTooLarge =
       Problem(
-        .headerFieldsTooLarge, code: "header_too_large",
+        .badRequest, code: "header_too_large",
         detail: "Request line and header fields may have \(parameters.maxHeaderBytes) bytes and "
           + "\(parameters.maxHeaderFields) fields."
       ).prepared

@@ -7,7 +7,7 @@ public struct ServerParameters: Sendable {
   /// Threads that serve connections.
   public var eventLoops: Int
   /// Open connections beyond this are answered 503 with Retry-After and closed.
-  public var maxConnections = 8192
+  public var maxConnections = 16_384
   /// Bytes of request line and header fields of one request.
   public var maxHeaderBytes = 16 * 1024
   /// Header fields of one request.

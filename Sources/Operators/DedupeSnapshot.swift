@@ -40,6 +40,8 @@ extension Deduplicator {
     added.clear()
   }
 
+  public mutating func forgetChanges() { added.clear() }
+
   @inline(__always)
   private static func put(_ key: Key128, _ stamp: UInt32, into writer: inout SnapshotWriter) {
     writer.put(key.low)

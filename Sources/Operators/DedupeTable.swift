@@ -15,7 +15,19 @@ struct DedupeTable: ~Copyable {
     var stamp0: UInt32 = 0
     var stamp1: UInt32 = 0
     var stamp2: UInt32 = 0
-    var used: UInt32 = 0
+    /// How many places are taken, in two bits, and a mark of ten bits for each place.
+    var state: UInt32 = 0
+
+    @inline(__always) var used: UInt32 { state & 3 }
+
+    @inline(__always) func mark(_ place: Int) -> UInt32 {
+      (state >> UInt32(truncatingIfNeeded: 2 &+ place &* 10)) & 0x3ff
+    }
+
+    @inline(__always) mutating func set(mark: UInt32, _ place: Int) {
+      let shift = UInt32(truncatingIfNeeded: 2 &+ place &* 10)
+      state = state & ~(0x3ff << shift) | mark << shift
+    }
 
     /// Where the stamps start; keys start at 0.
     static let stampOffset = 48
@@ -25,6 +37,8 @@ struct DedupeTable: ~Copyable {
   struct Entry: Comparable, BitwiseCopyable {
     var key: Key128
     var stamp: UInt32
+    /// Of its fingerprint; 0 where unknown.
+    var mark: UInt32 = 0
 
     static func < (a: Entry, b: Entry) -> Bool { a.key < b.key }
   }
@@ -52,11 +66,13 @@ struct DedupeTable: ~Copyable {
   /// Remembers a key.
   ///
   /// - Parameters:
+  ///   - mark: below 1024, remembered with it.
   ///   - stamp: now.
   ///   - oldest: the oldest stamp that has not expired.
-  /// - Returns: true if it was not remembered, or only by an expired stamp.
+  /// - Returns: the mark that it is remembered with; nil if it was not remembered, or only by an expired
+  ///   stamp.
   @inline(__always)
-  mutating func insert(_ key: Key128, stamp: UInt32, oldest: UInt32) -> Bool {
+  mutating func insert(_ key: Key128, mark: UInt32, stamp: UInt32, oldest: UInt32) -> UInt32? {
     if count >= countMax { rebuild(oldest: oldest) }
     var index = home(key)
     while true {
@@ -66,12 +82,13 @@ struct DedupeTable: ~Copyable {
       let other1 = bucket.pointee.key1.differs(from: key)
       let other2 = bucket.pointee.key2.differs(from: key)
       if min(other0, other1, other2) == 0 {
-        return Self.renew(bucket, place: other0 == 0 ? 0 : other1 == 0 ? 1 : 2, stamp, oldest)
+        let place = other0 == 0 ? 0 : other1 == 0 ? 1 : 2
+        return Self.renew(bucket, place: place, mark, stamp, oldest)
       }
       if bucket.pointee.used < 3 {
-        Self.place(key, stamp, in: bucket)
+        Self.place(key, stamp, mark, in: bucket)
         count &+= 1
-        return true
+        return nil
       }
       index &+= 1
       if index == bucketCount { index = 0 }
@@ -80,24 +97,27 @@ struct DedupeTable: ~Copyable {
 
   @inline(never)
   private static func renew(
-    _ bucket: UnsafeMutablePointer<Bucket>, place: Int, _ stamp: UInt32, _ oldest: UInt32
-  ) -> Bool {
+    _ bucket: UnsafeMutablePointer<Bucket>, place: Int, _ mark: UInt32, _ stamp: UInt32,
+    _ oldest: UInt32
+  ) -> UInt32? {
     let stored = UnsafeMutableRawPointer(bucket) + (Bucket.stampOffset + place * 4)
-    if stored.load(as: UInt32.self) >= oldest { return false }
+    if stored.load(as: UInt32.self) >= oldest { return bucket.pointee.mark(place) }
     stored.storeBytes(of: stamp, as: UInt32.self)
-    return true
+    bucket.pointee.set(mark: mark, place)
+    return nil
   }
 
   /// - Precondition: the bucket has room.
   @inline(__always)
   private static func place(
-    _ key: Key128, _ stamp: UInt32, in bucket: UnsafeMutablePointer<Bucket>
+    _ key: Key128, _ stamp: UInt32, _ mark: UInt32, in bucket: UnsafeMutablePointer<Bucket>
   ) {
     let raw = UnsafeMutableRawPointer(bucket)
     let used = Int(bucket.pointee.used)
     raw.storeBytes(of: key, toByteOffset: used &* 16, as: Key128.self)
     raw.storeBytes(of: stamp, toByteOffset: Bucket.stampOffset &+ used &* 4, as: UInt32.self)
-    bucket.pointee.used &+= 1
+    bucket.pointee.set(mark: mark, used)
+    bucket.pointee.state &+= 1
   }
 
   /// Copies what has not expired into a table of the size that it needs.
@@ -127,7 +147,7 @@ struct DedupeTable: ~Copyable {
         return
       }
       if bucket.pointee.used < 3 {
-        Self.place(entry.key, entry.stamp, in: bucket)
+        Self.place(entry.key, entry.stamp, entry.mark, in: bucket)
         count &+= 1
         return
       }
@@ -189,13 +209,13 @@ struct DedupeTable: ~Copyable {
     for index in 0..<bucketCount {
       let bucket = buckets[index]
       if bucket.used > 0 && bucket.stamp0 >= oldest {
-        body(Entry(key: bucket.key0, stamp: bucket.stamp0))
+        body(Entry(key: bucket.key0, stamp: bucket.stamp0, mark: bucket.mark(0)))
       }
       if bucket.used > 1 && bucket.stamp1 >= oldest {
-        body(Entry(key: bucket.key1, stamp: bucket.stamp1))
+        body(Entry(key: bucket.key1, stamp: bucket.stamp1, mark: bucket.mark(1)))
       }
       if bucket.used > 2 && bucket.stamp2 >= oldest {
-        body(Entry(key: bucket.key2, stamp: bucket.stamp2))
+        body(Entry(key: bucket.key2, stamp: bucket.stamp2, mark: bucket.mark(2)))
       }
     }
   }
@@ -209,7 +229,7 @@ struct DedupeTable: ~Copyable {
       index &+= 1
       if index == bucketCount { index = 0 }
     }
-    place(entry.key, entry.stamp, in: buckets + index)
+    place(entry.key, entry.stamp, entry.mark, in: buckets + index)
   }
 
   private static func countMax(_ bucketCount: Int) -> Int { bucketCount * 3 * 4 / 5 }

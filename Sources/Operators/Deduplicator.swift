@@ -30,6 +30,8 @@ public struct Deduplicator: ~Copyable, Operator {
   /// At least ``count``; exact after a purge.
   var countBound = 0
   private var touched: UInt32 = 0
+  /// Of copies that were found since they were last taken, those of a silent replay left out.
+  public private(set) var copies = CopyCounts()
 
   /// - Parameters:
   ///   - groups: the key groups that the partition owns; none for one that holds no events.
@@ -95,12 +97,16 @@ public struct Deduplicator: ~Copyable, Operator {
       for index in start..<end {
         let key = Self.usable(frame.key(index))
         let table = tableOfGroup[KeyGroup.of(person: frame.person(index))]
-        if tables[Int(table)].insert(key, stamp: now, oldest: oldest) {
+        let mark = Self.mark(of: frame.fingerprint(index))
+        guard
+          let remembered = tables[Int(table)].insert(key, mark: mark, stamp: now, oldest: oldest)
+        else {
           places[addedCount] = DedupeChanges.Addition(key: key, stamp: now, table: table)
           addedCount &+= 1
-        } else {
-          values[index] = Verdict.duplicate.rawValue
+          continue
         }
+        values[index] = Verdict.duplicate.rawValue
+        if !moment.isSilent { copies.add(remembered: remembered, mark: mark) }
       }
       start = end
     }
@@ -118,6 +124,18 @@ public struct Deduplicator: ~Copyable, Operator {
       sum &+= bucket.pointee.used
     }
     touched &+= sum
+  }
+
+  /// Takes the counts of copies; they begin anew.
+  public mutating func takeCopies() -> CopyCounts {
+    defer { copies = CopyCounts() }
+    return copies
+  }
+
+  /// What is remembered of a fingerprint: 1 to 1023; 0 where it is unknown.
+  @inline(__always)
+  private static func mark(of fingerprint: UInt32) -> UInt32 {
+    fingerprint == 0 ? 0 : 1 &+ (fingerprint &* 0x9e37_79b9) >> 22 % 1023
   }
 
   /// Zero marks a free place; no hash gives it, and a frame that holds it anyway gets the key that

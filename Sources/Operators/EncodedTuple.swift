@@ -11,24 +11,28 @@ enum EncodedTuple {
 
   static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
     var offset = 0
-    for _ in Dimension.allCases {
+    for _ in Dimension.always {
       guard offset + 2 <= bytes.count else { return false }
       offset += 2 + (Int(bytes[offset]) | Int(bytes[offset + 1]) << 8)
     }
+    if offset == bytes.count { return true }
+    // What was added later stands there only where it is not empty.
+    guard offset + 2 < bytes.count else { return false }
+    offset += 2 + (Int(bytes[offset]) | Int(bytes[offset + 1]) << 8)
     return offset == bytes.count
   }
 
-  /// The tuple that counts for `bytes` when there are too many: its site and its currency, because
-  /// neither sites nor kinds of money are ever added up, and `(other)` for the rest.
+  /// The tuple that counts for `bytes` when there are too many: its site, its currency
+  /// and its traffic, because neither sites nor kinds of money nor people and bots are ever added up, and `(other)` for the rest.
   ///
   /// - Precondition: `bytes` is valid.
   static func other(of bytes: UnsafeRawBufferPointer) -> [UInt8] {
     var tuple: [UInt8] = []
     var offset = 0
-    for dimension in Dimension.allCases {
+    for dimension in Dimension.allCases where offset < bytes.count {
       let end = offset + 2 + (Int(bytes[offset]) | Int(bytes[offset + 1]) << 8)
       switch dimension {
-      case .site, .currency: tuple.append(contentsOf: bytes[offset..<end])
+      case .site, .currency, .traffic: tuple.append(contentsOf: bytes[offset..<end])
       case .campaign, .content, .variant, .channel: DimensionTuple.append(other, to: &tuple)
       }
       offset = end

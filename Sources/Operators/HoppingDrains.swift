@@ -84,16 +84,23 @@ extension HoppingWindows {
   ) {
     if closedEnd == .min { return }
     let end = max(floor(logTime), closedEnd) + slide
-    var sums: [UInt32: HoppingTotal] = [:]
-    for pane in panes[place(of: end - size)..<place(of: end)] {
+    // From the window that was closed last, with what has come since and without what has gone.
+    var sums = closedTotals()
+    for pane in panes[place(of: closedEnd)..<place(of: end)] {
       for index in 0..<pane.pointee.rows.count {
         let row = pane.pointee.rows.entries[index]
         sums[UInt32(row.key), default: HoppingTotal()].add(row.value)
       }
     }
+    for pane in panes[place(of: closedEnd - size)..<place(of: end - size)] {
+      for index in 0..<pane.pointee.rows.count {
+        let row = pane.pointee.rows.entries[index]
+        sums[UInt32(row.key), default: HoppingTotal()].remove(row.value)
+      }
+    }
     let first = rows.count
     let known = dimensions.count
-    for (slot, total) in sums {
+    for (slot, total) in sums where total.paneCount > 0 {
       let tuple = tuples.slots[Int(slot)]
       rows.append(
         TrendRow(

@@ -7,8 +7,9 @@ struct HoppingPane: ~Copyable {
   var rows = FlatTable<Counts>()
   /// By slot: corrections of the row whose window ends where this pane does.
   var revisions = FlatTable<Revision>()
-  /// Changed since the last snapshot.
-  var isChanged = true
+  /// What has changed since the last snapshot, by index.
+  var changedRows = ChangeMarks()
+  var changedRevisions = ChangeMarks()
 
   struct Revision: BitwiseCopyable {
     /// The number of frames that changed the row after it was final.
@@ -26,7 +27,14 @@ struct HoppingPane: ~Copyable {
     self.start = start
     rows.removeAll()
     revisions.removeAll()
-    isChanged = true
+    forgetChanges()
+  }
+
+  var hasChanges: Bool { changedRows.count + changedRevisions.count > 0 }
+
+  mutating func forgetChanges() {
+    changedRows.removeAll()
+    changedRevisions.removeAll()
   }
 }
 

@@ -4,13 +4,15 @@ import Views
 // A section: time and counters, then panes in order of their starts, each with its rows and the
 // revisions of its window in order of their tuples, which come before in order of id. Running totals
 // are not in it: they follow from the panes. Rows that were not drained are not in it: a snapshot is
-// used only where everything up to it has been committed. Increments hold the panes that changed, each
-// whole: mostly those of open windows.
+// used only where everything up to it has been committed. Increments hold the rows and revisions that
+// changed, as they are now.
 extension HoppingWindows {
   private static var sectionID: UInt16 { 44 }
-  private static var sectionVersion: UInt16 { 1 }
+  private static var sectionVersion: UInt16 { 2 }
   private static var rowByteCount: Int { 52 }
   private static var revisionByteCount: Int { 8 }
+  /// Of a changed row: itself and, mostly, its tuple.
+  private static var changeByteCount: Int { 120 }
 
   public var stateSize: StateSize {
     let panesByteCount = panes.reduce(0) {
@@ -24,28 +26,46 @@ extension HoppingWindows {
   /// About how many bytes the changes take.
   public var changeByteCount: Int {
     panes.reduce(64) { sum, pane in
-      let rows = pane.pointee.rows.count * (Self.rowByteCount + 24)
-      let revisions = pane.pointee.revisions.count * Self.revisionByteCount
-      return pane.pointee.isChanged ? sum + 24 + rows + revisions : sum
+      sum + pane.pointee.changedRows.count * Self.changeByteCount
+        + pane.pointee.changedRevisions.count * Self.revisionByteCount
     }
   }
 
-  /// Writes all of the state, or the panes that changed since the last snapshot or restore.
+  /// Forgets what has changed, as if a snapshot had been taken.
+  public mutating func forgetChanges() {
+    for pane in panes { pane.pointee.forgetChanges() }
+  }
+
+  /// What a pane gives to a section, by index.
+  private struct Written {
+    var pane: UnsafeMutablePointer<HoppingPane>
+    var rows: [UInt32]
+    var revisions: [UInt32]
+  }
+
+  /// Writes all of the state, or what changed since the last snapshot or restore.
   public mutating func snapshot(isComplete: Bool, into writer: inout SnapshotWriter) {
     writer.begin(section: Self.sectionID, version: Self.sectionVersion)
     writer.put(UInt8(isComplete ? 1 : 0))
     writer.put(watermark)
     writer.put(tooLate)
     writer.put(overflowed)
-    let written = panes.filter { isComplete || $0.pointee.isChanged }
+    let written = panes.filter { isComplete || $0.pointee.hasChanges }.map { pane in
+      isComplete
+        ? Written(
+          pane: pane, rows: Array(0..<UInt32(pane.pointee.rows.count)),
+          revisions: Array(0..<UInt32(pane.pointee.revisions.count)))
+        : Written(
+          pane: pane, rows: pane.pointee.changedRows.indices,
+          revisions: pane.pointee.changedRevisions.indices)
+    }
     let ranks = writeTuples(of: written, into: &writer)
     writer.put(UInt64(written.count))
-    for pane in written {
-      pane.pointee.isChanged = false
-      writer.put(pane.pointee.start)
-      let rows = pane.pointee.rows.entries
-      writer.put(UInt64(pane.pointee.rows.count))
-      for (rank, index) in Self.ordered(rows, pane.pointee.rows.count, ranks) {
+    for part in written {
+      writer.put(part.pane.pointee.start)
+      let rows = part.pane.pointee.rows.entries
+      writer.put(UInt64(part.rows.count))
+      for (rank, index) in Self.ordered(rows, part.rows, ranks) {
         writer.put(rank)
         let counts = rows[index].value
         for value in [
@@ -55,33 +75,34 @@ extension HoppingWindows {
           writer.put(value)
         }
       }
-      let revisions = pane.pointee.revisions.entries
-      writer.put(UInt64(pane.pointee.revisions.count))
-      for (rank, index) in Self.ordered(revisions, pane.pointee.revisions.count, ranks) {
+      let revisions = part.pane.pointee.revisions.entries
+      writer.put(UInt64(part.revisions.count))
+      for (rank, index) in Self.ordered(revisions, part.revisions, ranks) {
         writer.put(rank)
         writer.put(revisions[index].value.count)
       }
     }
     writer.end()
+    forgetChanges()
   }
 
   private static func ordered<Value>(
-    _ entries: UnsafeMutablePointer<FlatTable<Value>.Entry>, _ count: Int, _ ranks: [UInt32]
+    _ entries: UnsafeMutablePointer<FlatTable<Value>.Entry>, _ indices: [UInt32],
+    _ ranks: [UInt32]
   ) -> [(rank: UInt32, index: Int)] {
-    (0..<count).map { (ranks[Int(entries[$0].key)], $0) }.sorted { $0.rank < $1.rank }
+    indices.map { (ranks[Int(entries[Int($0)].key)], Int($0)) }.sorted { $0.rank < $1.rank }
   }
 
   /// - Returns: each tuple's place in the section by its slot.
   private func writeTuples(
-    of panes: [UnsafeMutablePointer<HoppingPane>], into writer: inout SnapshotWriter
+    of parts: [Written], into writer: inout SnapshotWriter
   ) -> [UInt32] {
     var used: Set<Int> = []
-    for pane in panes {
-      for index in 0..<pane.pointee.rows.count {
-        used.insert(Int(pane.pointee.rows.entries[index].key))
-      }
-      for index in 0..<pane.pointee.revisions.count {
-        used.insert(Int(pane.pointee.revisions.entries[index].key))
+    for part in parts {
+      let pane = part.pane
+      for index in part.rows { used.insert(Int(pane.pointee.rows.entries[Int(index)].key)) }
+      for index in part.revisions {
+        used.insert(Int(pane.pointee.revisions.entries[Int(index)].key))
       }
     }
     let slots = used.sorted { isTupleOrdered($0, $1) }
@@ -128,7 +149,6 @@ extension HoppingWindows {
         throw reader.malformed("a pane is not one, or not in order")
       }
       previous = start
-      removePane(startingAt: start)
       try readPane(makePane(startingAt: start), slots, from: &reader)
     }
     try reader.close()
@@ -140,36 +160,46 @@ extension HoppingWindows {
   private mutating func readPane(
     _ pane: UnsafeMutablePointer<HoppingPane>, _ slots: [Int], from reader: inout SnapshotReader
   ) throws(SnapshotFormatError) {
-    pane.pointee.isChanged = false
+    var previous = -1
     for _ in 0..<(try reader.getCount(elementByteCount: Self.rowByteCount)) {
-      let slot = try slot(slots, from: &reader)
+      let slot = try slot(slots, after: &previous, from: &reader)
       let counts = Counts(
         impressions: try reader.get(Int64.self), views: try reader.get(Int64.self),
         clicks: try reader.get(Int64.self), engagements: try reader.get(Int64.self),
         conversions: try reader.get(Int64.self), revenueMicros: try reader.get(Int64.self))
-      guard pane.pointee.rows.find(UInt64(slot)) < 0 else {
-        throw reader.malformed("a pane has a tuple twice")
+      let row = pane.pointee.rows.find(UInt64(slot))
+      if row >= 0 {
+        pane.pointee.rows.entries[row].value = counts
+      } else {
+        _ = pane.pointee.rows.insert(UInt64(slot), counts)
+        tuples.retainLive(slot)
       }
-      _ = pane.pointee.rows.insert(UInt64(slot), counts)
-      tuples.retainLive(slot)
     }
+    previous = -1
     for _ in 0..<(try reader.getCount(elementByteCount: Self.revisionByteCount)) {
-      let slot = try slot(slots, from: &reader)
+      let slot = try slot(slots, after: &previous, from: &reader)
       let count = try reader.get(Int32.self)
-      guard count > 0, pane.pointee.revisions.find(UInt64(slot)) < 0 else {
-        throw reader.malformed("a revision that is none, or of a tuple twice")
+      guard count > 0 else { throw reader.malformed("a revision that is none") }
+      let revision = HoppingPane.Revision(count: count, sequence: 0, isPending: false)
+      let index = pane.pointee.revisions.find(UInt64(slot))
+      if index >= 0 {
+        pane.pointee.revisions.entries[index].value = revision
+      } else {
+        _ = pane.pointee.revisions.insert(UInt64(slot), revision)
+        tuples.retainLive(slot)
       }
-      _ = pane.pointee.revisions.insert(
-        UInt64(slot), HoppingPane.Revision(count: count, sequence: 0, isPending: false))
-      tuples.retainLive(slot)
     }
   }
 
+  /// - Parameter previous: the rank that was read before, in rising order.
   private func slot(
-    _ slots: [Int], from reader: inout SnapshotReader
+    _ slots: [Int], after previous: inout Int, from reader: inout SnapshotReader
   ) throws(SnapshotFormatError) -> Int {
     let rank = Int(try reader.get(UInt32.self))
-    guard rank < slots.count else { throw reader.malformed("a tuple that is not there") }
+    guard rank < slots.count, rank > previous else {
+      throw reader.malformed("a tuple that is not there, or not in order")
+    }
+    previous = rank
     return slots[rank]
   }
 

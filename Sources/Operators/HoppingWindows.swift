@@ -277,7 +277,7 @@ public struct HoppingWindows: ~Copyable {
       let row = pane.pointee.rows.find(UInt64(frameSlots[tuple]))
       if row >= 0 {
         pane.pointee.rows.entries[row].value.add(kind: kind, revenueMicros: revenueMicros)
-        pane.pointee.isChanged = true
+        pane.pointee.changedRows.mark(row)
         return
       }
     }
@@ -301,13 +301,13 @@ public struct HoppingWindows: ~Copyable {
     }
     let slot = admit(Int(frameSlots[tuple]))
     let pane = makePane(startingAt: start)
-    pane.pointee.isChanged = true
     var row = pane.pointee.rows.find(UInt64(slot))
     let isNew = row < 0
     if isNew {
       row = pane.pointee.rows.insert(UInt64(slot), Counts())
       tuples.retainLive(slot)
     }
+    pane.pointee.changedRows.mark(row)
     if start >= closedEnd {
       pane.pointee.rows.entries[row].value += counts
       openPane = pane
@@ -349,13 +349,13 @@ public struct HoppingWindows: ~Copyable {
 
   private mutating func revise(_ slot: Int, _ end: Int64, at moment: FrameMoment) {
     let pane = makePane(startingAt: end - slide)
-    pane.pointee.isChanged = true
     var index = pane.pointee.revisions.find(UInt64(slot))
     if index < 0 {
       index = pane.pointee.revisions.insert(
         UInt64(slot), HoppingPane.Revision(count: 0, sequence: 0, isPending: false))
       tuples.retainLive(slot)
     }
+    pane.pointee.changedRevisions.mark(index)
     let revision = pane.pointee.revisions.entries + index
     if revision.pointee.value.sequence != moment.sequence {
       revision.pointee.value.sequence = moment.sequence
@@ -399,6 +399,15 @@ public struct HoppingWindows: ~Copyable {
     }
     panes.insert(pane, at: place)
     return pane
+  }
+
+  /// By slot, of the tuples in the window that was closed last.
+  func closedTotals() -> [UInt32: HoppingTotal] {
+    var sums: [UInt32: HoppingTotal] = [:]
+    sums.reserveCapacity(present.count + entered.count)
+    for tuple in present { sums[tuple.slot] = totals[Int(tuple.slot)] }
+    for slot in entered { sums[slot] = totals[Int(slot)] }
+    return sums
   }
 
   /// Sets time and works the running totals out anew from the panes.

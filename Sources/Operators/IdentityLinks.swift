@@ -5,7 +5,7 @@ public import Events
 /// An event that carries both links its anonymous id to its user; a later link replaces an earlier one,
 /// as when a second person signs in on the same device. A link that no event has used for ``keep`` of
 /// event-time progress is forgotten, counted in whole hours of the watermark so that using it seldom
-/// changes state.
+/// changes state. A link that was ended keeps its place until it is forgotten, with a user of zero.
 ///
 /// Open addressing with linear probing, at most half full, 40 bytes a place. Limit: of further ids than
 /// `countMax` no link is kept, which is counted.
@@ -68,7 +68,9 @@ public struct IdentityLinks: ~Copyable {
   public mutating func user(of person: Key128) -> Key128? {
     if count == 0 { return nil }
     let place = find(person)
-    guard places[place].person == person, places[place].usedHour >= oldestHour else { return nil }
+    guard places[place].person == person, places[place].usedHour >= oldestHour,
+      places[place].user != .zero
+    else { return nil }
     if places[place].usedHour < nowHour {
       places[place].usedHour = nowHour
       markChanged(place)
@@ -96,6 +98,16 @@ public struct IdentityLinks: ~Copyable {
     places[place] = Link(person: person, user: user, usedHour: nowHour, isChanged: isChanged)
     markChanged(place)
     return true
+  }
+
+  /// Ends the link of an id.
+  ///
+  /// - Parameter user: only where it is this one's; zero: whoever's it is.
+  public mutating func unlink(_ person: Key128, from user: Key128) {
+    guard let linked = self.user(of: person), user == .zero || user == linked else { return }
+    let place = find(person)
+    places[place].user = .zero
+    markChanged(place)
   }
 
   private func find(_ person: Key128) -> Int {
@@ -169,9 +181,7 @@ public struct IdentityLinks: ~Copyable {
         places[place].isChanged = false
       }
     }
-    for person in changed { places[find(person)].isChanged = false }
-    changed.removeAll(keepingCapacity: true)
-    isLost = false
+    forgetChanges()
     links.sort { $0.person < $1.person }
     writer.begin(section: Self.sectionID, version: Self.sectionVersion)
     writer.put(UInt8(isComplete ? 1 : 0))
@@ -186,6 +196,13 @@ public struct IdentityLinks: ~Copyable {
       writer.put(link.usedHour)
     }
     writer.end()
+  }
+
+  /// Forgets what has changed, as if a snapshot had been taken.
+  public mutating func forgetChanges() {
+    for person in changed { places[find(person)].isChanged = false }
+    changed.removeAll(keepingCapacity: true)
+    isLost = false
   }
 
   /// - Parameter groups: key groups whose ids are taken over; others are passed over.
@@ -207,8 +224,8 @@ public struct IdentityLinks: ~Copyable {
       let person = Key128(low: try reader.get(UInt64.self), high: try reader.get(UInt64.self))
       let user = Key128(low: try reader.get(UInt64.self), high: try reader.get(UInt64.self))
       let usedHour = try reader.get(Int32.self)
-      guard person != .zero, user != .zero, usedHour <= nowHour else {
-        throw reader.malformed("a link without ids, or of a later hour than its snapshot")
+      guard person != .zero, usedHour <= nowHour else {
+        throw reader.malformed("a link without an id, or of a later hour than its snapshot")
       }
       guard groups.contains(KeyGroup.of(person: person)) else { continue }
       if (count + 1) * 2 > mask + 1 { rebuild(capacity: (mask + 1) * 2, oldest: .min) }

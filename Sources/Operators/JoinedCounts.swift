@@ -192,7 +192,14 @@ public struct JoinedCounts: ~Copyable, Operator {
   }
 
   /// The place of a window's notes, made if need be.
-  func place(ofNotes start: Int64) -> Int { notes.firstIndex { $0.start >= start } ?? notes.count }
+  func place(ofNotes start: Int64) -> Int {
+    var (low, high) = (0, notes.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if notes[middle].start < start { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
 
   mutating func note(_ start: Int64) -> Int {
     let place = place(ofNotes: start)

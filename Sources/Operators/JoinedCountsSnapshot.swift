@@ -17,6 +17,9 @@ extension JoinedCounts {
 
   public var changeByteCount: Int { counters.windowCount * (table.groupCount + 1) * 16 }
 
+  /// Nothing is noted.
+  public mutating func forgetChanges() {}
+
   public mutating func snapshot(_ scope: SnapshotScope, into writer: inout SnapshotWriter) {
     writer.begin(section: Self.sectionID, version: Self.sectionVersion)
     writer.put(table.hash)

@@ -61,6 +61,10 @@ public protocol Operator: ~Copyable {
   /// Writes a section. May tidy internal buffers, which changes nothing that can be observed.
   mutating func snapshot(_ scope: SnapshotScope, into writer: inout SnapshotWriter)
 
+  /// Forgets what has changed, as if a snapshot had been taken: the next `changes` are those from now
+  /// on. Costs no more than noting them did.
+  mutating func forgetChanges()
+
   /// Reads the section that ``snapshot(_:into:)`` wrote.
   ///
   /// - Parameter groups: the key groups whose state is taken; what is not laid out by group is
@@ -94,7 +98,8 @@ extension OperatorError: CustomStringConvertible {
     case .missing(let generation, let partition, let number, let waiting):
       """
       partial \(number) of partition \(partition) of generation \(generation) is not in the stream \
-      of partials, though \(waiting) later ones are: that stream went back in time
+      of partials or cannot be read, though \(waiting) later ones are: that stream went back in time or \
+      is damaged
       """
     }
   }

@@ -26,12 +26,17 @@ public struct PartialFrame: Hashable, Sendable {
 /// nothing. A tick in which nothing was collected is not emitted, except that time itself is, once in
 /// ``silence`` of log time.
 ///
-/// Cost: one look-up per event with a pane. The touches and panes of one tick are in memory.
+/// Cost: one look-up per event with a pane. The touches and panes of one tick are in memory. Limit: a
+/// tick that holds ``countMax`` of them is closed by the next frame, whenever that comes.
 public struct PartialEmitter: ~Copyable {
+  public static var name: String { "emitter" }
   /// Microseconds of log time.
   public static let tick: Int64 = 50_000
   /// The longest stretch of log time, microseconds, of which the second stage is told nothing.
   public static let silence: Int64 = 1_000_000
+
+  /// The most touches, unions and panes of a tick, but for those of its last frame: some 100 MB.
+  var countMax = 1 << 20
 
   private let pipelineHash: UInt64
   private let generation: UInt32
@@ -70,13 +75,26 @@ public struct PartialEmitter: ~Copyable {
   }
 
   /// True where a tick is open and holds something: a frame past its end would emit it.
-  public var isHolding: Bool { !touches.isEmpty || !unions.isEmpty || panes.count > 0 }
+  public var isHolding: Bool { count > 0 }
+
+  /// Touches, unions and panes of the open tick.
+  public var count: Int { touches.count + unions.count + panes.count }
+
+  public var stateSize: StateSize {
+    let touchByteCount = touches.capacity * MemoryLayout<(user: Key128, touch: Touch)>.stride
+    return StateSize(
+      keyCount: count, keyCountMax: countMax,
+      byteCount: touchByteCount + unions.capacity * MemoryLayout<PersonUnion>.stride
+        + panes.byteCount + tuples.byteCount)
+  }
 
   /// End of the open tick, microseconds of log time; nil before the first frame.
   public var end: Int64? { tickEnd }
 
-  /// True where a frame at `logTime` lies past the open tick.
-  public func isPast(_ logTime: Int64) -> Bool { tickEnd.map { logTime >= $0 } ?? false }
+  /// True where a frame at `logTime` lies past the open tick, or the tick is full.
+  public func isPast(_ logTime: Int64) -> Bool {
+    tickEnd.map { logTime >= $0 || count >= countMax } ?? false
+  }
 
   // MARK: Collecting
 

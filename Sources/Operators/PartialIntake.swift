@@ -10,8 +10,26 @@ public import Events
 /// of the source that is furthest behind, and stands still until every source of a generation has been
 /// heard of.
 ///
-/// Limit: ``earlyCountMax`` frames may wait; what they wait for then does not come any more.
+/// A number that never comes, because the frame is lost or cannot be read, holds its source up, and
+/// with it the time of the whole: ``missing`` names it. It follows from the events, so it can be made
+/// and sent again.
+///
+/// Limit: ``earlyCountMax`` frames and ``earlyByteCountMax`` may wait.
 public struct PartialIntake: ~Copyable {
+  public static var name: String { "intake" }
+
+  /// Frames of a source that have not come, though later ones have.
+  public struct Missing: Hashable, Sendable {
+    public var generation: UInt32
+    public var partition: UInt32
+    /// From the first one that is missing to before the first that is there.
+    public var numbers: Range<UInt64>
+    /// The source's last frame whose partials are all in.
+    public var sequence: UInt64
+    /// Frames of the source that wait.
+    public var waitingCount: Int
+  }
+
   /// How far a source has been taken in.
   public struct Source: Hashable, Sendable {
     public var generation: UInt32
@@ -37,9 +55,19 @@ public struct PartialIntake: ~Copyable {
     case contradiction
   }
 
-  private struct Early {
-    var source: Int
+  /// A number of a source.
+  private struct Place: Hashable, Comparable {
+    var generation: UInt32
+    var partition: UInt32
     var number: UInt64
+
+    static func < (a: Place, b: Place) -> Bool {
+      (a.generation, a.partition, a.number) < (b.generation, b.partition, b.number)
+    }
+  }
+
+  /// A frame that came before its turn.
+  private struct Early {
     var checksum: UInt32
     var bytes: [UInt8]
   }
@@ -47,15 +75,19 @@ public struct PartialIntake: ~Copyable {
   /// A copy comes at most as late as its owner's last commit: 256 numbers are ten seconds and more.
   static let rememberedCount = 256
 
-  /// More than a source's publisher ever has unanswered.
-  public static let earlyCountMax = 4096
+  /// An hour of one source's ticks; a publisher has far fewer unanswered.
+  public static let earlyCountMax = 1 << 16
+  public static let earlyByteCountMax = 256 << 20
 
   private let pipelineHash: UInt64
   /// In order of generation and partition.
   public private(set) var sources: [Source] = []
   /// Number of partitions by generation.
   private var partitions: [UInt32: UInt32] = [:]
-  private var early: [Early] = []
+  private var early: [Place: Early] = [:]
+  private var earlyByteCount = 0
+  /// Kept since the last snapshot; some may have been taken since.
+  private var kept: [Place] = []
   /// By source: the checksums of its last numbers, that of number n at n modulo ``rememberedCount``;
   /// 0 where it is not known.
   private var checksums: [[UInt32]] = []
@@ -66,6 +98,34 @@ public struct PartialIntake: ~Copyable {
   /// Frames that wait for one before them.
   public var earlyCount: Int { early.count }
 
+  /// What is waited for, of the source of which most waits; nil where nothing does, as mostly.
+  public var missing: Missing? {
+    if early.isEmpty { return nil }
+    var waiting = sources.map { (source: $0, count: 0, first: UInt64.max) }
+    for place in early.keys {
+      guard let index = sources.firstIndex(where: { Self.isOf(place, $0) }) else { continue }
+      waiting[index].count += 1
+      waiting[index].first = min(waiting[index].first, place.number)
+    }
+    return waiting.max { $0.count < $1.count }.map { source, count, first in
+      Missing(
+        generation: source.generation, partition: source.partition,
+        numbers: source.number + 1..<max(source.number + 1, first), sequence: source.sequence,
+        waitingCount: count)
+    }
+  }
+
+  private static func isOf(_ place: Place, _ source: Source) -> Bool {
+    place.generation == source.generation && place.partition == source.partition
+  }
+
+  public var stateSize: StateSize {
+    StateSize(
+      keyCount: early.count, keyCountMax: Self.earlyCountMax,
+      byteCount: sources.count * (MemoryLayout<Source>.stride + 4 * Self.rememberedCount)
+        + earlyByteCount + early.count * 96)
+  }
+
   public mutating func admit(_ head: PartialFrameHead, checksum: UInt32) -> Admission {
     guard head.pipelineHash == pipelineHash else { return .ignore }
     let index = find(head)
@@ -75,7 +135,9 @@ public struct PartialIntake: ~Copyable {
       let taken = checksums[index][Self.place(of: head.number)]
       return taken == 0 || taken == checksum ? .ignore : .contradiction
     }
-    if let kept = early.first(where: { $0.source == index && $0.number == head.number }) {
+    let place = Place(
+      generation: head.generation, partition: head.partition, number: head.number)
+    if let kept = early[place] {
       return kept.checksum == checksum ? .ignore : .contradiction
     }
     return head.number == number + 1 ? .take : .early
@@ -85,21 +147,23 @@ public struct PartialIntake: ~Copyable {
   public mutating func keep(
     _ head: PartialFrameHead, checksum: UInt32, _ bytes: UnsafeRawBufferPointer
   ) throws(OperatorError) {
-    let source = find(head)
-    guard early.count < Self.earlyCountMax else { throw gap() }
-    early.append(
-      Early(source: source, number: head.number, checksum: checksum, bytes: Array(bytes)))
+    let place = Place(
+      generation: head.generation, partition: head.partition, number: head.number)
+    guard early.count < Self.earlyCountMax, earlyByteCount < Self.earlyByteCountMax else {
+      guard let missing else { preconditionFailure("what waits, waits for something") }
+      throw .missing(
+        generation: missing.generation, partition: missing.partition,
+        number: missing.numbers.lowerBound, waiting: missing.waitingCount)
+    }
+    add(Early(checksum: checksum, bytes: Array(bytes)), at: place)
+    // Where nobody takes snapshots what has been taken since is not remembered without end.
+    if kept.count > Self.earlyCountMax { kept.removeAll { early[$0] == nil } }
+    kept.append(place)
   }
 
-  /// The frame that most others wait for.
-  private func gap() -> OperatorError {
-    var counts = Array(repeating: 0, count: sources.count)
-    for frame in early { counts[frame.source] += 1 }
-    let waiting = counts.max() ?? 0
-    let source = sources[counts.firstIndex(of: waiting) ?? 0]
-    return .missing(
-      generation: source.generation, partition: source.partition, number: source.number + 1,
-      waiting: waiting)
+  private mutating func add(_ frame: Early, at place: Place) {
+    earlyByteCount += frame.bytes.count - (early[place]?.bytes.count ?? 0)
+    early[place] = frame
   }
 
   /// Notes that a frame's records have been taken in.
@@ -118,10 +182,16 @@ public struct PartialIntake: ~Copyable {
 
   /// A kept frame whose turn has come; nil if there is none.
   public mutating func nextEarly() -> [UInt8]? {
-    guard
-      let index = early.firstIndex(where: { $0.number <= sources[$0.source].number + 1 })
-    else { return nil }
-    return early.remove(at: index).bytes
+    if early.isEmpty { return nil }
+    for source in sources {
+      let next = Place(
+        generation: source.generation, partition: source.partition, number: source.number + 1)
+      if let frame = early.removeValue(forKey: next) {
+        earlyByteCount -= frame.bytes.count
+        return frame.bytes
+      }
+    }
+    return nil
   }
 
   private static func place(of number: UInt64) -> Int { Int(number % UInt64(rememberedCount)) }
@@ -137,7 +207,6 @@ public struct PartialIntake: ~Copyable {
         generation: head.generation, partition: head.partition, number: 0, sequence: 0,
         logTime: .min, isLast: false), at: index)
     checksums.insert(Array(repeating: 0, count: Self.rememberedCount), at: index)
-    for entry in early.indices where early[entry].source >= index { early[entry].source += 1 }
     return index
   }
 
@@ -161,12 +230,17 @@ public struct PartialIntake: ~Copyable {
 
   public var changeByteCount: Int {
     64 + sources.count * (40 + 4 * Self.rememberedCount)
-      + early.reduce(0) { $0 + $1.bytes.count + 20 }
+      + kept.reduce(0) { $0 + (early[$1]?.bytes.count ?? 0) + 28 }
   }
 
-  /// All of it, whatever the scope: there is little.
-  public func snapshot(into writer: inout SnapshotWriter) {
+  /// Forgets what has changed, as if a snapshot had been taken.
+  public mutating func forgetChanges() { kept.removeAll() }
+
+  /// Writes how far each source is, and all frames that wait, or those that came since the last
+  /// snapshot or restore: which of the others have been taken follows from how far their sources are.
+  public mutating func snapshot(isComplete: Bool, into writer: inout SnapshotWriter) {
     writer.begin(section: Self.sectionID, version: Self.sectionVersion)
+    writer.put(UInt8(isComplete ? 1 : 0))
     writer.put(logTime)
     writer.put(UInt64(partitions.count))
     for (generation, count) in partitions.sorted(by: { $0.key < $1.key }) {
@@ -183,19 +257,27 @@ public struct PartialIntake: ~Copyable {
       writer.put(UInt8(source.isLast ? 1 : 0))
       for checksum in checksums { writer.put(checksum) }
     }
-    writer.put(UInt64(early.count))
-    for frame in early.sorted(by: { ($0.source, $0.number) < ($1.source, $1.number) }) {
-      writer.put(UInt32(frame.source))
-      writer.put(frame.number)
+    let places = isComplete ? Array(early.keys) : kept.filter { early[$0] != nil }
+    writer.put(UInt64(places.count))
+    for place in places.sorted() {
+      guard let frame = early[place] else { continue }
+      writer.put(place.generation)
+      writer.put(place.partition)
+      writer.put(place.number)
       writer.put(frame.checksum)
       writer.put(UInt32(frame.bytes.count))
       frame.bytes.withUnsafeBytes { writer.put($0) }
     }
     writer.end()
+    forgetChanges()
   }
 
   public mutating func restore(from reader: inout SnapshotReader) throws(SnapshotFormatError) {
     try reader.open(section: Self.sectionID, version: Self.sectionVersion)
+    if try reader.get(UInt8.self) == 1 {
+      early = [:]
+      earlyByteCount = 0
+    }
     logTime = try reader.get(Int64.self)
     partitions = [:]
     for _ in 0..<(try reader.getCount(elementByteCount: 8)) {
@@ -218,20 +300,34 @@ public struct PartialIntake: ~Copyable {
       for _ in 0..<Self.rememberedCount { own.append(try reader.get(UInt32.self)) }
       checksums.append(own)
     }
-    early = []
-    for _ in 0..<(try reader.getCount(elementByteCount: 20)) {
-      let source = Int(try reader.get(UInt32.self))
-      let number = try reader.get(UInt64.self)
+    try readEarly(&reader)
+    try reader.close()
+    forgetChanges()
+  }
+
+  private mutating func readEarly(
+    _ reader: inout SnapshotReader
+  ) throws(SnapshotFormatError) {
+    for place in early.keys
+    where sources.first(where: { Self.isOf(place, $0) }).map({ place.number <= $0.number }) ?? true
+    {
+      earlyByteCount -= early.removeValue(forKey: place)?.bytes.count ?? 0
+    }
+    for _ in 0..<(try reader.getCount(elementByteCount: 24)) {
+      let place = Place(
+        generation: try reader.get(UInt32.self), partition: try reader.get(UInt32.self),
+        number: try reader.get(UInt64.self))
       let checksum = try reader.get(UInt32.self)
       let bytes = Array(try reader.get(byteCount: Int(try reader.get(UInt32.self))))
-      guard sources.indices.contains(source) else { throw reader.malformed("an unknown source") }
+      guard let source = sources.first(where: { Self.isOf(place, $0) }),
+        place.number > source.number + 1
+      else { throw reader.malformed("a kept frame of an unknown source, or of before its turn") }
       do {
         _ = try bytes.withUnsafeBytes { try PartialFrameView($0) }
       } catch {
         throw reader.malformed("a kept frame cannot be read: \(error)")
       }
-      early.append(Early(source: source, number: number, checksum: checksum, bytes: bytes))
+      add(Early(checksum: checksum, bytes: bytes), at: place)
     }
-    try reader.close()
   }
 }

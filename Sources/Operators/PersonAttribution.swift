@@ -142,13 +142,19 @@ extension PersonHistories {
     let own = tuples.bytes(slot)
     let wanted = tuples.bytes(other)
     let ownEnd = EncodedTuple.end(of: Dimension.currency.rawValue, in: own)
+    let ownRest = EncodedTuple.end(of: Dimension.currency.rawValue + 1, in: own)
     let wantedStart = EncodedTuple.end(of: Dimension.currency.rawValue, in: wanted)
-    let currency = UnsafeRawBufferPointer(rebasing: wanted[wantedStart...])
-    if UnsafeRawBufferPointer(rebasing: own[ownEnd...]).elementsEqual(currency) { return slot }
-    return withUnsafeTemporaryAllocation(byteCount: ownEnd + currency.count, alignment: 8) {
+    let wantedEnd = EncodedTuple.end(of: Dimension.currency.rawValue + 1, in: wanted)
+    let currency = UnsafeRawBufferPointer(rebasing: wanted[wantedStart..<wantedEnd])
+    let isSame = own[ownEnd..<ownRest].elementsEqual(currency)
+    if isSame { return slot }
+    let rest = UnsafeRawBufferPointer(rebasing: own[ownRest...])
+    let restStart = ownEnd + currency.count
+    return withUnsafeTemporaryAllocation(byteCount: restStart + rest.count, alignment: 8) {
       bytes in
       bytes.copyMemory(from: UnsafeRawBufferPointer(rebasing: own[..<ownEnd]))
       UnsafeMutableRawBufferPointer(rebasing: bytes[ownEnd...]).copyMemory(from: currency)
+      UnsafeMutableRawBufferPointer(rebasing: bytes[restStart...]).copyMemory(from: rest)
       return intern(UnsafeRawBufferPointer(bytes))
     }
   }

@@ -17,9 +17,10 @@ public import Views
 ///
 ///     person -> place (group's table) -> record (64 bytes) -> block of touches (40 bytes each)
 ///
-/// A person that is handed over, or united with another, takes its touches along, however old they are.
-/// What is settled by then (a conversion whose click has left state) is not attributed anew: a click
-/// and a conversion count at most once.
+/// A person that is handed over takes along its sessions of the last ``PersonPolicy/takeOver``; state
+/// reaches back further, so that nothing that they may be joined with has left it. One that is united
+/// with another takes all along that is in state, however old; what is settled by then (a conversion
+/// whose click has left state) is not attributed anew: a click and a conversion count at most once.
 ///
 /// Cost: some 150 ns for a touch at the end of a person's history with a million persons; one in its
 /// middle costs a pass over what lies within the look-backs. Memory: 84 bytes a person, 40 bytes a
@@ -61,8 +62,10 @@ public struct PersonHistories: ~Copyable {
   public internal(set) var untracked: Int64 = 0
   /// Unions that were not kept because of the limits.
   public internal(set) var refusedUnions: Int64 = 0
-  /// Records that changed since the last snapshot, and ids that were removed.
+  /// Records that changed since the last snapshot, about how many touches they have, and ids that were
+  /// removed.
   var changed: [UInt32] = []
+  var changedTouchCount = 0
   var removed: [Key128] = []
   /// There were too many removed ones to remember: the next increment holds everything.
   var isChangeLost = false
@@ -356,9 +359,11 @@ public struct PersonHistories: ~Copyable {
   @inline(__always)
   mutating func markChanged(_ index: Int) {
     let record = table.record(index)
+    changedTouchCount &+= 1
     if record.pointee.isChanged { return }
     record.pointee.isChanged = true
     changed.append(UInt32(truncatingIfNeeded: index))
+    changedTouchCount &+= Int(record.pointee.count)
   }
 
   // MARK: Differences

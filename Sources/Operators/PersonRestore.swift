@@ -56,7 +56,7 @@ extension PersonHistories {
     finish(loaded, from: stored)
     for slot in slots { tuples.releasePending(slot) }
     tuples.releaseUnused()
-    clearChanges()
+    forgetChanges()
   }
 
   private mutating func load(_ person: Key128, _ touches: [KeptTouch], linkedUntil: Int64) -> Int {
@@ -127,13 +127,6 @@ extension PersonHistories {
       let record = table.record(index)
       if record.pointee.root == 0 { forget(record.pointee.key) }
     }
-  }
-
-  private mutating func clearChanges() {
-    for index in changed { table.record(Int(index)).pointee.isChanged = false }
-    changed.removeAll(keepingCapacity: true)
-    removed.removeAll(keepingCapacity: true)
-    isChangeLost = false
   }
 
   private mutating func readTuples(

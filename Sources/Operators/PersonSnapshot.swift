@@ -10,12 +10,25 @@ extension PersonHistories {
   private static var sectionVersion: UInt16 { 2 }
   private static var touchByteCount: Int { 38 }
   private static var personByteCount: Int { 28 }
+  /// Of a changed person: itself, and its share of the tuples.
+  private static var changeByteCount: Int { 84 }
 
   /// About how many bytes the changes take.
   public var changeByteCount: Int {
     isChangeLost
       ? count * Self.personByteCount + touchCount * (Self.touchByteCount + 8)
-      : changed.count * 160 + removed.count * 16 + pending.count * 96 + 64
+      : changed.count * Self.changeByteCount + changedTouchCount * Self.touchByteCount
+        + removed.count * 16 + pending.count * 96 + 64
+  }
+
+  /// Forgets what has changed, as if a snapshot had been taken.
+  public mutating func forgetChanges() {
+    flush()
+    for index in changed { table.record(Int(index)).pointee.isChanged = false }
+    changed.removeAll(keepingCapacity: true)
+    changedTouchCount = 0
+    removed.removeAll(keepingCapacity: true)
+    isChangeLost = false
   }
 
   public var stateSize: StateSize {
@@ -68,6 +81,7 @@ extension PersonHistories {
       indices.sort { Self.isOrdered(table.record($0).pointee.key, table.record($1).pointee.key) }
     }
     changed.removeAll(keepingCapacity: true)
+    changedTouchCount = 0
     var roots: [Int] = []
     roots.reserveCapacity(indices.count)
     var united: [Int] = []

@@ -20,9 +20,11 @@ extension PersonHistories {
 
   // MARK: Handing over
 
-  /// Takes a person out: what its touches have counted is taken back, and they are given to `body` in
-  /// order, with their encoded tuples. A conversion whose click is not in state any more stays counted,
-  /// and is given as an engagement.
+  /// Takes a person's last sessions out: what their touches have counted is taken back, and they are given
+  /// to `body` in order, with their encoded tuples.
+  ///
+  /// Sessions that began longer ago than ``PersonPolicy/takeOver`` stay as they are: what they could be
+  /// joined with elsewhere may have left state there, or here, as the click of a conversion.
   public mutating func handOver(
     _ person: Key128, _ body: (Touch, UnsafeRawBufferPointer) -> Void
   ) {
@@ -30,19 +32,42 @@ extension PersonHistories {
     let index = root(of: person)
     if index < 0 { return }
     let timeline = table.record(index).pointee.timeline
+    let first = firstTakenOver(timeline)
+    if first == timeline.count && first > 0 { return }
     emitAll(timeline, sign: -1)
-    for place in 0..<timeline.count {
+    for place in first..<timeline.count {
       let touch = timeline[place]
-      let isFixed = touch.isConversion && touch.isSettled
       body(
         Touch(
           time: touch.time, key: touch.key, revenueMicros: touch.revenueMicros, tuple: touch.tuple,
-          kind: isFixed ? EventKind.engagement.rawValue : touch.kind),
-        tuples.bytes(Int(touch.tuple)))
+          kind: touch.kind), tuples.bytes(Int(touch.tuple)))
     }
+    if first > 0 { return keepFirst(first, of: index) }
     noteRemoval(of: index)
     dropFirst(timeline.count, of: index)
     remove(index)
+  }
+
+  /// The first touch of the sessions that are handed over.
+  private func firstTakenOver(_ timeline: PersonTimeline) -> Int {
+    if now == .min { return 0 }
+    let earliest = now * Self.step - policy.takeOver
+    var first = timeline.count
+    while first > 0 {
+      let start = timeline.sessionStart(first - 1, gap: policy.sessionGap)
+      if timeline[start].time < earliest { break }
+      first = start
+    }
+    return first
+  }
+
+  /// Leaves a person its first touches, which have to count anew.
+  private mutating func keepFirst(_ count: Int, of index: Int) {
+    let timeline = table.record(index).pointee.timeline
+    setTouches((0..<count).map { timeline[$0] }, of: index)
+    emitAll(table.record(index).pointee.timeline, sign: 1)
+    markChanged(index)
+    armNext(index)
   }
 
   /// Notes that a person leaves for another reason than time. An increment names all of its ids: each
@@ -135,6 +160,7 @@ extension PersonHistories {
   private mutating func moveTouches(from gone: Int, to kept: Int) {
     let (a, b) = (table.record(kept).pointee.timeline, table.record(gone).pointee.timeline)
     if b.count == 0 { return }
+    changedTouchCount &+= b.count
     emitAll(a, sign: -1)
     emitAll(b, sign: -1)
     var touches: [KeptTouch] = []

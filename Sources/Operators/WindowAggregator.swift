@@ -20,6 +20,8 @@ public struct WindowAggregator: ~Copyable, Operator {
   var tuples = TupleTable()
   /// On-time counts not yet folded, by ``WindowKey`` of level 10 s.
   var open = FlatTable<Counts>(capacity: 1024)
+  /// Tuples in `open` that had no rows before.
+  private(set) var openTupleCount = 0
   /// The earliest end of a window in `open`; `.max` if there is none.
   private var openEnd = Int64.max
   /// Windows in state by level, in order of start. Owned.
@@ -238,6 +240,7 @@ public struct WindowAggregator: ~Copyable, Operator {
     let key = WindowKey.key(slot, window: window)
     let known = open.find(key)
     if known >= 0 { return known }
+    if tuples.slots[slot].liveRefs == 0 { openTupleCount += 1 }
     tuples.retainLive(slot)
     openEnd = min(openEnd, WindowKey.start(window) + WindowLevel.tenSeconds.length)
     return open.insert(key, Counts())
@@ -274,6 +277,7 @@ public struct WindowAggregator: ~Copyable, Operator {
       tuples.releaseLive(slot)
     }
     open.removeAll()
+    openTupleCount = 0
     openEnd = .max
     changes.limit(rowCount: rowCount, &tuples)
   }

@@ -19,6 +19,8 @@ struct WindowChanges: ~Copyable {
   var late = FlatTable<UInt8>()
   /// True while nothing is noted: the next increment must hold everything.
   private(set) var isLost = false
+  /// Tuples of notes that earlier snapshots do not give, about.
+  private(set) var addedTupleCount = 0
 
   /// Memory in bytes.
   var byteCount: Int { counts.byteCount + late.byteCount }
@@ -29,7 +31,7 @@ struct WindowChanges: ~Copyable {
     var entry = counts.find(key)
     if entry < 0 {
       entry = counts.insert(key, Counts())
-      tuples.retainPending(WindowKey.slot(key))
+      retain(WindowKey.slot(key), &tuples)
     }
     counts.entries[entry].value += added
   }
@@ -37,7 +39,12 @@ struct WindowChanges: ~Copyable {
   mutating func note(late key: UInt64, _ tuples: inout TupleTable) {
     if isLost || late.find(key) >= 0 { return }
     _ = late.insert(key, 0)
-    tuples.retainPending(WindowKey.slot(key))
+    retain(WindowKey.slot(key), &tuples)
+  }
+
+  private mutating func retain(_ slot: Int, _ tuples: inout TupleTable) {
+    if !tuples.slots[slot].isStored && tuples.slots[slot].pendingRefs == 0 { addedTupleCount += 1 }
+    tuples.retainPending(slot)
   }
 
   /// - Parameter rowCount: rows in state.
@@ -64,5 +71,6 @@ struct WindowChanges: ~Copyable {
       counts.removeAll()
     }
     late.removeAll()
+    addedTupleCount = 0
   }
 }

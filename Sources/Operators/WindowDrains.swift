@@ -51,6 +51,21 @@ extension WindowAggregator {
     }
   }
 
+  /// Takes what the rows are now for committed: those of final windows, and where `includeCoarse` those
+  /// of open hours and days too. So a start from snapshots need not write every row that it restored.
+  public mutating func forgetCommitted(includeCoarse: Bool) {
+    fold()
+    for level in WindowLevel.allCases {
+      for window in windows[level.rawValue]
+      where window.pointee.isFinal || (level.isCoarse && includeCoarse) {
+        for index in window.pointee.commitChanged {
+          window.pointee.rows.entries[Int(index)].value.isCommitChanged = false
+        }
+        window.pointee.commitChanged.removeAll(keepingCapacity: true)
+      }
+    }
+  }
+
   /// The most changed rows that wait for a hot drain after their commit.
   private static var retiredCountMax: Int { 50_000 }
 

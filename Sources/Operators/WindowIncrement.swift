@@ -14,6 +14,7 @@ extension WindowAggregator {
   /// On-time counts that are not yet folded are notes to be.
   var incrementByteCount: Int {
     (changes.counts.count + changes.late.count + open.count) * Self.noteByteCount
+      + (changes.addedTupleCount + openTupleCount) * Self.tupleByteCount
   }
 
   mutating func writeChanges(into writer: inout SnapshotWriter) {

@@ -46,6 +46,12 @@ extension WindowAggregator {
     changes.clear(&tuples)
   }
 
+  /// What was counted and not folded belongs to what is forgotten.
+  public mutating func forgetChanges() {
+    fold()
+    changes.clear(&tuples)
+  }
+
   private mutating func writeEverything(into writer: inout SnapshotWriter) {
     let slots = tuples.liveSlots.sorted { isTupleOrdered($0, $1) }
     writer.put(UInt64(slots.count))

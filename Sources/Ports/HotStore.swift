@@ -47,11 +47,13 @@ public struct HotHeader: Hashable, Sendable {
 
 public enum HotStoreError: Error, Hashable, Sendable {
   case unavailable(String)
+  /// Has no room left, in memory or on disk. Try again: it may be given some.
+  case full(String)
   /// The stored header is not what this owner wrote last: the copy must be written anew.
   case stale
   /// An owner with a higher epoch writes this copy.
   case fenced
-  /// The store has no room or evicts keys.
+  /// The store is not set up as the copy needs it, such as one that evicts keys.
   case refused(String)
 }
 
@@ -80,7 +82,7 @@ public protocol HotStore: AnyObject {
 extension HotStoreError: CustomStringConvertible {
   public var description: String {
     switch self {
-    case .unavailable(let reason): reason
+    case .unavailable(let reason), .full(let reason): reason
     case .stale: "the stored copy is not what was written last"
     case .fenced: "another process writes this copy"
     case .refused(let reason): "refused: \(reason)"

@@ -15,12 +15,14 @@ public protocol SnapshotStore: AnyObject, Sendable {
 public enum SnapshotError: Error, Hashable, Sendable {
   /// What failed, where and why, such as "write …/base-…: no space left on device".
   case io(String)
+  /// As `io`, and the reason is that there is no room left.
+  case full(String)
 }
 
 extension SnapshotError: CustomStringConvertible {
   public var description: String {
     switch self {
-    case .io(let reason): reason
+    case .io(let reason), .full(let reason): reason
     }
   }
 }

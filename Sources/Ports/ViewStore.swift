@@ -5,6 +5,8 @@ public import Views
 public enum ViewStoreError: Error, Hashable, Sendable {
   /// Cannot be reached now; nothing was written. Try again.
   case unavailable(String)
+  /// Has no room left; nothing was written. Try again: it may be given some.
+  case full(String)
   /// Another owner has taken the stream over: stop reading it.
   case fenced(stream: String)
   /// Another owner's lease on the stream runs.
@@ -36,7 +38,8 @@ public protocol ViewStore: AnyObject {
   /// Writes everything in `batch` in one transaction whose checkpoint replaces `previous`.
   ///
   /// All or nothing, durable on return. Where a connection breaks while committing, the outcome is
-  /// settled by reading the checkpoint again before this returns or throws.
+  /// settled by reading the checkpoint again; where that is not possible either it is `unavailable`, and
+  /// the next call, with the same batch, settles it first.
   func commit(
     _ batch: CommitBatch, stream: StreamPartition, epoch: Int64, previous: UInt64
   ) throws(ViewStoreError)

@@ -74,6 +74,9 @@ extension PostgresError {
     }
   }
 
+  /// Whether there is no room left on a disk of the server's.
+  public var isDiskFull: Bool { sqlState == "53100" }
+
   /// The server's error code if the server answered, else nil.
   public var sqlState: String? {
     if case .rejected(let rejection) = self { return rejection.sqlState }

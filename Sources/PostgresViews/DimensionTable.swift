@@ -79,7 +79,11 @@ struct DimensionTable {
   private static func fields(of encoded: [UInt8]) -> [ArraySlice<UInt8>]? {
     var fields: [ArraySlice<UInt8>] = []
     var rest = encoded[...]
-    for _ in Dimension.allCases {
+    for dimension in Dimension.allCases {
+      if rest.isEmpty && !Dimension.always.contains(dimension) {
+        fields.append([])
+        continue
+      }
       guard rest.count >= 2 else { return nil }
       let length = Int(rest[rest.startIndex]) | Int(rest[rest.startIndex + 1]) << 8
       rest = rest.dropFirst(2)
@@ -92,14 +96,16 @@ struct DimensionTable {
 
   private var given: String {
     """
-    unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
-      as g (id, site, campaign, content, variant, channel, currency)
+    unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+        $8::text[])
+      as g (id, site, campaign, content, variant, channel, currency, traffic)
     """
   }
 
   private var insertion: String {
     """
-    insert into \(schema.name).dimensions (id, site, campaign, content, variant, channel, currency)
+    insert into \(schema.name).dimensions
+      (id, site, campaign, content, variant, channel, currency, traffic)
     select * from \(given) on conflict do nothing
     """
   }
@@ -107,8 +113,8 @@ struct DimensionTable {
   private var comparison: String {
     """
     select g.id from \(given) left join \(schema.name).dimensions d on d.id = g.id
-    where (d.site, d.campaign, d.content, d.variant, d.channel, d.currency)
-      is distinct from (g.site, g.campaign, g.content, g.variant, g.channel, g.currency)
+    where (d.site, d.campaign, d.content, d.variant, d.channel, d.currency, d.traffic)
+      is distinct from (g.site, g.campaign, g.content, g.variant, g.channel, g.currency, g.traffic)
     limit 1
     """
   }

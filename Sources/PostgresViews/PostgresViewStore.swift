@@ -31,6 +31,18 @@ public final class PostgresViewStore: ViewStore {
   private var partitions: WindowPartitions
   private var dimensions: DimensionTable
   private var parameters = PostgresParameters(capacity: 1 << 20)
+  /// A commit whose answer was lost, until it is known what became of it.
+  private var openCommit: OpenCommit?
+
+  private struct OpenCommit {
+    var stream: StreamPartition
+    var epoch: Int64
+    /// The number that the checkpoint has if it was done.
+    var commits: Int64
+  }
+
+  /// So long one call tries to learn what became of a commit; whoever waits may say so meanwhile.
+  private static let settleMs = 1_000
 
   /// - Parameters:
   ///   - pipeline: decides the schema; its hash must be the stored one.
@@ -59,6 +71,7 @@ public final class PostgresViewStore: ViewStore {
     _ stream: StreamPartition, owner: String
   ) throws(ViewStoreError) -> (epoch: Int64, checkpoint: Checkpoint, accounting: Accounting) {
     let connection = try session()
+    openCommit = nil
     let claimed: (epoch: Int64, checkpoint: Checkpoint, accounting: Accounting)?
     var holder: String?
     do throws(PostgresError) {
@@ -101,6 +114,7 @@ public final class PostgresViewStore: ViewStore {
   public func commit(
     _ batch: CommitBatch, stream: StreamPartition, epoch: Int64, previous: UInt64
   ) throws(ViewStoreError) {
+    if let openCommit, try settle(openCommit) { return }
     let connection = try session()
     try dimensions.insert(batch.dimensions, connection)
     for attempt in 0..<2 {
@@ -110,7 +124,10 @@ public final class PostgresViewStore: ViewStore {
         commits = try write(batch, stream, epoch, previous, connection) { commits = $0 }
       } catch .outcomeUnknown {
         guard let commits else { preconditionFailure("COMMIT is sent after the checkpoint moved") }
-        return try settle(stream, epoch: epoch, commits: commits)
+        let open = OpenCommit(stream: stream, epoch: epoch, commits: commits)
+        openCommit = open
+        if try settle(open) { return }
+        throw .unavailable("the connection was lost and the commit with it")
       } catch .rejected(let rejection) where rejection.isMissingPartition && attempt == 0 {
         // Retention in another process has dropped it since: make it again.
         partitions.forget()
@@ -146,28 +163,30 @@ public final class PostgresViewStore: ViewStore {
 
   /// Learns what became of a commit whose answer was lost. `for share` waits for the lost session's
   /// transaction, which may still be committing, since that holds the row's lock.
-  private func settle(
-    _ stream: StreamPartition, epoch: Int64, commits: Int64
-  ) throws(ViewStoreError) {
+  ///
+  /// - Returns: whether it was done.
+  /// - Throws: `unavailable` while that cannot be known; the next call asks again.
+  private func settle(_ open: OpenCommit) throws(ViewStoreError) -> Bool {
+    let began = StopGrace.monotonicMilliseconds()
     while true {
       let stored: (epoch: Int64, commits: Int64)
       do throws(ViewStoreError) {
         let connection = try session()
         do throws(PostgresError) {
-          stored = try CheckpointTable.lockedState(of: stream, in: schema, connection)
+          stored = try CheckpointTable.lockedState(of: open.stream, in: schema, connection)
         } catch {
           throw ViewStoreError(error)
         }
-      } catch .unavailable(let text) {
-        if stop.isOver() {
-          throw .unavailable("stopped before the outcome of a commit was known: \(text)")
+      } catch .unavailable(let text), .full(let text) {
+        if stop.isOver() || StopGrace.monotonicMilliseconds() - began >= Self.settleMs {
+          throw .unavailable("the outcome of a commit is not known before it answers: \(text)")
         }
         pause(milliseconds: 100)
         continue
       }
-      if stored.epoch != epoch { throw .fenced(stream: stream.stream) }
-      if stored.commits >= commits { return }
-      throw .unavailable("the connection was lost and the commit with it")
+      openCommit = nil
+      if stored.epoch != open.epoch { throw .fenced(stream: open.stream.stream) }
+      return stored.commits >= open.commits
     }
   }
 

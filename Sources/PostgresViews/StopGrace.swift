@@ -19,7 +19,7 @@ final class StopGrace {
     return now - noticed >= StopGrace.graceMs
   }
 
-  private static func monotonicMilliseconds() -> Int {
+  static func monotonicMilliseconds() -> Int {
     var now = timespec()
     clock_gettime(CLOCK_MONOTONIC, &now)
     return now.tv_sec * 1_000 + now.tv_nsec / 1_000_000

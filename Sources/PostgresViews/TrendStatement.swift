@@ -7,7 +7,7 @@ import Views
 /// The newest hopping window of a pipeline, and the one a window's length before it.
 ///
 /// Log time and watermark of the second stage tell which ends there can be: see
-/// ``TrendPolicy/newestEnds(watermark:logTime:)``.
+/// ``TrendPolicy/newestEnds(watermark:logTime:)``. Bots do not count, unless they are what is asked for.
 struct TrendStatement: Sendable {
   private let site: String
   private let dimension: Dimension
@@ -66,7 +66,7 @@ struct TrendStatement: Sendable {
     return """
       with picked as materialized (
         select id, \(dimension.name) as value, currency from \(schema.name).dimensions
-        where site = $1
+        where site = $1\(dimension == .traffic ? "" : " and traffic = ''")
       )
       select (window_end = $2)::int as bucket, p.value, p.currency, \(totals)
       from \(schema.table(.trends)) t join picked p on p.id = t.dimension_id

@@ -155,7 +155,20 @@ struct ViewSchema: Sendable {
       variant text collate "C" not null,
       channel text collate "C" not null,
       currency text collate "C" not null,
-      unique (site, campaign, content, variant, channel, currency));
+      traffic text collate "C" not null default '',
+      unique (site, campaign, content, variant, channel, currency, traffic));
+    do $$ begin
+      -- Tables of before bots were told from people.
+      if not exists (select from information_schema.columns where table_schema = '\(name)'
+        and table_name = 'dimensions' and column_name = 'traffic')
+      then
+        alter table \(name).dimensions add column traffic text collate "C" not null default '';
+        execute (select format('alter table \(name).dimensions drop constraint %I', conname)
+          from pg_constraint where conrelid = '\(name).dimensions'::regclass and contype = 'u');
+        alter table \(name).dimensions
+          add unique (site, campaign, content, variant, channel, currency, traffic);
+      end if;
+    end $$;
     create table if not exists \(name).late_events (
       stream text collate "C" not null,
       sequence bigint not null,
@@ -206,11 +219,13 @@ extension StreamPartition {
 }
 
 extension ViewStoreError {
-  /// Transient failures are `unavailable`. So is a COMMIT whose answer was lost, for everything that
+  /// Transient failures are `unavailable`, a disk that is full is `full`. So is a COMMIT whose answer was lost, for everything that
   /// may be done twice; what may not settles it before it comes here.
   init(_ error: PostgresError) {
     if case .outcomeUnknown = error {
       self = .unavailable("\(error)")
+    } else if error.isDiskFull {
+      self = .full("\(error)")
     } else {
       self = error.isTransient ? .unavailable("\(error)") : .refused("\(error)")
     }

@@ -112,6 +112,9 @@ struct AnswerWriter {
     }
     output.append(contentsOf: #"],"timezone":"#.utf8)
     JSONText.append(request.timezone, to: &output)
+    if request.traffic != .people {
+      output.append(contentsOf: #","traffic":"\#(request.traffic.rawValue)""#.utf8)
+    }
     output.append(contentsOf: #","limit":\#(request.limit),"offset":\#(request.offset)}"#.utf8)
   }
 

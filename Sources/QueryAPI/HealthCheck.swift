@@ -2,6 +2,8 @@
 public struct HealthCheck: Sendable {
   public enum State: Hashable, Sendable {
     case ok
+    /// It can be used, but not in full: what is wrong and what to do, as in `failing`.
+    case degraded(String)
     /// What is wrong and what to do, for the operator; it names no secret.
     case failing(String)
   }

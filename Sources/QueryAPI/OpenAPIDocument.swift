@@ -22,7 +22,7 @@ enum OpenAPIDocument {
   private static let ingestPaths = """
     "/p.gif":{"get":{"tags":["ingest"],"operationId":"pixel","summary":"Record one event; answered with a 43-byte GIF once it is durable","parameters":[
     {"name":"k","in":"query","required":true,"description":"Write key","schema":{"type":"string"}},
-    {"name":"t","in":"query","description":"Kind of event","schema":{"type":"string","enum":["impression","view","click","engagement","conversion","identify","custom"],"default":"impression"}},
+    {"name":"t","in":"query","description":"Kind of event","schema":{"type":"string","enum":["impression","view","click","engagement","conversion","identify","custom","alias","unlink"],"default":"impression"}},
     {"name":"cid","in":"query","description":"Campaign","schema":{"type":"string"}},
     {"name":"cnt","in":"query","description":"Content","schema":{"type":"string"}},
     {"name":"var","in":"query","description":"Variant","schema":{"type":"string"}},
@@ -34,6 +34,7 @@ enum OpenAPIDocument {
     {"name":"v","in":"query","description":"Money of a conversion","schema":{"type":"number"}},
     {"name":"cur","in":"query","description":"Its currency, ISO 4217","schema":{"type":"string"}}],
     "responses":{"200":{"description":"The event is durable","headers":{"SmartContent-Position":{"description":"Position of the event, for `after`","schema":{"type":"string"}}},"content":{"image/gif":{}}},\(ingestErrors)}}},
+    "/t.js":{"get":{"tags":["ingest"],"operationId":"tracker","summary":"The script that pages load to send events","responses":{"200":{"description":"It","headers":{"ETag":{"schema":{"type":"string"}}},"content":{"text/javascript":{}}},"304":{"description":"The caller has it, as If-None-Match says"}}}},
     \(OpenAPIIngest.paths)
     """
 
@@ -62,8 +63,8 @@ enum OpenAPIDocument {
     {"name":"site_id","in":"query","schema":{"type":"string","default":"default"}},
     {"name":"pipeline","in":"query","schema":{"type":"string"}},
     {"name":"timezone","in":"query","schema":{"type":"string","default":"UTC"}},
-    {"name":"limit","in":"query","schema":{"type":"integer"}},
-    {"name":"offset","in":"query","schema":{"type":"integer"}},
+    {"name":"limit","in":"query","schema":{"type":"integer","minimum":1,"maximum":\(QueryRequest.limitMax),"default":\(QueryRequest.limitDefault)}},
+    {"name":"offset","in":"query","schema":{"type":"integer","minimum":0,"maximum":\(QueryRequest.offsetMax),"default":0}},
     \(waiting)],"responses":{\(answer),\(queryErrors),"504":{"$ref":"#/components/responses/Problem"}}}},
     "/v1/stream":{"get":{"tags":["query"],"operationId":"stream","summary":"A query's answer as it changes: server-sent events `snapshot`, `change` and `progress`, each with its position as id","security":[{"token":[]},{}],"parameters":[
     {"name":"query","in":"query","required":true,"description":"The JSON of a query, percent-encoded","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Query"}}}},
@@ -101,7 +102,8 @@ enum OpenAPIDocument {
     "/v1/keys":{"get":{"tags":["keys"],"operationId":"listKeys","summary":"All write keys without the keys themselves","security":[{"token":[]},{}],"responses":{"200":{"description":"In the order in which they were made","content":{"application/json":{"schema":{"type":"object","required":["keys"],"properties":{"keys":{"type":"array","items":{"$ref":"#/components/schemas/Key"}}}}}}},\(keyErrors)}},
     "post":{"tags":["keys"],"operationId":"addKey","summary":"Make a write key, or take one over from another tool","security":[{"token":[]},{}],"requestBody":{"required":true,"content":{"application/json":{"schema":{"$ref":"#/components/schemas/KeyDraft"}}}},"responses":{\(newKey),\(keyChangeErrors)}}},
     "/v1/keys/{id}/rotate":{"post":{"tags":["keys"],"operationId":"rotateKey","summary":"Make a key in the place of an active one, which is accepted beside it for a while","security":[{"token":[]},{}],"parameters":[\(keyID)],"requestBody":{"required":false,"content":{"application/json":{"schema":{"type":"object","additionalProperties":false,"properties":{"overlap_seconds":{"type":"integer","minimum":0,"maximum":31622400,"default":86400,"description":"How long the old key is accepted"}}}}}},"responses":{\(newKey),"404":{"$ref":"#/components/responses/Problem"},\(keyChangeErrors)}}},
-    "/v1/keys/{id}":{"delete":{"tags":["keys"],"operationId":"revokeKey","summary":"Accept a write key no longer; once more changes nothing","security":[{"token":[]},{}],"parameters":[\(keyID)],"responses":{"200":{"description":"The key as it is now","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Key"}}}},"400":{"$ref":"#/components/responses/Problem"},"403":{"$ref":"#/components/responses/Problem"},"404":{"$ref":"#/components/responses/Problem"},\(keyErrors)}}}
+    "/v1/keys/{id}":{"patch":{"tags":["keys"],"operationId":"updateKey","summary":"Change parts of a write key's policy; events that are stored already stay as they are","security":[{"token":[]},{}],"parameters":[\(keyID)],"requestBody":{"required":true,"content":{"application/json":{"schema":{"type":"object","additionalProperties":false,"properties":{"policy":{"$ref":"#/components/schemas/KeyPolicy"}}}}}},"responses":{"200":{"description":"The key as it is now","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Key"}}}},"404":{"$ref":"#/components/responses/Problem"},\(keyChangeErrors)}},
+    "delete":{"tags":["keys"],"operationId":"revokeKey","summary":"Accept a write key no longer; once more changes nothing","security":[{"token":[]},{}],"parameters":[\(keyID)],"responses":{"200":{"description":"The key as it is now","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Key"}}}},"400":{"$ref":"#/components/responses/Problem"},"403":{"$ref":"#/components/responses/Problem"},"404":{"$ref":"#/components/responses/Problem"},\(keyErrors)}}}
     """
 
   private static let operationsPaths = """
@@ -144,6 +146,7 @@ enum OpenAPIDocument {
     "limit":{"type":"integer","minimum":1,"maximum":\(QueryRequest.limitMax),"default":\(QueryRequest.limitDefault)},
     "offset":{"type":"integer","minimum":0,"maximum":\(QueryRequest.offsetMax),"default":0},
     "timezone":{"type":"string","default":"UTC","description":"IANA name"},
+    "traffic":{"enum":["people","bots","all"],"default":"people","description":"Whose events count; grouping or filtering by the dimension traffic (empty: people; bot) takes its place"},
     "after":{"type":"string","description":"A position that the answer must cover"},
     "timeout":{"type":"number","minimum":0,"maximum":\(QueryRequest.timeoutMsMax / 1000),"default":\(QueryRequest.timeoutMsDefault / 1000),"description":"Seconds"}}},
     "Metric":{"description":"Counts are integers; ratios are numbers, or null without a denominator; revenues are objects of amounts by currency","anyOf":[{"type":"integer"},{"type":"number"},{"type":"null"},{"type":"object","additionalProperties":{"type":"number"}}]},
@@ -176,16 +179,19 @@ enum OpenAPIDocument {
     "KeyPolicy":{"type":"object","additionalProperties":false,"properties":{
     "origins":{"type":"array","description":"Pages that may send; none: any","maxItems":100,"items":{"type":"string","examples":["https://www.example.org","https://*.example.org"]}},
     "events_per_second_max":{"type":"integer","minimum":1,"maximum":1000000,"description":"Beyond it requests get 429; a burst of two seconds is taken"},
+    "address":{"enum":["drop","truncate"],"default":"truncate"},
+    "personal_data":{"enum":["keep","remove"],"default":"remove"},
+    "identifiers":{"enum":["keep","pseudonym"],"default":"keep"},
     "honours_dnt":{"type":"boolean","default":false},"honours_gpc":{"type":"boolean","default":false}}},
     "KeyDraft":{"type":"object","additionalProperties":false,"required":["site"],"properties":{
-    "value":{"type":"string","minLength":1,"maxLength":128,"description":"The key itself, taken over from another tool; else one is made"},
+    "value":{"type":"string","minLength":1,"maxLength":128,"description":"The key itself, of characters that can be seen, taken over from another tool; else one is made"},
     "site":{"type":"string","minLength":1,"maxLength":128},
     "source":{"type":"string","minLength":1,"maxLength":128,"description":"Event ids are unique within it; by default the key's id"},
     "policy":{"$ref":"#/components/schemas/KeyPolicy"}}},
     "Key":{"type":"object","required":["id","state","site","source","created_at","policy"],"properties":{\(keyMembers)}},
     "NewKey":{"type":"object","required":["key","id","state","site","source","created_at","policy"],"properties":{"key":{"type":"string"},\(keyMembers)}},
     \(OpenAPIIngest.schemas),
-    "Health":{"type":"object","required":["status","checks"],"properties":{"status":{"enum":["ok","failing"]},"checks":{"type":"array","items":{"type":"object","required":["name","status"],"properties":{"name":{"type":"string"},"status":{"enum":["ok","failing"]},"detail":{"type":"string"}}}}}},
+    "Health":{"type":"object","required":["status","checks"],"properties":{"status":{"enum":["ok","degraded","failing"]},"checks":{"type":"array","items":{"type":"object","required":["name","status"],"properties":{"name":{"type":"string"},"status":{"enum":["ok","degraded","failing"]},"detail":{"type":"string"}}}}}},
     "Problem":{"type":"object","description":"RFC 9457","required":["type","title","status","detail","code","message"],"properties":{"type":{"type":"string"},"title":{"type":"string"},"status":{"type":"integer"},"detail":{"type":"string"},"code":{"type":"string"},"message":{"type":"string"},"path":{"type":"string"},"allowed":{"type":"array","items":{"type":"string"}},"position":{"type":"string"}}}
     """
 }

@@ -50,12 +50,15 @@ enum OpenAPIIngest {
       Address(
         path: $0, methods: ["post", "get"],
         summary: "PostHog capture API v0: JSON, a form or base64, gzip allowed",
-        fields: field("data", "The events, where there is no body"),
+        fields: field("data", "The events, where there is no body") + ","
+          + field("api_key", "Write key, where the events do not name it"),
         body: "\"application/json\":{},\"text/plain\":{},"
           + "\"application/x-www-form-urlencoded\":{}")
     }
     + withSlash(["/i/v1/analytics/events"]).map {
-      Address(path: $0, summary: "PostHog capture API v1: results event by event")
+      Address(
+        path: $0, summary: "PostHog capture API v1: results event by event",
+        fields: field("api_key", "Write key, where there is no Bearer key"))
     }
 
   private static let ga4 = [
@@ -131,7 +134,7 @@ enum OpenAPIIngest {
         ? "\"requestBody\":{\"required\":true,\"content\":{\(address.body)}}," : ""
       let content = address.answer.isEmpty ? "" : ",\"content\":{\(address.answer)}"
       return """
-        "\(method)":{"tags":["ingest"],"operationId":"\(method)_\(words)\(slash)","summary":"\(address.summary)","security":[{"writeKey":[]},{}],"parameters":[\(address.fields)],\(body)"responses":{"\(address.status)":{"description":"The events are durable","headers":{"SmartContent-Position":{"description":"Position of the events, for `after`","schema":{"type":"string"}}}\(content)},\(address.others)\(OpenAPIDocument.ingestErrors)}}
+        "\(method)":{"tags":["ingest"],"operationId":"\(method)_\(words)\(slash)","summary":"\(address.summary)","security":[{"writeKey":[]},{}],"parameters":[\(address.fields)],\(body)"responses":{"\(address.status)":{"description":"The events are durable","headers":{"SmartContent-Position":{"description":"Position of the events, for `after`","schema":{"type":"string"}},"SmartContent-Spooled":{"description":"Instead of the position while the events are durable in the collector's spool alone: `true`","schema":{"type":"string"}}}\(content)},\(address.others)\(OpenAPIDocument.ingestErrors)}}
         """
     }
     return "\"\(address.path)\":{\(operations.joined(separator: ","))}"

@@ -4,7 +4,7 @@ public import Metrics
 /// The routes that every role has: `/health/live`, `/health/ready` and `/metrics`.
 ///
 /// *Live* says that the process answers at all; *ready* that everything it needs does, and what is
-/// wrong where not. They need no token, so that probes and Prometheus stay simple.
+/// wrong where not. What is *degraded* is ready, and named. They need no token, so that probes and Prometheus stay simple.
 public struct OperationsRoutes: Sendable {
   private let checks: [HealthCheck]
   private let registry: MetricRegistry
@@ -37,6 +37,16 @@ public struct OperationsRoutes: Sendable {
     (name: "Content-Type", value: "application/json"), (name: "Cache-Control", value: "no-store"),
   ]
 
+  private static func status(
+    _ state: HealthCheck.State
+  ) -> (rank: Int, name: String, detail: String?) {
+    switch state {
+    case .ok: return (0, "ok", nil)
+    case .degraded(let what): return (1, "degraded", what)
+    case .failing(let what): return (2, "failing", what)
+    }
+  }
+
   /// All checks at once; 503 where any fails.
   static func readiness(of checks: [HealthCheck]) async -> HTTPResponse {
     let states = await withTaskGroup(of: (Int, HealthCheck.State).self) { group in
@@ -45,19 +55,20 @@ public struct OperationsRoutes: Sendable {
       }
       return await group.reduce(into: [Int: HealthCheck.State]()) { $0[$1.0] = $1.1 }
     }
-    let isReady = states.values.allSatisfy { $0 == .ok }
-    var json = Array(#"{"status":"\#(isReady ? "ok" : "failing")","checks":["#.utf8)
+    let worst = states.values.map { status($0) }.max { $0.rank < $1.rank } ?? status(.ok)
+    let isReady = worst.rank < 2
+    var json = Array(#"{"status":"\#(worst.name)","checks":["#.utf8)
     for (index, check) in checks.enumerated() {
       if index > 0 { json.append(UInt8(ascii: ",")) }
       json.append(contentsOf: #"{"name":"#.utf8)
       JSONText.append(check.name, to: &json)
-      if case .failing(let what) = states[index] {
-        json.append(contentsOf: #","status":"failing","detail":"#.utf8)
-        JSONText.append(what, to: &json)
-        json.append(UInt8(ascii: "}"))
-      } else {
-        json.append(contentsOf: #","status":"ok"}"#.utf8)
+      let state = status(states[index] ?? .ok)
+      json.append(contentsOf: #","status":"\#(state.name)""#.utf8)
+      if let detail = state.detail {
+        json.append(contentsOf: #","detail":"#.utf8)
+        JSONText.append(detail, to: &json)
       }
+      json.append(UInt8(ascii: "}"))
     }
     json.append(contentsOf: "]}".utf8)
     var headers = headers

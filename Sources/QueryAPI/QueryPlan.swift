@@ -71,7 +71,7 @@ struct QueryPlan: Hashable, Sendable {
 
   func selection(for request: QueryRequest, _ measure: Measure) -> ViewSelection {
     ViewSelection(
-      measure: measure, site: request.site, segments: segments, filters: request.filters,
+      measure: measure, site: request.site, segments: segments, filters: request.allFilters,
       groupBy: request.dimensions, buckets: buckets)
   }
 

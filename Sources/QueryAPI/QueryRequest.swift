@@ -21,6 +21,27 @@ struct QueryRequest: Hashable, Sendable {
   /// A position to wait for.
   var after: Position?
   var timeoutMs: Int
+  var traffic = Traffic.people
+
+  /// Whose events count. Where a query groups or filters by traffic, it says that itself.
+  enum Traffic: String, CaseIterable, Sendable {
+    case people, bots, all
+  }
+
+  /// The filters, and what ``traffic`` adds to them.
+  var allFilters: [DimensionFilter] {
+    if dimensions.contains(.traffic) || filters.contains(where: { $0.dimension == .traffic }) {
+      return filters
+    }
+    switch traffic {
+    case .people:
+      return filters + [DimensionFilter(operation: .isAnyOf, dimension: .traffic, values: [""])]
+    case .bots:
+      return filters
+        + [DimensionFilter(operation: .isNoneOf, dimension: .traffic, values: [""])]
+    case .all: return filters
+    }
+  }
 
   struct Order: Hashable, Sendable {
     var key: Key
@@ -48,5 +69,5 @@ struct QueryRequest: Hashable, Sendable {
   static let filterValueCountMax = 1000
 
   /// The dimensions that a query can group and filter by.
-  static let queryDimensions: [Dimension] = [.campaign, .content, .variant, .channel]
+  static let queryDimensions: [Dimension] = [.campaign, .content, .variant, .channel, .traffic]
 }

@@ -10,7 +10,7 @@ struct QueryRequestParser {
 
   static let members = [
     "site_id", "pipeline", "metrics", "date_range", "dimensions", "filters", "granularity",
-    "order_by", "limit", "offset", "timezone", "after", "timeout",
+    "order_by", "limit", "offset", "timezone", "after", "timeout", "traffic",
   ]
 
   func request(
@@ -44,6 +44,14 @@ struct QueryRequestParser {
     if let value = given.values["order_by"] { request.order = try order(value, of: request) }
     request.limit = try given.integer("limit", 1...QueryRequest.limitMax) ?? request.limit
     request.offset = try given.integer("offset", 0...QueryRequest.offsetMax) ?? request.offset
+    if let text = try given.text("traffic") {
+      guard let traffic = QueryRequest.Traffic(rawValue: text) else {
+        throw QueryError(
+          .invalidValue, path: "$.traffic", detail: "\"\(text)\" is nobody's traffic",
+          allowed: QueryRequest.Traffic.allCases.map(\.rawValue))
+      }
+      request.traffic = traffic
+    }
     if let value = given.values["timeout"] {
       request.timeoutMs = try timeout(value.seconds, path: "$.timeout")
     }

@@ -32,8 +32,9 @@ extension RedisError {
     case .unreachable, .connectionLost: return true
     case .invalidSettings, .unexpectedReply: return false
     case .rejected(let code, _):
-      return ["LOADING", "BUSY", "OOM", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY"]
-        .contains(code)
+      return [
+        "LOADING", "BUSY", "OOM", "MISCONF", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY",
+      ].contains(code)
     }
   }
 }

@@ -17,6 +17,15 @@ struct HotKeys: Sendable {
     "sc:{\(pipeline):\(generation):\(partition)}:head"
   }
 
+  /// The index of a level's windows in the copy at `slot`, and the rows of one of them.
+  static func index(head: String, slot: String, level: String) -> String {
+    head.dropLast("head".count) + slot + ":" + level
+  }
+
+  static func window(head: String, slot: String, level: String, start: String) -> String {
+    index(head: head, slot: slot, level: level) + ":" + start
+  }
+
   /// Before every window, and exact as a double.
   static let secondsMin: Int64 = -(1 << 53)
 

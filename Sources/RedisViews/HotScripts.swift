@@ -113,24 +113,20 @@ enum HotScripts {
       return 'done'
       """
 
-  /// KEYS: head. ARGV: the most rows to answer with, then per segment level, first start, end.
-  /// Answers nothing where there is no copy, else the stamp and per window level, start and rows.
-  static let read =
+  /// KEYS: head. ARGV: per segment level, first start, end. Answers nothing where there is no copy,
+  /// else the stamp, the slot, and per window level, start and number of rows.
+  static let plan =
     names + """
       local stored = redis.call('HMGET', KEYS[1], 'stamp', 'slot')
       if not stored[1] then return false end
-      local answer = {stored[1]}
-      local count = 0
-      for i = 2, #ARGV, 3 do
+      local answer = {stored[1], stored[2]}
+      for i = 1, #ARGV, 3 do
         local index = base .. stored[2] .. ':' .. ARGV[i]
         for _, start in ipairs(
           redis.call('ZRANGEBYSCORE', index, ARGV[i + 1], '(' .. ARGV[i + 2])) do
-          count = count + redis.call('HLEN', index .. ':' .. start)
-          if count > tonumber(ARGV[1]) then
-            return redis.error_reply('TOOMANY rows in the hot copy')
-          end
-          answer[#answer + 1] =
-            {ARGV[i], start, redis.call('HGETALL', index .. ':' .. start)}
+          answer[#answer + 1] = ARGV[i]
+          answer[#answer + 1] = start
+          answer[#answer + 1] = redis.call('HLEN', index .. ':' .. start)
         end
       end
       return answer

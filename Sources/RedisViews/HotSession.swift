@@ -20,7 +20,11 @@ extension HotStoreError {
   init(_ error: RedisError) {
     switch error {
     case .rejected("OOM", _):
-      self = .refused("Redis has no memory left: raise maxmemory (or lower tuple_count_max)")
+      self = .full("Redis has no memory left: raise maxmemory (or lower tuple_count_max)")
+    case .rejected("MISCONF", _):
+      self = .full(
+        "Redis cannot write its files and takes nothing until it can: make room on its disk; its log"
+          + " says more")
     default: self = error.isTransient ? .unavailable("\(error)") : .refused("\(error)")
     }
   }

@@ -7,11 +7,13 @@ import Views
 
 /// Reads the hot copies of one pipeline.
 ///
-/// One script per partition answers its header and rows together, so they belong to one moment; the
-/// scripts of all partitions go to the server in one batch. A partition without a complete copy of
-/// this pipeline's declaration is absent from the answer.
+/// A script finds out which windows there are; then one transaction per partition answers its header
+/// and rows together, so they belong to one moment. Where another window has come meanwhile it is asked
+/// again. Rows go from hashes straight to the answer: through a script, a hundred thousand of them would
+/// hold the server up for some 0.2 s, and the loops that write to it with it. A partition without a
+/// complete copy of this pipeline's declaration is absent from the answer.
 public final class RedisViewReader: HotViewReader {
-  /// Rows of one partition in one answer; more is refused, since the server builds it in memory.
+  /// Rows of one partition in one answer; more is refused, since they are in memory on both sides.
   static let rowsPerPartition = 200_000
 
   private let settings: RedisSettings
@@ -25,7 +27,7 @@ public final class RedisViewReader: HotViewReader {
   ///   - sessions: threads and Redis sessions, opened when first used.
   ///   - waitingMax: reads that may wait for a session before more are turned away.
   ///   - answerTimeoutMs: how long a read may take in the server, more than the settings give to a
-  ///     loop's updates: a hundred thousand rows take some 0.2 s.
+  ///     loop's updates.
   public init(
     _ settings: RedisSettings, pipeline: PipelineSpec, generation: UInt32, sessions: Int = 2,
     waitingMax: Int = 256, answerTimeoutMs: Int = 1_000
@@ -71,10 +73,6 @@ public final class RedisViewReader: HotViewReader {
       session throws(ViewReadError) in
       do throws(RedisError) {
         return try RedisViewReader.ask(questions, pipelineHash, settings, &session)
-      } catch .rejected("TOOMANY", _) {
-        throw .refused(
-          "a partition has more than \(RedisViewReader.rowsPerPartition) hot rows for this range:"
-            + " ask for a coarser granularity")
       } catch {
         throw ViewReadError(error)
       }
@@ -109,75 +107,33 @@ public final class RedisViewReader: HotViewReader {
     _ questions: [HotQuestion], _ pipelineHash: UInt64, _ session: RedisConnection
   ) throws(RedisError) -> HotAnswer {
     var answer = HotAnswer(headers: [:], rows: [])
-    guard !questions.isEmpty else { return answer }
-    let replies = try session.evaluate(
-      HotScripts.read,
-      batch: questions.map { question in
-        RedisConnection.ScriptCall(
-          keyCount: 1, argumentCount: question.argumentCount, arguments: question.append)
-      })
-    for (question, reply) in zip(questions, replies) {
-      try question.read(reply, pipelineHash, into: &answer)
+    var open = questions
+    for _ in 0..<attemptCount where !open.isEmpty {
+      let plans = try session.evaluate(
+        HotScripts.plan,
+        batch: open.map { question in
+          RedisConnection.ScriptCall(
+            keyCount: 1, argumentCount: question.argumentCount, arguments: question.append)
+        })
+      var changed: [HotQuestion] = []
+      for (question, reply) in zip(open, plans) {
+        guard let plan = try HotPlan(reply, pipelineHash, rowCountMax: rowsPerPartition) else {
+          continue
+        }
+        if plan.windows.isEmpty {
+          answer.headers[question.partition] = plan.header
+        } else if try !question.read(plan, pipelineHash, session, into: &answer) {
+          changed.append(question)
+        }
+      }
+      open = changed
+    }
+    guard open.isEmpty else {
+      throw .unexpectedReply("the hot copy's windows changed \(attemptCount) times during a read")
     }
     return answer
   }
-}
 
-/// What one partition is asked, and how its answer reads.
-struct HotQuestion: Sendable {
-  let partition: Int
-  let head: String
-  /// Stretches that are left after the seam: level, first start and end in seconds.
-  private let stretches: [(level: WindowLevel, from: Int64, to: Int64)]
-
-  init(partition: Int, head: String, segments: [Segment], seams: Seams) {
-    self.partition = partition
-    self.head = head
-    stretches = segments.compactMap { segment in
-      let from = max(segment.from, seams[segment.level])
-      guard from < segment.to else { return nil }
-      return (
-        segment.level, HotKeys.seconds(from) ?? HotKeys.secondsMin,
-        HotKeys.seconds(segment.to) ?? HotKeys.secondsMin
-      )
-    }
-  }
-
-  var argumentCount: Int { 2 + 3 * stretches.count }
-
-  func append(to commands: inout RedisCommands) {
-    commands.argument(head)
-    commands.argument(Int64(RedisViewReader.rowsPerPartition))
-    for stretch in stretches {
-      commands.argument(stretch.level.name)
-      commands.argument(stretch.from)
-      commands.argument(stretch.to)
-    }
-  }
-
-  func read(
-    _ reply: RedisReply, _ pipelineHash: UInt64, into answer: inout HotAnswer
-  ) throws(RedisError) {
-    let reply = try reply.get()
-    if case .null = reply { return }
-    guard let parts = reply.array, let stamp = parts.first?.text else {
-      throw .unexpectedReply("the hot copy's script gave no stamp")
-    }
-    // A copy of another declaration is none.
-    guard let header = HotStamp.decode(stamp, pipeline: pipelineHash) else { return }
-    answer.headers[partition] = header
-    for part in parts.dropFirst() {
-      guard let window = part.array, window.count == 3,
-        let level = WindowLevel.allCases.first(where: { $0.name == window[0].text }),
-        let seconds = window[1].integer, let rows = window[2].array, rows.count % 2 == 0
-      else { throw .unexpectedReply("a window of the hot copy can't be read") }
-      for index in stride(from: 0, to: rows.count, by: 2) {
-        guard let tuple = rows[index].bytes, let text = rows[index + 1].bytes,
-          var row = HotRowText.decode(text, level: level, start: seconds * 1_000_000)
-        else { throw .unexpectedReply("a row of the hot copy can't be read") }
-        row.dimensionID = tuple.withUnsafeBytes { DimensionTuple.identifier(encoded: $0) }
-        answer.rows.append(HotRow(row: row, tuple: tuple))
-      }
-    }
-  }
+  /// Windows come and go every few seconds, a whole copy with a new owner.
+  private static let attemptCount = 8
 }

@@ -42,7 +42,7 @@ struct Assignment {
 
   /// A member is given streams of others only once it has beaten for so long: one that dies at every
   /// start would otherwise make them move each time.
-  static let joinDelayMs: Int64 = 1000
+  static let joinDelayMs: Int64 = 3000
 
   var actions: Actions {
     let targets = targets

@@ -29,11 +29,18 @@ struct HotCopy: ~Copyable {
   private let metrics: LoopMetrics
   private let logger: Logger
   private var last: HotHeader?
+  /// The update whose answer was lost or that was refused; the next one finds out and repeats it, so
+  /// that a store that was slow once need not be written anew.
+  private var unsettled: (rows: [HotRow], header: HotHeader, keepFrom: Seams)?
   /// What another owner has left, until its sequence is reached.
   private var left: HotHeader?
   private var lastUpdate: Int64 = 0
   private var duration: Int64 = 0
-  private var isAway = false
+  private var isAway: Bool { problem != nil }
+  /// Why the copy could not be written last; nil where it could.
+  private(set) var problem: String?
+  /// Whether its store has no room, until that takes something again.
+  private(set) var isStoreFull = false
   /// Stored times of frames whose effects are not yet in the copy, for the freshness histogram.
   private var waiting: [Int64] = []
 
@@ -125,29 +132,25 @@ struct HotCopy: ~Copyable {
       logTime: pipeline.logTime, watermark: pipeline.watermark, seams: pipeline.seams,
       sources: pipeline.sources, fingerprint: pipeline.fingerprint)
     do throws(HotStoreError) {
+      try settle()
       let changed = pipeline.drainHot()
-      if let last, changed.count <= store.updateRowCountMax {
-        do throws(HotStoreError) {
-          try store.update(
-            changed, stream: stream, previous: last, header: header, keepFrom: keepFrom(pipeline))
-        } catch .stale {
-          logger.warning("hot copy is not what was written last: written anew")
-          try rebuild(&pipeline, &header)
-        }
-      } else {
-        try rebuild(&pipeline, &header)
+      if changed.count > store.updateRowCountMax { last = nil }
+      if last != nil {
+        unsettled = (changed, header, keepFrom(pipeline))
+        try settle()
       }
+      if last == nil { try rebuild(&pipeline, &header) }
       last = header
       sequence = header.sequence
       if isAway { logger.info("hot copy is back") }
-      isAway = false
+      problem = nil
+      isStoreFull = false
     } catch {
-      // What was drained is lost to the copy, so the next update writes all of it.
-      last = nil
       isFenced = error == .fenced
       metrics.hotFailed()
       if !isAway { logger.warning("hot copy cannot be written", metadata: ["error": "\(error)"]) }
-      isAway = true
+      problem = "\(error)"
+      if case .full = error { isStoreFull = true }
     }
     lastUpdate = clock.monotonic()
     duration = lastUpdate - started
@@ -169,12 +172,34 @@ struct HotCopy: ~Copyable {
     return keep
   }
 
-  private func rebuild(
+  /// Carries out the update that is not known to be in the copy. Afterwards `last` is its header, or
+  /// nil where the store has something else, which only a copy written anew gets right.
+  private mutating func settle() throws(HotStoreError) {
+    guard let update = unsettled, let previous = last else { return }
+    do throws(HotStoreError) {
+      try store.update(
+        update.rows, stream: stream, previous: previous, header: update.header,
+        keepFrom: update.keepFrom)
+      last = update.header
+    } catch .stale {
+      // Its first attempt may have been carried out.
+      last = try store.header(of: stream) == update.header ? update.header : nil
+      if last == nil { logger.warning("hot copy is not what was written last: written anew") }
+    }
+    unsettled = nil
+  }
+
+  private mutating func rebuild(
     _ pipeline: inout Pipeline, _ header: inout HotHeader
   ) throws(HotStoreError) {
     let stored = try store.header(of: stream)
     header.copy = (stored?.copy ?? 0) + 1
-    try store.rebuild(pipeline.allHot(), stream: stream, header: header)
+    let began = clock.monotonic()
+    let rows = pipeline.allHot()
+    try store.rebuild(rows, stream: stream, header: header)
     metrics.hotRebuilt()
+    logger.info(
+      "hot copy written anew",
+      metadata: ["rows": "\(rows.count)", "ms": "\((clock.monotonic() - began) / 1000)"])
   }
 }

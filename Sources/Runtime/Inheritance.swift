@@ -177,16 +177,7 @@ final class Inheritance {
     }
     for frame in frames where frame.sequence <= end {
       do throws(PipelineError) {
-        let view: FrameView
-        do throws(FrameError) {
-          view = try FrameView(frame.bytes)
-        } catch {
-          try pipeline?.skip(
-            sequence: frame.sequence, storedAt: frame.storedAt,
-            checksum: PartitionLoop.checksum(frame.bytes))
-          continue
-        }
-        try pipeline?.process(frame: view, sequence: frame.sequence, storedAt: frame.storedAt)
+        try pipeline?.process(FrameContent(frame, of: .events), of: frame)
       } catch {
         throw LoopExit(error, spec)
       }

@@ -20,6 +20,8 @@ extension LoopExit {
   init(_ error: ViewStoreError, _ spec: PipelineSpec) {
     switch error {
     case .unavailable(let reason): self = .waiting("Postgres: \(reason)")
+    case .full(let reason):
+      self = .waiting("Postgres has no room left; make some on its disk: \(reason)")
     case .fenced, .held: self = .fenced
     case .otherPipeline(let stored, let declared):
       self = .halted(

@@ -7,9 +7,14 @@ import Ports
 extension PartitionLoop {
   var commitInterval: Int64 {
     let parameters = environment.parameters
+    let hasTrends = stream.role == .partials && spec.trends != nil
+    let shortestMs =
+      hasTrends
+      ? min(parameters.commitIntervalMs, parameters.trendCommitIntervalMs)
+      : parameters.commitIntervalMs
     return min(
       Int64(parameters.commitIntervalMsMax) * 1000,
-      max(Int64(parameters.commitIntervalMs) * 1000, commitDuration * Int64(parameters.sinkShare)))
+      max(Int64(shortestMs) * 1000, commitDuration * Int64(parameters.sinkShare)))
   }
 
   func commitIfDue() throws(LoopExit) {
@@ -20,6 +25,7 @@ extension PartitionLoop {
     if pipeline.position > committed.sequence {
       return now - lastCommit >= commitInterval
         || pipeline.pendingCount > environment.parameters.pendingCountMax
+        || environment.snapshots.waitsForCommit
     }
     // A stream that went quiet still owes the hour and day rows of its last frames.
     return committed.coarseSequence < committed.sequence && isCoarseDue(now)
@@ -43,9 +49,11 @@ extension PartitionLoop {
         batch, stream: stream, epoch: epoch, previous: committed.sequence)
     } catch {
       environment.metrics.commitFailed()
+      if case .full = error { note(.postgres, isFull: true) }
       throw LoopExit(error, spec)
     }
     noteReached()
+    note(.postgres, isFull: false)
     uncommitted = nil
     committed = batch.checkpoint
     environment.snapshots.release(upTo: committed.sequence)
@@ -96,15 +104,56 @@ extension PartitionLoop {
 
   /// Takes what has changed between two frames, during silent replay too, when it is much or was taken
   /// long ago. It may be ahead of the checkpoint; then it is kept in memory until that has passed it.
+  ///
+  /// What would take too long, or cannot be kept, is left out: processing never stops for longer than a
+  /// bounded increment takes, however large state is and however long its store was away. Replay is not
+  /// held to that, because nobody waits for single frames of it.
   func takeSnapshotIfDue() {
-    guard pipeline.position > pipeline.snapshotPosition, environment.snapshots.canTake else {
+    guard pipeline.position > pipeline.snapshotPosition else { return }
+    let parameters = environment.parameters
+    guard environment.snapshots.canTake else {
+      if !pipeline.isSilent, pipeline.changeByteCount >= parameters.snapshotPauseBytesMax {
+        leaveOut()
+      }
       return
     }
     let now = environment.clock.monotonic()
-    let isDue = now - lastSnapshot >= Int64(environment.parameters.snapshotIntervalMs) * 1000
-    if isDue || pipeline.changeByteCount >= environment.parameters.snapshotBytesMax {
+    let isDue = now - lastSnapshot >= Int64(parameters.snapshotIntervalMs) * 1000
+    let byteCount = pipeline.changeByteCount
+    guard isDue || byteCount >= parameters.snapshotBytesMax else { return }
+    let isFirst = hasInherited && pipeline.snapshotPosition == 0
+    let isTooMuch = !pipeline.isSilent && byteCount > parameters.snapshotPauseBytesMax
+    if !environment.snapshots.needsBase && (isFirst || isTooMuch) {
+      leaveOut()
+    } else {
       takeSnapshot()
     }
+  }
+
+  /// Where nothing is committed any more, what could not be written, or made a base of, is tried again
+  /// all the same.
+  func releaseIfQuiet() {
+    let now = environment.clock.monotonic()
+    guard now - max(lastCommit, lastRelease) >= Self.releaseInterval else { return }
+    lastRelease = now
+    environment.snapshots.release(upTo: committed.sequence)
+  }
+
+  /// Microseconds.
+  private static let releaseInterval: Int64 = 500_000
+
+  /// The next increment starts here; the archive makes a base of the log that leads up to it.
+  private func leaveOut() {
+    let started = environment.clock.monotonic()
+    let byteCount = pipeline.changeByteCount
+    pipeline.forgetChanges()
+    lastSnapshot = environment.clock.monotonic()
+    environment.metrics.snapshotLeftOut(durationMicros: lastSnapshot - started)
+    environment.snapshots.leaveOut(upTo: pipeline.mark, takenAt: environment.clock.wall())
+    environment.snapshots.release(upTo: committed.sequence)
+    environment.logger.notice(
+      "changes of state are not saved one by one: a snapshot of everything is made of the log",
+      metadata: ["position": "\(pipeline.position)", "bytes": "\(byteCount)"])
   }
 
   private func takeSnapshot() {
@@ -121,7 +170,8 @@ extension PartitionLoop {
     lastSnapshot = environment.clock.monotonic()
     environment.metrics.snapshotTaken(
       bytes: bytes.count, durationMicros: lastSnapshot - started)
-    environment.snapshots.add(name, bytes, takenAt: environment.clock.wall())
+    environment.snapshots.add(
+      name, bytes, mark: pipeline.mark, takenAt: environment.clock.wall())
     environment.snapshots.release(upTo: committed.sequence)
   }
 }

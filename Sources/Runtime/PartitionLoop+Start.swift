@@ -12,8 +12,10 @@ extension PartitionLoop {
       committed = claim.checkpoint
       claimedAccounting = claim.accounting
     } catch {
+      if case .full = error { note(.postgres, isFull: true) }
       throw LoopExit(error, spec)
     }
+    note(.postgres, isFull: false)
     hotCopy.epoch = epoch
     status.update { $0.epoch = epoch }
     environment.metrics.claimed(claimedAccounting)
@@ -44,11 +46,12 @@ extension PartitionLoop {
       "partition taken over",
       metadata: [
         "epoch": "\(epoch)", "committed": "\(committed.sequence)",
-        "replay_after": "\(report.replayAfter)",
+        "replay_after": "\(report.replayAfter)", "since_start_ms": "\(sinceStartMs)",
       ])
-    if report.replayAfter == 0, stream.role == .events,
-      let earlier = environment.generations.predecessor(of: stream.generation)
-    {
+    let predecessor =
+      stream.role == .events ? environment.generations.predecessor(of: stream.generation) : nil
+    if predecessor != nil { environment.snapshots.begins(with: .inherited([])) }
+    if report.replayAfter == 0, let earlier = predecessor {
       stage = .inheriting(
         Inheritance(
           spec: spec, groups: groups, earlier: earlier, generations: environment.generations,
@@ -67,6 +70,7 @@ extension PartitionLoop {
       let problem: SnapshotFormatError?
       do throws(PipelineError) {
         problem = try pipeline.adopt(base: base)
+        inherited.append(base)
       } catch {
         throw LoopExit(error, spec)
       }
@@ -75,6 +79,8 @@ extension PartitionLoop {
       }
     case .done:
       hasInherited = true
+      environment.snapshots.begins(with: .inherited(inherited))
+      inherited = []
       // The first frame of a new stream, so that its log time is known though nobody sends events.
       environment.heartbeats.write(stream)
       environment.logger.info("persons of the generation before are taken over")
@@ -99,6 +105,17 @@ extension PartitionLoop {
     }
   }
 
+  /// What was committed before the start is in state again.
+  func goLive() {
+    let seconds = environment.clock.monotonic() - (replayStarted ?? 0)
+    if replayStarted != nil { environment.metrics.replayed(durationMicros: seconds) }
+    replayStarted = nil
+    environment.logger.info(
+      "partition is live",
+      metadata: ["replay_ms": "\(seconds / 1000)", "since_start_ms": "\(sinceStartMs)"])
+    set(.live, "")
+  }
+
   func open(after: UInt64) throws(LoopExit) {
     hotCopy.look(&pipeline)
     do throws(LogError) {
@@ -106,6 +123,11 @@ extension PartitionLoop {
     } catch {
       throw LoopExit(error, spec)
     }
-    set(pipeline.isSilent ? .replaying : .live, "")
+    replayStarted = environment.clock.monotonic()
+    if pipeline.isSilent {
+      set(.replaying, "")
+    } else {
+      goLive()
+    }
   }
 }

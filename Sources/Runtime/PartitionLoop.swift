@@ -1,6 +1,7 @@
 import Dataflow
 import Events
 import Logging
+import Operators
 import Ports
 import Views
 
@@ -27,6 +28,8 @@ final class PartitionLoop {
     var partials: (any FramePublisher)?
     /// Nil where another pipeline's loop writes the letters, or none.
     var poison: PoisonWriter?
+    /// Of a second stage: makes partials again that are lost; nil where nobody does.
+    var remaker: PartialRemaker?
     var heartbeats: any HeartbeatSink
     var siblings: LogTimes
     var generations = GenerationBoard()
@@ -96,11 +99,18 @@ final class PartitionLoop {
   var commitDuration: Int64 = 0
   var lastCoarse: Int64 = 0
   var lastSnapshot: Int64 = 0
+  var lastRelease: Int64 = 0
   /// State holds what earlier streams knew, which no increment from frame 0 on has.
   var hasInherited = false
+  /// What state was taken over from, until all of it is.
+  var inherited: [[UInt8]] = []
+  /// When silent replay began; nil once the loop is live.
+  var replayStarted: Int64?
+  /// Of a second stage: partials that others wait for, since when, and when they were last asked for.
+  var missing: (partials: PartialIntake.Missing, since: Int64, askedAt: Int64?)?
   private var lastHeartbeat: Int64 = 0
   private var times = LoopTimes()
-  private let startedAt: Int64
+  let startedAt: Int64
 
   init(
     spec: PipelineSpec, stream: StreamPartition, environment: Environment, stop: StopFlag,
@@ -127,7 +137,7 @@ final class PartitionLoop {
       clock: environment.clock, metrics: environment.metrics, logger: environment.logger)
   }
 
-  private static func groups(_ stream: StreamPartition, partitions: Int) -> Range<Int> {
+  static func groups(_ stream: StreamPartition, partitions: Int) -> Range<Int> {
     switch stream.role {
     case .events: KeyGroup.groups(of: stream.partition, partitions: partitions)
     case .deadLetters: 0..<0
@@ -135,16 +145,8 @@ final class PartitionLoop {
     }
   }
 
-  /// Makes bases for the stream's archive.
-  static func compactor(
-    _ spec: PipelineSpec, _ stream: StreamPartition, partitions: Int
-  ) -> SnapshotArchive.Compactor {
-    { (chain) throws(PipelineError) in
-      try Pipeline.compact(
-        spec: spec, stream: stream, groups: groups(stream, partitions: partitions),
-        partitions: partitions, base: chain.base, increments: chain.increments)
-    }
-  }
+  /// For what is logged about how long a take-over takes.
+  var sinceStartMs: Int64 { (environment.clock.monotonic() - startedAt) / 1000 }
 
   // MARK: Steps
 
@@ -215,6 +217,14 @@ final class PartitionLoop {
     environment.metrics.waited()
   }
 
+  /// Remembers that a store has no room, until it has taken something again.
+  func note(_ store: WrittenStore, isFull: Bool) {
+    guard isFull != status.current.fullStores.contains(store) else { return }
+    status.update { status in
+      if isFull { status.fullStores.insert(store) } else { status.fullStores.remove(store) }
+    }
+  }
+
   func set(_ phase: PartitionStatus.Phase, _ detail: String) {
     status.update {
       $0.phase = phase
@@ -242,16 +252,18 @@ final class PartitionLoop {
       takeSnapshotIfDue()
       // A replay can end inside a batch; what follows it is live.
       if pipeline.isSilent { continue }
+      if replayStarted != nil { goLive() }
       if hotCopy.isDue(hasChanges: true) { try updateHotCopy(reader) }
       try timedCommit()
     }
     if !pipeline.isSilent {
-      if status.current.phase == .replaying { set(.live, "") }
+      if replayStarted != nil { goLive() }
       if hotCopy.isDue(hasChanges: pipeline.position > hotCopy.sequence) {
         try updateHotCopy(reader)
       }
       try timedCommit()
       takeSnapshotIfDue()
+      releaseIfQuiet()
       beat(reader)
     }
     try finishAtEnd()
@@ -285,28 +297,15 @@ final class PartitionLoop {
 
   private func process(_ frame: any StoredFrame) throws(LoopExit) {
     environment.metrics.fetched(bytes: frame.bytes.count)
-    let content: Content
-    do throws(FrameError) {
-      content =
-        stream.role == .partials
-        ? .partials(try PartialFrameView(frame.bytes)) : .events(try FrameView(frame.bytes))
-    } catch {
-      try bury(frame, error)
-      content = .poison
+    let content = FrameContent(frame, of: stream.role)
+    switch content {
+    case .events(let view): environment.metrics.processed(events: view.count)
+    case .partials(let view): environment.metrics.processed(events: view.recordCount)
+    case .poison(let error): try bury(frame, error)
     }
     do throws(PipelineError) {
-      switch content {
-      case .events(let view):
-        try pipeline.process(frame: view, sequence: frame.sequence, storedAt: frame.storedAt)
-        environment.metrics.processed(events: view.count)
-      case .partials(let view):
-        try pipeline.process(
-          partials: view, bytes: frame.bytes, sequence: frame.sequence, storedAt: frame.storedAt)
-        environment.metrics.processed(events: view.recordCount)
-      case .poison:
-        try pipeline.skip(
-          sequence: frame.sequence, storedAt: frame.storedAt, checksum: Self.checksum(frame.bytes))
-      }
+      try pipeline.process(content, of: frame)
+      environment.metrics.found(pipeline.takeCopies())
     } catch {
       throw LoopExit(error, spec)
     }
@@ -328,13 +327,6 @@ final class PartitionLoop {
       "poison frame passed over",
       metadata: ["sequence": "\(frame.sequence)", "error": "\(error)"])
     environment.metrics.poisoned()
-  }
-
-  /// What a stored frame turned out to be.
-  private enum Content {
-    case events(FrameView)
-    case partials(PartialFrameView)
-    case poison
   }
 
   /// How long to wait for frames: until something of our own is due.
@@ -415,6 +407,7 @@ final class PartitionLoop {
 
   private func publishStatus(_ reader: any FrameReader) {
     publishTimes()
+    watchPartials()
     let lastKnown = reader.lastKnownSequence
     status.update {
       $0.sequence = pipeline.position
@@ -427,7 +420,13 @@ final class PartitionLoop {
       $0.overflowedCount = pipeline.overflowedCount
       $0.snapshots = environment.snapshots.progress
       $0.stateSizes = pipeline.stateSizes
+      $0.limitCounts = pipeline.limitCounts
+      $0.hotProblem = hotCopy.problem
+      $0.waitingPartialCount = missing?.partials.waitingCount ?? 0
+      $0.partialsProblem = partialsProblem
     }
+    note(.redis, isFull: hotCopy.isStoreFull)
+    note(.snapshots, isFull: environment.snapshots.progress.isStoreFull)
   }
 
   static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {

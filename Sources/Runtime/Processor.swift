@@ -269,10 +269,34 @@ public final class Processor: Sendable {
       return (nil, [])
     }
     let archive = SnapshotArchive(
-      store: store, compactor: { _ in nil }, writing: snapshotWriter,
+      store: store, maker: maker(of: stream, pipeline), writing: snapshotWriter,
       compacting: snapshotCompactor, parameters: parameters, metrics: metrics, logger: logger)
     let restored = archive.restore(notAfter: notAfter)
     return (restored.base, restored.increments)
+  }
+
+  /// What a stream's state can be begun from, wherever it runs: the folder of the loop that runs it is
+  /// that loop's alone.
+  private func chain(
+    of stream: StreamPartition, _ notAfter: UInt64, _ pipeline: PipelineSpec
+  ) -> SnapshotArchive.Restored {
+    guard let copies = stores.snapshotCopies else { return SnapshotArchive.Restored() }
+    do throws(SnapshotError) {
+      return try SnapshotArchive.chain(in: copies(pipeline, stream), notAfter: notAfter)
+    } catch {
+      logger.warning(
+        "snapshots of a source cannot be read: all of its frames are",
+        metadata: ["stream": "\(stream.stream)", "error": "\(error)"])
+      return SnapshotArchive.Restored()
+    }
+  }
+
+  private func maker(of stream: StreamPartition, _ pipeline: PipelineSpec) -> BaseMaker {
+    let siblings = siblings[.init(name: pipeline.name, version: pipeline.version)]
+    return BaseMaker(
+      spec: pipeline, stream: stream,
+      partitions: board.generation(stream.generation)?.partitions ?? siblings?.partitions ?? 1,
+      log: log)
   }
 
   /// One loop, from its stores to its end.
@@ -306,11 +330,8 @@ public final class Processor: Sendable {
           metrics: loopMetrics, logger: logger)
       }
       archive = SnapshotArchive(
-        store: store,
-        compactor: PartitionLoop.compactor(
-          pipeline, item.stream,
-          partitions: board.generation(item.stream.generation)?.partitions ?? siblings.partitions),
-        writing: snapshotWriter, compacting: snapshotCompactor, parameters: parameters,
+        store: store, maker: maker(of: item.stream, pipeline), writing: snapshotWriter,
+        compacting: snapshotCompactor, parameters: parameters,
         metrics: loopMetrics, logger: logger)
     } catch {
       return halt("snapshot folder cannot be used: \(error); give another with --state")
@@ -336,11 +357,20 @@ public final class Processor: Sendable {
     {
       poison = PoisonWriter(stream: letters, open: open)
     }
+    var remaker: PartialRemaker?
+    if item.stream.role == .partials {
+      remaker = PartialRemaker(
+        spec: pipeline, log: log, generations: board,
+        snapshots: { [self] in chain(of: $0, $1, pipeline) },
+        open: { [stores] () throws(LogError) in try stores.partials(pipeline) },
+        worker: snapshotCompactor, metrics: loopMetrics, logger: logger, stop: stop)
+    }
     let loop = PartitionLoop(
       spec: pipeline, stream: item.stream,
       environment: PartitionLoop.Environment(
         owner: owner, log: log, views: views, hot: stores.hot(pipeline), snapshots: archive,
-        partials: partials, poison: poison, heartbeats: heartbeats, siblings: siblings,
+        partials: partials, poison: poison, remaker: remaker, heartbeats: heartbeats,
+        siblings: siblings,
         generations: board,
         earlierSnapshots: { [self] stream, notAfter in
           snapshots(of: stream, notAfter, pipeline, loopMetrics)
@@ -348,6 +378,7 @@ public final class Processor: Sendable {
         clock: clock,
         metrics: loopMetrics, logger: logger),
       stop: stop, status: status)
+    defer { archive.abandon() }
     return loop.run()
   }
 }

@@ -57,15 +57,7 @@ final class ReplayedStream {
   }
 
   func process(_ frame: any StoredFrame) throws(PipelineError) {
-    let view: FrameView
-    do throws(FrameError) {
-      view = try FrameView(frame.bytes)
-    } catch {
-      return try pipeline.skip(
-        sequence: frame.sequence, storedAt: frame.storedAt,
-        checksum: PartitionLoop.checksum(frame.bytes))
-    }
-    try pipeline.process(frame: view, sequence: frame.sequence, storedAt: frame.storedAt)
+    try pipeline.process(FrameContent(frame, of: .events), of: frame)
   }
 
   func process(partials frame: PartialFrame, storedAt: Int64) throws(PipelineError) {

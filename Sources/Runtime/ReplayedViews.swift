@@ -112,6 +112,8 @@ public struct ReplayedViews: DurableViewReader, HotViewReader {
     answer.end = end
     for (bucket, end) in [end - trendPolicy.size, end].enumerated() {
       for entry in trends where entry.row.end == end && entry.tuple.site == site {
+        // Bots do not count, unless they are what is asked for.
+        guard dimension == .traffic || entry.tuple.traffic.isEmpty else { continue }
         answer.groups.append(
           ViewGroup(
             bucket: bucket, dimensions: [entry.tuple[dimension]], currency: entry.tuple.currency,

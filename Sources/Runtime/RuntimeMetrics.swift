@@ -54,6 +54,14 @@ public struct RuntimeMetrics: Sendable {
   public static let snapshot = MetricDeclaration(
     "smartcontent_snapshot_pause_seconds", "Time processing paused to take a snapshot.", quick,
     labels: labels)
+  public static let snapshotsLeftOut = MetricDeclaration(
+    "smartcontent_snapshot_left_out_total",
+    "Times when changes were not saved one by one, because they were too many or could not be written,"
+      + " and a snapshot of everything was made of the log instead.", .counter, labels: labels)
+  public static let replay = MetricDeclaration(
+    "smartcontent_replay_seconds",
+    "From opening the stream at a start to being live: silent replay of what the snapshots do not have.",
+    quick, labels: labels)
   public static let snapshotBytes = MetricDeclaration(
     "smartcontent_snapshot_written_bytes_total", "Bytes of state written as snapshots.", .counter,
     labels: labels)
@@ -141,6 +149,32 @@ public struct RuntimeMetrics: Sendable {
     "smartcontent_events_overflowed_total",
     "Events that counted for `(other)` because of `tuple_count_max`.", .counter, labels: labels)
 
+  public static let limits = MetricDeclaration(
+    "smartcontent_operator_limits_total",
+    "What limits of operators have cost since the beginning of the log: touches of persons that were"
+      + " untracked, unions and links that were refused, events that overflowed into `(other)`, and"
+      + " those that were too_late for trends.", .counter,
+    labels: labels + ["operator", "consequence"],
+    maxSeries: 2000)
+  public static let storeFull = MetricDeclaration(
+    "smartcontent_store_full",
+    "1 while postgres, redis or the disk of snapshots has no room for what a loop writes, until it takes"
+      + " something again.", .gauge, labels: labels + ["store"], maxSeries: 1000)
+  public static let waitingPartials = MetricDeclaration(
+    "smartcontent_partials_waiting",
+    "Frames of partials that came and wait for one before them; where that lasts one is lost.",
+    .gauge,
+    labels: labels)
+  public static let partialsRemade = MetricDeclaration(
+    "smartcontent_partials_remade_total",
+    "Frames of partials that were lost or could not be read and were made again from the events.",
+    .counter, labels: labels)
+  public static let copies = MetricDeclaration(
+    "smartcontent_event_copies_total",
+    "Copies of events by what they are: natural (the same id and payload, sent or stored again), synthetic"
+      + " (the same id with another payload), untold (the first is remembered without its payload).",
+    .counter, labels: labels + ["copy"], maxSeries: 1000)
+
   public static let seconds = MetricDeclaration(
     "smartcontent_loop_seconds_total",
     "Where a loop's time goes: busy processing, idle for lack of frames, held up by the stores that it"
@@ -150,12 +184,14 @@ public struct RuntimeMetrics: Sendable {
   /// Everything above, for checks of dashboards and alerts.
   public static let catalog = [
     events, frames, frameBytes, poisonFrames, accounted, received, commit, commitFailures, rows,
-    hot, hotFailures, hotRebuilds, freshness, snapshot, snapshotBytes, snapshotFailures,
+    hot, hotFailures, hotRebuilds, freshness, replay, snapshot, snapshotsLeftOut, snapshotBytes,
+    snapshotFailures,
     snapshotSize, snapshotCompactions, snapshotRejections, snapshotCopiedBytes,
     snapshotCopyFailures, snapshotAge, snapshotFiles,
     snapshotChainBytes, stateKeys, stateKeysMax, stateBytes, partials, partialFailures, waits,
     halts, lagFrames, lagEvents, lagSeconds, watermarkDelay, running,
-    dedupeIDs, dedupeFill, stateRows, overflowed, seconds,
+    copies, dedupeIDs, dedupeFill, stateRows, overflowed, limits, storeFull, waitingPartials,
+    partialsRemade, seconds,
   ]
 
   private let registry: MetricRegistry
@@ -226,6 +262,26 @@ public struct RuntimeMetrics: Sendable {
     perOperator(Self.stateKeys, \.keyCount)
     perOperator(Self.stateKeysMax, \.keyCountMax)
     perOperator(Self.stateBytes, \.byteCount)
+    computed(Self.waitingPartials) {
+      $0.stream.role == .partials ? Double($0.waitingPartialCount) : nil
+    }
+    registry.computed(Self.storeFull) {
+      statuses().flatMap { status in
+        WrittenStore.allCases.map {
+          MetricSample(
+            [status.pipeline, status.stream.stream, $0.rawValue],
+            status.fullStores.contains($0) ? 1 : 0)
+        }
+      }
+    }
+    registry.computed(Self.limits) {
+      statuses().flatMap { status in
+        status.limitCounts.map {
+          MetricSample(
+            [status.pipeline, status.stream.stream, $0.operator, $0.consequence], Double($0.count))
+        }
+      }
+    }
     registry.computed(Self.seconds) {
       statuses().flatMap { status in
         [
@@ -256,6 +312,8 @@ final class LoopMetrics: Sendable {
   private let freshness: Histogram
   private let snapshots: Histogram
   private let snapshotSizes: Histogram
+  private let snapshotsLeftOut: Counter
+  private let replays: Histogram
   private let snapshotBytes: Counter
   private let snapshotCompactions: Counter
   private let snapshotRejections: Counter
@@ -264,9 +322,12 @@ final class LoopMetrics: Sendable {
   private let snapshotFailures: Counter
   private let partials: Counter
   private let partialFailures: Counter
+  private let partialsRemade: Counter
   private let waits: Counter
   private let halts: Counter
   private let accounting: Shared<Accounting>
+  /// Natural, synthetic, untold.
+  private let copies: [Counter]
 
   init(_ registry: MetricRegistry, _ labels: [String]) {
     func counter(_ declaration: MetricDeclaration) -> Counter {
@@ -288,6 +349,8 @@ final class LoopMetrics: Sendable {
     freshness = histogram(RuntimeMetrics.freshness)
     snapshots = histogram(RuntimeMetrics.snapshot)
     snapshotSizes = histogram(RuntimeMetrics.snapshotSize)
+    snapshotsLeftOut = counter(RuntimeMetrics.snapshotsLeftOut)
+    replays = histogram(RuntimeMetrics.replay)
     snapshotCompactions = counter(RuntimeMetrics.snapshotCompactions)
     snapshotRejections = counter(RuntimeMetrics.snapshotRejections)
     snapshotCopiedBytes = counter(RuntimeMetrics.snapshotCopiedBytes)
@@ -296,9 +359,13 @@ final class LoopMetrics: Sendable {
     snapshotFailures = counter(RuntimeMetrics.snapshotFailures)
     partials = counter(RuntimeMetrics.partials)
     partialFailures = counter(RuntimeMetrics.partialFailures)
+    partialsRemade = counter(RuntimeMetrics.partialsRemade)
     waits = counter(RuntimeMetrics.waits)
     halts = counter(RuntimeMetrics.halts)
     accounting = Shared(Accounting())
+    copies = ["natural", "synthetic", "untold"].map {
+      registry.counter(RuntimeMetrics.copies).with(labels: labels + [$0])
+    }
     accountingCounters = (
       registry.counter(RuntimeMetrics.received).with(labels: labels),
       ["on_time", "late", "too_late", "duplicate", "rejected"].map {
@@ -315,6 +382,13 @@ final class LoopMetrics: Sendable {
   }
 
   func processed(events count: Int) { events.add(count) }
+
+  func found(_ counts: CopyCounts) {
+    for (counter, count) in zip(copies, [counts.natural, counts.synthetic, counts.untold])
+    where count > 0 {
+      counter.add(count)
+    }
+  }
 
   func poisoned() { poisonFrames.add() }
 
@@ -353,6 +427,13 @@ final class LoopMetrics: Sendable {
     snapshotSizes.observe(Double(bytes))
   }
 
+  func snapshotLeftOut(durationMicros: Int64) {
+    snapshots.observe(Double(durationMicros) / 1_000_000)
+    snapshotsLeftOut.add()
+  }
+
+  func replayed(durationMicros: Int64) { replays.observe(Double(durationMicros) / 1_000_000) }
+
   func snapshotCompacted(bytes: Int) {
     snapshotCompactions.add()
     snapshotBytes.add(bytes)
@@ -371,6 +452,8 @@ final class LoopMetrics: Sendable {
   func handedOn(frames: Int) { partials.add(frames) }
 
   func partialFailed() { partialFailures.add() }
+
+  func partialRemade() { partialsRemade.add() }
 
   func waited() { waits.add() }
 

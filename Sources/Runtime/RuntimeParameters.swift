@@ -2,6 +2,8 @@
 public struct RuntimeParameters: Sendable {
   /// Shortest time between commits; short enough that a killed process has little to replay.
   public var commitIntervalMs = 250
+  /// The same of a second stage with trends: queries read these from Postgres, so they are as fresh.
+  public var trendCommitIntervalMs = 100
   /// Longest time between commits under backlog: larger transactions write fewer rows per event.
   public var commitIntervalMsMax = 2000
   /// Shortest time between updates of the hot copy: it bounds how fresh a query can be.
@@ -17,7 +19,11 @@ public struct RuntimeParameters: Sendable {
   /// Longest time between snapshots of a partition that moves, silent replay included.
   public var snapshotIntervalMs = 2000
   /// Changed bytes of state after which a snapshot is taken early: it bounds the pause for one.
-  public var snapshotBytesMax = 4 << 20
+  public var snapshotBytesMax = 2 << 20
+  /// Changed bytes of state above which none is taken of a partition that is live, because it would
+  /// stop for longer than 20 ms; a base is made of the log instead. Above the bound before, so that a
+  /// frame that goes far past that is still taken.
+  public var snapshotPauseBytesMax = 4 << 20
   /// Bytes of snapshots that wait in memory to be committed or written; past it none are taken.
   public var snapshotWaitingBytesMax = 64 << 20
   /// Increments become a new base when they are larger than the last one, and than this.

@@ -4,14 +4,41 @@ import Operators
 import Ports
 import Synchronization
 
-// Bases are made from what is stored, on a thread of their own: the loop never pauses for one, and a
-// chain that cannot be read is found out before it is needed.
+// Bases are made of what is stored, and of the log where that has gaps, on a thread of their own: the
+// loop never pauses for one, and a chain that cannot be read is found out before it is needed.
 extension SnapshotArchive {
-  /// Starts a compaction where increments outweigh their base.
+  /// A base to be made: of a chain, and up to the mark of the log, if there is one.
+  private struct Work {
+    var chain: SnapshotChain
+    var mark: PipelineMark?
+    var origin: BaseMaker.Origin
+  }
+
+  private enum Outcome {
+    case made
+    /// A file that it was to be made of cannot be used, and is gone: there is another chain now.
+    case otherChain
+    case failed
+  }
+
+  /// Releases between two attempts at a base, mostly a quarter of a second each.
+  private static var skipCountMax: Int { 64 }
+
+  /// Starts to make a base where what is stored has a gap, or where increments outweigh their base.
   func compactIfDue() {
-    let chain = state.withLock { state -> SnapshotChain? in
+    let work = state.withLock { state -> Work? in
       guard !state.isCompacting else { return nil }
+      if state.skipCount > 0 {
+        state.skipCount -= 1
+        if state.skipCount > 0 { return nil }
+      }
       let chain = SnapshotChain.best(of: state.files.keys)
+      if let mark = state.last?.mark, chain.end < mark.sequence {
+        let isHelped = state.needsBase || state.waiting.contains { $0.name.isBase }
+        if isHelped || state.isAbandoned { return nil }
+        state.isCompacting = true
+        return Work(chain: chain, mark: mark, origin: state.origin)
+      }
       let base = chain.base.flatMap { state.files[$0] } ?? 0
       let added = chain.increments.reduce(0) { $0 + (state.files[$1] ?? 0) }
       guard
@@ -19,42 +46,67 @@ extension SnapshotArchive {
           || chain.increments.count > parameters.snapshotChainCountMax
       else { return nil }
       state.isCompacting = true
-      return chain
+      return Work(chain: chain, origin: state.origin)
     }
-    guard let chain else { return }
+    guard let work else { return }
     let isQueued = compacting.submit { [self] in
-      compact(chain)
-      state.withLock { $0.isCompacting = false }
+      let outcome = compact(work)
+      let isFailed = outcome == .failed
+      state.withLock { state in
+        state.isCompacting = false
+        state.failureCount = isFailed ? state.failureCount + 1 : 0
+        state.skipCount = isFailed ? min(1 << min(state.failureCount, 6), Self.skipCountMax) : 0
+      }
+      // What was written or lost meanwhile may need another one.
+      if !isFailed { compactIfDue() }
     }
     if !isQueued { state.withLock { $0.isCompacting = false } }
   }
 
-  private func compact(_ chain: SnapshotChain) {
+  private func compact(_ work: Work) -> Outcome {
     do throws(SnapshotError) {
-      guard let restored = try read(chain) else { return }
-      let base: [UInt8]?
-      do throws(PipelineError) {
-        base = try compactor(restored)
-      } catch {
-        throw .io("\(error)")
-      }
-      guard let base else { throw .io("the chain cannot be restored") }
-      let name = SnapshotName.base(chain.end)
-      try store.write("\(name)", base)
-      guard try store.read("\(name)") == base else {
+      guard let restored = try read(work.chain) else { return .otherChain }
+      guard let bytes = try base(of: restored, work) else { return .failed }
+      let name = SnapshotName.base(work.mark?.sequence ?? work.chain.end)
+      try store.write("\(name)", bytes)
+      guard try store.read("\(name)") == bytes else {
         try store.remove("\(name)")
         throw .io("\(name) is not read as it was written")
       }
-      metrics.snapshotCompacted(bytes: base.count)
+      metrics.snapshotCompacted(bytes: bytes.count)
       let superseded = state.withLock { state in
-        state.files[name] = base.count
+        state.files[name] = bytes.count
+        if case .inherited = state.origin { state.origin = .inherited([]) }
         noteChain(&state)
         return forgetSuperseded(&state)
       }
       for name in superseded { try store.remove("\(name)") }
+      return .made
     } catch {
       metrics.snapshotFailed()
       logger.error("snapshots not compacted", metadata: ["error": "\(error)"])
+      return .failed
+    }
+  }
+
+  /// - Returns: nil where none can be made, of which the loop has been told if it can help.
+  private func base(of restored: Restored, _ work: Work) throws(SnapshotError) -> [UInt8]? {
+    do throws(BaseMaker.Failure) {
+      guard let mark = work.mark else { return try maker.base(of: restored) }
+      logger.notice(
+        "stored snapshots have a gap, which is filled from the log",
+        metadata: ["after": "\(work.chain.end)", "up_to": "\(mark.sequence)"])
+      return try maker.base(of: restored, origin: work.origin, upTo: mark) {
+        state.withLock { !$0.isAbandoned }
+      }
+    } catch {
+      switch error {
+      case .interrupted: return nil
+      case .failed(let reason): throw .io(reason)
+      case .impossible(let reason):
+        state.withLock { $0.needsBase = true }
+        throw .io("\(reason); the loop writes all of its state instead")
+      }
     }
   }
 
@@ -96,7 +148,6 @@ extension SnapshotArchive {
         let chain = state.withLock { SnapshotChain.best(of: $0.files.keys) }
         guard let restored = try read(chain) else { continue }
         let superseded = state.withLock { state in
-          state.progress.sequence = chain.end
           noteChain(&state)
           return forgetSuperseded(&state)
         }
@@ -150,6 +201,24 @@ extension SnapshotArchive {
         }
         try store.remove("\(name)")
         return nil
+      }
+    }
+    return restored
+  }
+
+  /// The best chain in a store that is not after a sequence, as it is: nothing is removed.
+  static func chain(
+    in store: any SnapshotStore, notAfter: UInt64
+  ) throws(SnapshotError) -> Restored {
+    let names = try store.names().compactMap(SnapshotName.init).filter { $0.to <= notAfter }
+    var restored = Restored()
+    for name in SnapshotChain.best(of: names).names {
+      guard let bytes = try store.read("\(name)") else { throw .io("\(name) is gone") }
+      do throws(SnapshotFormatError) {
+        let parts = try check(bytes, count: nil)
+        if name.isBase { restored.base = bytes } else { restored.increments += parts }
+      } catch {
+        throw .io("\(name): \(error)")
       }
     }
     return restored

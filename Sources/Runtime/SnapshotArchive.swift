@@ -9,12 +9,14 @@ import Synchronization
 /// again at a start.
 ///
 ///     loop ──add──▶ waiting ──release: committed──▶ writer thread: increment-… files
-///                   (bounded)                        compactor thread: base-… from a chain
+///                   (bounded)                        compactor thread: base-… from a chain and the log
 ///
 /// An increment is written only once everything up to it has been committed. While too many bytes
-/// wait, ``canTake`` is false: the loop takes no further increment and its changes go on accumulating
-/// in the operators. Files are removed one base late: the chain before the newest base stays whole, so
-/// that any one file may turn out to be corrupt.
+/// wait, ``canTake`` is false: the loop takes no further increment. Increments need not join: where the
+/// loop has left changes out, or a file turned out to be corrupt, a base is made of what is stored
+/// before and of the log between (``BaseMaker``). So the loop never writes all of its state. Files are
+/// removed one base late: the chain before the newest base stays whole, so that any one file may turn
+/// out to be corrupt.
 final class SnapshotArchive: Sendable {
   /// What a partition can start from, checked against its checksums.
   struct Restored {
@@ -25,6 +27,7 @@ final class SnapshotArchive: Sendable {
   struct Waiting {
     var name: SnapshotName
     var bytes: [UInt8]
+    var mark: PipelineMark
     var takenAt: Int64
   }
 
@@ -36,18 +39,26 @@ final class SnapshotArchive: Sendable {
     var released: UInt64 = 0
     var isWriting = false
     var isCompacting = false
+    /// Only the loop can make a base: what else it would be made of is gone.
     var needsBase = false
+    var isAbandoned = false
+    var origin = BaseMaker.Origin.empty
+    /// Where the file that was written last ends, or the changes that were left out last, and when that
+    /// was.
+    var last: (mark: PipelineMark, takenAt: Int64)?
+    /// Changes up to it were left out; it waits to be released.
+    var gap: (mark: PipelineMark, takenAt: Int64)?
+    /// So many releases pass before a base is tried again that could not be made.
+    var skipCount = 0
+    var failureCount = 0
     /// Stored snapshots and their sizes in bytes.
     var files: [SnapshotName: Int] = [:]
     var progress = SnapshotProgress()
   }
 
-  /// Makes a base of a chain; nil where it cannot be read whole.
-  typealias Compactor = @Sendable (Restored) throws(PipelineError) -> [UInt8]?
-
   let state = Mutex(State())
   let store: any SnapshotStore
-  let compactor: Compactor
+  let maker: BaseMaker
   let writing: SerialWorker
   let compacting: SerialWorker
   let parameters: RuntimeParameters
@@ -55,11 +66,11 @@ final class SnapshotArchive: Sendable {
   let logger: Logger
 
   init(
-    store: any SnapshotStore, compactor: @escaping Compactor, writing: SerialWorker,
+    store: any SnapshotStore, maker: BaseMaker, writing: SerialWorker,
     compacting: SerialWorker, parameters: RuntimeParameters, metrics: LoopMetrics, logger: Logger
   ) {
     self.store = store
-    self.compactor = compactor
+    self.maker = maker
     self.writing = writing
     self.compacting = compacting
     self.parameters = parameters
@@ -74,8 +85,16 @@ final class SnapshotArchive: Sendable {
     state.withLock { $0.waitingByteCount < parameters.snapshotWaitingBytesMax }
   }
 
-  /// True where what is stored does not lead up to the next increment, because files that it needs
-  /// were found corrupt: only a snapshot of everything helps.
+  /// True while too many bytes wait, and some of them only for a commit.
+  var waitsForCommit: Bool {
+    state.withLock { state in
+      state.waitingByteCount >= parameters.snapshotWaitingBytesMax
+        && state.waiting.last.map { $0.name.to > state.released } ?? false
+    }
+  }
+
+  /// True where what is stored does not lead up to the next increment and neither does the log, because
+  /// frames that it needs are gone: only a snapshot of everything, by the loop, helps.
   var needsBase: Bool { state.withLock { $0.needsBase } }
 
   /// True while nothing is being written or compacted.
@@ -85,22 +104,39 @@ final class SnapshotArchive: Sendable {
 
   /// Takes a snapshot over; it is written once ``release(upTo:)`` has passed it.
   ///
-  /// - Parameter takenAt: microseconds since the epoch.
-  func add(_ name: SnapshotName, _ bytes: [UInt8], takenAt: Int64) {
+  /// - Parameters:
+  ///   - mark: of the pipeline when it was taken.
+  ///   - takenAt: microseconds since the epoch.
+  func add(_ name: SnapshotName, _ bytes: [UInt8], mark: PipelineMark, takenAt: Int64) {
     state.withLock { state in
       if name.isBase { state.needsBase = false }
-      state.waiting.append(Waiting(name: name, bytes: bytes, takenAt: takenAt))
+      state.waiting.append(Waiting(name: name, bytes: bytes, mark: mark, takenAt: takenAt))
       state.waitingByteCount += bytes.count
     }
   }
+
+  /// Notes that changes up to the mark are in no increment; the next one starts there.
+  ///
+  /// - Parameter takenAt: microseconds since the epoch.
+  func leaveOut(upTo mark: PipelineMark, takenAt: Int64) {
+    state.withLock { $0.gap = (mark, takenAt) }
+  }
+
+  /// Says what the stream's state was before its first frame, where that is not nothing.
+  func begins(with origin: BaseMaker.Origin) { state.withLock { $0.origin = origin } }
+
+  /// The loop has ended: what takes long is not finished.
+  func abandon() { state.withLock { $0.isAbandoned = true } }
 
   /// Lets increments be written up to the committed sequence, those too that could not be written
   /// before. Never blocks.
   func release(upTo committed: UInt64) {
     let isDue = state.withLock { state in
       state.released = max(state.released, committed)
-      guard !state.isWriting, let first = state.waiting.first, first.name.to <= state.released
-      else { return false }
+      let isWaiting = state.waiting.first.map { $0.name.to <= state.released } ?? false
+      let isGap = state.gap.map { $0.mark.sequence <= state.released } ?? false
+      let isStuck = state.skipCount > 0
+      guard !state.isWriting, isWaiting || isGap || isStuck else { return false }
       state.isWriting = true
       return true
     }
@@ -121,8 +157,17 @@ final class SnapshotArchive: Sendable {
           metrics.snapshotFailed()
           logger.error("snapshot not written", metadata: ["error": "\(error)"])
           // The next release tries again.
-          return state.withLock { $0.isWriting = false }
+          return state.withLock { state in
+            state.progress.problem = "\(error)"
+            if case .full = error { state.progress.isStoreFull = true }
+            state.isWriting = false
+          }
         }
+      }
+      state.withLock { state in
+        guard let gap = state.gap, gap.mark.sequence <= state.released else { return }
+        state.gap = nil
+        if state.last.map({ $0.mark.sequence < gap.mark.sequence }) ?? true { state.last = gap }
       }
       compactIfDue()
       let isDone = state.withLock { state in
@@ -133,13 +178,20 @@ final class SnapshotArchive: Sendable {
     }
   }
 
-  /// What the next file is to hold: as many increments as are released, or one base.
+  /// What the next file is to hold: as many increments as are released and join, or one base.
   private func dueFile() -> [Waiting]? {
     state.withLock { state in
-      let released = state.waiting.prefix { $0.name.to <= state.released }
-      let increments = released.prefix { !$0.name.isBase }
-      let due = increments.isEmpty ? released.prefix(1) : increments
-      return due.isEmpty ? nil : Array(due)
+      var due: [Waiting] = []
+      for next in state.waiting {
+        guard next.name.to <= state.released else { break }
+        if let last = due.last,
+          next.name.isBase || last.name.isBase || next.name.from != last.name.to
+        {
+          break
+        }
+        due.append(next)
+      }
+      return due.isEmpty ? nil : due
     }
   }
 
@@ -154,15 +206,19 @@ final class SnapshotArchive: Sendable {
       state.waiting.removeFirst(due.count)
       state.waitingByteCount -= bytes.count
       state.files[name] = bytes.count
-      state.progress.sequence = name.to
-      state.progress.takenAt = last.takenAt
+      state.last = (last.mark, last.takenAt)
+      state.progress.problem = nil
+      state.progress.isStoreFull = false
       noteChain(&state)
     }
   }
 
   func noteChain(_ state: inout State) {
     let chain = SnapshotChain.best(of: state.files.keys)
-    if chain.end < state.progress.sequence { state.needsBase = true }
+    state.progress.sequence = chain.end
+    if let last = state.last, chain.end >= last.mark.sequence {
+      state.progress.takenAt = last.takenAt
+    }
     state.progress.fileCount = chain.names.count
     state.progress.byteCount = chain.names.reduce(0) { $0 + (state.files[$1] ?? 0) }
   }
@@ -170,11 +226,15 @@ final class SnapshotArchive: Sendable {
 
 /// How far snapshots have come.
 struct SnapshotProgress: Sendable {
-  /// The last frame in a written snapshot, and when that was taken, microseconds since the epoch; 0
-  /// before the first.
+  /// The last frame that a start would not read again, and when its snapshot was taken, microseconds
+  /// since the epoch; 0 before the first.
   var sequence: UInt64 = 0
   var takenAt: Int64 = 0
   /// The files that a start would read, and their bytes.
   var fileCount = 0
   var byteCount = 0
+  /// Why nothing can be written now; nil where it can.
+  var problem: String?
+  /// Whether there is no room for it, until something can be written again.
+  var isStoreFull = false
 }

@@ -8,7 +8,7 @@ import Views
 ///
 /// Everybody's touches are kept, all of them, and looked at once at the end (``NaiveOutcomes``). Who a
 /// touch is of: of its user where the event names one; else of its device, until a user signs in on it,
-/// who takes over what is still kept and what follows. Another number of partitions changes none of it: a
+/// who takes over its last sessions and what follows. Another number of partitions changes none of it: a
 /// device is in one partition of each generation, and time goes on there from the latest time of those
 /// that it was taken over from. Beyond this recount go the limits of persons and touches and rows'
 /// revisions; open hour and day rows are compared where the second stage has just written them.
@@ -97,8 +97,12 @@ final class OutcomeRecount: ReadModelRecount {
     else { return }
     var user = event.user
     let hour = partition.watermark / Self.hour
-    let oldest = hour - (policy.keep / Self.hour + 1)
+    let oldest = hour - (policy.takeOver / Self.hour + 1)
     let known = links[event.person].flatMap { $0.usedHour >= oldest ? $0.user : nil }
+    if event.kind == EventKind.unlink.rawValue {
+      if user == .zero || user == known { links[event.person] = nil }
+      return
+    }
     if user != .zero && user != event.person {
       if event.kind == EventKind.alias.rawValue { unite(event.person, user) }
       if known != user { takeOver(event.person, by: user, partition.watermark, policy) }
@@ -130,7 +134,7 @@ final class OutcomeRecount: ReadModelRecount {
     if a != b { united[a] = b }
   }
 
-  /// A device's touches become its user's, session by session, but for those that have left state.
+  /// A device's touches become its user's, session by session, but for sessions that began too long ago.
   private func takeOver(
     _ device: Key128, by user: Key128, _ watermark: Int64, _ policy: PersonPolicy
   ) {
@@ -138,10 +142,10 @@ final class OutcomeRecount: ReadModelRecount {
     var left: [Held] = []
     var session: [Held] = []
     func settle() {
-      guard let last = session.last else { return }
-      let isKept =
-        NaiveOutcomes.step(last.time + policy.keep) >= NaiveOutcomes.step(watermark)
-      if isKept {
+      guard let first = session.first else { return }
+      let isTakenOver =
+        NaiveOutcomes.step(first.time + policy.takeOver) >= NaiveOutcomes.step(watermark)
+      if isTakenOver {
         held[Person(key: user, isKnown: true), default: []] += session
       } else {
         left += session

@@ -65,14 +65,29 @@ public final class StreamRecount {
       stream: stream, sequence: sequence, storedAt: storedAt, checksum: view?.checksum ?? stated,
       logTime: logTime, watermark: watermark)
     for model in models { model.begin(moment) }
-    if let view, view.header.kind != .heartbeat {
-      let numbers = (0..<view.tupleCount).map { tuples.number(of: Array(view.tupleBytes($0))) }
-      for index in 0..<view.count {
-        let event = judge(view, index, tuple: numbers[view.tuple(index)])
-        for model in models { model.add(event, moment) }
+    if let view, view.header.kind != .heartbeat { addEvents(view, moment) }
+    for model in models { model.end(moment) }
+  }
+
+  private func addEvents(_ frame: FrameView, _ moment: Moment) {
+    guard let rules = spec.bots, let judged = FrameJudgement.frame(frame, by: rules) else {
+      return add(frame, moment)
+    }
+    judged.withUnsafeBytes { bytes in
+      do throws(FrameError) {
+        add(try FrameView(bytes), moment)
+      } catch {
+        preconditionFailure("a frame that was just written cannot be read: \(error)")
       }
     }
-    for model in models { model.end(moment) }
+  }
+
+  private func add(_ view: FrameView, _ moment: Moment) {
+    let numbers = (0..<view.tupleCount).map { tuples.number(of: Array(view.tupleBytes($0))) }
+    for index in 0..<view.count {
+      let event = judge(view, index, tuple: numbers[view.tuple(index)])
+      for model in models { model.add(event, moment) }
+    }
   }
 
   private func judge(_ frame: FrameView, _ index: Int, tuple: Int) -> JudgedEvent {

@@ -20,13 +20,14 @@ public final class TupleNumbers {
     tuples[number].withUnsafeBytes { DimensionTuple.identifier(encoded: $0) }
   }
 
-  /// The tuple that counts for another one where there are too many: its site and currency are kept.
+  /// The tuple that counts for another one where there are too many: its site, currency and
+  /// traffic are kept.
   public func other(of number: Int) -> Int {
     let tuple = tuples[number].withUnsafeBytes { DimensionTuple(encoded: $0) }
     return self.number(
       of: DimensionTuple(
         site: tuple?.site ?? "", campaign: "(other)", content: "(other)", variant: "(other)",
-        channel: "(other)", currency: tuple?.currency ?? ""
+        channel: "(other)", currency: tuple?.currency ?? "", traffic: tuple?.traffic ?? ""
       ).encoded)
   }
 }

@@ -28,9 +28,16 @@ public struct PersonPolicy: Hashable, Sendable {
     self.personCountMax = personCountMax
   }
 
+  /// The longest time over which two touches have to do with each other.
+  private var reach: Int64 { max(sessionGap, clickLookBack, impressionLookBack) }
+
+  /// How far back an anonymous person's history becomes that of the user who signs in: its sessions
+  /// that began no longer than this before the watermark.
+  public var takeOver: Int64 { lateness + reach }
+
   /// A session stays in state while its end is less than this behind the watermark: as long as an
-  /// event that is still let in could change it or be attributed to it.
-  public var keep: Int64 { lateness + max(sessionGap, clickLookBack, impressionLookBack) }
+  /// event that is still let in, or one that is taken over, could change it or be attributed to it.
+  public var keep: Int64 { takeOver + reach }
 }
 
 /// The hopping windows of a pipeline: `size` long, one at each multiple of `slide`. Microseconds.

@@ -9,7 +9,8 @@ struct Bench: AsyncParsableCommand {
     subcommands: [
       EngineBench.self, IngestBench.self, PixelBench.self, FreshnessBench.self, MemoryBench.self,
       YSBBench.self, HoppingBench.self, SessionBench.self,
-      FlatBench.self, LatencyBench.self, RebuildBench.self, RestartBench.self,
+      ConnectionsBench.self, FlatBench.self, LatencyBench.self, RebuildBench.self,
+      RestartBench.self,
     ])
 }
 

@@ -7,7 +7,7 @@ import LocalServers
 import NATSClient
 
 /// A collector beside a nats-server that syncs every frame.
-private struct CollectorUnderLoad {
+struct CollectorUnderLoad {
   let servers: LocalServers
   let collector: ServedProgram
 

@@ -5,24 +5,30 @@ import FileSnapshots
 import Foundation
 import Operators
 import Ports
+import Runtime
 import Views
 
 /// What snapshots cost a partition at full speed, and how soon it is ready again from them.
 ///
 /// Frames are in memory and spread evenly over the keys, the worst case: nearly every event changes
-/// another key. An increment is taken whenever the changes reach the bound, which is when processing
-/// pauses; writing the files (with fsync) and compacting them happen on other threads in the product
+/// another key. Hot rows are drained every 64 frames, as the product does every 40 ms. An increment is
+/// taken whenever the changes reach the bound, which is when processing pauses; writing the files (with fsync) and compacting them happen on other threads in the product
 /// and are measured apart. A restart reads the newest base and the increments after it from the disk,
 /// restores them, and replays the frames after them. Times are the thread's processor time, except
 /// where a name says `wall`.
-struct RestartBench: ParsableCommand {
+///
+/// Then the whole processor with stores in memory and snapshots on the disk, at full speed, and what
+/// could stop it: nothing, a full disk, files that are damaged, and a generation that takes persons over.
+struct RestartBench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "restart", abstract: "Pauses for snapshots, and time until ready from them.")
 
   @OptionGroup var report: ReportOptions
   @Option(help: "Keys of each kind.") var keys = 1_000_000
   @Option(help: "Events.") var events = 3_000_000
-  @Option(help: "Changed bytes after which a snapshot is taken.") var bytesMax = 4 << 20
+  @Option(help: "Changed bytes after which a snapshot is taken.")
+  var bytesMax = RuntimeParameters().snapshotBytesMax
+  @Flag(help: "Only the whole processor's stops.") var stopsOnly = false
 
   private enum Kind: String, CaseIterable {
     /// Remembered ids.
@@ -33,19 +39,31 @@ struct RestartBench: ParsableCommand {
     case persons
   }
 
-  func run() throws {
-    for kind in Kind.allCases { try run(kind) }
+  func run() async throws {
+    if !stopsOnly {
+      for kind in Kind.allCases { try run(kind) }
+    }
+    for fault in RestartStops.Fault.allCases {
+      let folder = "\(report.home)-stops"
+      defer { remove(folder) }
+      let table = try await RestartStops(
+        keys: keys, events: events, folder: folder, fault: fault
+      ).run()
+      table.print(json: report.json)
+    }
+  }
+
+  private func remove(_ folder: String) {
+    do {
+      try FileManager.default.removeItem(atPath: folder)
+    } catch {
+      print("\(folder) stays: \(error)")
+    }
   }
 
   private func run(_ kind: Kind) throws {
     let folder = "\(report.home)-snapshots"
-    defer {
-      do {
-        try FileManager.default.removeItem(atPath: folder)
-      } catch {
-        print("\(folder) stays: \(error)")
-      }
-    }
+    defer { remove(folder) }
     let store = try FileSnapshotStore(folder: folder)
     var spec = PipelineSpec(
       name: "bench", allowedDisorder: 1_000_000, tupleCountMax: keys * 2,
@@ -111,10 +129,12 @@ struct RestartBench: ParsableCommand {
       base: base, increments: increments, committed: saved.checkpoint,
       accounting: saved.accounting)
     guard report.findings.isEmpty else { throw BenchError("\(report.findings)") }
-    table.add("restored_seconds", Self.now() - started, "s")
+    let restored = Self.now() - started
+    table.add("restored_seconds", restored, "s")
     for index in Int(report.replayAfter)..<frames.count {
       try Self.feed(&pipeline, frames[index], index)
     }
+    table.add("silent_replay_seconds", Self.now() - started - restored, "s", goal: "1")
     table.add("ready_seconds", Self.now() - started, "s")
     table.add("ready_wall_seconds", (ContinuousClock.now - wall) / .seconds(1), "s", goal: "2")
     table.add("replayed_frames", Double(frames.count) - Double(report.replayAfter), "frames")
@@ -146,6 +166,7 @@ struct RestartBench: ParsableCommand {
     for (index, frame) in frames.enumerated() {
       try Self.feed(&pipeline, frame, index)
       _ = pipeline.takeEmitted()
+      if index % 64 == 63 { _ = pipeline.drainHot() }
       if pipeline.changeByteCount >= bytesMax {
         let paused = Self.now()
         run.increments.append(pipeline.snapshot(.changes))

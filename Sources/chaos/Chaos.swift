@@ -97,7 +97,9 @@ struct Chaos: ParsableCommand {
           // A fault takes some seconds, in which the log grows by a megabyte each.
           logDiskMebibytes: 2048 + 10 * faults,
           // Three processes keep bases and increments, some 4 KB of a content in each window.
-          stateDiskMebibytes: 192 + keys / 64),
+          stateDiskMebibytes: 192 + keys / 64,
+          // Rows of each content in four tables, with their indexes and what is not vacuumed yet.
+          tableDiskMebibytes: 384 + faults + keys / 64),
         command: command(seed)))
     let result = try run.run()
     if let report {

@@ -86,7 +86,7 @@ struct ChaosRun {
     var shape = FaultPlan.Shape(
       collectors: settings.testbed.collectors, processors: settings.testbed.processors,
       nodes: testbed.nodes.map(\.name),
-      hasSmallDisks: testbed.logDisk != nil && testbed.stateDisk != nil)
+      hasSmallDisks: testbed.hasSmallDisks)
     shape.only = settings.only
     shape.freezeSecondsMax = settings.freezeSecondsMax
     shape.togetherShare = settings.togetherShare
@@ -95,6 +95,7 @@ struct ChaosRun {
     while records.count < settings.faults, Clock.steady() < deadline, !Interruption.isAsked {
       Clock.pause(ms: plan.gapMs())
       let faults = plan.next()
+      Self.waitForStreams(of: faults, testbed)
       let times = try faults.map { try injector.inject($0) }
       let outcome = probe.measure()
       // Of several at once the last one's end counts.
@@ -111,6 +112,11 @@ struct ChaosRun {
           "\(fault.number) at \(Fault.tenths(record.at)) s: \(fault): "
             + (record.recovered.map { "well after \(Fault.tenths($0)) s" } ?? "NOT WELL")
             + (record.note.isEmpty ? "" : " (\(record.note))"))
+        if record.recovered.map({ $0 > record.goal }) ?? true {
+          for wait in outcome.waits where wait.seconds > 0.2 {
+            say("    \(Fault.tenths(wait.seconds)) s: \(wait.what.isEmpty ? "well" : wait.what)")
+          }
+        }
       }
       for node in testbed.nodes { node.measureMemory() }
       try checkConservation(testbed, &failures)
@@ -122,6 +128,17 @@ struct ChaosRun {
       }
     }
   }
+
+  /// A processor that has just been started owns nothing yet: killing it would show nothing.
+  private static func waitForStreams(of faults: [Fault], _ testbed: Testbed) {
+    for fault in faults where fault.kind == .killProcess {
+      let node = testbed.nodes("process")[fault.index]
+      while node.upSeconds < secondsToStreams, !Interruption.isAsked { Clock.pause(ms: 20) }
+    }
+  }
+
+  /// Streams move to a new process after three seconds, and need some to move.
+  private static let secondsToStreams = 5.0
 
   private func checkConservation(_ testbed: Testbed, _ failures: inout [String]) throws {
     var settings = PostgresSettings(connection: testbed.servers.endpoints.postgresURL)
@@ -185,8 +202,7 @@ struct ChaosRun {
   }
 
   private func notes(_ testbed: Testbed) -> [String] {
-    testbed.logDisk == nil || testbed.stateDisk == nil
-      ? ["`mount` is not permitted here: full disks were left out"] : []
+    testbed.hasSmallDisks ? [] : ["`mount` is not permitted here: full disks were left out"]
   }
 
   private func say(_ text: String) {

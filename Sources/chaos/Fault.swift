@@ -20,12 +20,17 @@ struct Fault: Sendable, CustomStringConvertible {
     case killBackend = "Postgres backend killed in COMMIT"
     case fullLogDisk = "full disk under the log"
     case fullStateDisk = "full disk under snapshots"
+    case fullTableDisk = "full disk under Postgres"
+    case fullRedis = "Redis without memory"
     case cut = "connections cut"
     case halfOpen = "connections half open"
     case silent = "network silent"
     case slow = "network slow"
     case copies = "copies of old batches"
   }
+
+  /// Kinds that fill a disk, which has to be a small one.
+  static let fullDisks: Set<Kind> = [.fullLogDisk, .fullStateDisk, .fullTableDisk]
 
   var number: Int
   var kind: Kind

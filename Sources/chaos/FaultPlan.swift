@@ -20,7 +20,8 @@ struct FaultPlan {
     .killCollect: 6, .killProcess: 12, .killServe: 4, .killNATS: 5, .killRedis: 5,
     .killPostgres: 5, .rollingRestart: 2, .freezeCollect: 4, .freezeProcess: 8, .freezeServe: 3,
     .freezeNATS: 3, .freezeRedis: 3, .freezePostgres: 3, .flushRedis: 6, .oldRedis: 4,
-    .immediatePostgres: 5, .killBackend: 6, .fullLogDisk: 3, .fullStateDisk: 3, .cut: 8,
+    .immediatePostgres: 5, .killBackend: 6, .fullLogDisk: 3, .fullStateDisk: 3,
+    .fullTableDisk: 3, .fullRedis: 3, .cut: 8,
     .halfOpen: 6, .silent: 4, .slow: 3, .copies: 3,
   ]
 
@@ -35,7 +36,7 @@ struct FaultPlan {
     random = SplitMix64(seed: seed)
     kinds = Fault.Kind.allCases.filter { kind in
       (shape.only.isEmpty || shape.only.contains(kind))
-        && (shape.hasSmallDisks || (kind != .fullLogDisk && kind != .fullStateDisk))
+        && (shape.hasSmallDisks || !Fault.fullDisks.contains(kind))
     }
     round = kinds.shuffled(using: &random)
   }
@@ -73,7 +74,8 @@ struct FaultPlan {
     case .slow:
       fault.seconds = seconds(from: 1, often: 3, to: 10)
       fault.delayMs = 5 + random.index(below: 60)
-    case .fullLogDisk, .fullStateDisk: fault.seconds = seconds(from: 1, often: 3, to: 8)
+    case .fullLogDisk, .fullStateDisk, .fullTableDisk, .fullRedis:
+      fault.seconds = seconds(from: 1, often: 3, to: 8)
     default: break
     }
     switch kind {

@@ -44,6 +44,8 @@ struct Injector {
     case .killBackend: note = try killBackend()
     case .fullLogDisk: try fill(testbed.logDisk, fault.seconds)
     case .fullStateDisk: try fill(testbed.stateDisk, fault.seconds)
+    case .fullTableDisk: try fill(testbed.tableDisk, fault.seconds)
+    case .fullRedis: try fillRedis(fault.seconds)
     case .cut: testbed.proxy.reset(lines(fault))
     case .halfOpen:
       testbed.proxy.abandon(lines(fault))
@@ -73,6 +75,7 @@ struct Injector {
     testbed.proxy.set(.open, Set(testbed.proxy.lines))
     testbed.logDisk?.empty()
     testbed.stateDisk?.empty()
+    testbed.tableDisk?.empty()
   }
 
   // MARK: Parts
@@ -195,6 +198,15 @@ struct Injector {
       """)
     try any.require(.int8)
     return "no session was seen in COMMIT; \(any.int8(0, 0)) others were ended"
+  }
+
+  /// Takes the memory away that Redis may still use.
+  private func fillRedis(_ seconds: Double) throws {
+    let connection = try redis()
+    let before = try connection.command("CONFIG", "GET", "maxmemory").array?.last?.text ?? "0"
+    _ = try connection.command("CONFIG", "SET", "maxmemory", "1")
+    wait(seconds)
+    _ = try connection.command("CONFIG", "SET", "maxmemory", before)
   }
 
   private func fill(_ disk: SmallDisk?, _ seconds: Double) throws {

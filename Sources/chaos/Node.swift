@@ -47,6 +47,10 @@ final class Node: Sendable {
   var log: String { logPath }
   var isFrozen: Bool { state.withLock(\.isFrozen) }
   var startCount: Int { state.withLock(\.startCount) }
+  /// Seconds since it was started last.
+  var upSeconds: Double {
+    Double(Clock.steady() - state.withLock(\.startedMicros)) / 1e6
+  }
   var crashes: [String] { state.withLock(\.crashes) }
 
   /// The largest resident memory that ``measureMemory()`` saw.

@@ -13,6 +13,8 @@ struct Probe {
     var recovered: Int64?
     /// What was still wrong when the time was over, or answers that must not be.
     var detail = ""
+    /// What was waited for, and how long, seconds.
+    var waits: [(what: String, seconds: Double)] = []
   }
 
   static let sender = 1000
@@ -35,7 +37,8 @@ struct Probe {
   init(_ testbed: Testbed, _ ledger: Ledger) throws {
     self.testbed = testbed
     self.ledger = ledger
-    client = try HTTPClient(HTTPClientSettings(connectTimeoutMs: 300, timeoutMs: 1500))
+    // A query waits a second for its position, and then reads.
+    client = try HTTPClient(HTTPClientSettings(connectTimeoutMs: 300, timeoutMs: 4000))
     pipelines = testbed.definitions.pipelines.map(\.name)
     partitions = testbed.definitions.streams.partitions
   }
@@ -60,7 +63,13 @@ struct Probe {
     var untried = testbed.nodes("collect").filter { !$0.isFrozen }.map(\.url)
     var position: Position?
     var left = pipelines
+    var stepped = Clock.steady()
     while Clock.steady() < deadline, !Interruption.isAsked {
+      defer {
+        let now = Clock.steady()
+        Self.note(outcome.detail, Double(now - stepped) / 1e6, &outcome.waits)
+        stepped = now
+      }
       if let collector = untried.last {
         outcome.detail = "\(collector) takes no events"
         if let stored = send(to: collector) {
@@ -89,6 +98,17 @@ struct Probe {
       Clock.pause(ms: 10)
     }
     return outcome
+  }
+
+  private static func note(
+    _ detail: String, _ seconds: Double, _ waits: inout [(what: String, seconds: Double)]
+  ) {
+    let what = String(detail.prefix(100))
+    if waits.last?.what == what {
+      waits[waits.count - 1].seconds += seconds
+    } else {
+      waits.append((what, seconds))
+    }
   }
 
   private static func merged(_ position: Position, _ other: Position) -> Position {

@@ -2,11 +2,13 @@ import Definitions
 import Foundation
 import LocalServers
 import Logging
+import PostgresClient
 import Synchronization
 
 /// The whole system on this machine: private servers, the proxy, and the processes of each role.
 ///
-///     senders -> collect 1, 2 -> | proxy | -> nats-server     (store on a small disk)
+///     senders -> collect 1, 2 -> | proxy | -> nats-server     (store on a small disk, as are snapshots
+///                                                              and the tables of Postgres)
 ///                process 1 … 3 -> | proxy | -> nats-server, redis-server, postgres
 ///     queries -> serve         -> | proxy | -> redis-server, postgres
 final class Testbed: Sendable {
@@ -20,21 +22,24 @@ final class Testbed: Sendable {
     var processors = 3
     var logDiskMebibytes: Int
     var stateDiskMebibytes: Int
+    var tableDiskMebibytes: Int
   }
 
   let settings: Settings
   let servers: LocalServers
   let proxy: Proxy
   let nodes: [Node]
-  /// Nil where `mount` is not permitted.
+  /// These are nil where `mount` is not permitted.
   let logDisk: SmallDisk?
   let stateDisk: SmallDisk?
+  /// Under every table of Postgres, but not under its write-ahead log.
+  let tableDisk: SmallDisk?
   let definitions: Definitions
   private let tender: Tender
 
   private init(
     _ settings: Settings, _ servers: LocalServers, _ proxy: Proxy, _ nodes: [Node],
-    logDisk: SmallDisk?, stateDisk: SmallDisk?, definitions: Definitions
+    logDisk: SmallDisk?, stateDisk: SmallDisk?, tableDisk: SmallDisk?, definitions: Definitions
   ) {
     self.settings = settings
     self.servers = servers
@@ -42,6 +47,7 @@ final class Testbed: Sendable {
     self.nodes = nodes
     self.logDisk = logDisk
     self.stateDisk = stateDisk
+    self.tableDisk = tableDisk
     self.definitions = definitions
     tender = Tender(nodes)
   }
@@ -52,6 +58,7 @@ final class Testbed: Sendable {
     let folder = settings.folder
     for (name, mode) in [
       ("", 0o711), ("/servers", 0o711), ("/servers/nats", 0o700), ("/state", 0o700),
+      ("/tables", 0o711),
     ] {
       try FileManager.default.createDirectory(
         atPath: folder + name, withIntermediateDirectories: true)
@@ -60,6 +67,8 @@ final class Testbed: Sendable {
     let logDisk = SmallDisk.mount(
       at: folder + "/servers/nats", mebibytes: settings.logDiskMebibytes)
     let stateDisk = SmallDisk.mount(at: folder + "/state", mebibytes: settings.stateDiskMebibytes)
+    let tableDisk = SmallDisk.mount(
+      at: folder + "/tables", mebibytes: settings.tableDiskMebibytes)
     let streams = settings.streamsFolder
     let definitions = try Definitions(folder: streams)
 
@@ -69,12 +78,13 @@ final class Testbed: Sendable {
     let servers = try LocalServers.startBlocking(
       home: folder + "/servers", options: options, logger: logger)
     do {
+      if let tableDisk { try moveTables(of: servers, to: tableDisk) }
       let proxy = Proxy()
       let nodes = try makeNodes(settings, streams: streams, servers, proxy)
       proxy.start()
       let testbed = Testbed(
         settings, servers, proxy, nodes, logDisk: logDisk, stateDisk: stateDisk,
-        definitions: definitions)
+        tableDisk: tableDisk, definitions: definitions)
       try testbed.applyStreams(streams)
       testbed.tender.start()
       for node in nodes { node.start() }
@@ -83,6 +93,7 @@ final class Testbed: Sendable {
       servers.stopBlocking()
       logDisk?.unmount()
       stateDisk?.unmount()
+      tableDisk?.unmount()
       throw error
     }
   }
@@ -95,6 +106,22 @@ final class Testbed: Sendable {
     servers.stopBlocking()
     logDisk?.unmount()
     stateDisk?.unmount()
+    tableDisk?.unmount()
+  }
+
+  var hasSmallDisks: Bool { logDisk != nil && stateDisk != nil && tableDisk != nil }
+
+  /// Has Postgres make every table on a disk of its own.
+  private static func moveTables(of servers: LocalServers, to disk: SmallDisk) throws {
+    var data = stat()
+    guard stat(servers.home + "/postgres", &data) == 0,
+      chown(disk.path, data.st_uid, data.st_gid) == 0
+    else { throw ChaosError.system("can't give \(disk.path) to postgres") }
+    let connection = try PostgresConnection(
+      PostgresSettings(connection: servers.endpoints.postgresURL))
+    try connection.execute("create tablespace small location '\(disk.path)'")
+    try connection.execute("alter system set default_tablespace = 'small'")
+    try connection.execute("select pg_reload_conf()")
   }
 
   private static func makeNodes(

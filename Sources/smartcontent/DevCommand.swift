@@ -37,6 +37,7 @@ struct DevCommand: AsyncParsableCommand {
   @OptionGroup var http: HTTPOptions
   @OptionGroup var folder: StreamsFolderOption
   @OptionGroup var pipelines: PipelineOption
+  @OptionGroup var dataCenters: DataCenterOption
   @OptionGroup var links: LinkOptions
 
   @Option(
@@ -194,7 +195,10 @@ private struct DevService: Service, CustomStringConvertible {
           mapping: CompiledMapping(definitions.mapping))
       ],
       keysFile: KeysFileOption.path(inHome: servers.home),
-      redirects: try command.links.policy(secret: try LinkSecret.make(inHome: servers.home)),
+      redirects: try command.links.policy(
+        secret: try SharedSecret.links.make(inHome: servers.home)),
+      pseudonyms: try Pseudonyms(secret: SharedSecret.pseudonyms.make(inHome: servers.home)),
+      dataCenters: try command.dataCenters.ranges(),
       queryToken: Environment["SMARTCONTENT_TOKEN"],
       pipelines: try command.pipelines.select(definitions),
       stateFolder: servers.home + "/state", archiveFolder: servers.home + "/archive")

@@ -140,11 +140,11 @@ struct DoctorCommand: ParsableCommand {
   private func checkFileLimit(_ report: inout DoctorReport) {
     var limit = rlimit()
     guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
-    if limit.rlim_cur < 1024 {
+    if limit.rlim_max < 1024 {
       report.fail(
-        "open files", "at most \(limit.rlim_cur)", fix: "ulimit -n 4096 (each connection is one)")
+        "open files", "at most \(limit.rlim_max)", fix: "ulimit -n 4096 (each connection is one)")
     } else {
-      report.ok("open files", "at most \(limit.rlim_cur)")
+      report.ok("open files", "at most \(limit.rlim_max)")
     }
   }
 

@@ -1,5 +1,5 @@
-import ArgumentParser
-import Collector
+public import ArgumentParser
+public import Collector
 import Definitions
 import Events
 
@@ -14,7 +14,7 @@ struct KeysCommand: ParsableCommand {
 
       Exit codes: 0 done, 1 failed, such as for an unknown id, 64 wrong usage.
       """,
-    subcommands: [Add.self, List.self, Rotate.self, Revoke.self])
+    subcommands: [Add.self, List.self, Update.self, Rotate.self, Revoke.self])
 
   enum Output: String, CaseIterable, ExpressibleByArgument {
     case text
@@ -84,6 +84,16 @@ struct KeysCommand: ParsableCommand {
           + " default.", valueName: "events"))
     var rate: Int?
 
+    @Option(help: "What is kept of clients' addresses: drop or truncate.")
+    var address = KeyPolicy().address
+
+    @Option(
+      help: "What is done with mail addresses and the like in properties: keep or remove.")
+    var personal = KeyPolicy().personalData
+
+    @Option(help: "What the ids of persons are in the log: keep or pseudonym.")
+    var identifiers = KeyPolicy().identifiers
+
     @Flag(name: .customLong("honour-dnt"), help: "Events with DNT: 1 are not stored.")
     var honourDNT = false
 
@@ -96,7 +106,8 @@ struct KeysCommand: ParsableCommand {
         KeyDraft(
           value: value, site: site, source: source,
           policy: KeyPolicy(
-            origins: origins, eventsPerSecondMax: rate, honoursDoNotTrack: honourDNT,
+            origins: origins, eventsPerSecondMax: rate, address: address, personalData: personal,
+            identifiers: identifiers, honoursDoNotTrack: honourDNT,
             honoursGlobalPrivacyControl: honourGPC)), now: now)
       KeyPrinter(place.output, now).print(new)
     }
@@ -110,6 +121,56 @@ struct KeysCommand: ParsableCommand {
 
     func run() throws {
       KeyPrinter(place.output, CollectorClock.system.nowMicros()).print(try place.store.all())
+    }
+  }
+
+  struct Update: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Change what a key allows and asks for; what is not named stays.",
+      discussion: "Events that are stored already stay as they are.")
+
+    @OptionGroup var place: Place
+
+    @Argument(help: "Id of the key, as `keys list` shows it.")
+    var id: String
+
+    @Option(
+      name: .customLong("origin"),
+      help: ArgumentHelp(
+        "Page that may send; several with the option again, in the place of all that were allowed.",
+        valueName: "origin"))
+    var origins: [String] = []
+
+    @Option(
+      help: ArgumentHelp("Events per second beyond which requests get 429.", valueName: "events"))
+    var rate: Int?
+
+    @Option(help: "What is kept of clients' addresses: drop or truncate.")
+    var address: KeyPolicy.Address?
+
+    @Option(help: "What is done with mail addresses and the like: keep or remove.")
+    var personal: KeyPolicy.PersonalData?
+
+    @Option(help: "What the ids of persons are in the log: keep or pseudonym.")
+    var identifiers: KeyPolicy.Identifiers?
+
+    @Flag(
+      name: .customLong("honour-dnt"), inversion: .prefixedNo,
+      help: "Whether events with DNT: 1 are not stored.")
+    var honourDNT: Bool?
+
+    @Flag(
+      name: .customLong("honour-gpc"), inversion: .prefixedNo,
+      help: "Whether events with Sec-GPC: 1 are not stored.")
+    var honourGPC: Bool?
+
+    func run() throws {
+      let now = CollectorClock.system.nowMicros()
+      let change = KeyPolicyChange(
+        origins: origins.isEmpty ? nil : origins, eventsPerSecondMax: rate, address: address,
+        personalData: personal, identifiers: identifiers, honoursDoNotTrack: honourDNT,
+        honoursGlobalPrivacyControl: honourGPC)
+      KeyPrinter(place.output, now).print(try place.store.update(id, change, now: now))
     }
   }
 
@@ -216,10 +277,17 @@ private struct KeyPrinter {
     var parts: [String] = []
     if !policy.origins.isEmpty { parts.append("origins " + policy.origins.joined(separator: " ")) }
     if let rate = policy.eventsPerSecondMax { parts.append("\(rate) events/s") }
+    parts.append("address \(policy.address.rawValue)")
+    parts.append("personal data \(policy.personalData.rawValue)")
+    parts.append("identifiers \(policy.identifiers.rawValue)")
     if policy.honoursDoNotTrack { parts.append("DNT") }
     if policy.honoursGlobalPrivacyControl { parts.append("GPC") }
-    return parts.isEmpty ? "none" : parts.joined(separator: ", ")
+    return parts.joined(separator: ", ")
   }
 
   private func write(_ json: [UInt8]) { Swift.print(String(decoding: json, as: UTF8.self)) }
 }
+
+extension KeyPolicy.Address: ExpressibleByArgument {}
+extension KeyPolicy.PersonalData: ExpressibleByArgument {}
+extension KeyPolicy.Identifiers: ExpressibleByArgument {}

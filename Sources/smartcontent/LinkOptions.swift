@@ -35,8 +35,8 @@ struct LinkOptions: ParsableArguments {
   /// The secret that the environment gives; nil where it gives none.
   static func secret() throws -> [UInt8]? {
     if let text = Environment[secretVariable] {
-      return try LinkSecret.parse(text, from: secretVariable)
+      return try SharedSecret.links.parse(text, from: secretVariable)
     }
-    return try Environment[secretFileVariable].map { try LinkSecret.read($0) }
+    return try Environment[secretFileVariable].map { try SharedSecret.links.read($0) }
   }
 }

@@ -79,8 +79,8 @@ struct LinksCommand: ParsableCommand {
     }
 
     private func secret() throws -> [UInt8] {
-      if let home { return try LinkSecret.make(inHome: home) }
-      return try LinkOptions.secret() ?? LinkSecret.make(inHome: ".smartcontent")
+      if let home { return try SharedSecret.links.make(inHome: home) }
+      return try LinkOptions.secret() ?? SharedSecret.links.make(inHome: ".smartcontent")
     }
   }
 }

@@ -44,7 +44,7 @@ struct StreamsFolderOption: ParsableArguments {
   @Option(
     name: .customLong("streams"),
     help: ArgumentHelp(
-      "Folder with streams.yaml, pipelines.yaml and event-mapping.yaml [env SMARTCONTENT_STREAMS]."
+      "Folder with streams.yaml, pipelines.yaml, event-mapping.yaml and bots.yaml [env SMARTCONTENT_STREAMS]."
         + " Default: ./Streams, else Streams beside the executable.", valueName: "folder"))
   var folder: String?
 }

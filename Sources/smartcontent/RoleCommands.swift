@@ -16,13 +16,19 @@ struct CollectCommand: AsyncParsableCommand {
     discussion: """
       Signed click links lead on where SMARTCONTENT_LINK_SECRET holds the secret that they were made \
       with, or SMARTCONTENT_LINK_SECRET_FILE names the file that does.
+
+      Write keys whose policy asks for pseudonyms are accepted where SMARTCONTENT_PSEUDONYM_SECRET \
+      holds the secret that they are made with, or SMARTCONTENT_PSEUDONYM_SECRET_FILE names the file \
+      that does; all collectors have the same one.
       """)
 
   @OptionGroup var servers: ServerOptions
   @OptionGroup var folder: StreamsFolderOption
   @OptionGroup var http: HTTPOptions
   @OptionGroup var keysFile: KeysFileOption
+  @OptionGroup var spool: SpoolOptions
   @OptionGroup var links: LinkOptions
+  @OptionGroup var dataCenters: DataCenterOption
 
   @Option(
     help: ArgumentHelp(
@@ -46,6 +52,8 @@ struct CollectCommand: AsyncParsableCommand {
         writeKeys: try WriteKeyList.parse(
           keys ?? "", mapping: CompiledMapping(definitions.mapping)),
         keysFile: keysFile.path, redirects: try links.policy(secret: try LinkOptions.secret()),
+        spool: try spool.place(), pseudonyms: try PseudonymOptions.pseudonyms(),
+        dataCenters: try dataCenters.ranges(),
         queryToken: Environment["SMARTCONTENT_TOKEN"], pipelines: []))
   }
 }

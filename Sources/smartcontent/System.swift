@@ -50,7 +50,8 @@ final class System: Sendable {
     if configuration.roles.contains(.collect) {
       let ingest = try Self.ingest(configuration, producer, registry, logger)
       let keys = KeyRing(
-        configuration.writeKeys, mapping: CompiledMapping(configuration.definitions.mapping))
+        configuration.writeKeys, mapping: CompiledMapping(configuration.definitions.mapping),
+        pseudonyms: configuration.pseudonyms)
       if let path = configuration.keysFile {
         keyFile = try KeyFileFollower(
           KeyStore(path: path), ring: keys, metrics: registry, log: logger)
@@ -60,16 +61,15 @@ final class System: Sendable {
       let debugger = EventDebugger()
       IngestRoutes(
         keys: keys.current,
-        gates: [ConsentGate()] + Self.schemaGates(configuration.definitions),
+        gates: [ConsentGate(), PrivacyGate(schemas: configuration.definitions.schemas)]
+          + Self.botGates(configuration) + Self.schemaGates(configuration.definitions),
         redirects: configuration.redirects, debugger: debugger, pipeline: ingest,
         producer: producer, metrics: registry
       ).add(to: &routes)
       BrowserTracker.declare(on: &routes)
       Self.declare(debugger, configuration, logger, on: &routes)
       checks.append(
-        HealthCheck(name: "log") {
-          ingest.logProblem.map { .failing("\($0); its events get 503") } ?? .ok
-        })
+        HealthCheck(name: "log") { Self.state(ofLogOf: ingest) })
       self.ingest = ingest
       logMetrics = LogMetrics(
         configuration.nats, streams: streams.all.map(\.name), registry: registry, logger: logger)
@@ -126,6 +126,7 @@ final class System: Sendable {
 
   /// - Returns: the port on which HTTP is answered.
   func start() async throws -> Int {
+    OpenFiles.raiseLimit()
     let processor = processor
     let declared = configuration.pipelines
     follower?.start { versions in processor?.run(declared.flatMap { versions.toRun($0) }) }
@@ -170,6 +171,13 @@ final class System: Sendable {
     }
   }
 
+  /// Behind the one that reads user agents.
+  private static func botGates(_ configuration: SystemConfiguration) -> [any EventGate] {
+    configuration.definitions.bots.map {
+      [BotGate($0, dataCenters: configuration.dataCenters)]
+    } ?? []
+  }
+
   /// Behind those that hide personal data, so that dead letters hold none.
   static func schemaGates(_ definitions: Definitions) -> [any EventGate] {
     definitions.schemas.isEmpty ? [] : [SchemaGate(definitions.schemas)]
@@ -182,6 +190,9 @@ final class System: Sendable {
     let streams = configuration.definitions.streams
     let admin = StreamAdmin(
       NATSConnection(configuration.nats, name: "smartcontent-generations"), timeoutMs: 1_000)
+    let spool = try configuration.spool.map {
+      try Spool(folder: $0.folder, bytesMax: $0.bytesMax, log: logger)
+    }
     return try IngestPipeline(
       IngestParameters(),
       target: IngestTarget(
@@ -191,7 +202,7 @@ final class System: Sendable {
         successor: { generation in Self.successor(of: generation, admin, logger) }),
       publisher: try JetStreamPublisher(
         address: configuration.nats, name: "smartcontent-collect"),
-      metrics: registry, log: logger)
+      spool: spool, metrics: registry, log: logger)
   }
 
   /// What the log says to follow a generation; nil where it cannot be asked, or says nothing.
@@ -328,6 +339,20 @@ final class System: Sendable {
 
   // MARK: Readiness
 
+  /// With room in the spool the collector is ready, though the log is away.
+  private static func state(ofLogOf ingest: IngestPipeline) -> HealthCheck.State {
+    guard let spool = ingest.spoolState else {
+      return ingest.logProblem.map { .failing("\($0); its events get 503") } ?? .ok
+    }
+    let waiting = "\(spool.frames) frames, \(spool.bytes) bytes"
+    if let problem = ingest.logProblem {
+      return spool.takesFrames
+        ? .degraded("\(problem); its events go to the spool (\(waiting))")
+        : .failing("\(problem), and the spool is full or cannot be written (\(waiting))")
+    }
+    return spool.frames == 0 ? .ok : .degraded("the spool is being drained (\(waiting))")
+  }
+
   /// One that owns nothing because others own all is as ready as they are.
   private static func state(of processor: VersionedProcessor) -> HealthCheck.State {
     switch processor.group?.contact {
@@ -337,14 +362,7 @@ final class System: Sendable {
       return .failing("the processes that share the streams cannot be reached: \(reason)")
     case .away, .reached: break
     }
-    // A stopped one is about to be another process's.
-    let failing = processor.statuses.filter { $0.phase != .live && $0.phase != .stopped }
-    guard let worst = failing.first(where: { $0.phase == .halted }) ?? failing.first else {
-      return .ok
-    }
-    return .failing(
-      "\(worst.pipeline)/\(worst.stream.stream) is \(worst.phase.rawValue)"
-        + (worst.detail.isEmpty ? "" : ": \(worst.detail)"))
+    return PartitionStatus.worstProblem(of: processor.statuses).map { .failing($0) } ?? .ok
   }
 
   private static func checks(of source: ReadViewSource) -> [HealthCheck] {

@@ -29,6 +29,12 @@ struct SystemConfiguration: Sendable {
   var keysFile: String?
   /// Where click links may lead; for the collector.
   var redirects = RedirectPolicy.none
+  /// Where the collector keeps frames that the log does not take; nil: requests fail.
+  var spool: SpoolPlace?
+  /// What ids of persons become where a key's policy says so; for the collector.
+  var pseudonyms: Pseudonyms?
+  /// Addresses that people do not have; for the collector.
+  var dataCenters = AddressRanges()
   /// Bearer token of the query API and of the live debugger; none is needed on loopback.
   var queryToken: String?
   /// Names of the pipelines to run or serve.

@@ -29,10 +29,15 @@ final class CommitCutter: Sendable {
   let port: UInt16
   private let listener: Int32
   private let serverPort: UInt16
-  private let armed = Mutex<Cut?>(nil)
+  private let armed = Mutex<(cut: Cut, thenAway: Bool)?>(nil)
+  private let isAway = Atomic(false)
 
   /// Cuts the next COMMIT, once.
-  func arm(_ cut: Cut) { armed.withLock { $0 = cut } }
+  ///
+  /// - Parameter thenAway: nobody gets a connection afterwards, until ``comeBack()``.
+  func arm(_ cut: Cut, thenAway: Bool = false) { armed.withLock { $0 = (cut, thenAway) } }
+
+  func comeBack() { isAway.store(false, ordering: .releasing) }
 
   init(serverPort: UInt16) {
     self.serverPort = serverPort
@@ -71,6 +76,10 @@ final class CommitCutter: Sendable {
     while true {
       let client = accept(listener, nil, nil)
       guard client >= 0 else { return }
+      if isAway.load(ordering: .acquiring) {
+        close(client)
+        continue
+      }
       let server = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
       var address = CommitCutter.loopback(serverPort)
       withUnsafePointer(to: &address) {
@@ -119,10 +128,10 @@ final class CommitCutter: Sendable {
         Array(bytes[$0..<$0 + text.count]) == text
       })
     else { return nil }
-    return armed.withLock {
-      let cut = $0
-      $0 = nil
-      return cut
+    return armed.withLock { armed in
+      defer { armed = nil }
+      if armed?.thenAway == true { isAway.store(true, ordering: .releasing) }
+      return armed?.cut
     }
   }
 

@@ -79,6 +79,27 @@ struct PostgresViewsOutcomeTests {
     #expect(try impressions("t_lost_same", try await ViewServers.postgres()) == 3)
   }
 
+  @Test(
+    "a server that is away after a lost answer is named, and the same commit counts once when it is back",
+    arguments: [CommitCutter.Cut.before, .after])
+  func awayAfterwards(cut: CommitCutter.Cut) async throws {
+    let name = "t_lost_away_\(cut)"
+    let (owner, cutter) = try await prepare(name)
+    cutter.arm(cut, thenAway: true)
+    for _ in 0..<2 {
+      do {
+        try owner.commit(addOne)
+        Issue.record("nobody could know what became of it")
+      } catch ViewStoreError.unavailable(let reason) {
+        #expect(reason.contains("the outcome of a commit is not known"), "\(reason)")
+      }
+    }
+    cutter.comeBack()
+    try owner.commit(addOne)
+    try owner.commit(addOne)
+    #expect(try impressions(name, try await ViewServers.postgres()) == 3)
+  }
+
   @Test("a takeover while the outcome is unknown fences the old owner")
   func takenOver() async throws {
     let (owner, cutter) = try await prepare("t_lost_fenced")

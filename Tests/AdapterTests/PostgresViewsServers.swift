@@ -29,10 +29,16 @@ enum ViewServers {
   private static let started = Task { try await start("views") }
 
   /// Servers of a test's own, for one that ends them.
-  static func start(_ purpose: String) async throws -> LocalServers {
+  ///
+  /// - Parameter prepare: gets the folder that they are to run in.
+  static func start(
+    _ purpose: String, prepare: (String) throws -> Void = { _ in }
+  ) async throws -> LocalServers {
     var options = LocalServersOptions()
     options.servers = [.postgres, .redis]
-    let servers = try await LocalServers.start(home: makeFolder(purpose), options: options)
+    let home = try makeFolder(purpose)
+    try prepare(home)
+    let servers = try await LocalServers.start(home: home, options: options)
     let isFirst = running.withLock {
       $0.append(servers)
       return $0.count == 1

@@ -264,7 +264,7 @@ struct RedisViewsTests {
       try store.rebuild(rows, stream: Sample.stream(), header: header(copy: 2))
       Issue.record("60,000 rows fit into 4 MiB")
     } catch {
-      guard case .refused(let text) = error else { throw error }
+      guard case .full(let text) = error else { throw error }
       #expect(text.contains("maxmemory"))
     }
     #expect(try keys("h_partial", connection).count > 8)

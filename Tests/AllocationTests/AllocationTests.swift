@@ -37,7 +37,9 @@ struct AllocationTests {
   }
 
   /// 20 frames of 500 events; `round` gives other ids and later times.
-  private static func frames(_ round: Int) -> [[UInt8]] {
+  ///
+  /// - Parameter hasUsers: a third of the persons are known.
+  static func frames(_ round: Int, hasUsers: Bool = false) -> [[UInt8]] {
     var encoder = FrameEncoder()
     let tuples = (0..<50).map {
       DimensionTuple(site: "s", campaign: "c\($0 % 7)", content: "content-\($0)").encoded
@@ -50,7 +52,9 @@ struct AllocationTests {
           IncomingEvent(
             kind: .view,
             key: Key128(low: UInt64(number + 1), high: spread(round * 10_000 + number)),
-            person: Key128(low: spread(number % 3000), high: 1), eventTime: time, receivedAt: time,
+            person: Key128(low: spread(number % 3000), high: 1),
+            user: hasUsers && number % 3 == 0 ? Key128(low: spread(number % 3000), high: 1) : .zero,
+            eventTime: time, receivedAt: time,
             dimensions: tuples[number % 50], id: "id-\(number)", name: "View", source: "test",
             payload: [0x7b, 0x7d]))
       }
@@ -61,7 +65,7 @@ struct AllocationTests {
     }
   }
 
-  private static let start: Int64 = 1_700_000_000_000_000
+  static let start: Int64 = 1_700_000_000_000_000
 
   private static func spread(_ number: Int) -> UInt64 {
     UInt64(number + 1) &* 0x9e37_79b9_7f4a_7c15

@@ -21,6 +21,10 @@ struct ConsentGateTests {
           try read("/p.gif", query: "k=dev&uid=u&eid=1").events.first)
         let facts = RequestFacts(userAgent: "", clientAddress: "", header: { fields[$0] })
         #expect(try ConsentGate().admit(&event, facts, key) == verdict, "\(fields)")
+        let refused = ConsentGate().clean(
+          try #require(try read("/p.gif", query: "k=dev&t=x").refused), facts, key,
+          protocolName: "pixel")
+        #expect(refused.body.isEmpty == (verdict != .pass))
       }
     }
   }

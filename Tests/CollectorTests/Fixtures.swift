@@ -8,6 +8,7 @@ let standardMapping = EventMapping(
   names: [
     "Content Impression": .impression, "Content Viewed": .view, "Content Clicked": .click,
     "Content Engaged": .engagement, "Order Completed": .conversion, "Conversion": .conversion,
+    "Identity Unlinked": .unlink,
   ],
   calls: [
     "page": .view, "screen": .view, "identify": .identify, "group": .custom, "alias": .alias,

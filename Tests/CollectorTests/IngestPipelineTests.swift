@@ -49,6 +49,8 @@ struct IngestPipelineTests {
       let text =
         switch outcome {
         case .stored(let position): "stored \(position)"
+        case .spooled: "spooled"
+        case .overloaded(let overload): "overloaded: \(overload)"
         case .unavailable(let reason): "unavailable: \(reason)"
         }
       state.withLock { $0[name, default: []].append(text) }
@@ -59,7 +61,8 @@ struct IngestPipelineTests {
 
   static func pipeline(
     _ publisher: ScriptedPublisher, streams: [String] = streams,
-    clock: CollectorClock = .system, configure: (inout IngestParameters) -> Void = { _ in }
+    clock: CollectorClock = .system, producer: UInt64 = 7, spool: Spool? = nil,
+    configure: (inout IngestParameters) -> Void = { _ in }
   ) throws -> IngestPipeline {
     var parameters = IngestParameters()
     configure(&parameters)
@@ -69,7 +72,8 @@ struct IngestPipelineTests {
       parameters,
       target: IngestTarget(
         generation: IngestGeneration(number: 1, streams: streams), deadLetterStream: "dead-letters",
-        producer: Key128(low: 7, high: 9)), publisher: publisher, metrics: MetricRegistry(),
+        producer: Key128(low: producer, high: 9)), publisher: publisher, spool: spool,
+      metrics: MetricRegistry(),
       clock: clock, log: log)
   }
 
@@ -314,12 +318,16 @@ struct IngestPipelineTests {
     }
     pipeline.start()
     let outcomes = Outcomes()
-    let big = { (id: String) in event(id, payloadBytes: 30_000) }
     for number in 0..<8 {
-      pipeline.submit([big("e\(number)")]) { outcomes.add("\(number)", $0) }
+      pipeline.submit([event("e\(number)", person: "\(number)", payloadBytes: 30_000)]) {
+        outcomes.add("\(number)", $0)
+      }
+      // Two are on their way, three fill the lane.
+      await eventually { publisher.unsettledCount == min(2, number + 1) }
     }
-    await eventually { publisher.unsettledCount == 2 }
     #expect(pipeline.isSaturated)
+    #expect(Set(outcomes.all.keys) == ["5", "6", "7"])
+    #expect(outcomes.all.values.allSatisfy { $0 == ["overloaded: log"] })
     await eventually {
       publisher.store()
       return outcomes.all.count == 8

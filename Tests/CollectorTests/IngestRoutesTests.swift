@@ -12,7 +12,7 @@ struct IngestRoutesTests {
   /// Runs a collector on a free port in front of the publisher.
   func withCollector(
     _ publisher: ScriptedPublisher = .storing, redirects: RedirectPolicy = .none,
-    configure: (inout IngestParameters) -> Void = { _ in },
+    spool: Spool? = nil, configure: (inout IngestParameters) -> Void = { _ in },
     _ body: (Int, MetricRegistry) async throws -> Void
   ) async throws {
     var log = Logger(label: "test")
@@ -26,7 +26,7 @@ struct IngestRoutesTests {
       target: IngestTarget(
         generation: IngestGeneration(number: 1, streams: IngestPipelineTests.streams),
         deadLetterStream: "dead-letters",
-        producer: producer), publisher: publisher, metrics: registry, log: log)
+        producer: producer), publisher: publisher, spool: spool, metrics: registry, log: log)
     pipeline.start()
     var routes = Routes()
     IngestRoutes(
@@ -63,6 +63,27 @@ struct IngestRoutesTests {
       #expect(answer.head.contains("smartcontent-position: 1~"))
       #expect(answer.body.hasPrefix("GIF89a"))
       #expect(registry.counter(CollectorMetrics.events).with("pixel").value == 1)
+    }
+  }
+
+  @Test("What waits in the spool is a 200 that says so and has no position")
+  func spooled() async throws {
+    try await withFolder { folder in
+      let away = ScriptedPublisher { _, _ in .unavailable("no server") }
+      try await withCollector(away, spool: try openSpool(folder)) { port, registry in
+        let pixel = try await RawRequest.send("GET", "/p.gif?k=dev&eid=e1&uid=u1", port: port)
+        #expect(pixel.status == 200)
+        #expect(pixel.head.contains("smartcontent-spooled: true"))
+        #expect(!pixel.head.contains("smartcontent-position"))
+        let batch = try await RawRequest.send(
+          "POST", "/v1/batch", headers: Self.auth,
+          body: Array("{\"batch\":[\(Self.goodEvent)]}".utf8),
+          port: port)
+        #expect(batch.status == 200)
+        #expect(batch.body == #"{"success":true,"spooled":true}"#)
+        #expect(registry.counter(CollectorMetrics.spoolFrames).with("spooled").value == 2)
+        #expect(registry.counter(CollectorMetrics.events).with("segment").value == 1)
+      }
     }
   }
 
@@ -136,6 +157,25 @@ struct IngestRoutesTests {
     }
   }
 
+  @Test("A batch of PostHog's v1 is answered event by event, also where every one is refused")
+  func allDropped() async throws {
+    let named = #"{"event":"x","uuid":"7"}"#
+    let answers: [(events: String, status: Int, words: String)] = [
+      (named, 200, #"{"results":{"7":{"result":"drop","details":"an event has a distinct_id"#),
+      // One that cannot be named would not be heard of.
+      (named + ",1", 400, "no_identity"),
+    ]
+    try await withCollector { port, _ in
+      for (events, status, words) in answers {
+        let answer = try await RawRequest.send(
+          "POST", "/i/v1/analytics/events", headers: "Authorization: Bearer phc_demo\r\n",
+          body: Array(#"{"batch":[\#(events)]}"#.utf8), port: port)
+        #expect(answer.status == status)
+        #expect(answer.body.contains(words), "\(answer.body)")
+      }
+    }
+  }
+
   @Test("An unknown key is a 401 and stores nothing")
   func unknownKey() async throws {
     let publisher = ScriptedPublisher.storing
@@ -198,8 +238,13 @@ struct IngestRoutesTests {
   @Test("A saturated collector refuses before it parses")
   func saturated() async throws {
     let publisher = ScriptedPublisher()
-    try await withCollector(publisher, configure: { $0.waitingBytesMax = 65_536 }) {
-      port, registry in
+    try await withCollector(
+      publisher,
+      configure: {
+        $0.waitingBytesMax = 65_536
+        $0.waitingBytesTotalMax = 65_536
+      }
+    ) { port, registry in
       let padding = String(repeating: "x", count: 30_000)
       let event = #"{"type":"page","userId":"u","x":"\#(padding)"}"#
       let events = Array(repeating: event, count: 12).joined(separator: ",")
@@ -213,6 +258,51 @@ struct IngestRoutesTests {
       #expect(answer.head.contains("retry-after: 1"))
       let refused = registry.counter(CollectorMetrics.requests).with("segment", "refused")
       #expect(refused.value == 1)
+      publisher.becomeAutomatic { _, sequence in .stored(sequence: sequence, duplicate: false) }
+      publisher.store()
+      #expect(try await pending.status == 200)
+    }
+  }
+
+  @Test("A write key of which too much waits is a 429, and a full partition a 503")
+  func shares() async throws {
+    let publisher = ScriptedPublisher()
+    try await withCollector(
+      publisher,
+      configure: {
+        $0.waitingBytesMax = 65_536
+        $0.sharePauseMs = 60_000
+      }
+    ) { port, registry in
+      let padding = String(repeating: "x", count: 30_000)
+      func batch(_ user: String, count: Int) -> [UInt8] {
+        let event = #"{"type":"page","userId":"\#(user)","x":"\#(padding)"}"#
+        let events = Array(repeating: event, count: count).joined(separator: ",")
+        return Array(#"{"batch":[\#(events)]}"#.utf8)
+      }
+      let users = (0...).lazy.map { "u\($0)" }.filter { user in
+        KeyGroup.partition(of: EventIdentity.personKey(site: "default", id: user), partitions: 4)
+          == 0
+      }
+      let (hot, other) = (Array(users.prefix(2))[0], Array(users.prefix(2))[1])
+      let filling = batch(hot, count: 6)
+      async let pending = RawRequest.send(
+        "POST", "/v1/batch", headers: Self.auth, body: filling, port: port)
+      await eventually { publisher.unsettledCount == 2 }
+      let person = try await RawRequest.send(
+        "POST", "/v1/batch", headers: Self.auth, body: batch(hot, count: 1), port: port)
+      #expect(person.status == 503)
+      #expect(person.body.contains(#""code":"overloaded""#))
+      // 60 KB wait: more than half of the partition, all by this key; the second is not even parsed.
+      for body in [batch(other, count: 1), Array("no JSON".utf8)] {
+        let again = try await RawRequest.send(
+          "POST", "/v1/batch", headers: Self.auth, body: body, port: port)
+        #expect(again.status == 429)
+        #expect(again.head.contains("retry-after: 1"))
+        #expect(again.body.contains(#""code":"share_exceeded""#))
+      }
+      let limited = registry.counter(CollectorMetrics.requests).with("segment", "limited")
+      #expect(limited.value == 2)
       publisher.becomeAutomatic { _, sequence in .stored(sequence: sequence, duplicate: false) }
       publisher.store()
       #expect(try await pending.status == 200)
@@ -254,9 +344,11 @@ struct IngestRoutesTests {
 
   @Test("Every metric of the catalog is registered by a running collector")
   func metrics() async throws {
-    try await withCollector { _, registry in
-      let names = Set(registry.declarations.map(\.name))
-      for metric in CollectorMetrics.catalog { #expect(names.contains(metric.name)) }
+    try await withFolder { folder in
+      try await withCollector(spool: try openSpool(folder)) { _, registry in
+        let names = Set(registry.declarations.map(\.name))
+        for metric in CollectorMetrics.catalog { #expect(names.contains(metric.name)) }
+      }
     }
   }
 }

@@ -75,6 +75,17 @@ struct KeyRoutesTests {
       #expect(made.body.contains(#""honours_gpc":true"#))
       #expect(try await sends(key) == 200)
 
+      let changed = try await client.ask(
+        "PATCH", "/v1/keys/\(id)", #"{"policy":{"personal_data":"keep","honours_dnt":true}}"#)
+      #expect(changed.status == 200)
+      #expect(
+        changed.body.contains(
+          #""personal_data":"keep","identifiers":"keep","honours_dnt":true,"honours_gpc":true"#))
+      #expect(
+        try await client.ask("PATCH", "/v1/keys/\(id)", #"{"policy":{"address":"all"}}"#).body
+          .contains("policy.address: allowed: drop, truncate"))
+      #expect(try await client.ask("PATCH", "/v1/keys/k_x", "{}").status == 404)
+
       let rotated = try await client.ask(
         "POST", "/v1/keys/\(id)/rotate", #"{"overlap_seconds":60}"#)
       #expect(rotated.status == 201)

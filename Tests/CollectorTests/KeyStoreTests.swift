@@ -42,7 +42,8 @@ struct KeyStoreTests {
     var generator = CountingGenerator()
     let policy = KeyPolicy(
       origins: ["HTTPS://www.Example.org:443/", "https://*.example.net"], eventsPerSecondMax: 50,
-      honoursDoNotTrack: true, honoursGlobalPrivacyControl: true)
+      address: .drop, personalData: .keep, identifiers: .pseudonym, honoursDoNotTrack: true,
+      honoursGlobalPrivacyControl: true)
     let first = try store.add(
       KeyDraft(value: "wk_demo", site: "shop", source: "web", policy: policy), now: testNow,
       using: &generator)
@@ -51,7 +52,8 @@ struct KeyStoreTests {
     _ = try store.revoke(second.stored.id, now: testNow + 1_500_000)
     let policyText =
       #""policy":{"origins":["https://www.example.org","https://*.example.net"],"#
-      + #""events_per_second_max":50,"honours_dnt":true,"honours_gpc":true}}"#
+      + #""events_per_second_max":50,"address":"drop","personal_data":"keep","#
+      + #""identifiers":"pseudonym","honours_dnt":true,"honours_gpc":true}}"#
     // SHA-256 as `printf wk_demo | sha256sum` has it.
     let expected =
       #"{"version":1,"keys":["# + "\n"
@@ -209,7 +211,7 @@ struct KeyStoreTests {
       (
         #"{"version":1,"keys":[{\#(good),"policy":{"rate":5}}]}"#,
         "keys[0].policy: the member rate is not known; allowed: origins, events_per_second_max,"
-          + " honours_dnt, honours_gpc"
+          + " address, personal_data, identifiers, honours_dnt, honours_gpc"
       ),
       (
         #"{"version":1,"keys":[{\#(good),"policy":{"origins":["https://a.example","a"]}}]}"#,
@@ -302,6 +304,7 @@ struct KeyStoreTests {
       text(StoredKey.json(try store.all(), now: testNow))
         == #"{"keys":[{"id":"\#(id)","state":"active","site":"shop","source":"web","#
         + #""created_at":"2026-11-23T09:00:00.000Z","policy":{"origins":[],"#
+        + #""address":"truncate","personal_data":"remove","identifiers":"keep","#
         + #""honours_dnt":false,"honours_gpc":false}}]}"#)
     #expect(text(new.json(now: testNow)).hasPrefix(#"{"key":"wk_demo","id":"\#(id)","#))
   }

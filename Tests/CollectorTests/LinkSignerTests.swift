@@ -63,13 +63,13 @@ struct LinkSignerTests {
   @Test("A home folder's secret is made once, for its owner alone")
   func made() throws {
     try withFolder { folder in
-      let secret = try LinkSecret.make(inHome: folder)
+      let secret = try SharedSecret.links.make(inHome: folder)
       #expect(secret.count == 32)
-      #expect(try LinkSecret.make(inHome: folder) == secret)
-      #expect(try LinkSecret.read(LinkSecret.path(inHome: folder)) == secret)
+      #expect(try SharedSecret.links.make(inHome: folder) == secret)
+      #expect(try SharedSecret.links.read(SharedSecret.links.path(inHome: folder)) == secret)
       let mode =
         try FileManager.default.attributesOfItem(
-          atPath: LinkSecret.path(inHome: folder))[.posixPermissions] as? Int
+          atPath: SharedSecret.links.path(inHome: folder))[.posixPermissions] as? Int
       #expect(mode == 0o600)
       #expect(
         try FileManager.default.contentsOfDirectory(atPath: folder + "/secrets") == ["links"])
@@ -82,7 +82,7 @@ struct LinkSignerTests {
       "links-\(UUID().uuidString)"
     ).path
     let secrets = try await withThrowingTaskGroup(of: [UInt8].self) { group in
-      for _ in 0..<16 { group.addTask { try LinkSecret.make(inHome: folder) } }
+      for _ in 0..<16 { group.addTask { try SharedSecret.links.make(inHome: folder) } }
       return try await group.reduce(into: Set<[UInt8]>()) { $0.insert($1) }
     }
     #expect(secrets.count == 1)
@@ -96,22 +96,23 @@ struct LinkSignerTests {
       String(repeating: "g", count: 64), "secret",
     ])
   func malformed(_ text: String) throws {
-    #expect(throws: LinkSecretError.malformed(origin: "X")) {
-      try LinkSecret.parse(text, from: "X")
+    #expect(throws: SharedSecretError.malformed(.links, origin: "X")) {
+      try SharedSecret.links.parse(text, from: "X")
     }
-    let description = "\(LinkSecretError.malformed(origin: "X"))"
+    let description = "\(SharedSecretError.malformed(.links, origin: "X"))"
     #expect(description.contains("X is not") && description.contains("openssl rand -hex 32"))
   }
 
   @Test("A longer secret, white space and capitals are all right")
   func lenient() throws {
     let text = String(repeating: "aB", count: 40)
-    #expect(try LinkSecret.parse(" \(text)\n", from: "X") == [UInt8](repeating: 0xab, count: 40))
+    #expect(
+      try SharedSecret.links.parse(" \(text)\n", from: "X") == [UInt8](repeating: 0xab, count: 40))
   }
 
   @Test("A file that is not there is named")
   func missing() throws {
-    #expect(throws: LinkSecretError.self) { try LinkSecret.read("/nowhere/links") }
+    #expect(throws: SharedSecretError.self) { try SharedSecret.links.read("/nowhere/links") }
     #expect(throws: CryptographyError.wrongKeyLength(bytes: 31, expected: 32)) {
       _ = try LinkSigner(secret: Array(0..<31))
     }

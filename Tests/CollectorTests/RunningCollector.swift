@@ -34,7 +34,7 @@ enum RunningCollector {
   }
 
   static func run(
-    clock: CollectorClock, publisher: ScriptedPublisher,
+    clock: CollectorClock, publisher: ScriptedPublisher, log: Logger = quietLog,
     routes declare: (IngestPipeline, MetricRegistry, inout Routes) -> Void,
     _ body: (Int, MetricRegistry) async throws -> Void
   ) async throws {
@@ -44,12 +44,12 @@ enum RunningCollector {
       target: IngestTarget(
         generation: IngestGeneration(number: 1, streams: IngestPipelineTests.streams),
         deadLetterStream: "dead-letters", producer: producer), publisher: publisher,
-      metrics: registry, log: quietLog)
+      metrics: registry, log: log)
     pipeline.start()
     var routes = Routes()
     declare(pipeline, registry, &routes)
     let server = Server(
-      ServerParameters(host: "127.0.0.1", port: 0, eventLoops: 2), routes: routes, log: quietLog)
+      ServerParameters(host: "127.0.0.1", port: 0, eventLoops: 2), routes: routes, log: log)
     let port = try await server.start()
     let result: Result<Void, any Error>
     do {

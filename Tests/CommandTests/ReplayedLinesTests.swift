@@ -9,7 +9,7 @@ import Views
 @Suite("Replayed rows as JSON lines")
 struct ReplayedLinesTests {
   private static let tuple =
-    #""site":"shop","campaign":"spring","content":"","variant":"","channel":"","currency":"EUR","#
+    #""site":"shop","campaign":"spring","content":"","variant":"","channel":"","currency":"EUR","traffic":"","#
   private static let noon: Int64 = 1_763_985_600_000_000
 
   @Test(

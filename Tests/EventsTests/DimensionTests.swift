@@ -10,7 +10,11 @@ struct DimensionTests {
       channel: String(repeating: "x", count: 300), currency: "EUR")
     let read = tuple.encoded.withUnsafeBytes { DimensionTuple(encoded: $0) }
     #expect(read == tuple)
-    #expect(Dimension.allCases.map { tuple[$0] }.count == 6)
+    #expect(Dimension.allCases.map { tuple[$0] }.count == 7)
+    var bots = tuple
+    bots.traffic = DimensionTuple.bot
+    #expect(bots.encoded == tuple.encoded + [3, 0] + Array("bot".utf8))
+    #expect(bots.encoded.withUnsafeBytes { DimensionTuple(encoded: $0) } == bots)
   }
 
   /// Part of frames, state and read models: may never change.
@@ -27,6 +31,7 @@ struct DimensionTests {
     for count in 0..<encoded.count {
       #expect(encoded[..<count].withUnsafeBytes { DimensionTuple(encoded: $0) } == nil)
     }
+    #expect((encoded + [0, 0]).withUnsafeBytes { DimensionTuple(encoded: $0) } == nil)
     #expect((encoded + [0]).withUnsafeBytes { DimensionTuple(encoded: $0) } == nil)
   }
 
@@ -42,7 +47,7 @@ struct DimensionTests {
     #expect(
       EventKind.allCases.map { "\($0.rawValue) \($0.name)" } == [
         "1 impression", "2 view", "3 click", "4 engagement", "5 conversion", "6 identify",
-        "7 custom", "8 alias",
+        "7 custom", "8 alias", "9 unlink",
       ])
   }
 }

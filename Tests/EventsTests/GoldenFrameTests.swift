@@ -50,6 +50,17 @@ struct GoldenFrameTests {
     return event
   }
 
+  /// With what was told of their senders: the columns of agents and verdicts, and traffic of bots.
+  static let judgedEvents: [IncomingEvent] = [events[0], events[2], events[3]].enumerated().map {
+    index, event in
+    var event = event
+    if index == 0 { return event }
+    event.agent = index == 1 ? "Googlebot 2/other/bot/Googlebot" : "Firefox 127/Linux/desktop"
+    event.bot = BotVerdict(version: 1, reasons: index == 1 ? .crawler : []).encoded
+    if index == 1 { DimensionTuple.append(DimensionTuple.bot, to: &event.dimensions) }
+    return event
+  }
+
   static let deadLetter = DeadLetter(
     code: "missing_id", detail: "send userId or anonymousId", place: "segment /v1/track",
     body: [0xff, 0x00]
@@ -60,6 +71,7 @@ struct GoldenFrameTests {
       ("events", FrameVersion1.events, .events, events),
       ("plain events", FrameVersion1.plainEvents, .events, plainEvents),
       ("events of users", FrameVersion1.userEvents, .events, userEvents),
+      ("judged events", FrameVersion1.judgedEvents, .events, judgedEvents),
       ("dead letters", FrameVersion1.deadLetters, .deadLetters, [deadLetter]),
       ("heartbeat", FrameVersion1.heartbeat, .heartbeat, []),
     ]

@@ -213,7 +213,7 @@ struct PartialFrameTests {
       FrameTests.correct(&bytes)
       do {
         let content = try PartialContent(bytes: bytes)
-        for entry in content.touches { #expect((1...8).contains(entry.touch.kind)) }
+        for entry in content.touches { #expect((1...9).contains(entry.touch.kind)) }
         // What the view accepts, the encoder takes.
         if content == content.sorted { #expect(!content.encoded.isEmpty) }
       } catch {

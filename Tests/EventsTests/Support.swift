@@ -49,6 +49,8 @@ struct FrameContent: Equatable {
     var name: String
     var source: String
     var payload: [UInt8]
+    var agent: String
+    var bot: UInt32
   }
 
   init(header: FrameHeader, events: [IncomingEvent]) {
@@ -61,7 +63,7 @@ struct FrameContent: Equatable {
         eventTime: $0.eventTime, receivedAt: $0.receivedAt, sentAt: $0.sentAt,
         dimensions: $0.dimensions,
         revenueMicros: $0.revenueMicros, id: $0.id, name: $0.name, source: $0.source,
-        payload: $0.payload)
+        payload: $0.payload, agent: $0.agent, bot: $0.bot)
     }
   }
 
@@ -77,7 +79,8 @@ struct FrameContent: Equatable {
           sentAt: frame.sentAt(index), dimensions: Array(frame.tupleBytes(frame.tuple(index))),
           revenueMicros: frame.revenueMicros(index), id: frame.id(index),
           name: frame.name(index), source: frame.source(index),
-          payload: Array(frame.payload(index))))
+          payload: Array(frame.payload(index)), agent: frame.agent(index),
+          bot: frame.bot(index)))
     }
   }
 

@@ -119,7 +119,7 @@ final class BrowserTrackerSystem: Sendable {
     let position = try roles.fence("\(site)-\(UInt32.random(in: 0 ... .max))")
     let query = """
       {"metrics":["impressions","views","clicks","engagements","conversions"],"date_range":"1h",\
-      "filters":[["is","campaign",["\(site)"]]]}
+      "traffic":"all","filters":[["is","campaign",["\(site)"]]]}
       """
     let answer = try HTTPClient().post(
       roles.url(.serve) + "/v1/query?after=\(position)&timeout=30",

@@ -173,9 +173,10 @@ struct ComposeTests {
         known.formUnion(text.matches(of: /SMARTCONTENT_[A-Z_]+/).map(\.0))
       }
     }
-    // Of the tests themselves, and what the compose file puts URLs together from.
+    // Of the tests themselves, of the package, and what the compose file puts URLs together from.
     known.formUnion([
-      "SMARTCONTENT_TEST_PYTHON", "SMARTCONTENT_KEEP_TEST_FOLDERS", "SMARTCONTENT_PASSWORD",
+      "SMARTCONTENT_TEST_PYTHON", "SMARTCONTENT_KEEP_TEST_FOLDERS", "SMARTCONTENT_FUZZ",
+      "SMARTCONTENT_PASSWORD",
     ])
     var files = ["docker-compose.yml", "Dockerfile", "Deploy/env.example"]
     files += try FileManager.default.contentsOfDirectory(atPath: "\(SDKPython.root)/Scripts")

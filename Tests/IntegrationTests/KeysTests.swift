@@ -35,6 +35,16 @@ struct KeysTests {
       "add", "--value", "wk_demo", "--site", "default", "--home", home)
     #expect(try text(taken, "key") == "wk_demo")
     let id = try text(taken, "id")
+    let hidden = try text(
+      try await keys("add", "--site", "default", "--identifiers", "pseudonym", "--home", home),
+      "key")
+
+    let changed = try await keys(
+      "update", id, "--rate", "900000", "--no-honour-dnt", "--address", "drop", "--home", home)
+    let policy = try #require(changed["policy"] as? [String: Any])
+    #expect(policy["events_per_second_max"] as? Int == 900_000)
+    #expect(policy["address"] as? String == "drop")
+    #expect(policy["personal_data"] as? String == "remove")
 
     let port = try TestServers.freePort()
     let url = "http://127.0.0.1:\(port)"
@@ -53,6 +63,7 @@ struct KeysTests {
     }
     #expect(try status("dev") == 200)
     #expect(try status("wk_demo") == 200)
+    #expect(try status(hidden) == 200)
 
     let successor = try await keys("rotate", id, "--overlap", "1h", "--home", home)
     let next = try text(successor, "key")
@@ -70,7 +81,7 @@ struct KeysTests {
     #expect(made.status == 201)
     #expect(try status("phc_demo") == 200)
     let listed = try await keys("list", "--home", home)
-    #expect((listed["keys"] as? [Any])?.count == 3)
+    #expect((listed["keys"] as? [Any])?.count == 4)
 
     // Every event that was answered 200 counts, by whichever key it came.
     let metrics = try client.get(url + "/metrics").text

@@ -21,9 +21,12 @@ actor ProofSystem {
   private let port: UInt16
   private var program: ChildProgram?
   private var startCount = 0
-  private nonisolated let environmentPath: String
+  private nonisolated let streams: String
+  nonisolated let environmentPath: String
 
-  init(_ purpose: String) async throws {
+  /// - Parameter streams: the folder of definitions; by default that of the repository.
+  init(_ purpose: String, streams: String = "\(SDKPython.root)/Streams") async throws {
+    self.streams = streams
     folder = try TemporaryFolder.make("proof-\(purpose)")
     port = try TestServers.freePort()
     url = "http://127.0.0.1:\(port)"
@@ -37,12 +40,15 @@ actor ProofSystem {
     let program = try SmartContentProgram.start(
       ["dev", "--home", "\(folder)/home", "--http", "127.0.0.1:\(port)"],
       name: "dev-\(startCount)", folder: folder,
-      environment: ["SMARTCONTENT_STREAMS": "\(SDKPython.root)/Streams"])
+      environment: ["SMARTCONTENT_STREAMS": streams])
     self.program = program
     TestExit.atEnd { program.signal(SIGTERM) }
     try await SmartContentProgram.waitUntilReady(
       program, url: url + (isReady ? "/health/ready" : "/health/live"), withinMs: 40_000)
   }
+
+  /// What the program wrote to its standard output and error.
+  func output() -> String { program?.log() ?? "" }
 
   func stop() async {
     program?.signal(SIGTERM)
@@ -55,8 +61,7 @@ actor ProofSystem {
   nonisolated var environment: [String: String] {
     get throws {
       var values = [
-        "SMARTCONTENT_STREAMS": "\(SDKPython.root)/Streams",
-        "SMARTCONTENT_STATE": "\(folder)/state",
+        "SMARTCONTENT_STREAMS": streams, "SMARTCONTENT_STATE": "\(folder)/state",
       ]
       for line in try TextFile.read(environmentPath).split(separator: "\n") {
         let parts = line.dropFirst("export ".count).split(separator: "=", maxSplits: 1)

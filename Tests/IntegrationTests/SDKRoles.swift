@@ -18,8 +18,14 @@ actor SDKRoles {
 
   private static let sharedTask = Task { try await SDKRoles("roles") }
 
+  /// Whether the collector has a spool.
+  private let hasSpool: Bool
+
   /// - Parameter roles: in this order, each waited for.
-  init(_ purpose: String, starting roles: [Role] = Role.usual) async throws {
+  init(
+    _ purpose: String, starting roles: [Role] = Role.usual, hasSpool: Bool = false
+  ) async throws {
+    self.hasSpool = hasSpool
     folder = try TemporaryFolder.make(purpose)
     servers = try await TestServers.start(purpose)
     ports = try LoopbackPort.free(Role.allCases.count)
@@ -49,6 +55,7 @@ actor SDKRoles {
     }
   }
 
+  nonisolated var natsURL: String { servers.endpoints.natsURLWithToken }
   nonisolated var postgresURL: String { servers.endpoints.postgresURL }
 
   nonisolated func url(_ role: Role) -> String {
@@ -99,6 +106,7 @@ actor SDKRoles {
     if let role {
       environment["SMARTCONTENT_HTTP"] = String(url(role).dropFirst("http://".count))
     }
+    if role == .collect && hasSpool { environment["SMARTCONTENT_SPOOL"] = "\(folder)/spool" }
     environment.merge(shared) { $1 }
     return try SmartContentProgram.start(
       arguments, name: "\(name)-\(startCount)", folder: folder, environment: environment)

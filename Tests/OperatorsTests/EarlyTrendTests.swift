@@ -4,20 +4,29 @@ import Testing
 
 @Suite("Early rows of trends")
 struct EarlyTrendTests {
-  @Test("come where something was counted, at most twice a second, and not where they are too many")
+  @Test("come where something was counted, with every commit while they are few")
   func cadence() {
     var early = EarlyTrends()
-    let most = EarlyTrends.sumCountMax
-    // Whether something was counted before, log time, sums in state, and whether rows are due.
+    // Whether something was counted before, log time, tuples in state, and whether rows are due.
     let steps: [(Bool, Int64, Int, Bool)] = [
       (false, 0, 1, false), (true, 0, 1, true), (false, 10_000_000, 1, false),
-      (true, 499_999, 1, false), (false, 500_000, most + 1, false), (false, 500_000, most, true),
-      (false, 9_000_000, 1, false),
+      (true, 49_999, 1, false), (false, 50_000, 2000, true), (true, 100_000, 2000, false),
+      (false, 110_000, 2000, true), (false, 9_000_000, 1, false),
     ]
     for (index, step) in steps.enumerated() {
       if step.0 { early.counted() }
-      let isDue = early.take(at: step.1, sumCount: step.2)
+      let isDue = early.take(at: step.1, rowCount: step.2)
       #expect(isDue == step.3, "step \(index)")
+    }
+  }
+
+  @Test("are at most 100 ms apart up to three thousand tuples, and take a fifth of the time beyond")
+  func cost() {
+    #expect(EarlyTrends.interval(rowCount: 0) == 50_000)
+    #expect(EarlyTrends.interval(rowCount: 3000) <= 100_000)
+    for rowCount in [5_000, 50_000, 500_000] {
+      let interval = EarlyTrends.interval(rowCount: rowCount)
+      #expect(interval == Int64(rowCount) * EarlyTrends.rowCost * EarlyTrends.share)
     }
   }
 }

@@ -109,7 +109,7 @@ import Testing
     for seed in 1...10 as ClosedRange<UInt64> {
       var random = SeededGenerator(seed: seed)
       var table = DedupeTable()
-      var oracle: [Key128: UInt32] = [:]
+      var oracle: [Key128: (stamp: UInt32, mark: UInt32)] = [:]
       var keys: [Key128] = []
       var now: UInt32 = 1000
       let horizon: UInt32 = 50
@@ -120,17 +120,21 @@ import Testing
         let high = random.once(in: 3) ? UInt64.max - UInt64(random.below(3)) : random.next() >> 3
         let key = Key128(low: UInt64(random.below(300)) + 1, high: high)
         let known = random.once(in: 3) && !keys.isEmpty ? random.pick(keys) : key
-        let isNew = oracle[known].map { $0 < oldest } ?? true
-        #expect(table.insert(known, stamp: now, oldest: oldest) == isNew, "seed \(seed)")
+        let mark = UInt32(random.below(1024))
+        let remembered = oracle[known].flatMap { $0.stamp < oldest ? nil : $0.mark }
+        let found = table.insert(known, mark: mark, stamp: now, oldest: oldest)
+        #expect(found == remembered, "seed \(seed)")
         if oracle[known] == nil { keys.append(known) }
-        if isNew { oracle[known] = now }
+        if remembered == nil { oracle[known] = (now, mark) }
         if random.once(in: 700) { table.rebuild(oldest: oldest) }
         if random.once(in: 900) { table.fill(table.sorted(oldest: oldest)) }
       }
-      let live = oracle.filter { $0.value >= now - horizon }
+      let live = oracle.filter { $0.value.stamp >= now - horizon }
       let sorted = table.sorted(oldest: now - horizon)
       #expect(sorted.count == live.count, "seed \(seed)")
-      #expect(sorted.allSatisfy { live[$0.key] == $0.stamp }, "seed \(seed)")
+      #expect(
+        sorted.allSatisfy { live[$0.key]?.stamp == $0.stamp && live[$0.key]?.mark == $0.mark },
+        "seed \(seed)")
       #expect(zip(sorted, sorted.dropFirst()).allSatisfy { $0.key < $1.key }, "seed \(seed)")
     }
   }

@@ -29,6 +29,27 @@ struct IdentityLinksTests {
     #expect(links.count == 1 && links.stateSize.keyCount == 1)
   }
 
+  @Test("A link that is ended is none, also behind a snapshot, until somebody signs in again")
+  func unlinked() throws {
+    var links = IdentityLinks(keep: 5 * hour, countMax: 10)
+    links.advance(watermark: noon)
+    let device = Self.device(1)
+    for (from, isEnded) in [(Self.bob, false), (Self.ann, true), (.zero, true)] {
+      _ = links.link(device, to: Self.ann)
+      links.unlink(device, from: from)
+      let user = links.user(of: device)
+      #expect((user == nil) == isEnded)
+    }
+    var writer = SnapshotWriter(kind: .base, pipelineHash: 1)
+    links.snapshot(isComplete: true, into: &writer)
+    var restored = IdentityLinks(keep: 5 * hour, countMax: 10)
+    var reader = try SnapshotReader(writer.finish(), pipelineHash: 1)
+    try restored.restore(from: &reader, keeping: 0..<KeyGroup.count)
+    let user = restored.user(of: device)
+    let isNew = restored.link(device, to: Self.ann)
+    #expect(user == nil && isNew && restored.count == 1)
+  }
+
   @Test("A link is forgotten once nothing has used it for as long as it is kept, in whole hours")
   func expiry() {
     // The hours after the link at which it is used, and whether it is still known then.
@@ -68,19 +89,28 @@ struct IdentityLinksTests {
       var links = IdentityLinks(keep: day, countMax: 100_000)
       links.advance(watermark: noon)
       var naive: [Int: UInt64] = [:]
+      var ended: Set<Int> = []
       for _ in 0..<5000 {
         let device = random.below(2000)
-        if random.once(in: 2) {
+        if random.once(in: 8) {
+          let user = UInt64(random.below(6))
+          links.unlink(
+            Self.device(device), from: user == 0 ? .zero : Key128(low: user, high: 9))
+          if user == 0 || user == naive[device] {
+            if naive.removeValue(forKey: device) != nil { ended.insert(device) }
+          }
+        } else if random.once(in: 2) {
           let user = UInt64(1 + random.below(5))
           let isNew = links.link(Self.device(device), to: Key128(low: user, high: 9))
           #expect(isNew == (naive[device] != user), "seed \(seed)")
           naive[device] = user
+          ended.remove(device)
         } else {
           let user = links.user(of: Self.device(device))
           #expect(user?.low == naive[device], "seed \(seed)")
         }
       }
-      #expect(links.count == naive.count, "seed \(seed)")
+      #expect(links.count == naive.count + ended.count, "seed \(seed)")
     }
   }
 

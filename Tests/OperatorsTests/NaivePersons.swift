@@ -119,14 +119,16 @@ struct NaivePersons {
 
   mutating func handOver(_ id: Key128) -> [Kept] {
     guard let key = root(id), let person = persons[key] else { return [] }
+    let taken = sessions(person).filter {
+      now == .min || Self.step($0[0].time + policy.takeOver) >= now
+    }.flatMap { $0 }
+    if taken.isEmpty && !person.touches.isEmpty { return [] }
     add(counted(person), -1)
-    persons[key] = nil
-    return ordered(person).map {
-      var touch = $0
-      if touch.kind == .conversion && touch.isSettled { touch.kind = .engagement }
-      touch.isSettled = false
-      return touch
-    }
+    var rest = person
+    rest.touches.removeAll { taken.contains($0) }
+    add(counted(rest), 1)
+    persons[key] = rest.touches.isEmpty ? nil : rest
+    return taken
   }
 
   // MARK: What touches count

@@ -140,7 +140,7 @@ struct PartialIntakeTests {
     try Self.take(Self.head(1, partition: 1, of: 2), in: &intake)
     try Self.keep(Self.head(5, partition: 1, of: 2), in: &intake)
     var writer = SnapshotWriter(kind: .base, pipelineHash: 1)
-    intake.snapshot(into: &writer)
+    intake.snapshot(isComplete: true, into: &writer)
     let good = writer.finish()
     var refusals = 0
     for place in 48..<good.count {

@@ -126,6 +126,10 @@ struct StageLog {
         step.device = random.below(4)
         step.user = random.below(2)
         if random.once(in: 2) { step.fact.kind = .identify }
+        if random.once(in: 4) {
+          step.fact.kind = .unlink
+          if random.once(in: 2) { step.user = nil }
+        }
       default: step.device = random.below(4)
       }
       change(&step, &random)
@@ -172,11 +176,18 @@ struct StageLog {
   // MARK: What they must come to
 
   /// Who each fact is of, by the rules: a known user's facts are the user's; a device's are its own
-  /// until a user signs in, who then takes over what is still kept, with those that follow.
+  /// until a user signs in, who then takes its last sessions over, with those that follow until the device
+  /// is unlinked.
   func resolve() -> [NaiveOutcomes.Fact] {
     var facts: [(fact: NaiveOutcomes.Fact, device: Int?)] = []
     var links: [Int: Int] = [:]
     for step in steps {
+      if step.fact.kind == .unlink {
+        if let device = step.device, step.user == nil || links[device] == step.user {
+          links[device] = nil
+        }
+        continue
+      }
       if let device = step.device, let user = step.user, links[device] != user {
         links[device] = user
         takeOver(device, user, &facts, watermark: step.storedAt - spec.allowedDisorder)
@@ -197,26 +208,17 @@ struct StageLog {
     let own = facts.indices.filter { facts[$0].device == device }.sorted {
       (facts[$0].fact.time, facts[$0].fact.key) < (facts[$1].fact.time, facts[$1].fact.key)
     }
-    var session: [Int] = []
-    func settle(_ facts: inout [(fact: NaiveOutcomes.Fact, device: Int?)]) {
-      guard let last = session.last else { return }
-      let end = facts[last].fact.time
-      for index in session
-      where NaiveOutcomes.step(end + Self.policy.keep) >= NaiveOutcomes.step(watermark) {
-        facts[index].fact.person = user
-        facts[index].device = nil
-      }
-      session = []
-    }
+    var start = Int64.min
+    var last = Int64.min
     for index in own {
-      if let last = session.last,
-        facts[index].fact.time - facts[last].fact.time > Self.policy.sessionGap
-      {
-        settle(&facts)
-      }
-      session.append(index)
+      let time = facts[index].fact.time
+      if last == .min || time - last > Self.policy.sessionGap { start = time }
+      last = time
+      guard NaiveOutcomes.step(start + Self.policy.takeOver) >= NaiveOutcomes.step(watermark)
+      else { continue }
+      facts[index].fact.person = user
+      facts[index].device = nil
     }
-    settle(&facts)
   }
 
   /// Sums of the events in every hopping window that has been closed by then, by tuple and end.

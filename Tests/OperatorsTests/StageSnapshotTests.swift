@@ -83,6 +83,13 @@ import Views
       try feed(&stage, sequence)
       emitted += stage.takeEmitted()
       if random.once(in: 2) { continue }
+      if random.once(in: 5) {
+        // What is left out of increments is in a base that somebody else makes.
+        stage.forgetChanges()
+        base = straight.snapshot(.everything)
+        increments = []
+        continue
+      }
       increments.append(stage.snapshot(.changes))
       if random.once(in: 3) {
         base = try Pipeline.compact(

@@ -87,6 +87,14 @@ final class TestLoop {
     chain.append(Link(from: from, to: pipeline.position, bytes: bytes))
   }
 
+  /// Leaves what has changed out of increments; a base is made of the log instead.
+  func leaveOut() throws {
+    pipeline.forgetChanges()
+    let other = TestLoop(history, seed: seed, groups: groups)
+    try other.read(Int(pipeline.position))
+    chain = [Link(isBase: true, from: 0, to: pipeline.position, bytes: other.state())]
+  }
+
   /// Starts the chain anew with everything.
   func saveBase() {
     let bytes = pipeline.snapshot(.everything)

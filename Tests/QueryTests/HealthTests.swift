@@ -36,6 +36,20 @@ import Testing
     #expect(response.headers.contains { $0.name == "Retry-After" })
   }
 
+  @Test("what is degraded is ready, and is named")
+  func degraded() async {
+    let response = await OperationsRoutes.readiness(of: [
+      HealthCheck(name: "postgres") { .ok },
+      HealthCheck(name: "log") { .degraded("events go to the spool") },
+    ])
+    #expect(response.status == .ok)
+    #expect(
+      text(response)
+        == #"{"status":"degraded","checks":[{"name":"postgres","status":"ok"},"#
+        + #"{"name":"log","status":"degraded","detail":"events go to the spool"}]}"#
+    )
+  }
+
   @Test("a check that hangs counts as failing, and nothing waits for it")
   func hangs() async {
     let check = HealthCheck(name: "redis") {

@@ -65,6 +65,25 @@ import Views
     #expect(request.timeoutMs == 250)
   }
 
+  @Test("Bots do not count unless a query says so, or asks for traffic")
+  func traffic() throws {
+    func filters(_ members: String) throws -> [DimensionFilter] {
+      try parse(#"{"metrics":["clicks"],"date_range":"all"\#(members)}"#).allFilters
+    }
+    let people = DimensionFilter(operation: .isAnyOf, dimension: .traffic, values: [""])
+    #expect(try filters("") == [people])
+    #expect(try filters(#","traffic":"people""#) == [people])
+    #expect(
+      try filters(#","traffic":"bots""#)
+        == [DimensionFilter(operation: .isNoneOf, dimension: .traffic, values: [""])])
+    #expect(try filters(#","traffic":"all""#) == [])
+    #expect(try filters(#","dimensions":["traffic"]"#) == [])
+    #expect(
+      try filters(#","filters":[["is","traffic",["bot"]]]"#)
+        == [DimensionFilter(operation: .isAnyOf, dimension: .traffic, values: ["bot"])])
+    #expect(throws: QueryError.self) { try filters(#","traffic":"robots""#) }
+  }
+
   @Test("after and timeout in the target win over those in the body")
   func target() throws {
     let request = try parse(

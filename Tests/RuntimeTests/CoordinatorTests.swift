@@ -83,7 +83,7 @@ struct CoordinatorTests {
     for count in 2...3 {
       group.start()
       let time = group.wait("\(count) share") { group.processes.count == count && group.isSettled }
-      #expect(time <= 2500, "after \(time) ms")
+      #expect(time <= Assignment.joinDelayMs + 1500, "after \(time) ms")
     }
     #expect(group.counts == [2, 2, 2])
     #expect(first.status.current.memberCount == 3)

@@ -23,13 +23,17 @@ import Views
     var old: World { worlds[0] }
     var new: World { worlds[worlds.count - 1] }
 
-    init(_ logs: [LogEntry]..., spec: PipelineSpec = World.shortGrace) {
+    init(
+      _ logs: [LogEntry]..., spec: PipelineSpec = World.shortGrace,
+      parameters: RuntimeParameters = RuntimeParameters()
+    ) {
       self.spec = spec
       worlds = logs.enumerated().map { index, log in
         World(
           log, spec: spec,
           stream: StreamPartition(
-            stream: Self.names[index], generation: UInt32(index + 1), partition: 0))
+            stream: Self.names[index], generation: UInt32(index + 1), partition: 0),
+          parameters: parameters)
       }
     }
 
@@ -61,7 +65,8 @@ import Views
       func archive(_ of: World) -> SnapshotArchive {
         SnapshotArchive(
           store: of.snapshots,
-          compactor: PartitionLoop.compactor(spec, of.stream, partitions: partitions),
+          maker: BaseMaker(
+            spec: spec, stream: of.stream, partitions: partitions, log: AllLogs(self)),
           writing: workers[0], compacting: workers[1], parameters: world.parameters,
           metrics: metrics, logger: World.quiet)
       }
@@ -337,6 +342,31 @@ import Views
         #expect(rows.values.reduce(0) { $0 + $1.counts.impressions } == 60, "\(crash) \(place)")
       }
     }
+  }
+
+  @Test("What a stream took over is in a base that its loop does not make")
+  func inheritedBase() {
+    var parameters = RuntimeParameters()
+    parameters.snapshotIntervalMs = 0
+    parameters.snapshotBytesMax = 0
+    parameters.commitIntervalMs = 1
+    let all = Self.frames(15, from: 1015, at: ten + 25 * second)
+    let world = Generations(
+      Self.frames(20, from: 1000, at: ten), Array(all.prefix(8)), parameters: parameters)
+    world.know(ends: 20)
+    #expect(world.run(world.old) == .finished)
+    #expect(world.runToEnd(world.new) == .stopped)
+    #expect(world.new.counter(RuntimeMetrics.snapshotsLeftOut) == 1)
+    let written = world.new.snapshots.now.written
+    let increments = written.filter { $0.name.hasPrefix("increment") }
+    #expect(!increments.isEmpty && written.contains { $0.name.hasPrefix("base") })
+    #expect(!increments.contains { $0.name.hasPrefix("increment-00000000000000000000-") })
+    // Nothing of the stream before is needed any more.
+    world.old.snapshots.change { $0.blobs = [:] }
+    world.old.log.entries = []
+    world.new.log.entries = all
+    #expect(world.runToEnd(world.new) == .stopped)
+    #expect(world.new.views.now.accounting.duplicate == 45)
   }
 
   @Test("The board lists the generations that are due, and forgets none")

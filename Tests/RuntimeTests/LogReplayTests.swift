@@ -34,6 +34,42 @@ import Views
     }
   }
 
+  @Test("A device that is handed over long after its user's click is verified, and attributed")
+  func handedOverLate() throws {
+    let spec = PipelineSpec(name: "test", persons: RepartitionedLog.policy)
+    let clock = SimulatedClock()
+    let log = SimulatedLog(clock: clock)
+    func append(after pause: Int64, _ change: (inout TestEvent) -> Void) {
+      clock.advance(micros: pause)
+      var event = TestEvent(id: UInt64(clock.logTime), time: clock.logTime)
+      change(&event)
+      log.append(LogEntry.events([event], at: clock.logTime).bytes, to: "events-00")
+    }
+    // The click is older than an event that is still let in could be attributed to.
+    append(after: 0) { ($0.user, $0.kind) = (1, .click) }
+    append(after: 4 * minute) { ($0.device, $0.kind, $0.revenue) = (1, .conversion, 1_250_000) }
+    append(after: 6 * minute) { $0.user = 2 }
+    append(after: 30 * second) { ($0.device, $0.user, $0.kind) = (1, 1, .identify) }
+    for _ in 0..<2 {
+      clock.advance(micros: hour)
+      log.append(LogEntry.heartbeat(at: 0).bytes, to: "events-00")
+    }
+    let generations = [LogGeneration(number: 1, streams: ["events-00"])]
+    let views = try LogReplay(
+      spec, generations: generations, deadLetters: World.deadLetters, log: log, until: .max
+    ).run()
+    let report = try Verifier(spec, generations: generations, log: log).verify(
+      ReplayedTables(views))
+    for finding in report.tables {
+      #expect(finding.differenceCount == 0, "\(finding.table): \(finding.first ?? "")")
+    }
+    var outcomes = Outcomes()
+    for window in views.windows where window.measure == .outcomes && window.row.level == .day {
+      outcomes += Outcomes(window.row.counts)
+    }
+    #expect(outcomes.sessions == 3 && outcomes.attributedConversions == 1)
+  }
+
   @Test("The histories of the law above have everything that it is about")
   func isAboutSomething() throws {
     var seen = Accounting()

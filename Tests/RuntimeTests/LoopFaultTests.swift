@@ -282,6 +282,35 @@ import Views
     #expect(World.difference(world.hot.now.rows, live) == "")
   }
 
+  @Test(
+    "An update whose answer was lost is found out and not a reason to write the copy anew",
+    arguments: [true, false])
+  func hotUpdateInDoubt(isDone: Bool) throws {
+    let world = World(Array(Self.corrected.prefix(1)))
+    world.run { status in
+      let hot = world.hot.now
+      if hot.header?.sequence == 1 && world.log.count == 1 {
+        world.hot.change {
+          $0.isMute = isDone
+          $0.isAway = !isDone
+        }
+        world.log.append(.events([TestEvent(id: 7, time: ten + second)], at: ten + second))
+      } else if hot.failureCount == 1 && world.log.count == 2 {
+        world.log.append(.events([TestEvent(id: 8, time: ten, campaign: "c3")], at: ten + second))
+        world.hot.change {
+          $0.isMute = false
+          $0.isAway = false
+        }
+      }
+      return hot.header?.sequence == 3
+    }
+    let hot = world.hot.now
+    let header = try #require(hot.header)
+    #expect(header.sequence == 3 && hot.failureCount == 1 && hot.rebuildCount == 1)
+    let live = Recount(world.log.entries, spec: world.spec).live(header.seams)
+    #expect(World.difference(hot.rows, live) == "")
+  }
+
   @Test("While a stream is quiet nothing is committed again")
   func quiet() {
     let world = World(Self.corrected)

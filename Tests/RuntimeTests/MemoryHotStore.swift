@@ -9,6 +9,9 @@ final class MemoryHotStore: HotStore, Sendable {
     var header: HotHeader?
     var rows: [RowKey: RowValue] = [:]
     var isAway = false
+    /// Updates are carried out, and their answers are lost.
+    var isMute = false
+    var isFull = false
     var failureCount = 0
     var rebuildCount = 0
   }
@@ -30,7 +33,7 @@ final class MemoryHotStore: HotStore, Sendable {
         state.failureCount += 1
         return .failure(.unavailable("as the script says"))
       }
-      return body(&state)
+      return state.isFull ? .failure(.full("no memory left")) : body(&state)
     }
     return try result.get()
   }
@@ -44,7 +47,9 @@ final class MemoryHotStore: HotStore, Sendable {
       Self.put(rows, &state)
       state.rows = state.rows.filter { $0.key.start >= keepFrom[$0.key.level] }
       state.header = header
-      return .success(())
+      guard state.isMute else { return .success(()) }
+      state.failureCount += 1
+      return .failure(.unavailable("as the script says, but done"))
     }
   }
 

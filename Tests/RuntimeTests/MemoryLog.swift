@@ -8,6 +8,10 @@ final class MemoryLog: EventLog {
     var entries: [LogEntry] = []
     var batchCountMax = 4
     var waits: [Int] = []
+    /// The first frame that has not been purged.
+    var first: UInt64 = 1
+    /// New readers cannot be opened.
+    var givesNothing = false
     var turn: (@Sendable () -> Void)?
   }
 
@@ -28,6 +32,12 @@ final class MemoryLog: EventLog {
   /// The most frames that a reader hands out at once.
   func setBatchCountMax(_ count: Int) { state.withLock { $0.batchCountMax = count } }
 
+  /// Frames before it are gone.
+  func purge(before first: UInt64) { state.withLock { $0.first = first } }
+
+  /// Whoever opens a reader is told that the log cannot be reached; those that are open go on.
+  func setGivesNothing(_ givesNothing: Bool) { state.withLock { $0.givesNothing = givesNothing } }
+
   /// Called before each batch, on the reader's thread.
   func onTurn(_ turn: (@Sendable () -> Void)?) { state.withLock { $0.turn = turn } }
 
@@ -40,7 +50,8 @@ final class MemoryLog: EventLog {
   }
 
   func reader(stream: String, after: UInt64) throws(LogError) -> any FrameReader {
-    MemoryReader(log: self, position: after)
+    if state.withLock({ $0.givesNothing }) { throw .unavailable("as the script says") }
+    return MemoryReader(log: self, position: after)
   }
 
   func frame(stream: String, sequence: UInt64) throws(LogError) -> any StoredFrame {
@@ -50,10 +61,18 @@ final class MemoryLog: EventLog {
     return MemoryFrame(entries[Int(sequence) - 1], sequence: sequence)
   }
 
-  func bounds(stream: String) throws(LogError) -> (first: UInt64, last: UInt64) { (1, count) }
+  func bounds(stream: String) throws(LogError) -> (first: UInt64, last: UInt64) {
+    (state.withLock { $0.first }, count)
+  }
 
-  fileprivate func next(after position: UInt64, timeoutMs: Int) -> [MemoryFrame] {
+  fileprivate func next(
+    after position: UInt64, timeoutMs: Int
+  ) throws(LogError) -> [MemoryFrame] {
     state.withLock { $0.turn }?()
+    let first = state.withLock { $0.first }
+    if position + 1 < first {
+      throw .missing(stream: "the log", from: position + 1, to: first - 1)
+    }
     let frames = state.withLock { state in
       let from = min(Int(position), state.entries.count)
       let to = min(state.entries.count, from + state.batchCountMax)
@@ -76,7 +95,7 @@ private final class MemoryReader: FrameReader {
   }
 
   func next(timeoutMs: Int) throws(LogError) -> [any StoredFrame] {
-    let frames = log.next(after: position, timeoutMs: timeoutMs)
+    let frames = try log.next(after: position, timeoutMs: timeoutMs)
     position = frames.last?.sequence ?? position
     return frames
   }

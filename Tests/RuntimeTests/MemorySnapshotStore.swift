@@ -8,6 +8,10 @@ final class MemorySnapshotStore: SnapshotStore, Sendable {
     var writeCount = 0
     /// The write with this number keeps only some of its bytes, and the power is cut in it.
     var tornWrite: (number: Int, byteCount: Int)?
+    /// The disk is full.
+    var isFull = false
+    /// Every write that was made whole.
+    var written: [(name: String, bytes: [UInt8])] = []
   }
 
   private let state = Mutex(State())
@@ -21,10 +25,12 @@ final class MemorySnapshotStore: SnapshotStore, Sendable {
 
   func write(_ name: String, _ bytes: [UInt8]) throws(SnapshotError) {
     if power.isOff { throw .io("the power is off") }
+    if now.isFull { throw .full("write \(name): no space left on device") }
     let isTorn = state.withLock { state in
       state.writeCount += 1
       guard let torn = state.tornWrite, torn.number == state.writeCount else {
         state.blobs[name] = bytes
+        state.written.append((name, bytes))
         return false
       }
       state.blobs[name] = Array(bytes.prefix(torn.byteCount % bytes.count))

@@ -25,6 +25,7 @@ final class MemoryViewStore: ViewStore, Sendable {
   enum Outcome {
     case done
     case unavailable
+    case full
     /// As `unavailable`, and the loop is asked to end meanwhile.
     case unavailableAndStop
     /// The power is cut before anything is written.
@@ -87,6 +88,7 @@ final class MemoryViewStore: ViewStore, Sendable {
       switch outcome {
       case .unavailableAndStop: power.askToStop()
       case .crashBefore: power.cut()
+      case .full: return .full("no space left on device")
       case .done, .crashAfter, .unavailable: break
       }
       guard outcome == .done || outcome == .crashAfter else {

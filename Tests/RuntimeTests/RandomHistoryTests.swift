@@ -16,6 +16,7 @@ import Views
     var kinds: Set<Kill> = []
     var deltaCount = 0
     var replayed = 0
+    var leftOut = 0
     for seed in 1...50 as ClosedRange<UInt64> {
       var random = SeededGenerator(seed: seed &* 104_729)
       let world = Self.world(&random)
@@ -48,12 +49,14 @@ import Views
       seen.tooLate += views.accounting.tooLate
       seen.duplicate += views.accounting.duplicate
       deltaCount += views.offered.reduce(0) { $0 + ($1.isWritten ? $1.batch.deltas.count : 0) }
+      leftOut += world.counter(RuntimeMetrics.snapshotsLeftOut)
       replayed += world.counter(RuntimeMetrics.frames) - entries.count
     }
     // Histories that never reach a rule prove nothing about it.
     #expect(kinds.count == Kill.allCases.count)
     #expect(min(seen.late, seen.tooLate, seen.duplicate) > 200, "\(seen)")
     #expect(deltaCount > 500 && replayed > 500, "\(deltaCount) \(replayed)")
+    #expect(leftOut > 50, "\(leftOut)")
   }
 
   private enum Kill: CaseIterable {
@@ -113,6 +116,7 @@ import Views
     var parameters = RuntimeParameters()
     parameters.snapshotIntervalMs = random.pick([0, 300, 1000, 4000])
     parameters.snapshotBytesMax = random.pick([0, 200, 8 << 20])
+    parameters.snapshotPauseBytesMax = random.pick([300, 2000, 8 << 20])
     parameters.snapshotWaitingBytesMax = random.pick([1, 1000, 64 << 20])
     parameters.snapshotCompactionBytesMin = random.pick([0, 3000, 8 << 20])
     parameters.snapshotChainCountMax = random.pick([1, 5, 512])

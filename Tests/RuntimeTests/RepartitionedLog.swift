@@ -20,11 +20,11 @@ struct RepartitionedLog {
   private var random: SeededGenerator
   private var sent: [TestEvent] = []
 
-  /// Of a lateness that nearly all of a log lies within: a device that is handed over once what its touches
-  /// belong to has left state is a matter of ``PersonHistories``, and not of how a log is divided.
+  /// Much shorter than a log: devices are handed over when some of their touches, and of their users', have
+  /// left state.
   static let policy = PersonPolicy(
     sessionGap: 60 * second, clickLookBack: 5 * minute, impressionLookBack: 2 * minute,
-    lateness: 2 * hour, personCountMax: 1000)
+    lateness: 4 * minute, personCountMax: 1000)
 
   init(seed: UInt64, partitions: [Int], spec: PipelineSpec? = nil) {
     var random = SeededGenerator(seed: seed)

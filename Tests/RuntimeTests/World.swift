@@ -27,6 +27,11 @@ final class World: Sendable {
   let snapshots: MemorySnapshotStore
   let heartbeats: HeartbeatWriter
   let published = PublishedFrames()
+  let generations = GenerationBoard()
+  /// Of a second stage.
+  let remaker = Shared<PartialRemaker?>(nil)
+  /// What a loop was waiting for when it tried to commit again.
+  let waits = Shared<[PartitionStatus]>([])
   /// How the last run ended.
   let lastEnd = Shared(PartitionLoop.End.stopped)
 
@@ -65,7 +70,7 @@ final class World: Sendable {
     let metrics = RuntimeMetrics(registry).loop(pipeline: spec.name, stream: stream.stream)
     let archive = SnapshotArchive(
       store: snapshots,
-      compactor: PartitionLoop.compactor(spec, stream, partitions: siblings.partitions),
+      maker: BaseMaker(spec: spec, stream: stream, partitions: siblings.partitions, log: log),
       writing: workers[0], compacting: workers[1], parameters: parameters, metrics: metrics,
       logger: Self.quiet)
     let status = Shared(
@@ -78,8 +83,17 @@ final class World: Sendable {
     let settle = { @Sendable in
       while !archive.isIdle { sched_yield() }
     }
-    views.change { $0.turn = settle }
+    views.change {
+      $0.turn = { [waits] in
+        settle()
+        let now = status.current
+        if now.phase == .waiting { waits.update { $0.append(now) } }
+      }
+    }
+    let thread = pthread_self()
     log.onTurn {
+      // Others read too: whoever makes a base must not wait for itself.
+      guard pthread_equal(pthread_self(), thread) != 0 else { return }
       settle()
       if condition(status.current) { stop.set() }
       if ContinuousClock.now > deadline {
@@ -91,8 +105,9 @@ final class World: Sendable {
     let loop = PartitionLoop(
       spec: spec, stream: stream,
       environment: PartitionLoop.Environment(
-        owner: "here", log: log, views: views, hot: hot, snapshots: archive, heartbeats: heartbeats,
-        siblings: siblings, parameters: parameters, clock: clock.loopClock,
+        owner: "here", log: log, views: views, hot: hot, snapshots: archive,
+        remaker: remaker.current, heartbeats: heartbeats, siblings: siblings,
+        generations: generations, parameters: parameters, clock: clock.loopClock,
         metrics: metrics, logger: Self.quiet),
       stop: stop, status: status)
     let end = loop.run()
@@ -114,6 +129,13 @@ final class World: Sendable {
 
   func counter(_ declaration: MetricDeclaration) -> Int {
     registry.counter(declaration).with(labels: [spec.name, stream.stream]).value
+  }
+
+  /// The first sample of the exposition that begins and goes on so.
+  func sample(_ name: String, _ part: String = "") -> Double? {
+    let text = String(decoding: registry.exposition(.prometheusText), as: UTF8.self)
+    let line = text.split(separator: "\n").first { $0.hasPrefix(name) && $0.contains(part) }
+    return line?.split(separator: " ").last.flatMap { Double($0) }
   }
 
   /// The durable rows, late events and counts are those of a recount of the whole log.

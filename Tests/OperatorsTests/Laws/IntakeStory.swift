@@ -43,7 +43,7 @@ final class IntakeSubject: LawSubject {
   func drain(into said: inout Said) {}
 
   func snapshot(_ scope: SnapshotScope, into writer: inout SnapshotWriter) {
-    intake.snapshot(into: &writer)
+    intake.snapshot(isComplete: scope == .everything, into: &writer)
   }
 
   func restore(from reader: inout SnapshotReader) throws(SnapshotFormatError) {

@@ -8,6 +8,8 @@ final class LinkSubject: LawSubject {
   enum Input {
     case advance(Int64)
     case link(Int, user: Int)
+    /// 0: whoever's it is.
+    case unlink(Int, user: Int)
     case use(Int)
   }
 
@@ -25,6 +27,9 @@ final class LinkSubject: LawSubject {
     case .link(let person, let user):
       let isNew = links.link(Self.person(person), to: Key128(low: UInt64(user), high: 2))
       said.decisions.append([Int64(person), isNew ? 1 : 0])
+    case .unlink(let person, let user):
+      links.unlink(
+        Self.person(person), from: user == 0 ? .zero : Key128(low: UInt64(user), high: 2))
     case .use(let person):
       let user = links.user(of: Self.person(person)).map { Int64($0.low) } ?? -1
       said.decisions.append([Int64(person), user])
@@ -53,12 +58,13 @@ struct LinkStory: LawStory {
     let personCount = 1 + random.below(40)
     var watermark = noon
     inputs = (0..<80).map { index in
-      switch random.below(6) {
+      switch random.below(7) {
       case _ where index == 0: return .advance(watermark)
       case 0:
         watermark += random.time(upTo: random.pick([hour, hour, 3 * Self.keep]))
         return .advance(watermark)
       case 1, 2: return .link(random.below(personCount), user: 1 + random.below(3))
+      case 3: return .unlink(random.below(personCount), user: random.below(4))
       default: return .use(random.below(personCount))
       }
     }
@@ -75,7 +81,7 @@ struct LinkStory: LawStory {
     inputs.filter {
       switch $0 {
       case .advance: true
-      case .link(let person, _), .use(let person): isIncluded(person)
+      case .link(let person, _), .unlink(let person, _), .use(let person): isIncluded(person)
       }
     }
   }
@@ -96,7 +102,8 @@ struct LinkStory: LawStory {
       case .advance:
         settle()
         result.append(input)
-      case .link(let person, _), .use(let person): stretch.append((person, input))
+      case .link(let person, _), .unlink(let person, _), .use(let person):
+        stretch.append((person, input))
       }
     }
     settle()

@@ -48,6 +48,10 @@ import Views
         if random.once(in: 2) { loop.commit(includeCoarse: random.once(in: 2)) }
         if random.once(in: 2) { loop.drainHot() }
         if random.once(in: 2) { continue }
+        if random.once(in: 6) {
+          try loop.leaveOut()
+          continue
+        }
         loop.save()
         let links = loop.chain
         try loop.compact(loop.chain.count)

@@ -5,12 +5,9 @@ import Views
 
 /// The touches that a log's events come to, and who they are of, by the rules and one after the other.
 ///
-/// Touches of a device are its own until a user signs in on it, who takes over what is still kept and
-/// what follows; events with a user are the user's. A link that nothing uses is forgotten.
-///
-/// Touches that are taken over may be older than anything else that is let in. Where the user's own
-/// touches near them have left state by then, what they come to depends on what was settled before (see
-/// `PersonHistories`), which no set of touches says: ``isSettledInPart``.
+/// Touches of a device are its own until a user signs in on it, who takes over its last sessions and
+/// what follows until the device is unlinked; events with a user are the user's. A link that nothing
+/// uses is forgotten.
 struct OutcomeTruth {
   private struct Held {
     var fact: NaiveOutcomes.Fact
@@ -20,7 +17,6 @@ struct OutcomeTruth {
 
   private var held: [Held] = []
   private var links: [Int: (user: Int, usedHour: Int64)] = [:]
-  private(set) var isSettledInPart = false
   private let policy: PersonPolicy
 
   var facts: [NaiveOutcomes.Fact] { held.map(\.fact) }
@@ -46,9 +42,13 @@ struct OutcomeTruth {
   private mutating func follow(_ event: TestEvent, _ watermark: Int64) {
     var user = event.user
     let hour = watermark / 3_600_000_000
-    let oldest = hour - (policy.keep / 3_600_000_000 + 1)
+    let oldest = hour - (policy.takeOver / 3_600_000_000 + 1)
     if let device = event.device {
       let known = links[device].flatMap { $0.usedHour >= oldest ? $0.user : nil }
+      if event.kind == .unlink {
+        if user == nil || user == known { links[device] = nil }
+        return
+      }
       if let user, known != user { takeOver(device, user, watermark) }
       if let linked = user ?? known {
         links[device] = (linked, hour)
@@ -75,14 +75,13 @@ struct OutcomeTruth {
     }
     var session: [Int] = []
     func settle(_ truth: inout OutcomeTruth) {
-      guard let last = session.last else { return }
-      let end = truth.held[last].fact.time
-      let isKept =
-        NaiveOutcomes.step(end + truth.policy.keep) >= NaiveOutcomes.step(watermark)
-      if isKept { truth.noteSettled(near: session, of: user, watermark) }
-      for index in session {
+      guard let first = session.first else { return }
+      let start = truth.held[first].fact.time
+      let isTakenOver =
+        NaiveOutcomes.step(start + truth.policy.takeOver) >= NaiveOutcomes.step(watermark)
+      for index in session where isTakenOver {
         truth.held[index].device = nil
-        if isKept { truth.held[index].fact.person = user }
+        truth.held[index].fact.person = user
       }
       session = []
     }
@@ -95,19 +94,5 @@ struct OutcomeTruth {
       session.append(index)
     }
     settle(&self)
-  }
-
-  /// Touches that come to the user while others close to them may have left state.
-  private mutating func noteSettled(near session: [Int], of user: Int, _ watermark: Int64) {
-    let reach = max(policy.sessionGap, policy.clickLookBack, policy.impressionLookBack)
-    let left = held.lazy.map(\.fact).filter { [policy] fact in
-      fact.person == user
-        && NaiveOutcomes.step(fact.time + policy.keep) < NaiveOutcomes.step(watermark)
-    }
-    if left.contains(where: { fact in
-      session.contains { abs(held[$0].fact.time - fact.time) <= reach }
-    }) {
-      isSettledInPart = true
-    }
   }
 }

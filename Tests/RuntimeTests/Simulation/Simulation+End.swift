@@ -138,10 +138,6 @@ extension Simulation {
         log.entries(stream.stream), disorder: spec.allowedDisorder,
         lateness: spec.allowedLateness)
     }
-    if truth.isSettledInPart {
-      report.isSettledInPart = true
-      return
-    }
     var expected: [RowKey: Outcomes] = [:]
     for (place, outcomes) in NaiveOutcomes(truth.facts, policy, watermark: .max / 2).sums {
       for level in WindowLevel.allCases {

@@ -93,6 +93,11 @@ extension Simulation {
     case 1:
       event.device = random.below(3)
       event.user = random.below(2)
+      if random.once(in: 4) {
+        event.kind = .unlink
+        event.revenue = 0
+        if random.once(in: 2) { event.user = nil }
+      }
     default: event.device = random.below(3)
     }
     sent.append(event)

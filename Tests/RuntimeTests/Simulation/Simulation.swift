@@ -36,8 +36,6 @@ struct Simulation {
     var commits = 0
     var deaths = 0
     var faults: [Fault: Int] = [:]
-    /// Outcomes were not compared; see ``OutcomeTruth``.
-    var isSettledInPart = false
   }
 
   final class Owner {
@@ -173,7 +171,8 @@ struct Simulation {
     let worker = SerialWorker.immediate()
     let archive = SnapshotArchive(
       store: disk,
-      compactor: PartitionLoop.compactor(spec, stream, partitions: siblings.partitions),
+      maker: BaseMaker(
+        spec: spec, stream: stream, partitions: siblings.partitions, log: log),
       writing: worker, compacting: worker, parameters: parameters, metrics: loopMetrics,
       logger: World.quiet)
     let status = Shared(

@@ -47,12 +47,10 @@ import Testing
       }
       #expect(total.ends[.compared, default: 0] > Int(count) * 9 / 10)
     }
-    #expect(total.settledInPart * 10 < Int(count), "outcomes of too many seeds were not compared")
     let ends = Simulation.End.allCases.map { "\($0) \(total.ends[$0, default: 0])" }
     print(
       "\(count) seeds: \(total.commits) commits, \(total.deaths) deaths,"
-        + " \(total.faults.values.reduce(0, +)) faults; \(ends.joined(separator: ", "));"
-        + " \(total.settledInPart) settled in part")
+        + " \(total.faults.values.reduce(0, +)) faults; \(ends.joined(separator: ", "))")
   }
 
   @Test(
@@ -74,7 +72,6 @@ private final class Tally: Sendable {
     var commits = 0
     var deaths = 0
     var ends: [Simulation.End: Int] = [:]
-    var settledInPart = 0
     var faults: [Fault: Int] = [:]
   }
 
@@ -87,7 +84,6 @@ private final class Tally: Sendable {
       if report.problem != nil { sums.failures.append((seed, report)) }
       sums.commits += report.commits
       sums.deaths += report.deaths
-      sums.settledInPart += report.isSettledInPart ? 1 : 0
       if let end = report.end { sums.ends[end, default: 0] += 1 }
       sums.faults.merge(report.faults) { $0 + $1 }
     }

@@ -1,0 +1,37 @@
+import Events
+
+/// A frame that is being filled, with the requests that wait for it.
+final class OpenFrame: @unchecked Sendable {
+  // In a lane it is touched under the lane's lock; taken out of it, by the publisher's thread.
+
+  var encoder = FrameEncoder()
+  var waiters: [PendingRequest] = []
+  /// Steady time of its first event.
+  var openedMicros: Int64 = 0
+  /// What it counts for in its lane.
+  private(set) var waitingBytes = 0
+  private(set) var shares = LaneShares()
+  /// The queue of the lane that it was in.
+  var isOld = false
+
+  /// - Parameter key: the write key's number, see ``LaneShares``.
+  func append(_ event: IncomingEvent, key: Int = 0) {
+    encoder.append(event)
+    let size = Self.size(of: event)
+    waitingBytes += size
+    shares.add(size, key: key, person: event.person)
+  }
+
+  func recycle() {
+    waiters.removeAll(keepingCapacity: true)
+    waitingBytes = 0
+    shares.removeAll()
+  }
+
+  /// Columns of an event besides its texts, about.
+  private static let eventOverheadBytes = 65
+
+  static func size(of event: IncomingEvent) -> Int {
+    event.payload.count + event.id.utf8.count + event.dimensions.count + eventOverheadBytes
+  }
+}

@@ -1,0 +1,164 @@
+import Events
+
+/// What members of an event are personal by their names, whatever they hold.
+enum PersonalNames {
+  enum Role: Hashable {
+    case mail, phone, card
+    /// A name, an address of a house, a birthday, a secret.
+    case other
+    /// The network address of a client.
+    case address
+    /// A `User-Agent`.
+    case userAgent
+    /// A description of a browser beside its user agent that tells more than is used.
+    case fingerprint
+
+    var removed: Removed {
+      switch self {
+      case .mail: .mail
+      case .phone: .phone
+      case .card: .card
+      case .other, .address, .userAgent, .fingerprint: .other
+      }
+    }
+  }
+
+  private static let names: [(Role, [String])] = [
+    (.mail, ["email", "mail", "emailaddress", "mailaddress", "useremail", "customeremail"]),
+    (
+      .phone,
+      [
+        "phone", "phonenumber", "mobile", "mobilephone", "mobilenumber", "tel", "telephone",
+        "cellphone", "fax", "whatsapp",
+      ]
+    ),
+    (.card, ["creditcard", "cardnumber", "ccnumber", "cvv", "cvc", "iban"]),
+    (
+      .other,
+      [
+        "firstname", "lastname", "fullname", "middlename", "givenname", "familyname", "surname",
+        "maidenname", "birthday", "birthdate", "dateofbirth", "dob", "address", "streetaddress",
+        "street", "addressline1", "addressline2", "shippingaddress", "billingaddress", "password",
+        "passwd", "pwd", "passphrase", "token", "accesstoken", "refreshtoken", "idtoken",
+        "authtoken", "apikey", "secret", "clientsecret", "ssn", "socialsecuritynumber",
+        "passportnumber", "taxid",
+      ]
+    ),
+    (
+      .address,
+      [
+        "ip", "ipaddress", "clientip", "userip", "useripaddress", "remoteaddr", "remoteaddress",
+        "remoteip", "xforwardedfor", "ipoverride", "cip", "uip",
+      ]
+    ),
+    (.userAgent, ["useragent", "ua", "rawuseragent", "httpuseragent", "uaoverride"]),
+    (.fingerprint, ["uadata", "uafullversionlist"]),
+  ]
+  /// Of what describes a person.
+  private static let ofTraits = ["name", "username", "nickname", "avatar"]
+  private static let traits = [
+    "traits", "set", "setonce", "personproperties", "userproperties", "usertraits",
+  ]
+
+  private static let roles: [UInt64: Role] = {
+    var roles: [UInt64: Role] = [:]
+    for (role, names) in names { for name in names { roles[hash(name)] = role } }
+    return roles
+  }()
+  private static let traitRoles = Dictionary(
+    uniqueKeysWithValues: ofTraits.map { (hash($0), Role.other) })
+  private static let traitHashes = Set(traits.map(hash))
+  /// What holds data in base 64 in CloudEvents.
+  static let bytes = Key("data_base64")
+
+  /// A name without what differs between ways of writing it: `First-Name`, `first_name` and `$firstName`
+  /// are one.
+  struct Key: Equatable {
+    let hash: UInt64
+    /// Whether the name itself may have personal data in it.
+    let mayHoldData: Bool
+
+    init(_ name: UnsafeRawBufferPointer) {
+      var hash = PersonalNames.basis
+      var digits = 0
+      var hasMark = false
+      var hasPlaceholder = false
+      for byte in name {
+        var letter = byte
+        if byte &- UInt8(ascii: "A") <= 25 { letter |= 0x20 }
+        if letter &- UInt8(ascii: "a") > 25 {
+          guard letter &- UInt8(ascii: "0") <= 9 else {
+            if byte == UInt8(ascii: "@") || byte == UInt8(ascii: "%") { hasMark = true }
+            if byte == UInt8(ascii: "[") { hasPlaceholder = true }
+            continue
+          }
+          digits &+= 1
+        }
+        hash = (hash ^ UInt64(letter)) &* PersonalNames.prime
+      }
+      // `[mail]` in a name says what was taken out of it, and not that the value is one.
+      self.hash = hasPlaceholder ? 0 : hash
+      mayHoldData = hasMark || digits >= DigitRun.digitsMin
+    }
+
+    static func == (a: Key, b: Key) -> Bool { a.hash == b.hash }
+
+    init(_ name: String) {
+      var name = name
+      self = name.withUTF8 { Key(UnsafeRawBufferPointer($0)) }
+    }
+  }
+
+  /// Of all names that mean something here, by the last bits of their hashes: most members are none of
+  /// them, and that is told by one look.
+  private static let mayMean: [UInt64] = {
+    var words = [UInt64](repeating: 0, count: 64)
+    let all =
+      names.flatMap(\.1).map(hash) + ofTraits.map(hash) + traits.map(hash) + [bytes.hash]
+    for hash in all { words[Int(hash >> 6 & 63)] |= 1 << (hash & 63) }
+    return words
+  }()
+
+  /// False where neither ``role(_:inTraits:)`` nor ``isTraits(_:)`` nor ``bytes`` says anything of it.
+  static func mayMean(_ key: Key) -> Bool {
+    mayMean[Int(key.hash >> 6 & 63)] & 1 << (key.hash & 63) != 0
+  }
+
+  static func role(_ key: Key, inTraits: Bool) -> Role? {
+    roles[key.hash] ?? (inTraits ? traitRoles[key.hash] : nil)
+  }
+
+  static func isTraits(_ key: Key) -> Bool { traitHashes.contains(key.hash) }
+
+  // FNV-1a of 64 bits. A name that collides is taken for a personal one, at worst.
+  fileprivate static let basis: UInt64 = 0xcbf2_9ce4_8422_2325
+  fileprivate static let prime: UInt64 = 0x100_0000_01b3
+
+  static func hash(_ name: String) -> UInt64 { Key(name).hash }
+}
+
+/// Which members of an event name its person, by protocol.
+enum IdentifierNames {
+  private static let own: Set<String> = ["uid", "aid", "pid"]
+  private static let common: Set<String> = [
+    "userId", "anonymousId", "previousId", "user_id", "anonymous_id", "previous_id", "distinct_id",
+  ]
+  private static let byProtocol: [String: Set<String>] = [
+    "pixel": own, "beacon": own, "link": own, "redirect": own,
+    "segment": common,
+    "snowplow": ["uid", "duid", "tnuid", "nuid", "userId", "domain_userid", "network_userid"],
+    "matomo": ["uid", "cid", "_id"],
+    "ga4": ["client_id", "user_id"],
+    "posthog": [
+      "distinct_id", "$distinct_id", "$device_id", "$anon_distinct_id", "$user_id", "alias",
+    ],
+  ]
+
+  /// - Parameter protocolName: one that is not listed has the usual names of all.
+  static func names(of protocolName: some StringProtocol) -> Set<UInt64> {
+    hashes[String(protocolName)] ?? others
+  }
+
+  private static let hashes = byProtocol.mapValues { Set($0.map(PersonalNames.hash)) }
+  private static let others = Set(common.union(own).map(PersonalNames.hash))
+}

@@ -1,0 +1,173 @@
+public import Events
+
+/// Takes out of every event what its write key's policy does not let into the log; see ``KeyPolicy``.
+///
+/// Clients' addresses are cut to their network or removed, and those of requests are never added. User agents
+/// are reduced to ``Agent/summary``, and that of the event, else of its request, is attached as
+/// ``IncomingEvent/agent``. Mail addresses, phone numbers, card numbers, what is personal by name and
+/// what a schema marks with `x-personal` are removed; ids of persons become pseudonyms, as they are already
+/// in the keys of persons.
+public struct PrivacyGate: EventGate {
+  public let name = "privacy"
+  private let agents = AgentCache()
+  /// By protocol and event, or kind of event; empty where no schema marks anything.
+  private let marks: [String: [String: PersonalMarks]]
+  /// By protocol: those of all events, for what is refused before it is known which event it is.
+  private let anyMarks: [String: PersonalMarks]
+
+  /// - Parameter schemas: which say what else is personal.
+  public init(schemas: EventSchemas = EventSchemas()) {
+    let paths = schemas.personalPaths
+    guard paths.contains(where: { !$0.value.isEmpty }) else {
+      marks = [:]
+      anyMarks = [:]
+      return
+    }
+    let all = paths.keys.sorted().flatMap { paths[$0] ?? [] }
+    let places = Dictionary(
+      ProtocolCatalog.all.map { ($0.name, $0.properties) }, uniquingKeysWith: { first, _ in first })
+    marks = places.mapValues { place in
+      paths.mapValues { PersonalMarks(properties: place, paths: $0) }
+    }
+    anyMarks = places.mapValues { PersonalMarks(properties: $0, paths: all) }
+  }
+
+  public func admit(
+    _ event: inout IncomingEvent, _ request: borrowing RequestFacts, _ key: WriteKey
+  ) throws(Refusal) -> GateVerdict {
+    let protocolName = event.source.prefix { $0 != "/" }
+    var scrubber = scrubber(request, key, protocolName: protocolName)
+    if !marks.isEmpty, scrubber.removesPersonalData, let marks = marks[String(protocolName)] {
+      scrubber.marks = marks[event.name] ?? marks[event.kind.name] ?? .none
+    }
+    do {
+      let scrubbed = try event.payload.withUnsafeBytes { try scrubber.scrub(event: $0) }
+      if let changed = scrubbed.bytes { event.payload = changed }
+      // Servers send events of people: whose browser it was stands in the event.
+      event.agent = (scrubbed.agent ?? agents.agent(request.userAgent)).label
+    } catch {
+      throw Refusal(.malformedJSON, "\(error)")
+    }
+    if key.policy.personalData == .remove { Self.scrubColumns(&event) }
+    return .pass
+  }
+
+  /// The refused bytes as a dead letter may keep them.
+  public func clean(
+    _ rejection: Rejection, _ request: borrowing RequestFacts, _ key: WriteKey,
+    protocolName: String
+  ) -> Rejection {
+    var rejection = rejection
+    var scrubber = scrubber(request, key, protocolName: protocolName)
+    if scrubber.removesPersonalData { scrubber.marks = anyMarks[protocolName] ?? .none }
+    scrubber.removesCompressed = scrubber.removesPersonalData || scrubber.identify != nil
+    do {
+      let changed = try rejection.body.withUnsafeBytes { try scrubber.scrub($0) }
+      if let changed { rejection.replaceBody(changed) }
+    } catch {
+      if let changed = Self.clean(form: rejection.body, scrubber) {
+        rejection.replaceBody(changed)
+      } else if scrubber.identify != nil {
+        // Where it cannot be read, ids in it cannot be told from the rest.
+        rejection.withhold()
+      } else if scrubber.removesPersonalData, LooseBase64.decode(rejection.body) != nil {
+        rejection.withhold()
+      } else if scrubber.removesPersonalData,
+        let changed = rejection.body.withUnsafeBytes({ scrubber.scrub(text: $0) })
+      {
+        rejection.replaceBody(changed)
+      }
+    }
+    return rejection
+  }
+
+  // MARK: Parts
+
+  private func scrubber(
+    _ request: borrowing RequestFacts, _ key: WriteKey, protocolName: some StringProtocol
+  ) -> PayloadScrubber {
+    var scrubber = PayloadScrubber(agents: agents)
+    scrubber.removesPersonalData = key.policy.personalData == .remove
+    scrubber.addresses =
+      key.policy.address == .drop
+        || protocolName == SnowplowProtocol.name
+          && request.header("sp-anonymous") != nil
+      ? .remove : .truncate
+    if key.policy.identifiers == .pseudonym {
+      scrubber.identify = { key.identify($0) }
+      scrubber.identifierNames = IdentifierNames.names(of: protocolName)
+    }
+    return scrubber
+  }
+
+  /// Texts of an event beside its payload. Its keys are hashes already.
+  private static func scrubColumns(_ event: inout IncomingEvent) {
+    let name = PersonalText.removed(from: event.name)
+    if name != event.name { event.name = name }
+    if PersonalText.removed(from: event.id) != event.id { event.id = event.key.description }
+    // Ids of contents may look like any number, but not like a mail address.
+    guard event.dimensions.contains(UInt8(ascii: "@")) || event.dimensions.contains(0x25),
+      var tuple = event.dimensions.withUnsafeBytes({ DimensionTuple(encoded: $0) })
+    else { return }
+    tuple.campaign = PersonalText.removed(from: tuple.campaign)
+    tuple.content = PersonalText.removed(from: tuple.content)
+    tuple.variant = PersonalText.removed(from: tuple.variant)
+    tuple.channel = PersonalText.removed(from: tuple.channel)
+    event.dimensions = tuple.encoded
+  }
+
+  /// A query or form: each value by its name, as in JSON.
+  ///
+  /// - Returns: nil where it is none.
+  private static func clean(form: [UInt8], _ scrubber: PayloadScrubber) -> [UInt8]? {
+    guard !form.isEmpty, form.contains(UInt8(ascii: "=")),
+      form.allSatisfy({ $0 > 0x20 && $0 < 0x7f && $0 != 0x22 && $0 != 0x7b })
+    else { return nil }
+    let parts = form.split(separator: UInt8(ascii: "&"), omittingEmptySubsequences: false)
+    var output: [UInt8] = []
+    for (index, part) in parts.enumerated() {
+      if index > 0 { output.append(UInt8(ascii: "&")) }
+      guard let equals = part.firstIndex(of: UInt8(ascii: "=")) else {
+        output += part
+        continue
+      }
+      let fields = Array(part).withUnsafeBytes { TextFields(form: $0) }
+      guard !fields.isMalformed, let field = fields.all.first else {
+        output += part[...equals]
+        continue
+      }
+      var json = JSONWriter()
+      json.beginObject()
+      json.key(field.name)
+      json.string(field.value)
+      json.endObject()
+      do {
+        guard let changed = try json.bytes.withUnsafeBytes({ try scrubber.scrub($0) }) else {
+          output += part
+          continue
+        }
+        let clean = try changed.withUnsafeBytes { bytes in
+          var object = JSONScanner(bytes)
+          return try TextFields(object: &object).all.first
+        }
+        output += encoded(clean?.name ?? "") + [UInt8(ascii: "=")] + encoded(clean?.value ?? "")
+      } catch {
+        output += part[...equals]
+      }
+    }
+    return output
+  }
+
+  private static func encoded(_ text: String) -> [UInt8] {
+    let digits = Array("0123456789ABCDEF".utf8)
+    return text.utf8.flatMap { byte -> [UInt8] in
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
+        UInt8(ascii: "_"), UInt8(ascii: "~"), UInt8(ascii: "["), UInt8(ascii: "]"):
+        [byte]
+      default: [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 0xf)]]
+      }
+    }
+  }
+}

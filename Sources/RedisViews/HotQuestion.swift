@@ -1,0 +1,160 @@
+import Dataflow
+import Events
+import Ports
+import RedisClient
+import Views
+
+/// What one partition is asked, and how its answer reads.
+struct HotQuestion: Sendable {
+  let partition: Int
+  let head: String
+  /// Stretches that are left after the seam: level, first start and end in seconds.
+  private let stretches: [(level: WindowLevel, from: Int64, to: Int64)]
+
+  init(partition: Int, head: String, segments: [Segment], seams: Seams) {
+    self.partition = partition
+    self.head = head
+    stretches = segments.compactMap { segment in
+      let from = max(segment.from, seams[segment.level])
+      guard from < segment.to else { return nil }
+      return (
+        segment.level, HotKeys.seconds(from) ?? HotKeys.secondsMin,
+        HotKeys.seconds(segment.to) ?? HotKeys.secondsMin
+      )
+    }
+  }
+
+  // MARK: Which windows there are
+
+  /// Of `HotScripts.plan`.
+  var argumentCount: Int { 1 + 3 * stretches.count }
+
+  func append(to commands: inout RedisCommands) {
+    commands.argument(head)
+    for stretch in stretches {
+      commands.argument(stretch.level.name)
+      commands.argument(stretch.from)
+      commands.argument(stretch.to)
+    }
+  }
+
+  // MARK: Their rows
+
+  /// Reads header and rows in one transaction; where the server has no memory left it takes none, so
+  /// they are read one by one then, and hold if the header is the same afterwards.
+  ///
+  /// - Returns: false where the windows are not those of the plan any more; nothing is added then.
+  func read(
+    _ plan: HotPlan, _ pipelineHash: UInt64, _ session: RedisConnection,
+    into answer: inout HotAnswer
+  ) throws(RedisError) -> Bool {
+    do throws(RedisError) {
+      return try read(plan, pipelineHash, session, inTransaction: true, into: &answer)
+    } catch .rejected("OOM", _) {
+      return try read(plan, pipelineHash, session, inTransaction: false, into: &answer)
+    }
+  }
+
+  private func read(
+    _ plan: HotPlan, _ pipelineHash: UInt64, _ session: RedisConnection, inTransaction: Bool,
+    into answer: inout HotAnswer
+  ) throws(RedisError) -> Bool {
+    var commands = RedisCommands(capacity: 4_096)
+    if inTransaction { commands.append("MULTI") }
+    commands.append("HMGET", head, "stamp", "slot")
+    for stretch in stretches {
+      commands.begin(argumentCount: 4)
+      commands.argument("ZRANGEBYSCORE")
+      commands.argument(HotKeys.index(head: head, slot: plan.slot, level: stretch.level.name))
+      commands.argument(stretch.from)
+      commands.argument("(\(stretch.to)")
+    }
+    for window in plan.windows {
+      commands.append(
+        "HGETALL",
+        HotKeys.window(
+          head: head, slot: plan.slot, level: window.level.name, start: window.startText))
+    }
+    if inTransaction {
+      commands.append("EXEC")
+    } else {
+      commands.append("HMGET", head, "stamp", "slot")
+    }
+    let replies = try session.execute(commands)
+    for reply in replies { _ = try reply.get() }
+    let parts = inTransaction ? replies.last?.array ?? [] : Array(replies.dropLast())
+    guard parts.count == 1 + stretches.count + plan.windows.count, let stored = parts[0].array,
+      stored.count == 2
+    else { throw .unexpectedReply("the hot copy's transaction gave no answer") }
+    if !inTransaction && replies.last != parts[0] { return false }
+    let starts = parts[1...stretches.count].flatMap { $0.array ?? [] }
+    guard let stamp = stored[0].text, stored[1].text == plan.slot,
+      starts.elementsEqual(plan.windows, by: { $0.text == $1.startText }),
+      let header = HotStamp.decode(stamp, pipeline: pipelineHash)
+    else { return false }
+    for (window, reply) in zip(plan.windows, parts[(1 + stretches.count)...]) {
+      let rows = try reply.get().array ?? []
+      try HotQuestion.add(rows, of: window, to: &answer)
+    }
+    answer.headers[partition] = header
+    return true
+  }
+
+  private static func add(
+    _ rows: [RedisReply], of window: HotPlan.Window, to answer: inout HotAnswer
+  ) throws(RedisError) {
+    answer.rows.reserveCapacity(answer.rows.count + rows.count / 2)
+    for index in stride(from: 0, to: rows.count - 1, by: 2) {
+      guard let tuple = rows[index].bytes, let text = rows[index + 1].bytes,
+        var row = HotRowText.decode(text, level: window.level, start: window.start)
+      else { throw .unexpectedReply("a row of the hot copy can't be read") }
+      row.dimensionID = tuple.withUnsafeBytes { DimensionTuple.identifier(encoded: $0) }
+      answer.rows.append(HotRow(row: row, tuple: tuple))
+    }
+  }
+}
+
+/// The windows of a partition's copy that a question is about.
+struct HotPlan {
+  struct Window {
+    let level: WindowLevel
+    let startText: String
+    /// Microseconds since the epoch.
+    let start: Int64
+  }
+
+  let header: HotHeader
+  /// Where the copy lies.
+  let slot: String
+  let windows: [Window]
+
+  /// - Returns: nil where there is no copy of this pipeline's declaration.
+  init?(_ reply: RedisReply, _ pipelineHash: UInt64, rowCountMax: Int) throws(RedisError) {
+    let reply = try reply.get()
+    if case .null = reply { return nil }
+    guard let parts = reply.array, parts.count >= 2, parts.count % 3 == 2,
+      let stamp = parts[0].text, let slot = parts[1].text
+    else { throw .unexpectedReply("the hot copy's script gave no stamp") }
+    guard let header = HotStamp.decode(stamp, pipeline: pipelineHash) else { return nil }
+    var windows: [Window] = []
+    var rowCount: Int64 = 0
+    for index in stride(from: 2, to: parts.count, by: 3) {
+      guard let level = WindowLevel.allCases.first(where: { $0.name == parts[index].text }),
+        let startText = parts[index + 1].text, let seconds = Int64(startText),
+        let count = parts[index + 2].integer
+      else { throw .unexpectedReply("a window of the hot copy can't be read") }
+      windows.append(Window(level: level, startText: startText, start: seconds * 1_000_000))
+      rowCount += count
+    }
+    guard rowCount <= rowCountMax else {
+      throw .rejected(
+        code: "TOOMANY",
+        message:
+          "a partition has more than \(rowCountMax) hot rows for this range: ask for a coarser"
+          + " granularity")
+    }
+    self.header = header
+    self.slot = slot
+    self.windows = windows
+  }
+}

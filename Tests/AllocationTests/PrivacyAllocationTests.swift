@@ -1,0 +1,44 @@
+import Collector
+import Events
+import Testing
+
+/// What the gate of privacy allocates for events in which there is nothing to find.
+@Suite("Allocations of gates", .serialized)
+struct PrivacyAllocationTests {
+  /// As a page sends it, with what looks most like personal data: ids, times and an address.
+  private static let payload = Array(
+    #"""
+    {"type":"track","event":"Content Clicked","messageId":"ajs-next-1767225600000-0192f3d2-0000-7000-8000-000000000001",
+    "anonymousId":"0192f3d2-0000-7000-8000-0000000000aa","timestamp":"2026-11-23T09:00:00.000Z",
+    "sentAt":"2026-11-23T09:00:00.120Z","properties":{"campaign_id":"spring","content_id":"post-1","variant_id":"a",
+    "channel":"web","price":12.5,"sku":"9780306406157"},"context":{"library":{"name":"analytics.js","version":"2.11.1"},
+    "locale":"de-DE","page":{"path":"/2026/11/some%20title","referrer":"https://www.example.org/?q=two%20words",
+    "title":"Ünïcode — a title","url":"https://shop.example.org/2026/11/23/title?ref=1234&x=%7B1%7D"},
+    "timezone":"Europe/Berlin"},"integrations":{}}
+    """#.utf8)
+
+  @Test("The gate of privacy allocates only to decode an address where it finds nothing")
+  func privacy() throws {
+    let gate = PrivacyGate()
+    let key = WriteKey(
+      key: "k", site: "s",
+      mapping: CompiledMapping(
+        EventMapping(
+          names: [:], calls: [:], properties: [:], revenue: [], currency: [],
+          defaultCurrency: "USD")))
+    let facts = RequestFacts(
+      userAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0",
+      clientAddress: "198.51.100.7", header: { _ in nil })
+    var event = IncomingEvent(
+      kind: .click, key: Key128(low: 1, high: 2), person: Key128(low: 3, high: 4),
+      eventTime: 1_767_225_600_000_000, receivedAt: 1_767_225_600_000_000,
+      dimensions: DimensionTuple(site: "s", campaign: "spring", content: "post-1").encoded,
+      id: "ajs-next-1767225600000-0192f3d2-0000-7000-8000-000000000001", name: "Content Clicked",
+      source: "segment/web", payload: Self.payload)
+    _ = try gate.admit(&event, facts, key)
+    try AllocationTests.check("privacy") {
+      for _ in 0..<10_000 { _ = try gate.admit(&event, facts, key) }
+    }
+    #expect(event.payload == Self.payload)
+  }
+}

@@ -1,0 +1,78 @@
+@testable import Collector
+import Testing
+
+@Suite("Personal data by its form")
+struct PersonalTextTests {
+  @Test(
+    "Mail addresses, phone numbers and card numbers are found in any text",
+    arguments: [
+      ("ada@example.org", "[mail]"),
+      ("Write to Ada.Love+lace@mail.example.co.uk.", "Write to [mail]."),
+      ("mailto:ada@example.org?subject=x", "mailto:[mail]?subject=x"),
+      ("https://a.example/?mail=ada%40example.org&x=1", "https://a.example/?mail=[mail]&x=1"),
+      ("https://a.example/?u=%3Fm%3Dada%2540example.org", "https://a.example/?u=%3Fm%3D[mail]"),
+      ("jörg@bücher.example", "[mail]"),
+      ("a@b.org,c@d.org", "[mail],[mail]"),
+      ("+49 170 1234567", "[phone]"),
+      ("+4917012345678", "[phone]"),
+      ("call +1 (555) 234-5678 now", "call [phone] now"),
+      ("tel=%2B49%20170%201234567&x", "tel=[phone]&x"),
+      ("tel=%2B49+170+1234567", "tel=[phone]"),
+      ("030 / 1234567", "[phone]"),
+      ("(030) 123 45 67", "[phone]"),
+      ("0170-1234567", "[phone]"),
+      ("01 23 45 67 89", "[phone]"),
+      ("020 7946 0958", "[phone]"),
+      ("00 49 30 123456", "[phone]"),
+      ("555-234-5678", "[phone]"),
+      ("(555) 234-5678", "[phone]"),
+      ("1.555.234.5678", "[phone]"),
+      ("612 34 56 78", "[phone]"),
+      ("98765 43210", "[phone]"),
+      ("138 1234 5678", "[phone]"),
+      ("(11) 91234-5678", "[phone]"),
+      ("+49 170 1234567 2026-01-01", "[phone] 2026-01-01"),
+      ("4111111111111111", "[card]"),
+      ("4111 1111 1111 1111", "[card]"),
+      ("card 4111-1111-1111-1111 12/27", "card [card] 12/27"),
+      ("5555555555554444", "[card]"),
+      ("3782 822463 10005", "[card]"),
+      ("6011000990139424", "[card]"),
+      ("n=4111+1111+1111+1111", "n=[card]"),
+    ])
+  func found(_ text: String, _ expected: String) {
+    #expect(PersonalText.removed(from: text) == expected)
+    #expect(PersonalText.removed(from: expected) == expected)
+  }
+
+  @Test(
+    "Ids, times, versions and names stay",
+    arguments: [
+      "1767225600", "1767225600000", "1767225600000000", "2026-11-23T09:00:00.000Z",
+      "2026-11-23 09:00:00", "2026-11-23T09:00:00+01:00", "01.02.2026", "01/02/2026",
+      "01-02-2026 10:30", "0192f3d2-0000-7000-8000-000000000001",
+      "01923132-0000-7000-8000-000000000001", "00000000-0000-0000-0000-000000000000",
+      "0000-00-00", "10.20.30.40", "192.168.100.200", "2001:db8::1", "5551234567",
+      "0123456789", "912 345 678", "1 234 567 890", "12345678.12345678", "0.1234567890",
+      "4111111111111112", "1234567890123456", "41111111111111110000", "x4111111111111111",
+      "order-0170-1234567", "v01.23.45.67.89-beta", "react@18.2.0", "logo@2x.png",
+      "@handle", "a @ b.org", "user@localhost", "100% @ home", "post-1", "spring",
+      "/2024/05/some-title-0123", "0123-4567-89ab", "50%40", "%zz%4", "GA1.1.123456789.1767225600",
+      "1.123456789", "9780306406157", "https://a.example/p/20260101123456?x=1",
+    ])
+  func stays(_ text: String) {
+    #expect(PersonalText.removed(from: text) == text)
+  }
+
+  @Test(
+    "Addresses are cut to their network",
+    arguments: [
+      ("203.0.113.9", "203.0.113.0"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1::"),
+      ("2001:db8::1", "2001:db8::"), ("::1", "::"), ("::ffff:203.0.113.9", "203.0.113.0"),
+      ("fe80::1%eth0", "fe80::"), ("203.0.113.9, 10.1.2.3", "203.0.113.0, 10.1.2.0"),
+      ("somewhere", nil), ("203.0.113", nil), ("1.2.3.4:80", nil), ("", nil),
+    ])
+  func addresses(_ text: String, _ expected: String?) {
+    #expect(NetworkAddress.truncated(text) == expected)
+  }
+}

@@ -1,0 +1,181 @@
+import Foundation
+import HTTPClient
+import LocalServers
+import Testing
+
+/// Unmodified clients through a network that refuses, cuts and loses answers, with the collector and
+/// nats-server killed under them. All at once, each with a proxy of its own.
+@Suite(
+  "Clients under faults", .serialized,
+  .enabled(if: SDKPython.path != nil, Comment(rawValue: SDKPython.missing)))
+struct ClientFaultTests {
+  /// A program in Clients/ and what its events count for.
+  private struct Client: Sendable {
+    let name: String
+    let program: String
+    /// What has to be installed.
+    let module: String
+    var options: [String] = []
+    var events = 200
+    /// Impressions, views and clicks.
+    var counts = [100, 0, 100]
+
+    var label: String { "fault-\(name)" }
+
+    func arguments(url: String) -> [String] {
+      let common = [
+        "--url", url, "--key", SDKRoles.writeKey, "--events", String(events), "--batch", "10",
+      ]
+      // The one that has no queue has no flushes either.
+      let named =
+        program == "cloudevents_events.py"
+        ? ["--campaign", label, "--deadline", "70"] : ["--label", label, "--step", "40"]
+      return common + named + options
+    }
+  }
+
+  private static let clients = [
+    Client(name: "segment", program: "segment_events.py", module: "segment.analytics.client"),
+    Client(
+      name: "segment-gzip", program: "segment_events.py", module: "segment.analytics.client",
+      options: ["--gzip"]),
+    Client(name: "rudder", program: "rudder_events.py", module: "rudderstack.analytics.client"),
+    Client(
+      name: "posthog-v0", program: "posthog_events.py", module: "posthog",
+      options: ["--mode", "v0"]),
+    Client(
+      name: "posthog-v1", program: "posthog_events.py", module: "posthog",
+      options: ["--mode", "v1-gzip"]),
+    // Page views, clicks, impressions, and pings by turns.
+    Client(
+      name: "snowplow", program: "snowplow_events.py", module: "snowplow_tracker",
+      options: ["--timeout", "70"], counts: [50, 50, 50]),
+    Client(
+      name: "snowplow-get", program: "snowplow_events.py", module: "snowplow_tracker",
+      options: ["--method", "get", "--timeout", "70"], events: 24, counts: [6, 6, 6]),
+    // Every fifth is a click; all happened weeks before they come.
+    Client(
+      name: "cloudevents", program: "cloudevents_events.py", module: "cloudevents",
+      counts: [160, 0, 40]),
+  ]
+
+  /// A client that runs through its proxy.
+  private struct Run {
+    let client: Client
+    let proxy: ProgramRun
+    let program: ProgramRun
+  }
+
+  private func start(_ client: Client, seed: Int, _ roles: SDKRoles) async throws -> Run {
+    let target = String(roles.url(.collect).dropFirst("http://".count))
+    let proxy = try SDKPython.start(
+      client: "faulty_proxy.py", ["--target", target, "--seed", String(seed)])
+    try await proxy.waitUntilSaid("\"port\"", withinMs: 20_000)
+    struct Said: Decodable { var port: Int }
+    let first = try proxy.text.split(separator: "\n").first ?? ""
+    let port = try JSONDecoder().decode(Said.self, from: Data(first.utf8)).port
+    let program = try SDKPython.start(
+      client: client.program, client.arguments(url: "http://127.0.0.1:\(port)"))
+    return Run(client: client, proxy: proxy, program: program)
+  }
+
+  /// What a client takes for delivered, as ids of the log.
+  private func delivered(_ text: String) throws -> [String] {
+    struct Some: Decodable { var delivered: [String] }
+    struct One: Decodable { var id: String }
+    return try text.split(separator: "\n").flatMap { line in
+      let bytes = Data(line.utf8)
+      if line.hasPrefix(#"{"delivered": ["#) {
+        return try JSONDecoder().decode(Some.self, from: bytes).delivered
+      }
+      guard line.hasPrefix(#"{"id": "#) else { return [] }
+      // CloudEvents: an id is one of its source.
+      return ["/tests/cloudevents " + (try JSONDecoder().decode(One.self, from: bytes).id)]
+    }
+  }
+
+  @Test(
+    "whatever happens on the way, what a client takes for delivered is in the log and counts once",
+    .timeLimit(.minutes(4)), arguments: [false, true])
+  func faults(hasSpool: Bool) async throws {
+    for client in Self.clients {
+      try #require(SDKPython.has(client.module), Comment(rawValue: SDKPython.missing))
+    }
+    let roles = try await SDKRoles("client-faults", hasSpool: hasSpool)
+    var runs: [Run] = []
+    for (seed, client) in Self.clients.enumerated() {
+      runs.append(try await start(client, seed: seed + 1, roles))
+    }
+    for round in 1...2 {
+      // In the middle of requests: once each client has had some answers since the last kill.
+      let isBusy = try await eventually(withinMs: 30_000, everyMs: 10) {
+        try runs.allSatisfy { run in
+          try !run.program.isRunning
+            || run.proxy.text.split(separator: "\n").count > round * 6
+        }
+      }
+      #expect(isBusy)
+      await roles.kill(.collect)
+      try await roles.start(.collect)
+      if hasSpool && round == 1 {
+        // Away for longer than frames wait for the log, and the collector dies before it is back.
+        let isSpooled = try await eventually(withinMs: 30_000, everyMs: 50) {
+          await roles.kill(.nats)
+          return try runs.contains { try $0.proxy.text.contains("spooled") }
+        }
+        #expect(isSpooled)
+        await roles.kill(.collect)
+        try await roles.start(.collect)
+      } else {
+        await roles.kill(.nats)
+        try await roles.waitUntilReady(.collect)
+      }
+    }
+
+    var seen: Set<String> = []
+    for run in runs {
+      let code = try await run.program.end(withinMs: 90_000)
+      let text = try run.program.text
+      #expect(code == 0, "\(run.client.name): \(text.suffix(1500))")
+      let kinds = try run.proxy.text.matches(of: /"did": "([a-z]+)"/).map { String($0.1) }
+      seen.formUnion(kinds)
+    }
+    #expect(seen.isSuperset(of: ["pass", "busy", "limited", "cut", "lost"]))
+
+    // With an empty spool it is more than just ready.
+    let client = try HTTPClient()
+    let isDrained = try await eventually(withinMs: 30_000, everyMs: 20) {
+      try client.get(roles.url(.collect) + "/health/ready").text.hasPrefix(#"{"status":"ok""#)
+    }
+    #expect(isDrained)
+    let position = try roles.fence("client-faults")
+    let counts = try LoggedEvents.counts(natsURL: roles.natsURL)
+    #expect(counts.values.contains { $0 > 1 }, "no lost answer was sent again")
+    for run in runs {
+      let ids = try delivered(try run.program.text)
+      #expect(ids.count == run.client.events, "\(run.client.name)")
+      let missing = ids.filter { counts[$0] == nil }
+      #expect(missing.isEmpty, "\(run.client.name): \(missing.count) are not in the log")
+      let counted = try query(run.client, roles, after: position)
+      #expect(counted == run.client.counts, "\(run.client.name)")
+    }
+  }
+
+  /// Impressions, views and clicks of a client's campaign.
+  private func query(_ client: Client, _ roles: SDKRoles, after: String) throws -> [Int] {
+    struct Answer: Decodable {
+      struct Row: Decodable { var metrics: [Int] }
+      var results: [Row]
+    }
+    let body = """
+      {"metrics":["impressions","views","clicks"],"date_range":"all",\
+      "filters":[["is","campaign",["\(client.label)"]]]}
+      """
+    let answer = try HTTPClient(HTTPClientSettings(timeoutMs: 65_000)).post(
+      roles.url(.serve) + "/v1/query?after=\(after)&timeout=60",
+      headers: [HTTPHeader("Content-Type", "application/json")], body: Array(body.utf8))
+    guard answer.status == 200 else { throw HarnessError("\(answer.status): \(answer.text)") }
+    return try JSONDecoder().decode(Answer.self, from: Data(answer.body)).results.first?.metrics
+      ?? []
+  }
+}
