@@ -96,8 +96,9 @@ struct Chaos: ParsableCommand {
           processors: processors,
           // A fault takes some seconds, in which the log grows by a megabyte each.
           logDiskMebibytes: 2048 + 10 * faults,
-          // Three processes keep bases and increments, some 4 KB of a content in each window.
-          stateDiskMebibytes: 192 + keys / 64,
+          // Three processes keep two chains of each stream, each of a base and up to 8 MiB of
+          // increments, and some 4 KB of a content in each window.
+          stateDiskMebibytes: 768 + keys / 64,
           // Rows of each content in four tables, with their indexes and what is not vacuumed yet.
           tableDiskMebibytes: 384 + faults + keys / 64),
         command: command(seed)))
