@@ -193,7 +193,6 @@ extension EventDebugger.Entry {
 extension IncomingEvent {
   /// An event as people are shown it.
   func writeDescription(to json: inout JSONWriter, payload isShown: Bool) {
-    let tuple = dimensions.withUnsafeBytes { DimensionTuple(encoded: $0) }
     json.beginObject()
     let texts = [
       ("id", id), ("kind", kind.name), ("name", name), ("time", Timestamp.format(eventTime)),
@@ -206,13 +205,7 @@ extension IncomingEvent {
       json.string(text)
     }
     json.key("dimensions")
-    json.beginObject()
-    for dimension in Dimension.allCases {
-      guard let value = tuple?[dimension], !value.isEmpty else { continue }
-      json.key(dimension.name)
-      json.string(value)
-    }
-    json.endObject()
+    DimensionTuple.write(encoded: dimensions, to: &json)
     if kind == .conversion {
       json.key("revenue_micros")
       json.integer(revenueMicros)

@@ -121,6 +121,18 @@ public struct DimensionTuple: Hashable, Sendable {
       traffic: values.count > 6 ? values[6] : "")
   }
 
+  /// Writes an encoded tuple as a JSON object of the dimensions that have a value.
+  public static func write(encoded bytes: [UInt8], to json: inout JSONWriter) {
+    let tuple = bytes.withUnsafeBytes { DimensionTuple(encoded: $0) }
+    json.beginObject()
+    for dimension in Dimension.allCases {
+      guard let value = tuple?[dimension], !value.isEmpty else { continue }
+      json.key(dimension.name)
+      json.string(value)
+    }
+    json.endObject()
+  }
+
   /// The tuple's identity in read models: 63 bits of the SipHash of its encoding.
   public static func identifier(encoded bytes: UnsafeRawBufferPointer) -> Int64 {
     Int64(bitPattern: SipHash128.hash(bytes).low & 0x7fff_ffff_ffff_ffff)

@@ -26,7 +26,6 @@ public struct GateRefusal: Hashable, Sendable {
 extension IncomingEvent {
   /// All but the payload, as a JSON object.
   func writeColumns(to json: inout JSONWriter) {
-    let tuple = dimensions.withUnsafeBytes { DimensionTuple(encoded: $0) }
     json.beginObject()
     let texts = [
       ("kind", kind.name), ("key", key.description), ("person", person.description),
@@ -46,13 +45,7 @@ extension IncomingEvent {
       json.integer(number)
     }
     json.key("dimensions")
-    json.beginObject()
-    for dimension in Dimension.allCases {
-      guard let value = tuple?[dimension], !value.isEmpty else { continue }
-      json.key(dimension.name)
-      json.string(value)
-    }
-    json.endObject()
+    DimensionTuple.write(encoded: dimensions, to: &json)
     json.endObject()
   }
 

@@ -160,15 +160,18 @@ struct RebuildCommand: ParsableCommand {
     // Processors look at the catalog each second, and end their loops with a commit.
     sleep(Rebuild.letGoSeconds)
     let spec = PipelineSpec(name: pipeline, version: version)
-    try catalog.removeRows(of: spec)
+    // Rows go last: until then the same command can be given again.
     let redis = RedisHotCopies(try RedisSettings(url: try servers.redisURL()))
     do throws(RedisError) {
       try redis.remove(spec)
     } catch {
-      print("its hot copy stays in Redis for now: \(error)")
+      throw RebuildError(
+        "\(pipeline) version \(version) is retired, but its hot copy is still there: \(error); drop it"
+          + " again when Redis is back")
     }
     let admin = JetStreamLog(address: try NATSAddress(try servers.natsURL()), name: "rebuild").admin
     _ = try admin.delete(spec.partialsStream)
+    try catalog.removeRows(of: spec)
     print("\(pipeline) version \(version) is dropped")
   }
 }

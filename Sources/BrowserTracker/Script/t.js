@@ -12,8 +12,10 @@
   // Events that wait, and their copies on disk: an entry for each, so that tabs leave each other's alone.
   // `ok` is 1 with consent, 0 as long as it is not known, -1 without; until it is 1, `disk` is none.
   let kept = {}, store = {}, disk = {}, pre = `sc:${k}:`, ok, aid = id()
+  // Where a browser forbids storage, events wait in memory: the page is never to notice.
   try { store = localStorage || store } catch {}
   let set = (name, data) => {
+    // A full disk keeps nothing; `kept` has the event all the same.
     try { disk[name] = data } catch {}
   }
   let all = () => Object.values(kept)
@@ -46,6 +48,7 @@
       let { status, headers } = await fetch(to, { method: 'POST', body: text, keepalive: !text[2e4] })
       after = headers.get('Retry-After')
       done = status < 500 && status != 429
+      // No answer is as good as a 503: the events stay in the queue for the next attempt below.
     } catch {}
     if (done) some.map(del)
     wait = done ? 1200 : Math.min(wait * 2, 6e4)

@@ -60,10 +60,37 @@ class Ledger:
         with self._lock:
             self._failures.append((list(ids), str(error)))
 
+    def refuse(self, error, batch):
+        """The hook of the Segment SDK and of those made after it."""
+        self.failed([event["messageId"] for event in batch], error)
+
     def take(self):
         with self._lock:
             failures, self._failures = self._failures, []
         return failures
+
+
+def track(options, ledger, client, channel):
+    """Sends the events through a client of the Segment SDK or of one made after it, with messageId `LABEL-i`.
+
+    - Returns: the exit code.
+    """
+
+    def event_id(index):
+        return f"{options.label}-{index}"
+
+    def send(index):
+        taken, _ = client.track(
+            user_id=person(options, index),
+            event=name(index),
+            message_id=event_id(index),
+            properties=properties(options, index, channel),
+        )
+        return taken
+
+    code = run(options, ledger, event_id, send, client.flush)
+    client.join()
+    return code
 
 
 def run(options, ledger, event_id, send, flush):

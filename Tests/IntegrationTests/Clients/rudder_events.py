@@ -18,7 +18,7 @@ def main():
     client = Client(
         options.key,
         host=options.url,
-        on_error=lambda error, batch: ledger.failed([event["messageId"] for event in batch], error),
+        on_error=ledger.refuse,
         gzip=not options.plain,
         upload_size=options.batch,
         upload_interval=0.2,
@@ -26,21 +26,7 @@ def main():
         max_retries=options.retries,
     )
 
-    def event_id(index):
-        return f"{options.label}-{index}"
-
-    def send(index):
-        taken, _ = client.track(
-            user_id=delivery.person(options, index),
-            event=delivery.name(index),
-            message_id=event_id(index),
-            properties=delivery.properties(options, index, "rudder"),
-        )
-        return taken
-
-    code = delivery.run(options, ledger, event_id, send, client.flush)
-    client.join()
-    return code
+    return delivery.track(options, ledger, client, "rudder")
 
 
 if __name__ == "__main__":

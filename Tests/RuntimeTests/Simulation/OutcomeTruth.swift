@@ -25,18 +25,7 @@ struct OutcomeTruth {
 
   /// Adds the events of one partition, in the order of the log.
   mutating func add(_ entries: [LogEntry], disorder: Int64, lateness: Int64?) {
-    var logTime = Int64.min
-    var seen: Set<UInt64> = []
-    for entry in entries {
-      logTime = max(logTime, entry.storedAt)
-      guard case .events(let events) = entry.content else { continue }
-      let watermark = logTime - disorder
-      for event in events where seen.insert(event.id).inserted {
-        let end = WindowLevel.tenSeconds.start(of: event.time) + WindowLevel.tenSeconds.length
-        if let lateness, end <= watermark, end + lateness <= watermark { continue }
-        follow(event, watermark)
-      }
-    }
+    entries.forEachCounted(disorder: disorder, lateness: lateness) { follow($0, $1) }
   }
 
   private mutating func follow(_ event: TestEvent, _ watermark: Int64) {
