@@ -21,7 +21,7 @@ struct LiveWindow: ~Copyable {
   let start: Int64
   let end: Int64
   var isFinal: Bool
-  var rows = FlatTable<LiveRow>()
+  var rows = RowTable<LiveRow>()
   /// Indices of rows that changed since the last hot drain, and since they were last drained for a
   /// commit.
   var hotChanged: [UInt32] = []
@@ -42,16 +42,15 @@ struct LiveWindow: ~Copyable {
     return (index, known < 0)
   }
 
-  /// Makes room for so many rows in all.
+  /// Makes room for so many changed rows.
   mutating func reserve(_ rowCount: Int) {
-    rows.reserve(rowCount)
     hotChanged.reserveCapacity(rowCount)
     commitChanged.reserveCapacity(rowCount)
   }
 
   /// Marks a row as changed for both sorts of drains.
   mutating func mark(_ index: Int) {
-    let row = rows.entries + index
+    let row = rows.entry(index)
     if !row.pointee.value.isHotChanged {
       row.pointee.value.isHotChanged = true
       hotChanged.append(UInt32(truncatingIfNeeded: index))

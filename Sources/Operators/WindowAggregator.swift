@@ -11,8 +11,9 @@ public import Views
 ///
 /// On-time events, nearly all, are counted once, in a small table of (tuple, 10 s window), which is
 /// folded into the four levels before anything can see them: before the watermark passes an end,
-/// before a drain and before a snapshot. Kinds without a metric (identify, custom) get a verdict but
-/// make no row. Cost: about 25 ns per on-time event, 200 ns per late one, some 100 bytes per row.
+/// before a drain and before a snapshot, and when it has grown large. Kinds without a metric
+/// (identify, custom) get a verdict but make no row. Cost: about 25 ns per on-time event, 200 ns per
+/// late one, some 100 bytes per row.
 public struct WindowAggregator: ~Copyable, Operator {
   public static var name: String { "windows" }
 
@@ -20,6 +21,8 @@ public struct WindowAggregator: ~Copyable, Operator {
   var tuples = TupleTable()
   /// On-time counts not yet folded, by ``WindowKey`` of level 10 s.
   var open = FlatTable<Counts>(capacity: 1024)
+  /// Folding is bounded, because a drain or a snapshot waits for it.
+  private static var openCountMax: Int { 1 << 13 }
   /// Tuples in `open` that had no rows before.
   private(set) var openTupleCount = 0
   /// The earliest end of a window in `open`; `.max` if there is none.
@@ -132,7 +135,7 @@ public struct WindowAggregator: ~Copyable, Operator {
   private mutating func expire(_ window: UnsafeMutablePointer<LiveWindow>, isSilent: Bool) {
     let level = window.pointee.level
     for index in 0..<window.pointee.rows.count {
-      let entry = window.pointee.rows.entries[index]
+      let entry = window.pointee.rows.entry(index).pointee
       let slot = Int(entry.key)
       if !isSilent {
         let row = WindowRow(
@@ -289,7 +292,7 @@ public struct WindowAggregator: ~Copyable, Operator {
   ) -> Int {
     let (row, isNew) = window.pointee.change(slot)
     if isNew { tuples.retainLive(slot) }
-    window.pointee.rows.entries[row].value.counts += counts
+    window.pointee.rows.entry(row).pointee.value.counts += counts
     return row
   }
 
@@ -334,9 +337,9 @@ public struct WindowAggregator: ~Copyable, Operator {
         let window = window(level, start: start)
         let row = add(counts, slot, to: window)
         changes.note(late: WindowKey.key(slot, window: WindowKey.window(level, start)), &tuples)
-        if window.pointee.isFinal && !window.pointee.rows.entries[row].value.isRevised {
-          window.pointee.rows.entries[row].value.isRevised = true
-          window.pointee.rows.entries[row].value.revision &+= 1
+        if window.pointee.isFinal && !window.pointee.rows.entry(row).pointee.value.isRevised {
+          window.pointee.rows.entry(row).pointee.value.isRevised = true
+          window.pointee.rows.entry(row).pointee.value.revision &+= 1
           revisedRows.append((window, row))
         }
       } else if level.retention.map({ start + level.length + $0 > logTime }) ?? true {
@@ -377,8 +380,9 @@ public struct WindowAggregator: ~Copyable, Operator {
   }
 
   mutating func finishFrame() {
+    if open.count >= Self.openCountMax { fold() }
     for (window, row) in revisedRows {
-      window.pointee.rows.entries[row].value.isRevised = false
+      window.pointee.rows.entry(row).pointee.value.isRevised = false
     }
     revisedRows.removeAll(keepingCapacity: true)
     for index in revisedCorrections { corrections.entries[index].value.isRevised = false }

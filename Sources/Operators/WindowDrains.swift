@@ -43,8 +43,8 @@ extension WindowAggregator {
           outbox.hot.append(
             HotRow(
               row: value(row.index, of: window, id: row.id),
-              tuple: Array(tuples.bytes(Int(window.pointee.rows.entries[row.index].key)))))
-          window.pointee.rows.entries[row.index].value.isHotChanged = false
+              tuple: Array(tuples.bytes(Int(window.pointee.rows.entry(row.index).pointee.key)))))
+          window.pointee.rows.entry(row.index).pointee.value.isHotChanged = false
         }
         window.pointee.hotChanged.removeAll(keepingCapacity: true)
       }
@@ -59,7 +59,7 @@ extension WindowAggregator {
       for window in windows[level.rawValue]
       where window.pointee.isFinal || (level.isCoarse && includeCoarse) {
         for index in window.pointee.commitChanged {
-          window.pointee.rows.entries[Int(index)].value.isCommitChanged = false
+          window.pointee.rows.entry(Int(index)).pointee.value.isCommitChanged = false
         }
         window.pointee.commitChanged.removeAll(keepingCapacity: true)
       }
@@ -77,9 +77,9 @@ extension WindowAggregator {
       for window in windows[level.rawValue]
       where window.pointee.isFinal || (level.isCoarse && includeCoarse) {
         for row in ordered(window.pointee.commitChanged, of: window) {
-          announce(Int(window.pointee.rows.entries[row.index].key))
+          announce(Int(window.pointee.rows.entry(row.index).pointee.key))
           outbox.rows.append(value(row.index, of: window, id: row.id))
-          window.pointee.rows.entries[row.index].value.isCommitChanged = false
+          window.pointee.rows.entry(row.index).pointee.value.isCommitChanged = false
         }
         window.pointee.commitChanged.removeAll(keepingCapacity: true)
       }
@@ -123,7 +123,7 @@ extension WindowAggregator {
     _ indices: [UInt32], of window: UnsafeMutablePointer<LiveWindow>
   ) -> [(id: Int64, index: Int)] {
     indices.map { index in
-      let slot = Int(window.pointee.rows.entries[Int(index)].key)
+      let slot = Int(window.pointee.rows.entry(Int(index)).pointee.key)
       return (tuples.slots[slot].id, Int(index))
     }.sorted { $0.id < $1.id }
   }
@@ -131,7 +131,7 @@ extension WindowAggregator {
   private func value(
     _ index: Int, of window: UnsafeMutablePointer<LiveWindow>, id: Int64
   ) -> WindowRow {
-    let row = window.pointee.rows.entries[index].value
+    let row = window.pointee.rows.entry(index).pointee.value
     return WindowRow(
       level: window.pointee.level, start: window.pointee.start, dimensionID: id,
       counts: row.counts, revision: row.revision, isFinal: window.pointee.isFinal)

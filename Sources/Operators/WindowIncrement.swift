@@ -71,7 +71,7 @@ extension WindowAggregator {
     let window = window(level, start: start)
     let row = window.pointee.rows.find(UInt64(WindowKey.slot(key)))
     precondition(row >= 0, "a row lives as long as its window")
-    let value = window.pointee.rows.entries[row].value
+    let value = window.pointee.rows.entry(row).pointee.value
     writer.put(UInt8(level.rawValue))
     writer.put(start)
     put(tuple: key, into: &writer)

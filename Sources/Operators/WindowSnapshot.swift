@@ -89,14 +89,13 @@ extension WindowAggregator {
     writer.put(UInt8(window.pointee.level.rawValue))
     writer.put(window.pointee.start)
     writer.put(UInt64(window.pointee.rows.count))
-    let entries = window.pointee.rows.entries
     let rows = (0..<window.pointee.rows.count).map { index in
-      UInt64(ranks[Int(entries[index].key)]) << 32 | UInt64(index)
+      UInt64(ranks[Int(window.pointee.rows.entry(index).pointee.key)]) << 32 | UInt64(index)
     }.sorted()
     var previous: UInt64 = 0
     for row in rows {
       let rank = row >> 32
-      let value = entries[Int(row & 0xffff_ffff)].value
+      let value = window.pointee.rows.entry(Int(row & 0xffff_ffff)).pointee.value
       writer.put(varint: rank &- previous)
       previous = rank
       writer.put(varint: UInt64(value.revision))
@@ -236,8 +235,8 @@ extension WindowAggregator {
   /// Replaces revision and counts of a row, which counts as changed.
   mutating func set(_ value: LiveRow, _ slot: Int, in window: UnsafeMutablePointer<LiveWindow>) {
     let row = add(Counts(), slot, to: window)
-    window.pointee.rows.entries[row].value.revision = value.revision
-    window.pointee.rows.entries[row].value.counts = value.counts
+    window.pointee.rows.entry(row).pointee.value.revision = value.revision
+    window.pointee.rows.entry(row).pointee.value.counts = value.counts
   }
 
   static func readCounts(

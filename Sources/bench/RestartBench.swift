@@ -86,6 +86,8 @@ struct RestartBench: AsyncParsableCommand {
     table.add("events_per_second_bare", Double(events) / bare.seconds, "events/s")
     table.add("snapshots", Double(saved.increments.count), "")
     table.add("largest_pause", (saved.pauses.max() ?? 0) * 1000, "ms", goal: "20")
+    let sorted = saved.pauses.sorted()
+    table.add("p99_pause", (sorted.isEmpty ? 0 : sorted[sorted.count * 99 / 100]) * 1000, "ms")
     table.add("mean_pause", saved.pauses.reduce(0, +) * 1000 / Double(saved.pauses.count), "ms")
     table.add("share_of_time", saved.pauses.reduce(0, +) / saved.seconds, "")
     let byteCount = saved.increments.reduce(0) { $0 + $1.count }
