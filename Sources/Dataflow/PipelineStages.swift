@@ -57,11 +57,11 @@ extension Pipeline {
     }
   }
 
-  /// Log time from which on any frame would hand on what is held now, microseconds; nil where nothing
-  /// is held.
+  /// Log time from which on any frame would hand on what is held now, or tell the second stage of events
+  /// that have nothing for it, microseconds; nil where it has been told of everything.
   public var tickEnd: Int64? {
     switch emitter {
-    case .some(let emitter): emitter.isHolding ? emitter.end : nil
+    case .some(let emitter): emitter.due(logTime: logTime)
     case .none: nil
     }
   }

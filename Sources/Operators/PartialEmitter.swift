@@ -59,6 +59,17 @@ public struct PartialEmitter: ~Copyable {
   private var tickEnd: Int64?
   /// Log time of the last frame that was made.
   private var emittedLogTime = Int64.min
+  private var untold = Untold.nothing
+
+  /// Events that no frame has told of. Not in snapshots, because it decides only whether somebody asks
+  /// for time to go on, never what is made of it.
+  private enum Untold {
+    case nothing
+    /// In the open tick.
+    case inTick
+    /// In ticks that have handed nothing on; time alone tells of them.
+    case before
+  }
 
   /// - Parameters:
   ///   - partitionCount: of the source's generation.
@@ -91,6 +102,21 @@ public struct PartialEmitter: ~Copyable {
   /// End of the open tick, microseconds of log time; nil before the first frame.
   public var end: Int64? { tickEnd }
 
+  /// Log time from which on any frame would bring the second stage nearer to all events so far: those that
+  /// have nothing for it, too, because queries wait until it has come as far as they are. Nil once it has
+  /// been told of all of them.
+  ///
+  /// - Parameter logTime: of the last frame.
+  public func due(logTime: Int64) -> Int64? {
+    guard let tickEnd else { return nil }
+    if isHolding || untold == .inTick { return tickEnd }
+    if untold == .nothing { return nil }
+    // Where the open tick tells of time its end will do. Otherwise it takes a frame that does, and
+    // another one past that.
+    let next = emittedLogTime == .min ? .min : emittedLogTime + Self.silence
+    return logTime >= next ? tickEnd : max(tickEnd, next)
+  }
+
   /// True where a frame at `logTime` lies past the open tick, or the tick is full.
   public func isPast(_ logTime: Int64) -> Bool {
     tickEnd.map { logTime >= $0 || count >= countMax } ?? false
@@ -100,6 +126,7 @@ public struct PartialEmitter: ~Copyable {
 
   /// Starts the events of a frame.
   public mutating func begin(_ frame: FrameView) {
+    untold = .inTick
     frameSlots.removeAll(keepingCapacity: true)
     for tuple in 0..<frame.tupleCount { frameSlots.append(tuples.intern(frame.tupleBytes(tuple))) }
   }
@@ -161,7 +188,10 @@ public struct PartialEmitter: ~Copyable {
     guard
       isHolding || contributions.count > 0 || isLast || emittedLogTime == .min
         || logTime - emittedLogTime >= Self.silence
-    else { return }
+    else {
+      if untold == .inTick { untold = .before }
+      return
+    }
     var head = PartialFrameHead(
       pipelineHash: pipelineHash, generation: generation, partition: partition,
       partitionCount: partitionCount, number: 0, sourceSequence: sequence, sourceLogTime: logTime,
@@ -210,6 +240,7 @@ public struct PartialEmitter: ~Copyable {
     head.isLast = isLast
     seal(&head, into: &frames)
     emittedLogTime = logTime
+    untold = .nothing
     reset()
   }
 
@@ -292,6 +323,8 @@ public struct PartialEmitter: ~Copyable {
 
   public mutating func restore(from reader: inout SnapshotReader) throws(SnapshotFormatError) {
     reset()
+    // Unknown: at worst time is told once more than need be.
+    untold = .inTick
     try reader.open(section: Self.sectionID, version: Self.sectionVersion)
     number = try reader.get(UInt64.self)
     let end = try reader.get(Int64.self)

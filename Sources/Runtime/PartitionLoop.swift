@@ -347,7 +347,8 @@ final class PartitionLoop {
   }
 
   /// What is held for the second stage goes out after this time without a frame, microseconds past
-  /// the end of its tick; a heartbeat is asked for no more often.
+  /// the end of its tick, and so does word of events that have nothing for it, which queries may wait
+  /// for; a heartbeat is asked for no more often.
   private static let tickGrace: Int64 = 50_000
 
   /// Asks for a heartbeat where only the lack of frames keeps windows or a tick of this partition open.

@@ -3,7 +3,7 @@ import HTTPClient
 import Testing
 
 /// Persons who are anonymous first and known later, with ids in different partitions.
-@Suite("Anonymous and known persons", .serialized)
+@Suite("Anonymous and known persons", .serialized, .endsWhatItStarts)
 struct IdentityTests {
   /// When the user signs in on the device.
   enum Link: Int, CaseIterable {
@@ -85,6 +85,24 @@ struct IdentityTests {
         try await roles.start(role)
       }
       try await expectOutcomes("[1,1,1]", roles, campaign: name, after: position)
+    }
+  }
+
+  @Test("Events that have nothing for the second stage hold none of its queries up")
+  func identifyAlone() async throws {
+    let roles = try await SDKRoles("identify-alone")
+    for number in 0..<3 {
+      let position = try send(
+        roles,
+        """
+        {"type":"identify","anonymousId":"alone","userId":"alone-user","messageId":"alone-\(number)",\
+        "traits":{}}
+        """)
+      let answer = try HTTPClient().post(
+        roles.url(.serve) + "/v1/query?after=\(position)&timeout=5",
+        headers: [HTTPHeader("Content-Type", "application/json")],
+        body: Array(#"{"metrics":["sessions"],"date_range":"1h"}"#.utf8))
+      #expect(answer.status == 200, "\(number): \(answer.text)")
     }
   }
 }
