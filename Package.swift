@@ -170,7 +170,7 @@ let package = Package(
       "RuntimeTests",
       [
         "Events", "Views", "Operators", "Dataflow", "Ports", "Metrics", "Runtime", "Verification",
-        "Oracles", log,
+        "FileSnapshots", "Oracles", log,
       ]),
     tests("DefinitionsTests", ["Events", "Views", "Dataflow", "Definitions"]),
     tests("DemoTrafficTests", ["Events", "HTTPClient", "DemoTraffic"]),

@@ -68,7 +68,7 @@ extension SnapshotArchive {
       guard let restored = try read(work.chain) else { return .otherChain }
       guard let bytes = try base(of: restored, work) else { return .failed }
       let name = SnapshotName.base(work.mark?.sequence ?? work.chain.end)
-      try store.write("\(name)", bytes)
+      try keep("\(name)", bytes)
       guard try store.read("\(name)") == bytes else {
         try store.remove("\(name)")
         throw .io("\(name) is not read as it was written")

@@ -16,7 +16,7 @@ import Synchronization
 /// loop has left changes out, or a file turned out to be corrupt, a base is made of what is stored
 /// before and of the log between (``BaseMaker``). So the loop never writes all of its state. Files are
 /// removed one base late: the chain before the newest base stays whole, so that any one file may turn
-/// out to be corrupt.
+/// out to be corrupt. Only where the store has no room left is that chain given up for what is new.
 final class SnapshotArchive: Sendable {
   /// What a partition can start from, checked against its checksums.
   struct Restored {
@@ -200,7 +200,7 @@ final class SnapshotArchive: Sendable {
     let name =
       last.name.isBase ? last.name : .increment(from: due[0].name.from, to: last.name.to)
     let bytes = due.count == 1 ? last.bytes : Array(due.map(\.bytes).joined())
-    try store.write("\(name)", bytes)
+    try keep("\(name)", bytes)
     metrics.snapshotWritten(bytes: bytes.count)
     state.withLock { state in
       state.waiting.removeFirst(due.count)
@@ -211,6 +211,36 @@ final class SnapshotArchive: Sendable {
       state.progress.isStoreFull = false
       noteChain(&state)
     }
+  }
+
+  /// Writes a file, over what nobody needs where there is no room.
+  func keep(_ name: String, _ bytes: [UInt8]) throws(SnapshotError) {
+    do throws(SnapshotError) {
+      try store.write(name, bytes)
+    } catch {
+      guard case .full = error, try makeRoom() else { throw error }
+      try store.write(name, bytes)
+    }
+  }
+
+  /// Removes what the best chain does without. What lies after its end is kept: a base may come to lead
+  /// up to it.
+  ///
+  /// - Returns: false where there was nothing to remove.
+  private func makeRoom() throws(SnapshotError) -> Bool {
+    let spare = state.withLock { state in
+      let chain = SnapshotChain.best(of: state.files.keys)
+      let needed = Set(chain.names)
+      let spare = state.files.keys.filter { $0.to <= chain.end && !needed.contains($0) }
+      for name in spare { state.files[name] = nil }
+      return spare.sorted()
+    }
+    if spare.isEmpty { return false }
+    logger.warning(
+      "no room for snapshots: older ones, kept in case that newer ones are damaged, are removed",
+      metadata: ["count": "\(spare.count)"])
+    for name in spare { try store.remove("\(name)") }
+    return true
   }
 
   func noteChain(_ state: inout State) {
