@@ -137,7 +137,8 @@ public final class PostgresConnection {
       if wanted == PGRES_POLLING_FAILED { break }
       let events = wanted == PGRES_POLLING_READING ? POLLIN : POLLOUT
       guard try wait(for: Int16(events), until: deadline) else {
-        throw .unreachable("no session within \(settings.connectTimeoutMs) ms")
+        let waited = settings.connectTimeoutMs - max(0, deadline - monotonicMilliseconds())
+        throw .unreachable("no session within \(waited) ms")
       }
       wanted = PQconnectPoll(raw)
     }
@@ -188,7 +189,9 @@ public final class PostgresConnection {
       switch PQflush(raw) {
       case 0: return
       case 1:
-        guard try wait(for: Int16(POLLIN | POLLOUT), until: deadline) else { throw tooSlow() }
+        guard try wait(for: Int16(POLLIN | POLLOUT), until: deadline) else {
+          throw tooSlow(deadline)
+        }
         if PQconsumeInput(raw) == 0 { throw broken() }
       default: throw broken()
       }
@@ -196,7 +199,7 @@ public final class PostgresConnection {
   }
 
   private func read(until deadline: Int) throws(PostgresError) {
-    guard try wait(for: Int16(POLLIN), until: deadline) else { throw tooSlow() }
+    guard try wait(for: Int16(POLLIN), until: deadline) else { throw tooSlow(deadline) }
     if PQconsumeInput(raw) == 0 { throw broken() }
   }
 
@@ -237,9 +240,10 @@ public final class PostgresConnection {
     }
   }
 
-  private func tooSlow() -> PostgresError {
+  /// Says how long was really waited: less than was allowed where the caller has given up.
+  private func tooSlow(_ deadline: Int) -> PostgresError {
     isBroken = true
-    return .timedOut(milliseconds: answerMs)
+    return .timedOut(milliseconds: answerMs - max(0, deadline - monotonicMilliseconds()))
   }
 
   private func broken() -> PostgresError {

@@ -155,6 +155,27 @@ struct PostgresConnectionTests {
     #expect(throws: PostgresError.self) { try connection.execute("select 1") }
   }
 
+  @Test("a caller that gives up is told how long was waited, not how long could have been")
+  func givenUp() async throws {
+    var settings = try await DatabaseServers.postgres()
+    settings.answerTimeoutMs = 30_000
+    var isTired = false
+    var askedCount = 0
+    let connection = try PostgresConnection(settings) {
+      askedCount += isTired ? 1 : 0
+      return askedCount > 2
+    }
+    isTired = true
+    do throws(PostgresError) {
+      try connection.execute("select pg_sleep(60)")
+      Issue.record("it slept")
+    } catch {
+      guard case .timedOut(let milliseconds) = error else { throw error }
+      #expect((1..<30_000).contains(milliseconds))
+    }
+    #expect(!connection.isConnected)
+  }
+
   @Test("a closed port, a silent port and an unknown host are unreachable in time")
   func unreachable() async throws {
     let silent = SilentPort()
