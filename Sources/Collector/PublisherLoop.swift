@@ -34,6 +34,8 @@ final class PublisherLoop: @unchecked Sendable {
 
   /// Between outcomes, deadlines are looked at this often.
   private static let pollTimeoutMsMax = 50
+  /// The same where there are none: events wake the thread.
+  private static let idlePollTimeoutMs = 500
   /// A stream that takes no frames is tried so often, so that it is found well again though nobody
   /// sends events meanwhile: a balancer sends none to a collector that is not ready.
   static let trialIntervalMicros: Int64 = 500_000
@@ -203,8 +205,14 @@ final class PublisherLoop: @unchecked Sendable {
       }
       return hasRoom ? lane.delayMicros(nowMicros: now) : nil
     }.min()
-    guard let delay else { return Self.pollTimeoutMsMax }
+    guard let delay else { return isIdle ? Self.idlePollTimeoutMs : Self.pollTimeoutMsMax }
     return min(Self.pollTimeoutMsMax, Int((delay + 999) / 1000))
+  }
+
+  /// Nothing waits, is under way, or is to be tried again.
+  private var isIdle: Bool {
+    inFlight.isEmpty && draining.isEmpty && unspooled.isEmpty && (spool?.isEmpty ?? true)
+      && lanes.all.allSatisfy { $0.isEmpty && !$0.isAway.load(ordering: .relaxed) }
   }
 
   private func publish(_ frame: OpenFrame, _ lane: Lane) {

@@ -118,7 +118,9 @@ public final class JetStreamPublisher: FramePublisher {
     while true {
       sendDue()
       let now = monotonicMs()
-      var until = completed.isEmpty ? min(deadline, now + Self.sliceMs) : now
+      // Where nothing is out nobody misses the session: the next frame looks for one.
+      let slice = waiting.isEmpty ? deadline : min(deadline, now + Self.sliceMs)
+      var until = completed.isEmpty ? slice : now
       if let time = window.nextTime(after: now) { until = min(until, time) }
       let isAwake = acks.drain(into: &arrived, untilMs: until)
       for answer in arrived { settle(answer) }
@@ -137,7 +139,7 @@ public final class JetStreamPublisher: FramePublisher {
   private static let silenceMsMax: Int64 = 1_500
   private static let questionTimeoutMs = 250
 
-  /// How soon a lost or new session is noticed.
+  /// How soon a lost or new session is noticed while frames are out.
   private static let sliceMs: Int64 = 20
 
   // MARK: Outcomes
