@@ -272,8 +272,8 @@ public struct Pipeline: ~Copyable {
 
   // MARK: Output
 
-  /// Rows that changed since the last call, in key order: absolute values, open and final, and the
-  /// last ones of windows that have expired since.
+  /// Rows whose counts changed since the last call, in key order: absolute values, open and final, and
+  /// the last ones of windows that have expired since.
   public mutating func drainHot() -> [HotRow] {
     precondition(!isSilent, "nothing is drained during silent replay")
     var outbox = Outbox()

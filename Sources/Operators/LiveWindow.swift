@@ -55,15 +55,20 @@ struct LiveWindow: ~Copyable {
       row.pointee.value.isHotChanged = true
       hotChanged.append(UInt32(truncatingIfNeeded: index))
     }
-    if !row.pointee.value.isCommitChanged {
-      row.pointee.value.isCommitChanged = true
-      commitChanged.append(UInt32(truncatingIfNeeded: index))
-    }
+    markForCommit(index)
   }
 
-  /// Being final is part of a row, so each counts as changed.
+  private mutating func markForCommit(_ index: Int) {
+    let row = rows.entries + index
+    guard !row.pointee.value.isCommitChanged else { return }
+    row.pointee.value.isCommitChanged = true
+    commitChanged.append(UInt32(truncatingIfNeeded: index))
+  }
+
+  /// Being final is part of a durable row, so each counts as changed for the next commit. In the hot
+  /// copy the watermark says it of a whole window, and no row is written for it.
   mutating func finalize() {
     isFinal = true
-    for index in 0..<rows.count { mark(index) }
+    for index in 0..<rows.count { markForCommit(index) }
   }
 }

@@ -2,8 +2,9 @@ public import Views
 
 /// What is wanted from a drain.
 public enum Drain: Hashable, Sendable {
-  /// Rows that changed since the last hot drain: of open windows, of final ones, and the last values
-  /// of windows that have expired since.
+  /// Rows whose counts changed since the last hot drain: of open windows, of final ones, and the last
+  /// values of windows that have expired since. That a window became final changes none of them: a
+  /// reader tells it by the watermark that comes with the rows.
   case hot
   /// Every row in state, and those that have left it since the last commit drain; the next hot drain
   /// starts from here.

@@ -149,7 +149,7 @@ public struct WindowAggregator: ~Copyable, Operator {
         retired.append(
           RetiredRow(
             row: HotRow(row: row, tuple: Array(tuples.bytes(slot))),
-            isChanged: entry.value.isHotChanged || !window.pointee.isFinal))
+            isChanged: entry.value.isHotChanged))
       }
       tuples.releaseLive(slot)
     }

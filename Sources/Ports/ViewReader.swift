@@ -152,12 +152,20 @@ public protocol HotViewReader: Sendable {
 
   /// Headers, and the rows of the segments' windows at or past each partition's seam of `seams`,
   /// consistent per partition.
+  ///
+  /// - Parameter filter: rows that it does not admit may be left out.
   func read(
-    segments: [Segment], seams: [Int: Seams]
+    segments: [Segment], seams: [Int: Seams], filter: TupleFilter
   ) async throws(ViewReadError) -> HotAnswer
 }
 
 extension HotViewReader {
+  public func read(
+    segments: [Segment], seams: [Int: Seams]
+  ) async throws(ViewReadError) -> HotAnswer {
+    try await read(segments: segments, seams: seams, filter: .everything)
+  }
+
   public func of(generation: UInt32) -> any HotViewReader { self }
 }
 

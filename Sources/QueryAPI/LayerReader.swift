@@ -70,7 +70,7 @@ struct LayerReader: Sendable {
       let layer = layer(at: durable.checkpoints)
       let checkpoints = Coverage.checkpoints(durable.checkpoints, of: layer)
       let hot: HotRead
-      switch await readHot(layer, segments, checkpoints: checkpoints) {
+      switch await readHot(layer, selection, checkpoints: checkpoints) {
       case .success(let answer): hot = answer
       case .failure(let missing):
         reason = missing.reason
@@ -126,9 +126,9 @@ struct LayerReader: Sendable {
   }
 
   private func readHot(
-    _ layer: Layer, _ segments: [Segment], checkpoints: [Int: Checkpoint]
+    _ layer: Layer, _ selection: ViewSelection, checkpoints: [Int: Checkpoint]
   ) async -> Swift.Result<HotRead, HotMissing> {
-    let wanted = segments.filter { segment in
+    let wanted = selection.segments.filter { segment in
       checkpoints.values.contains { segment.to > $0.seams[segment.level] }
     }
     do {
@@ -138,7 +138,8 @@ struct LayerReader: Sendable {
           headers: try await layer.hot.headers(partitions: layer.partitions), rows: [])
       } else {
         answer = try await layer.hot.read(
-          segments: wanted, seams: checkpoints.mapValues(\.seams))
+          segments: wanted, seams: checkpoints.mapValues(\.seams),
+          filter: TupleFilter(selection))
       }
       // A partition that never had a frame has no copy, and nothing is missing.
       for (partition, checkpoint) in checkpoints.sorted(by: { $0.key < $1.key })

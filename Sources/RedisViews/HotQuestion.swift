@@ -8,11 +8,13 @@ import Views
 struct HotQuestion: Sendable {
   let partition: Int
   let head: String
+  private let filter: TupleFilter
   /// Stretches that are left after the seam: level, first start and end in seconds.
   private let stretches: [(level: WindowLevel, from: Int64, to: Int64)]
 
-  init(partition: Int, head: String, segments: [Segment], seams: Seams) {
+  init(partition: Int, head: String, segments: [Segment], seams: Seams, filter: TupleFilter) {
     self.partition = partition
+    self.filter = filter
     self.head = head
     stretches = segments.compactMap { segment in
       let from = max(segment.from, seams[segment.level])
@@ -80,36 +82,47 @@ struct HotQuestion: Sendable {
     } else {
       commands.append("HMGET", head, "stamp", "slot")
     }
-    let replies = try session.execute(commands)
-    for reply in replies { _ = try reply.get() }
-    let parts = inTransaction ? replies.last?.array ?? [] : Array(replies.dropLast())
-    guard parts.count == 1 + stretches.count + plan.windows.count, let stored = parts[0].array,
-      stored.count == 2
-    else { throw .unexpectedReply("the hot copy's transaction gave no answer") }
-    if !inTransaction && replies.last != parts[0] { return false }
-    let starts = parts[1...stretches.count].flatMap { $0.array ?? [] }
-    guard let stamp = stored[0].text, stored[1].text == plan.slot,
-      starts.elementsEqual(plan.windows, by: { $0.text == $1.startText }),
-      let header = HotStamp.decode(stamp, pipeline: pipelineHash)
-    else { return false }
-    for (window, reply) in zip(plan.windows, parts[(1 + stretches.count)...]) {
-      let rows = try reply.get().array ?? []
-      try HotQuestion.add(rows, of: window, to: &answer)
+    return try session.execute(commands) { replies throws(RedisError) in
+      for reply in replies { _ = try reply.get() }
+      guard let last = replies.last else {
+        throw .unexpectedReply("the hot copy's transaction gave no answer")
+      }
+      let parts =
+        inTransaction ? (0..<(last.count ?? 0)).map { last[$0] } : Array(replies.dropLast())
+      guard parts.count == 1 + stretches.count + plan.windows.count,
+        let stored = parts[0].reply.array, stored.count == 2
+      else { throw .unexpectedReply("the hot copy's transaction gave no answer") }
+      if !inTransaction && last.reply != parts[0].reply { return false }
+      let starts = parts[1...stretches.count].flatMap { $0.reply.array ?? [] }
+      guard let stamp = stored[0].text, stored[1].text == plan.slot,
+        starts.elementsEqual(plan.windows, by: { $0.text == $1.startText }),
+        let header = HotStamp.decode(stamp, pipeline: pipelineHash)
+      else { return false }
+      for (window, reply) in zip(plan.windows, parts[(1 + stretches.count)...]) {
+        try add(try reply.get(), of: window, watermark: header.watermark, to: &answer)
+      }
+      answer.headers[partition] = header
+      return true
     }
-    answer.headers[partition] = header
-    return true
   }
 
-  private static func add(
-    _ rows: [RedisReply], of window: HotPlan.Window, to answer: inout HotAnswer
+  /// Rows that do not pass the filter are not even decoded: mostly they are nearly all.
+  private func add(
+    _ rows: RedisReplyView, of window: HotPlan.Window, watermark: Int64, to answer: inout HotAnswer
   ) throws(RedisError) {
-    answer.rows.reserveCapacity(answer.rows.count + rows.count / 2)
-    for index in stride(from: 0, to: rows.count - 1, by: 2) {
-      guard let tuple = rows[index].bytes, let text = rows[index + 1].bytes,
+    // A window becomes final without its rows being written again.
+    let isFinal = window.start + window.level.length <= watermark
+    for index in stride(from: 0, to: (rows.count ?? 0) - 1, by: 2) {
+      guard let tuple = rows[index].bytes else {
+        throw .unexpectedReply("a row of the hot copy can't be read")
+      }
+      guard filter.admits(tuple) else { continue }
+      guard let text = rows[index + 1].bytes,
         var row = HotRowText.decode(text, level: window.level, start: window.start)
       else { throw .unexpectedReply("a row of the hot copy can't be read") }
-      row.dimensionID = tuple.withUnsafeBytes { DimensionTuple.identifier(encoded: $0) }
-      answer.rows.append(HotRow(row: row, tuple: tuple))
+      row.dimensionID = DimensionTuple.identifier(encoded: tuple)
+      row.isFinal = row.isFinal || isFinal
+      answer.rows.append(HotRow(row: row, tuple: Array(tuple)))
     }
   }
 }

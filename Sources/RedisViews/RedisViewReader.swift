@@ -55,17 +55,17 @@ public final class RedisViewReader: HotViewReader {
 
   public func headers(partitions: [Int]) async throws(ViewReadError) -> [Int: HotHeader] {
     let seams = Dictionary(partitions.map { ($0, Seams()) }) { first, _ in first }
-    return try await read(segments: [], seams: seams).headers
+    return try await read(segments: [], seams: seams, filter: .everything).headers
   }
 
   public func read(
-    segments: [Segment], seams: [Int: Seams]
+    segments: [Segment], seams: [Int: Seams], filter: TupleFilter
   ) async throws(ViewReadError) -> HotAnswer {
     let questions = seams.keys.sorted().map { partition in
       HotQuestion(
         partition: partition,
         head: keys.head(generation: generation, partition: partition),
-        segments: segments, seams: seams[partition] ?? Seams())
+        segments: segments, seams: seams[partition] ?? Seams(), filter: filter)
     }
     let settings = settings
     let pipelineHash = pipelineHash

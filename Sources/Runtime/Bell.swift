@@ -33,7 +33,10 @@ final class Bell: @unchecked Sendable {
   }
 
   /// Returns when it rings, at once where it has rung since the last wait, or after the time.
-  func wait(milliseconds: Int) {
+  ///
+  /// - Returns: whether it has rung.
+  @discardableResult
+  func wait(milliseconds: Int) -> Bool {
     var deadline = timespec()
     clock_gettime(CLOCK_MONOTONIC, &deadline)
     deadline.tv_sec += milliseconds / 1000
@@ -44,7 +47,9 @@ final class Bell: @unchecked Sendable {
     }
     pthread_mutex_lock(mutex)
     while !isRung && pthread_cond_timedwait(rung, mutex, &deadline) != ETIMEDOUT {}
+    let hasRung = isRung
     isRung = false
     pthread_mutex_unlock(mutex)
+    return hasRung
   }
 }

@@ -45,6 +45,8 @@ final class Coordinator {
   /// When the last beat succeeded, and until when lapsed leases say nothing; monotonic microseconds.
   private var lastBeat: Int64?
   private var settledAt: Int64 = .min
+  /// Members of this host at the last beat.
+  private var neighbours: [Member] = []
   /// Items whose loop was stopped because somebody else has them.
   private var lost: Set<PipelineStream> = []
 
@@ -70,6 +72,8 @@ final class Coordinator {
       overlay(&view)
       try act(on: view)
     } catch {
+      // Who cannot be buried now would only make for steps without a pause.
+      neighbours = []
       environment.metrics.beatFailed()
       let before = status.current.contact
       status.update { $0.contact = .away("\(error)") }
@@ -80,6 +84,9 @@ final class Coordinator {
     }
     return environment.parameters.beatIntervalMs
   }
+
+  /// Whether a process of this host has ended since the last beat: then a step is due at once.
+  var hasLostNeighbour: Bool { neighbours.contains(where: environment.hasEnded) }
 
   /// From the next step on everything is given away.
   func leave() { me.pipelines = [] }
@@ -128,8 +135,12 @@ final class Coordinator {
 
   /// A process that was killed here leaves nothing to wait for.
   private func bury(_ view: inout GroupView) throws(ViewStoreError) {
-    for member in view.live + view.lapsed
-    where member.id != me.id && member.host == me.host && environment.hasEnded(member) {
+    neighbours = []
+    for member in view.live + view.lapsed where member.id != me.id && member.host == me.host {
+      guard environment.hasEnded(member) else {
+        neighbours.append(member)
+        continue
+      }
       try environment.membership.remove(member.id)
       view.live.removeAll { $0.id == member.id }
       view.lapsed.removeAll { $0.id == member.id }

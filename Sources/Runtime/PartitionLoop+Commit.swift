@@ -90,11 +90,15 @@ extension PartitionLoop {
     throw .finished
   }
 
-  /// Commits what is processed, so that the next start has nothing to replay.
+  /// Commits what is processed, so that the next start has nothing to replay, and brings the hot copy up
+  /// to it: a copy that is behind what is restored is no use to the next owner, who would write every row.
   func finish() {
-    guard epoch > 0, !pipeline.isSilent, case .reading = stage else { return }
+    guard epoch > 0, !pipeline.isSilent, case .reading(let reader) = stage else { return }
     do throws(LoopExit) {
       if uncommitted != nil || pipeline.position > committed.sequence { try commit() }
+      if stream.role != .deadLetters, pipeline.position > hotCopy.sequence {
+        try updateHotCopy(reader)
+      }
       takeSnapshot()
     } catch {
       environment.logger.warning(

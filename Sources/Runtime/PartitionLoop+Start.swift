@@ -17,6 +17,7 @@ extension PartitionLoop {
     }
     note(.postgres, isFull: false)
     hotCopy.epoch = epoch
+    claimedAt = environment.clock.monotonic()
     status.update { $0.epoch = epoch }
     environment.metrics.claimed(claimedAccounting)
     stage = .checking
@@ -29,6 +30,7 @@ extension PartitionLoop {
       throw LoopExit(error, spec)
     }
     let snapshots = environment.snapshots.restore(notAfter: committed.sequence)
+    let readAt = environment.clock.monotonic()
     let report: RestoreReport
     do throws(PipelineError) {
       report = try pipeline.restore(
@@ -47,6 +49,8 @@ extension PartitionLoop {
       metadata: [
         "epoch": "\(epoch)", "committed": "\(committed.sequence)",
         "replay_after": "\(report.replayAfter)", "since_start_ms": "\(sinceStartMs)",
+        "read_ms": "\((readAt - claimedAt) / 1000)",
+        "restore_ms": "\((lastSnapshot - readAt) / 1000)",
       ])
     let predecessor =
       stream.role == .events ? environment.generations.predecessor(of: stream.generation) : nil

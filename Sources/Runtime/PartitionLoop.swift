@@ -104,6 +104,8 @@ final class PartitionLoop {
   var hasInherited = false
   /// What state was taken over from, until all of it is.
   var inherited: [[UInt8]] = []
+  /// When the stream became this loop's.
+  var claimedAt: Int64 = 0
   /// When silent replay began; nil once the loop is live.
   var replayStarted: Int64?
   /// Of a second stage: partials that others wait for, since when, and when they were last asked for.
@@ -276,7 +278,7 @@ final class PartitionLoop {
     try commitIfDue()
   }
 
-  private func updateHotCopy(_ reader: any FrameReader) throws(LoopExit) {
+  func updateHotCopy(_ reader: any FrameReader) throws(LoopExit) {
     let began = environment.clock.monotonic()
     hotCopy.update(
       &pipeline, committed: committed.sequence, logEnd: reader.lastKnownSequence)

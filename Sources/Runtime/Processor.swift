@@ -201,13 +201,26 @@ public final class Processor: Sendable {
       status: groupStatus)
     while !stopFlag.isSet {
       coordinator.items = items
-      bell.wait(milliseconds: coordinator.step())
+      rest(milliseconds: coordinator.step(), coordinator)
     }
     coordinator.leave()
     for item in loops.epochs.keys { loops.stop(item) }
     while !coordinator.isIdle { bell.wait(milliseconds: coordinator.step()) }
     coordinator.quit()
   }
+
+  /// Between two beats. A neighbour that was killed cannot say so, so it is looked after meanwhile: that
+  /// is a read of a file of the kernel's.
+  private func rest(milliseconds: Int, _ coordinator: Coordinator) {
+    var left = milliseconds
+    while left > 0 {
+      let slice = min(left, Self.neighbourIntervalMs)
+      if bell.wait(milliseconds: slice) || coordinator.hasLostNeighbour { return }
+      left -= slice
+    }
+  }
+
+  private static let neighbourIntervalMs = 25
 
   /// Streams of the generations that are due, and the others, for each pipeline.
   private var items: [PipelineStream] {

@@ -143,7 +143,7 @@ public struct ReplayedViews: DurableViewReader, HotViewReader {
   public func headers(partitions: [Int]) async throws(ViewReadError) -> [Int: HotHeader] { [:] }
 
   public func read(
-    segments: [Segment], seams: [Int: Seams]
+    segments: [Segment], seams: [Int: Seams], filter: TupleFilter
   ) async throws(ViewReadError) -> HotAnswer {
     HotAnswer(headers: [:], rows: [])
   }

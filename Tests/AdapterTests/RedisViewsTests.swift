@@ -79,6 +79,28 @@ struct RedisViewsTests {
     #expect(try await reader.headers(partitions: [0, 1, 2]) == [0: header()])
   }
 
+  @Test("rows that a question is not about are left out, and the watermark says which are final")
+  func filtered() async throws {
+    let (store, reader, _) = try await open("h_filtered")
+    let rows = ["a", "b"].flatMap { [row(.tenSeconds, 0, $0, 1), row(.tenSeconds, 1, $0, 1)] }
+    var header = header()
+    header.watermark = Sample.day + WindowLevel.tenSeconds.length
+    try store.rebuild(rows, stream: Sample.stream(), header: header)
+    var selection = ViewSelection(
+      site: Sample.tuple("a").site, segments: everything(),
+      filters: [DimensionFilter(operation: .isAnyOf, dimension: .content, values: ["a"])],
+      groupBy: [], buckets: [])
+    let found = try await reader.read(
+      segments: selection.segments, seams: [0: Seams()], filter: TupleFilter(selection))
+    #expect(found.headers == [0: header])
+    #expect(found.rows.map(\.tuple) == [rows[0].tuple, rows[0].tuple])
+    #expect(found.rows.map(\.row.isFinal) == [true, false])
+    selection.site = "nobody's"
+    let none = try await reader.read(
+      segments: selection.segments, seams: [0: Seams()], filter: TupleFilter(selection))
+    #expect(none.rows.isEmpty && none.headers == [0: header])
+  }
+
   @Test("an update replaces rows, adds new ones and removes windows before the bound")
   func update() async throws {
     let (store, reader, connection) = try await open("h_update")

@@ -64,15 +64,17 @@ struct MemoryViews {
 /// The hot copy: rows in state as the readers see them.
 struct MemoryHot {
   var rows: [RowKey: RowValue] = [:]
-  var final: Set<RowKey> = []
 
-  mutating func update(_ changed: [HotRow], seams: Seams) {
+  mutating func update(_ changed: [HotRow], seams: Seams, watermark: Int64, seed: UInt64) {
     for hot in changed {
       let key = RowKey(level: hot.row.level, start: hot.row.start, tuple: hot.tuple)
       rows[key] = RowValue(counts: hot.row.counts, revision: hot.row.revision)
-      if hot.row.isFinal { final.insert(key) }
+      #expect(hot.row.isFinal == key.isFinal(at: watermark), "seed \(seed)")
     }
     rows = rows.filter { $0.key.start >= seams[$0.key.level] }
-    final = final.filter { $0.start >= seams[$0.level] }
   }
+}
+
+extension RowKey {
+  func isFinal(at watermark: Int64) -> Bool { start + level.length <= watermark }
 }

@@ -65,12 +65,17 @@ final class TestLoop {
   }
 
   /// The hot copy keeps what readers of the committed rows look for in it.
-  func drainHot() { hot.update(pipeline.drainHot(), seams: views.checkpoint.seams) }
+  func drainHot() { updateHot(pipeline.drainHot()) }
+
+  private func updateHot(_ rows: [HotRow]) {
+    hot.update(
+      rows, seams: views.checkpoint.seams, watermark: pipeline.watermark, seed: seed)
+  }
 
   /// The hot copy is lost and written anew.
   func rebuildHot() {
     hot = MemoryHot()
-    hot.update(pipeline.allHot(), seams: views.checkpoint.seams)
+    updateHot(pipeline.allHot())
   }
 
   /// - Parameter isLost: the batch is drained and never reaches the store.

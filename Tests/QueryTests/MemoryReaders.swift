@@ -85,7 +85,9 @@ final class MemoryHotReader: HotViewReader {
     try take().headers.filter { partitions.contains($0.key) && $0.value.isComplete }
   }
 
-  func read(segments: [Segment], seams: [Int: Seams]) async throws(ViewReadError) -> HotAnswer {
+  func read(
+    segments: [Segment], seams: [Int: Seams], filter: TupleFilter
+  ) async throws(ViewReadError) -> HotAnswer {
     let state = try take()
     var answer = HotAnswer(
       headers: state.headers.filter { seams[$0.key] != nil && $0.value.isComplete }, rows: [])
@@ -94,7 +96,9 @@ final class MemoryHotReader: HotViewReader {
         let isWanted = segments.contains {
           $0.level == row.row.level && row.row.start >= $0.from && row.row.start < $0.to
         }
-        if isWanted { answer.rows.append(HotRow(row: row.row, tuple: row.tuple.encoded)) }
+        let tuple = row.tuple.encoded
+        guard isWanted, tuple.withUnsafeBytes({ filter.admits($0) }) else { continue }
+        answer.rows.append(HotRow(row: row.row, tuple: tuple))
       }
     }
     return answer

@@ -111,9 +111,11 @@ struct RenamedHotReader: HotViewReader {
     renamed(try await inner.headers(partitions: partitions.contains(partition) ? [0] : []))
   }
 
-  func read(segments: [Segment], seams: [Int: Seams]) async throws(ViewReadError) -> HotAnswer {
+  func read(
+    segments: [Segment], seams: [Int: Seams], filter: TupleFilter
+  ) async throws(ViewReadError) -> HotAnswer {
     let inner = try await inner.read(
-      segments: segments, seams: seams[partition].map { [0: $0] } ?? [:])
+      segments: segments, seams: seams[partition].map { [0: $0] } ?? [:], filter: filter)
     return HotAnswer(headers: renamed(inner.headers), rows: inner.rows)
   }
 

@@ -261,6 +261,27 @@ import Views
     #expect(World.difference(found, live) == "")
   }
 
+  @Test("An owner that stops leaves a hot copy that the next one takes over")
+  func handedOver() throws {
+    var parameters = RuntimeParameters()
+    parameters.hotIntervalMs = 3_600_000
+    parameters.hotIntervalMsMax = 3_600_000
+    let world = World(Array(Self.corrected.prefix(1)), parameters: parameters)
+    world.runToEnd()
+    let before = world.hot.now
+    #expect(before.header?.sequence == 1)
+    world.log.append(.events([TestEvent(id: 7, time: ten + second)], at: ten + second))
+    world.runToEnd()
+    world.log.append(.events([TestEvent(id: 8, time: ten, campaign: "c3")], at: ten + second))
+    world.runToEnd()
+    let hot = world.hot.now
+    let header = try #require(hot.header)
+    #expect(header.sequence == 3 && header.committedSequence == 3)
+    #expect(hot.rebuildCount == before.rebuildCount)
+    let live = Recount(world.log.entries, spec: world.spec).live(header.seams)
+    #expect(World.difference(hot.rows, live) == "")
+  }
+
   @Test("A hot copy that was away while rows changed is whole again")
   func hotCopyMissedChanges() throws {
     let world = World(Array(Self.corrected.prefix(1)))

@@ -139,7 +139,7 @@ final class SimulatedProcess {
     guard !isPaused, !hasLeft else { return }
     loops.run()
     let now = group.now.nowMs
-    guard now >= nextStepMs else { return }
+    guard now >= nextStepMs || coordinator.hasLostNeighbour else { return }
     nextStepMs = now + Int64(coordinator.step())
     if isLeaving && coordinator.isIdle {
       coordinator.quit()
