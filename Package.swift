@@ -59,12 +59,13 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "CShims"),
     .target(name: "CChecksum"),
+    .target(name: "CMemory"),
 
     // Below the line: pure functions; no async, clock, random source, I/O or Foundation, and of C the
-    // checksum instruction alone.
+    // checksum instruction and hints about memory alone.
     module("Events", ["CChecksum"]),
     module("Views", ["Events"]),
-    module("Operators", ["Events", "Views"]),
+    module("Operators", ["Events", "Views", "CMemory"]),
     module("Dataflow", ["Events", "Views", "Operators"]),
 
     // Contracts between the core and the outside.

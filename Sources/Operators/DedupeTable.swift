@@ -43,7 +43,8 @@ struct DedupeTable: ~Copyable {
     static func < (a: Entry, b: Entry) -> Bool { a.key < b.key }
   }
 
-  private static let bucketCountMin = 4
+  /// With fewer a table of few ids would be rebuilt all the time.
+  private static let bucketCountMin = 16
 
   private(set) var count = 0
   private(set) var buckets: UnsafeMutablePointer<Bucket>

@@ -29,7 +29,6 @@ public struct Deduplicator: ~Copyable, Operator {
   private var purgedAt: UInt32?
   /// At least ``count``; exact after a purge.
   var countBound = 0
-  private var touched: UInt32 = 0
   /// Of copies that were found since they were last taken, those of a silent replay left out.
   public private(set) var copies = CopyCounts()
 
@@ -92,8 +91,8 @@ public struct Deduplicator: ~Copyable, Operator {
     var start = 0
     // 64 buckets of 64 bytes stay in the first-level cache between the two passes.
     while start < eventCount {
-      let end = min(start &+ 64, eventCount)
-      touch(frame, start, end)
+      let end = min(start &+ TableMemory.groupCount, eventCount)
+      prefetch(frame, start, end)
       for index in start..<end {
         let key = Self.usable(frame.key(index))
         let table = tableOfGroup[KeyGroup.of(person: frame.person(index))]
@@ -114,16 +113,13 @@ public struct Deduplicator: ~Copyable, Operator {
     added.add(addedCount, stateCount: countBound)
   }
 
-  /// Loads the bucket of every event, none waiting for another, so that the misses overlap.
+  /// Asks for the bucket of every event, so that the misses overlap.
   @inline(__always)
-  private mutating func touch(_ frame: FrameView, _ start: Int, _ end: Int) {
-    var sum: UInt32 = 0
+  private func prefetch(_ frame: FrameView, _ start: Int, _ end: Int) {
     for index in start..<end {
       let table = tables + Int(tableOfGroup[KeyGroup.of(person: frame.person(index))])
-      let bucket = table.pointee.buckets + table.pointee.home(frame.key(index))
-      sum &+= bucket.pointee.used
+      TableMemory.prefetch(table.pointee.buckets + table.pointee.home(frame.key(index)))
     }
-    touched &+= sum
   }
 
   /// Takes the counts of copies; they begin anew.

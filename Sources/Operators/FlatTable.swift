@@ -52,6 +52,20 @@ struct FlatTable<Value: BitwiseCopyable>: ~Copyable {
     }
   }
 
+  /// True where a look-up is likely to miss the caches.
+  @inline(__always) var isLarge: Bool { placeMask >= 1 << 13 }
+
+  /// Asks for what ``prefetchEntry(_:)`` reads.
+  @inline(__always)
+  func prefetchPlace(_ key: UInt64) { TableMemory.prefetch(places + home(key)) }
+
+  /// Asks for the entry that is probably the key's.
+  @inline(__always)
+  func prefetchEntry(_ key: UInt64) {
+    let index = Int(places[home(key)]) &- 1
+    if index >= 0 { TableMemory.prefetch(whole: entries + index) }
+  }
+
   /// Adds an entry for a key that has none.
   ///
   /// - Returns: its index.
@@ -91,12 +105,12 @@ struct FlatTable<Value: BitwiseCopyable>: ~Copyable {
     precondition(capacity <= 1 << 30, "a table has at most 2^30 entries")
     let old = entries
     entryCapacity = capacity
-    entries = .allocate(capacity: entryCapacity)
+    entries = TableMemory.allocate(Entry.self, count: entryCapacity)
     entries.update(from: old, count: count)
     old.deallocate()
     places.deallocate()
     placeMask = entryCapacity * 2 - 1
-    places = .allocate(capacity: entryCapacity * 2)
+    places = TableMemory.allocate(UInt32.self, count: entryCapacity * 2)
     places.initialize(repeating: 0, count: entryCapacity * 2)
     shift = UInt64(64 - (entryCapacity * 2).trailingZeroBitCount)
     for index in 0..<count { link(index, entries[index].key) }

@@ -160,6 +160,7 @@ public struct HoppingWindows: ~Copyable {
     closedEnd += slide
     if let pane = pane(startingAt: closedEnd - slide) {
       for index in 0..<pane.pointee.rows.count {
+        prefetchTotal(pane, index + TableMemory.ahead)
         let row = pane.pointee.rows.entries[index]
         let total = totals + Int(row.key)
         if total.pointee.paneCount == 0 { entered.append(UInt32(row.key)) }
@@ -169,6 +170,7 @@ public struct HoppingWindows: ~Copyable {
     var hasLeft = false
     if let pane = pane(startingAt: closedEnd - slide - size) {
       for index in 0..<pane.pointee.rows.count {
+        prefetchTotal(pane, index + TableMemory.ahead)
         let row = pane.pointee.rows.entries[index]
         let total = totals + Int(row.key)
         total.pointee.remove(row.value)
@@ -179,6 +181,10 @@ public struct HoppingWindows: ~Copyable {
     if isSilent { return }
     finals.reserveCapacity(finals.count + present.count)
     for index in present.indices {
+      if index + TableMemory.ahead < present.count {
+        let slot = Int(present[index + TableMemory.ahead].slot)
+        TableMemory.prefetch(whole: totals + slot)
+      }
       let tuple = present[index]
       if !tuple.isAnnounced {
         announce(Int(tuple.slot))
@@ -189,6 +195,12 @@ public struct HoppingWindows: ~Copyable {
           end: closedEnd, dimensionID: tuple.id, counts: totals[Int(tuple.slot)].sums, revision: 0,
           isFinal: true))
     }
+  }
+
+  @inline(__always)
+  private func prefetchTotal(_ pane: UnsafeMutablePointer<HoppingPane>, _ index: Int) {
+    if index >= pane.pointee.rows.count { return }
+    TableMemory.prefetch(whole: totals + Int(pane.pointee.rows.entries[index].key))
   }
 
   /// Takes those that have left out of ``present``, and puts those that have entered in their places.
@@ -225,7 +237,12 @@ public struct HoppingWindows: ~Copyable {
   }
 
   private mutating func retire(_ pane: UnsafeMutablePointer<HoppingPane>) {
-    for index in 0..<pane.pointee.rows.count {
+    let rowCount = pane.pointee.rows.count
+    for index in 0..<rowCount {
+      let far = index + 2 * TableMemory.ahead
+      if far < rowCount { tuples.prefetchSlot(Int(pane.pointee.rows.entries[far].key)) }
+      let near = index + TableMemory.ahead
+      if near < rowCount { tuples.prefetchRelease(Int(pane.pointee.rows.entries[near].key)) }
       tuples.releaseLive(Int(pane.pointee.rows.entries[index].key))
     }
     for index in 0..<pane.pointee.revisions.count {
@@ -245,7 +262,14 @@ public struct HoppingWindows: ~Copyable {
   public mutating func begin(tupleCount: Int, bytes: (Int) -> UnsafeRawBufferPointer) {
     tuples.releaseUnused()
     frameSlots.removeAll(keepingCapacity: true)
-    for tuple in 0..<tupleCount { frameSlots.append(UInt32(intern(bytes(tuple)))) }
+    for tuple in 0..<tupleCount {
+      let slot = tuples.intern(tuple, of: tupleCount, bytes)
+      if slot >= totalCapacity { growTotals(slot) }
+      frameSlots.append(UInt32(slot))
+    }
+    guard let pane = openPane, pane.pointee.rows.isLarge else { return }
+    for slot in frameSlots { pane.pointee.rows.prefetchPlace(UInt64(slot)) }
+    for slot in frameSlots { pane.pointee.rows.prefetchEntry(UInt64(slot)) }
   }
 
   mutating func intern(_ bytes: UnsafeRawBufferPointer) -> Int {
@@ -256,7 +280,7 @@ public struct HoppingWindows: ~Copyable {
 
   private mutating func growTotals(_ slot: Int) {
     let capacity = max(totalCapacity * 2, slot + 1)
-    let grown = UnsafeMutablePointer<HoppingTotal>.allocate(capacity: capacity)
+    let grown = TableMemory.allocate(HoppingTotal.self, count: capacity)
     grown.update(from: totals, count: totalCapacity)
     (grown + totalCapacity).initialize(repeating: HoppingTotal(), count: capacity - totalCapacity)
     totals.deallocate()

@@ -128,7 +128,10 @@ public struct PartialEmitter: ~Copyable {
   public mutating func begin(_ frame: FrameView) {
     untold = .inTick
     frameSlots.removeAll(keepingCapacity: true)
-    for tuple in 0..<frame.tupleCount { frameSlots.append(tuples.intern(frame.tupleBytes(tuple))) }
+    let tupleCount = frame.tupleCount
+    for tuple in 0..<tupleCount {
+      frameSlots.append(tuples.intern(tuple, of: tupleCount) { frame.tupleBytes($0) })
+    }
   }
 
   /// A touch of a known person.

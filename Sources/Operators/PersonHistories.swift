@@ -49,8 +49,7 @@ public struct PersonHistories: ~Copyable {
   /// Touches that wait to be put in together.
   private let queue: UnsafeMutablePointer<Queued>
   private var queued = 0
-  private static let queueCapacity = 64
-  private var touched = 0
+  private static let queueCapacity = TableMemory.groupCount
 
   /// Persons in state; ids that were united count as one.
   public internal(set) var count = 0
@@ -144,7 +143,7 @@ public struct PersonHistories: ~Copyable {
     timers.advance(to: now, due: &due)
     for start in stride(from: 0, to: due.count, by: Self.queueCapacity) {
       let end = min(start + Self.queueCapacity, due.count)
-      touchDue(start, end)
+      prefetchDue(start, end)
       for index in start..<end {
         let entry = due[index]
         let record = table.record(Int(entry.index))
@@ -159,17 +158,26 @@ public struct PersonHistories: ~Copyable {
     }
   }
 
-  /// Loads what the review of due persons needs, none waiting for another, so that the misses overlap.
-  private mutating func touchDue(_ start: Int, _ end: Int) {
-    var sum = 0
-    for index in start..<end { sum &+= Int(table.record(Int(due[index].index)).pointee.count) }
+  /// Asks for what the review of due persons needs, level by level, so that the misses overlap.
+  private func prefetchDue(_ start: Int, _ end: Int) {
+    for index in start..<end { TableMemory.prefetch(table.record(Int(due[index].index))) }
     for index in start..<end {
       let record = table.record(Int(due[index].index))
-      if let touches = record.pointee.touches, record.pointee.count > 0 {
-        sum &+= Int(touches[0].kind) &+ Int(touches[Int(record.pointee.count) - 1].kind)
+      guard let touches = record.pointee.touches else { continue }
+      // Whole sessions are gone through; a long one is read in order anyway.
+      let byteCount = min(Int(record.pointee.count), 8) * MemoryLayout<KeptTouch>.stride
+      for offset in stride(from: 0, to: byteCount, by: 64) {
+        TableMemory.prefetch(UnsafeRawPointer(touches) + offset)
+      }
+      TableMemory.prefetch(touches + Int(record.pointee.count))
+    }
+    for index in start..<end {
+      let record = table.record(Int(due[index].index))
+      let timeline = record.pointee.timeline
+      if timeline.count == 0 || timeline[timeline.count - 1].time < expiredBefore {
+        table.prefetchPlace(record.pointee.key)
       }
     }
-    touched &+= sum
   }
 
   /// The next watermark at which a session closes or expires; nil if there is none.
@@ -252,7 +260,9 @@ public struct PersonHistories: ~Copyable {
   public mutating func begin(tupleCount: Int, bytes: (Int) -> UnsafeRawBufferPointer) {
     end()
     for tuple in 0..<tupleCount {
-      let slot = intern(bytes(tuple))
+      let before = tuples.count
+      let slot = tuples.intern(tuple, of: tupleCount, bytes)
+      if tuples.count != before { addContent(slot) }
       // Somebody's last touch of the tuple may go while the frame still uses it.
       tuples.retainPending(slot)
       frameSlots.append(UInt32(slot))
@@ -284,27 +294,32 @@ public struct PersonHistories: ~Copyable {
     if queued == Self.queueCapacity { flush() }
   }
 
-  /// Puts the touches in that wait. What each needs is loaded before, level by level, none waiting for
-  /// another, so that the misses overlap.
+  /// Puts the touches in that wait. What each needs is asked for before, level by level, so that the misses
+  /// overlap.
   @inline(never)
   mutating func flush() {
     let count = queued
     queued = 0
     withUnsafeTemporaryAllocation(of: Int32.self, capacity: Self.queueCapacity) { found in
-      var sum = 0
+      for index in 0..<count { table.prefetchPlace(queue[index].person) }
       for index in 0..<count {
         found[index] = Int32(truncatingIfNeeded: table.guess(queue[index].person))
       }
       for index in 0..<count where found[index] >= 0 {
-        sum &+= Int(table.record(Int(found[index])).pointee.count)
+        TableMemory.prefetch(table.record(Int(found[index])))
       }
       for index in 0..<count where found[index] >= 0 {
         let record = table.record(Int(found[index]))
-        if let touches = record.pointee.touches, record.pointee.count > 0 {
-          sum &+= Int(touches[Int(record.pointee.count) - 1].kind)
+        guard let touches = record.pointee.touches else { continue }
+        let place = Int(record.pointee.count)
+        TableMemory.prefetch(touches + Int(record.pointee.lastStart))
+        TableMemory.prefetch(touches + max(0, place - 1))
+        if place < TouchArena.capacity(record.pointee.size) {
+          TableMemory.prefetch(whole: touches + place)
+        } else {
+          arena.prefetchBlock(record.pointee.size + 1)
         }
       }
-      touched &+= sum
     }
     for index in 0..<count { put(queue[index].touch, of: queue[index].person) }
   }

@@ -49,6 +49,11 @@ struct PersonTable: ~Copyable {
   private var chunks: UnsafeMutablePointer<UnsafeMutablePointer<Person>>
   private var chunkCapacity = 16
   private var chunkCount = 0
+  /// What the chunks were cut from.
+  private var slabs: [UnsafeMutablePointer<Person>] = []
+  /// The first of those that are not in use yet.
+  private var nextChunk: UnsafeMutablePointer<Person>?
+  private var spareChunks = 0
   /// Numbers that were given out, freed ones included.
   private(set) var recordCount = 0
   private var freed: [UInt32] = []
@@ -67,7 +72,7 @@ struct PersonTable: ~Copyable {
   deinit {
     for group in 0..<KeyGroup.count { groups[group].places.deallocate() }
     groups.deallocate()
-    for chunk in 0..<chunkCount { chunks[chunk].deallocate() }
+    for slab in slabs { slab.deallocate() }
     chunks.deallocate()
   }
 
@@ -86,6 +91,13 @@ struct PersonTable: ~Copyable {
   @inline(__always)
   func record(_ index: Int) -> UnsafeMutablePointer<Person> {
     chunks[index >> Self.chunkShift] + (index & (1 << Self.chunkShift - 1))
+  }
+
+  /// Asks for what ``guess(_:)`` and ``find(_:)`` read first.
+  @inline(__always)
+  func prefetchPlace(_ key: Key128) {
+    let group = groups + KeyGroup.of(person: key)
+    TableMemory.prefetch(group.pointee.places + (Int(Self.tag(key)) & group.pointee.mask))
   }
 
   /// - Returns: the number of the record that is probably the key's, found without looking at it, or
@@ -210,9 +222,26 @@ struct PersonTable: ~Copyable {
       chunks.update(from: old, count: chunkCount)
       old.deallocate()
     }
-    let raw = UnsafeMutableRawPointer.allocate(byteCount: 64 << Self.chunkShift, alignment: 64)
     precondition(MemoryLayout<Person>.stride == 64, "a record is one cache line")
-    chunks[chunkCount] = raw.bindMemory(to: Person.self, capacity: 1 << Self.chunkShift)
+    let slab = spareChunks > 0 ? nextChunk.unsafelyUnwrapped : addSlab()
+    chunks[chunkCount] = slab
+    nextChunk = slab + (1 << Self.chunkShift)
+    spareChunks -= 1
     chunkCount += 1
+  }
+
+  /// Memory for the next chunks: for one as long as there are few, else for large pages.
+  private mutating func addSlab() -> UnsafeMutablePointer<Person> {
+    spareChunks = chunkCount < 16 ? 1 : 16
+    let recordCount = spareChunks << Self.chunkShift
+    let slab: UnsafeMutablePointer<Person>
+    if spareChunks > 1 {
+      slab = TableMemory.allocate(Person.self, count: recordCount)
+    } else {
+      let raw = UnsafeMutableRawPointer.allocate(byteCount: 64 * recordCount, alignment: 64)
+      slab = raw.bindMemory(to: Person.self, capacity: recordCount)
+    }
+    slabs.append(slab)
+    return slab
   }
 }

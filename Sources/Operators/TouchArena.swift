@@ -4,6 +4,8 @@
 struct TouchArena: ~Copyable {
   static let classCount = 16
   private static let chunkByteCount = 1 << 20
+  /// Of chunks once there are many, for large pages.
+  private static let largeChunkByteCount = 1 << 23
 
   private var chunks: [UnsafeMutableRawPointer] = []
   private var next: UnsafeMutableRawPointer?
@@ -38,7 +40,9 @@ struct TouchArena: ~Copyable {
     used += 1
     let capacity = Self.capacity(size)
     if let block = free[Int(size)] {
-      free[Int(size)] = block.load(as: UnsafeMutableRawPointer?.self)
+      let following = block.load(as: UnsafeMutableRawPointer?.self)
+      free[Int(size)] = following
+      if let following { TableMemory.prefetch(following) }
       return block.bindMemory(to: KeptTouch.self, capacity: capacity)
     }
     let blockByteCount = capacity * MemoryLayout<KeptTouch>.stride
@@ -50,12 +54,20 @@ struct TouchArena: ~Copyable {
   }
 
   private mutating func addChunk(_ blockByteCount: Int) {
-    let chunkByteCount = max(Self.chunkByteCount, blockByteCount)
-    let chunk = UnsafeMutableRawPointer.allocate(byteCount: chunkByteCount, alignment: 64)
+    let isLarge = byteCount >= 2 * Self.largeChunkByteCount
+    let chunkByteCount = max(
+      isLarge ? Self.largeChunkByteCount : Self.chunkByteCount, blockByteCount)
+    let chunk = UnsafeMutableRawPointer(TableMemory.allocate(UInt8.self, count: chunkByteCount))
     chunks.append(chunk)
     next = chunk
     left = chunkByteCount
     byteCount += chunkByteCount
+  }
+
+  /// Asks for the block that is given out next.
+  @inline(__always)
+  func prefetchBlock(_ size: UInt8) {
+    if let block = free[Int(size)] ?? next { TableMemory.prefetch(block) }
   }
 
   mutating func release(_ block: UnsafeMutablePointer<KeptTouch>, _ size: UInt8) {

@@ -8,7 +8,7 @@ import Events
 /// (`pendingRefs`). Open addressing with linear probing; removal shifts entries back (Knuth, TAOCP
 /// 3, 6.4 R), so there are no tombstones. Cost: 15 ns for a tuple of 60 bytes.
 struct TupleTable: ~Copyable {
-  struct Slot {
+  struct Slot: BitwiseCopyable {
     var bytes: UnsafeMutableRawPointer?
     var byteCount: Int
     var hash: UInt32
@@ -32,6 +32,9 @@ struct TupleTable: ~Copyable {
   /// Hash in the upper half, slot plus one in the lower; 0 where free.
   private var places: UnsafeMutablePointer<UInt64>
   private var placeMask: Int
+  /// Of the group of tuples that is looked for: hashes, and slots that are probably theirs.
+  private let hashes: UnsafeMutablePointer<UInt32>
+  private let guesses: UnsafeMutablePointer<Int32>
   /// Slots in use.
   private(set) var count = 0
   /// Tuples with `liveRefs`.
@@ -41,6 +44,8 @@ struct TupleTable: ~Copyable {
     slotCapacity = 64
     slots = .allocate(capacity: slotCapacity)
     placeMask = 255
+    hashes = .allocate(capacity: TableMemory.groupCount)
+    guesses = .allocate(capacity: TableMemory.groupCount)
     places = .allocate(capacity: placeMask + 1)
     places.initialize(repeating: 0, count: placeMask + 1)
   }
@@ -49,6 +54,8 @@ struct TupleTable: ~Copyable {
     for slot in 0..<slotCount { slots[slot].bytes?.deallocate() }
     slots.deallocate()
     places.deallocate()
+    hashes.deallocate()
+    guesses.deallocate()
   }
 
   /// The bytes of a slot in use; valid until it is freed.
@@ -60,7 +67,69 @@ struct TupleTable: ~Copyable {
   /// ``releaseUnused()``.
   @inline(__always)
   mutating func intern(_ tuple: UnsafeRawBufferPointer) -> Int {
-    let hash = TupleHash.hash(tuple)
+    intern(tuple, hash: TupleHash.hash(tuple))
+  }
+
+  /// Like ``intern(_:)``, for tuples of a frame one after the other: `index` is the number of `tuple`. With
+  /// the first of every group the whole group is hashed, and where the table is large the lines that
+  /// will be needed are asked for, level by level, so that the misses of a group overlap.
+  @inline(__always)
+  mutating func intern(_ index: Int, of count: Int, _ tuple: (Int) -> UnsafeRawBufferPointer) -> Int
+  {
+    let place = index & (TableMemory.groupCount - 1)
+    if place == 0 { prepare(index..<min(index + TableMemory.groupCount, count), tuple) }
+    return intern(tuple(index), hash: hashes[place])
+  }
+
+  @inline(__always)
+  private func prepare(_ group: Range<Int>, _ tuple: (Int) -> UnsafeRawBufferPointer) {
+    let count = group.count
+    for place in 0..<count { hashes[place] = TupleHash.hash(tuple(group.lowerBound &+ place)) }
+    // A thousand tuples stay in the second-level cache.
+    if placeMask < 1 << 12 { return }
+    for place in 0..<count { TableMemory.prefetch(places + (Int(hashes[place]) & placeMask)) }
+    for place in 0..<count {
+      let slot = guess(hashes[place])
+      guesses[place] = Int32(truncatingIfNeeded: slot)
+      if slot >= 0 { TableMemory.prefetch(whole: slots + slot) }
+    }
+    for place in 0..<count where guesses[place] >= 0 {
+      let slot = slots + Int(guesses[place])
+      if let bytes = slot.pointee.bytes {
+        TableMemory.prefetch(bytes)
+        TableMemory.prefetch(bytes + slot.pointee.byteCount - 1)
+      }
+    }
+  }
+
+  /// - Returns: the slot of the first tuple with the hash, or -1.
+  @inline(__always)
+  private func guess(_ hash: UInt32) -> Int {
+    var place = Int(hash) & placeMask
+    while true {
+      let entry = places[place]
+      if entry == 0 || UInt32(truncatingIfNeeded: entry >> 32) == hash {
+        return Int(truncatingIfNeeded: entry & 0xffff_ffff) &- 1
+      }
+      place = (place &+ 1) & placeMask
+    }
+  }
+
+  /// Asks for what ``releaseLive(_:)`` reads of a slot.
+  @inline(__always)
+  func prefetchSlot(_ slot: Int) { TableMemory.prefetch(whole: slots + slot) }
+
+  /// Asks for what ``releaseLive(_:)`` needs besides where it gives a tuple up.
+  @inline(__always)
+  func prefetchRelease(_ slot: Int) {
+    let slot = slots + slot
+    guard slot.pointee.liveRefs <= 1, let bytes = slot.pointee.bytes else { return }
+    TableMemory.prefetch(places + (Int(slot.pointee.hash) & placeMask))
+    TableMemory.prefetch(bytes - 16)
+  }
+
+  @inline(__always)
+  private mutating func intern(_ tuple: UnsafeRawBufferPointer, hash: UInt32) -> Int {
     var place = Int(hash) & placeMask
     while true {
       let entry = places[place]
@@ -186,7 +255,7 @@ struct TupleTable: ~Copyable {
     let old = places
     let oldCount = placeMask + 1
     placeMask = oldCount * 2 - 1
-    places = .allocate(capacity: oldCount * 2)
+    places = TableMemory.allocate(UInt64.self, count: oldCount * 2)
     places.initialize(repeating: 0, count: oldCount * 2)
     for place in 0..<oldCount where old[place] != 0 {
       link(Int(old[place] & 0xffff_ffff) - 1, UInt32(truncatingIfNeeded: old[place] >> 32))
@@ -197,7 +266,7 @@ struct TupleTable: ~Copyable {
   private mutating func growSlots() {
     precondition(slotCapacity < WindowKey.slotMax, "slots fit their bits in a window key")
     let old = slots
-    slots = .allocate(capacity: slotCapacity * 2)
+    slots = TableMemory.allocate(Slot.self, count: slotCapacity * 2)
     slots.moveInitialize(from: old, count: slotCount)
     old.deallocate()
     slotCapacity *= 2

@@ -224,7 +224,8 @@ public struct WindowAggregator: ~Copyable, Operator {
       frameSlots = .allocate(capacity: frameSlotCapacity)
     }
     for index in 0..<tupleCount {
-      frameSlots[index] = UInt32(truncatingIfNeeded: tuples.intern(frame.tupleBytes(index)))
+      frameSlots[index] = UInt32(
+        truncatingIfNeeded: tuples.intern(index, of: tupleCount) { frame.tupleBytes($0) })
     }
   }
 

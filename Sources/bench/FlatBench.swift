@@ -7,102 +7,126 @@ import Views
 /// costs in memory.
 ///
 /// Three tables by key: ids of deduplication, histories of persons, and counters of windows by tuple.
-/// Each is filled with its keys; then events of random keys come. Beside it, in turns, a bare loop makes
-/// as many random loads per event as the table needs, one depending on the other, in as much memory as
-/// the table has taken: that is what the misses cost on this machine at that size. What is left is the
-/// cost apart from them. Frames are in memory, checksum and decoding inside, sinks outside; one thread,
+/// ``KeyRounds`` give each key the same events at every number of keys. Rounds pass until state has its
+/// size; then whole windows are measured, with their closing and all that leaves state. Beside it runs a
+/// bare loop (``BareLoads``) over as much memory, which touches as many cache lines per event: what it
+/// takes longer than over a few lines is what the misses cost. What is left of an event's time is
+/// its cost apart from them. Frames are in memory, checksum and decoding inside, sinks outside; one thread,
 /// its processor time.
 struct FlatBench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "flat", abstract: "Cost per event from 1,000 to 10 M keys; memory per key.")
 
   @OptionGroup var report: ReportOptions
-  @Option(help: "Events per measurement.") var events = 1_000_000
+  @Option(help: "Events per measurement; at least a whole window.") var events = 1_000_000
+  @Option(help: "The fewest keys.") var keysMin = 1_000
   @Option(help: "The most keys.") var keysMax = 10_000_000
-
-  private struct Figures {
-    /// Nanoseconds per event.
-    var cost: [Double] = []
-    var bare: [Double] = []
-
-    func left(_ index: Int) -> Double { cost[index] - bare[index] }
-  }
+  @Option(help: "One table alone: dedupe, sessions or windows.") var only: String?
+  @Option(help: "Measurements of each, of which the median counts.") var repeats = 3
 
   func run() throws {
     var table = Report("Cost per event by number of keys")
-    var counts = [1_000]
-    while let last = counts.last, last * 10 <= keysMax { counts.append(last * 10) }
-    try measure("dedupe", .id, loads: 1, counts, &table) { IDState() }
-    try measure("sessions", .person, loads: 3, counts, &table) { PersonState() }
-    try measure("windows", .tuple, loads: 5, counts, &table) { WindowState() }
+    try measure(&table) { IDState() }
+    try measure(&table) { PersonState() }
+    try measure(&table) { WindowState() }
     table.print(json: report.json)
   }
 
   private func measure<State: KeyedState & ~Copyable>(
-    _ name: String, _ key: KeyedFrames.Key, loads: Int, _ counts: [Int], _ table: inout Report,
-    _ make: () -> State
+    _ table: inout Report, _ make: () -> State
   ) throws {
-    var figures = Figures()
+    if let only, only != State.name { return }
+    var counts = [keysMax]
+    while let last = counts.last, last / 10 >= keysMin { counts.append(last / 10) }
+    var costs: [Double] = []
+    var bytesPerKey = 0.0
+    // The most keys first: what a key takes is measured where it can be.
     for count in counts {
-      var state = make()
       let before = ResidentMemory.bytes()
-      var seed: UInt64 = 100
-      for first in stride(from: 0, to: count, by: 500_000) {
-        let frames = KeyedFrames(
-          key: key, keyCount: count, eventCount: min(500_000, count - first),
-          eventsPerSecond: 1_000_000_000, firstInTurn: first
-        ).make()
-        for frame in frames { try state.take(frame) }
+      var state = make()
+      var rounds = KeyRounds(
+        key: State.key, keyCount: count, freshEighths: State.freshEighths,
+        roundTime: State.roundTime)
+      var spent: Double = 0
+      for _ in 0..<State.warmRounds { try pass(count, &rounds, &state, &spent) }
+      if bytesPerKey == 0 {
+        bytesPerKey = max(16, Double(ResidentMemory.bytes() - before) / Double(count))
       }
-      let footprint = max(4096, ResidentMemory.bytes() - before)
-      let perWindow = try state.bytesOfAnotherWindow(keyCount: count)
-      var costs: [Double] = []
-      var bares: [Double] = []
-      for _ in 0..<3 {
-        seed += 1
-        let frames = KeyedFrames(
-          key: key, keyCount: count, eventCount: events, eventsPerSecond: 1_000_000_000, seed: seed
-        ).make()
-        let started = CPUTime.thread()
-        for frame in frames { try state.take(frame) }
-        costs.append((CPUTime.thread() - started) / Double(events) * 1e9)
-        bares.append(BareLoads.nanoseconds(bytes: footprint, loads: loads, times: events))
+      let window = count * State.measuredRounds
+      let measured = (events + window - 1) / window * window
+      var times: [Double] = []
+      for _ in 0..<repeats {
+        spent = 0
+        try pass(measured, &rounds, &state, &spent)
+        times.append(spent / Double(measured) * 1e9)
       }
-      figures.cost.append(median(costs))
-      figures.bare.append(median(bares))
-      let label = "\(name)_\(count)"
-      table.add("\(label)_ns", median(costs), "ns")
-      table.add("\(label)_bare_loads_ns", median(bares), "ns")
-      if count >= 1_000_000 {
-        table.add("\(label)_bytes_per_key", Double(footprint) / Double(count), "bytes")
-        if let perWindow {
-          table.add(
-            "\(label)_bytes_per_key_and_window", Double(perWindow) / Double(count), "bytes",
-            goal: "100")
-        }
-      }
+      costs.append(median(times))
     }
-    let left = counts.indices.map(figures.left)
+    let fewest = costs.last ?? 0
+    let bare = BareLoads(levels: State.loads, nanosecondsAtFewest: fewest)
+    var left: [Double] = []
+    for (index, count) in counts.enumerated().reversed() {
+      let misses = bare.misses(bytes: Int(bytesPerKey * Double(count)))
+      left.append(costs[index] - misses)
+      table.add("\(State.name)_\(count)_ns", costs[index], "ns")
+      table.add("\(State.name)_\(count)_misses_ns", misses, "ns")
+    }
+    table.add("\(State.name)_bytes_per_key", bytesPerKey, "bytes")
+    if State.windowsInState > 0 {
+      table.add(
+        "\(State.name)_bytes_per_key_and_window", bytesPerKey / Double(State.windowsInState),
+        "bytes", goal: "100")
+    }
     table.add(
-      "\(name)_largest_to_smallest_ratio", (left.max() ?? 0) / max(0.1, left.min() ?? 1), "",
-      goal: "1.25")
+      "\(State.name)_largest_to_smallest_ratio",
+      (left.max() ?? 0) / max(0.1, left.min() ?? 1), "", goal: "1.25")
+  }
+
+  /// Puts so many events in, and adds the seconds that they took. Frames are made a piece at a time.
+  private func pass<State: KeyedState & ~Copyable>(
+    _ eventCount: Int, _ rounds: inout KeyRounds, _ state: inout State, _ spent: inout Double
+  ) throws {
+    for first in stride(from: 0, to: eventCount, by: 250_000) {
+      let frames = rounds.make(min(250_000, eventCount - first))
+      let started = CPUTime.thread()
+      for frame in frames { try state.take(frame) }
+      spent += CPUTime.thread() - started
+    }
   }
 }
 
 /// State by key that frames are put into.
 private protocol KeyedState: ~Copyable {
+  static var name: String { get }
+  static var key: KeyedFrames.Key { get }
+  static var freshEighths: Int { get }
+  /// Microseconds of event time.
+  static var roundTime: Int64 { get }
+  /// Rounds until state has its size.
+  static var warmRounds: Int { get }
+  /// Rounds in which everything has happened that happens per window.
+  static var measuredRounds: Int { get }
+  /// Windows per key in state; 0 where there are none.
+  static var windowsInState: Int { get }
+  /// Cache lines per event, by what must be known before.
+  static var loads: [Int] { get }
+
   mutating func take(_ frame: KeyedFrames.Frame) throws
-  /// What one more window of every key takes, bytes; nil where there are no windows.
-  mutating func bytesOfAnotherWindow(keyCount: Int) throws -> Int?
 }
 
-extension KeyedState where Self: ~Copyable {
-  mutating func bytesOfAnotherWindow(keyCount: Int) throws -> Int? { nil }
-}
-
+/// Ids are remembered for two rounds; a quarter of the events are copies.
 private struct IDState: ~Copyable, KeyedState {
+  static let name = "dedupe"
+  static let key = KeyedFrames.Key.id
+  static let freshEighths = 6
+  static let roundTime: Int64 = 1_000_000_000
+  static let warmRounds = 5
+  static let measuredRounds = 1
+  static let windowsInState = 0
+  static let loads = [1]
+
   private var dedupe = Deduplicator(
-    groups: 0..<256, horizon: 86_400_000_000, countMax: 100_000_000)
+    groups: 0..<256, horizon: 2 * IDState.roundTime, countMax: 100_000_000)
   private var verdicts = Verdicts()
 
   @inline(never)
@@ -118,15 +142,39 @@ private struct IDState: ~Copyable, KeyedState {
   }
 }
 
+/// A touch of each person every eight minutes, on average: sessions of some four touches, with a gap of
+/// ten minutes.
 private struct PersonState: ~Copyable, KeyedState {
+  static let name = "sessions"
+  static let key = KeyedFrames.Key.person
+  static let freshEighths = 1
+  static let roundTime: Int64 = 480_000_000
+  static let warmRounds = 6
+  static let measuredRounds = 1
+  static let windowsInState = 0
+  static let loads = [2, 2, 3]
+
   private var state = SessionState()
 
   mutating func take(_ frame: KeyedFrames.Frame) throws { try state.take(frame) }
 }
 
+/// Two events of each tuple in each window of ten seconds.
 private struct WindowState: ~Copyable, KeyedState {
+  static let name = "windows"
+  static let key = KeyedFrames.Key.tuple
+  static let freshEighths = 1
+  static let roundTime: Int64 = 5_000_000
+  static let warmRounds = 8
+  static let measuredRounds = 2
+  /// The open one, the one that was closed last, and the one before it that lateness keeps.
+  static let windowsInState = 3
+  static let loads = [2, 2, 3]
+
   private var windows = HoppingWindows(
-    size: 10_000_000, slide: 10_000_000, lateness: 60_000_000, tupleCountMax: 20_000_000)
+    size: 10_000_000, slide: 10_000_000, lateness: 5_000_000, tupleCountMax: 20_000_000)
+  private var rows: [TrendRow] = []
+  private var dimensions: [DimensionEntry] = []
 
   @inline(never)
   mutating func take(_ frame: KeyedFrames.Frame) throws {
@@ -134,52 +182,10 @@ private struct WindowState: ~Copyable, KeyedState {
       windows.take(
         try FrameView(bytes),
         at: FrameMoment(
-          sequence: 1, logTime: frame.logTime, watermark: frame.logTime - 60_000_000))
+          sequence: 1, logTime: frame.logTime, watermark: frame.logTime - 1_000_000))
     }
-  }
-
-  mutating func bytesOfAnotherWindow(keyCount: Int) throws -> Int? {
-    let before = ResidentMemory.bytes()
-    for first in stride(from: 0, to: keyCount, by: 500_000) {
-      let frames = KeyedFrames(
-        key: .tuple, keyCount: keyCount, eventCount: min(500_000, keyCount - first),
-        eventsPerSecond: 1_000_000_000, start: 1_700_000_020_000_000, firstInTurn: first
-      ).make()
-      for frame in frames { try take(frame) }
-    }
-    return ResidentMemory.bytes() - before
-  }
-}
-
-/// Random loads in memory, as few instructions as can be beside them.
-enum BareLoads {
-  /// - Parameters:
-  ///   - bytes: of memory.
-  ///   - loads: that depend on each other, each in its own share of the memory; the next time need not
-  ///     wait for them.
-  /// - Returns: nanoseconds each time.
-  @inline(never)
-  static func nanoseconds(bytes: Int, loads: Int, times: Int) -> Double {
-    let lines = max(16, bytes / 64)
-    let share = max(1, lines / loads)
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: share * loads * 64, alignment: 64)
-    memory.initializeMemory(as: UInt8.self, repeating: 0, count: share * loads * 64)
-    defer { memory.deallocate() }
-    var random = FrameWorkload.Random(state: 3)
-    var sum: UInt64 = 0
-    let started = CPUTime.thread()
-    for _ in 0..<times {
-      var bits = random.next()
-      for load in 0..<loads {
-        // The high half of the product: where in the share, without a division.
-        let place = Int(bits.multipliedFullWidth(by: UInt64(share)).high)
-        let value = memory.load(fromByteOffset: (load &* share &+ place) &* 64, as: UInt64.self)
-        bits = bits &* 0x9e37_79b9_7f4a_7c15 &+ value &+ 0x1234_5678_9abc_def1
-      }
-      sum &+= bits
-    }
-    let spent = CPUTime.thread() - started
-    precondition(sum != 1, "the loads are not left out")
-    return spent / Double(times) * 1e9
+    windows.drain(into: &rows, dimensions: &dimensions)
+    rows.removeAll(keepingCapacity: true)
+    dimensions.removeAll(keepingCapacity: true)
   }
 }

@@ -42,6 +42,47 @@ import Testing
 }
 
 @Suite struct TupleTableTests {
+  @Test("Tuples of a frame get the slots that they get one by one, in tables small and large")
+  func groups() {
+    for seed in 1...4 as ClosedRange<UInt64> {
+      var random = SeededGenerator(seed: seed)
+      var grouped = TupleTable()
+      var single = TupleTable()
+      var held: [Int] = []
+      for _ in 0..<120 {
+        let frame = (0..<random.below(300)).map { _ in
+          DimensionTuple(site: "s", campaign: "c", content: "\(random.below(20_000))").encoded
+        }
+        let texts = frame.map { tuple in
+          let text = UnsafeMutableRawBufferPointer.allocate(byteCount: tuple.count, alignment: 1)
+          text.copyBytes(from: tuple)
+          return UnsafeRawBufferPointer(text)
+        }
+        var slots: [Int] = []
+        for index in texts.indices {
+          let slot = grouped.intern(index, of: texts.count) { texts[$0] }
+          slots.append(slot)
+          grouped.retainLive(slot)
+        }
+        for text in texts { text.deallocate() }
+        for (tuple, slot) in zip(frame, slots) {
+          #expect(tuple.withUnsafeBytes { single.intern($0) } == slot, "seed \(seed)")
+          single.retainLive(slot)
+          #expect(Array(grouped.bytes(slot)) == tuple, "seed \(seed)")
+        }
+        held += slots
+        for slot in held.prefix(random.below(20)) {
+          grouped.prefetchSlot(slot)
+          grouped.prefetchRelease(slot)
+          grouped.releaseLive(slot)
+          single.releaseLive(slot)
+          held.removeFirst()
+        }
+      }
+      #expect(grouped.count == single.count, "seed \(seed)")
+    }
+  }
+
   @Test("Tuples keep their slots while they are referred to, and free ones are used again")
   func oracle() {
     for seed in 1...20 as ClosedRange<UInt64> {
