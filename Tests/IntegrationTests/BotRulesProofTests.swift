@@ -3,7 +3,7 @@ import HTTPClient
 import Testing
 
 /// Other rules on bots, over a log that collectors judged by the rules of before.
-@Suite("Rules on bots on a running system", .serialized)
+@Suite("Rules on bots on a running system", .serialized, .endsWhatItStarts)
 struct BotRulesProofTests {
   @Test(
     "Bots are apart from people, and new rules correct every number, by a rebuild that verifies")

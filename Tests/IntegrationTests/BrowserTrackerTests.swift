@@ -4,7 +4,7 @@ import Testing
 /// The tracker in pages that a real browser shows, in front of the whole system; judged by what the log holds
 /// and the query API counts.
 @Suite(
-  "The browser tracker", .serialized,
+  "The browser tracker", .serialized, .endsWhatItShares,
   .enabled(if: Chromium.path != nil, "needs Debian's chromium package: Scripts/setup --tests"))
 struct BrowserTrackerTests {
   private typealias Event = BrowserTrackerSystem.LoggedEvent

@@ -6,7 +6,7 @@ import Testing
 /// Unmodified clients through a network that refuses, cuts and loses answers, with the collector and
 /// nats-server killed under them. All at once, each with a proxy of its own.
 @Suite(
-  "Clients under faults", .serialized,
+  "Clients under faults", .serialized, .endsWhatItStarts,
   .enabled(if: SDKPython.path != nil, Comment(rawValue: SDKPython.missing)))
 struct ClientFaultTests {
   /// A program in Clients/ and what its events count for.

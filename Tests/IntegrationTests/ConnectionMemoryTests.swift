@@ -5,7 +5,7 @@ import LocalServers
 import Testing
 
 /// What clients that mean no good, or are just many, cost a real collector in memory.
-@Suite("Memory of a collector", .serialized)
+@Suite("Memory of a collector", .serialized, .endsWhatItStarts)
 struct ConnectionMemoryTests {
   /// Blocking sockets to one port.
   private final class Sockets {

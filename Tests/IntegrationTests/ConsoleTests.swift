@@ -10,7 +10,7 @@ import Testing
 /// Chromium runs headless with a budget of virtual time: it loads the page, follows the live stream
 /// for as long, and prints what the page has become, or draws it.
 @Suite(
-  "The live page", .serialized,
+  "The live page", .serialized, .endsWhatItShares,
   .enabled(if: Browser.path != nil, "needs Debian's chromium package: Scripts/setup --tests"))
 struct ConsoleTests {
   @Test("says how to send a first event while there is none")

@@ -10,7 +10,7 @@ import Synchronization
 import Testing
 
 /// What happens when the log has no room: by its limits, and on a disk that is really full.
-@Suite("A full log", .serialized)
+@Suite("A full log", .serialized, .endsWhatItStarts)
 struct FullLogTests {
   /// `mount` is a right that containers do not have.
   private static let canMount: Bool = {

@@ -6,7 +6,7 @@ import Testing
 
 /// Another number of partitions while a collector and two processors work as processes of their own,
 /// under traffic that knows its truth.
-@Suite("Streams are divided anew", .serialized)
+@Suite("Streams are divided anew", .serialized, .endsWhatItStarts)
 struct GenerationTests {
   private func repartition(_ roles: SDKRoles, to partitions: Int) async throws -> ChildProgram {
     try await roles.command(

@@ -5,7 +5,7 @@ import LocalServers
 import Testing
 
 /// `smartcontent keys` beside a running `smartcontent dev`.
-@Suite("smartcontent keys", .serialized)
+@Suite("smartcontent keys", .serialized, .endsWhatItStarts)
 struct KeysTests {
   /// The program with its output.
   private func run(

@@ -5,7 +5,7 @@ import Testing
 
 /// `smartcontent dev` as a process of its own: what happens to its servers and its data when it ends,
 /// in each way.
-@Suite("smartcontent dev", .serialized)
+@Suite("smartcontent dev", .serialized, .endsWhatItStarts)
 struct LocalServersDevTests {
   @Test("is ready, answers, and keeps its numbers over a kill -9")
   func killed() async throws {

@@ -3,7 +3,7 @@ import LocalServers
 import Synchronization
 import Testing
 
-@Suite("Local servers", .serialized)
+@Suite("Local servers", .serialized, .endsWhatItStarts)
 struct LocalServersTests {
   private static func natsOnly() -> LocalServersOptions {
     var options = LocalServersOptions()

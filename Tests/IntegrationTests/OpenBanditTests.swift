@@ -18,7 +18,7 @@ private enum OpenBandit {
 /// The main job on real input: what the file says is what the query API answers, whatever happens
 /// on the way.
 @Suite(
-  "Real impressions and clicks through the unmodified Segment SDK", .serialized,
+  "Real impressions and clicks through the unmodified Segment SDK", .serialized, .endsWhatItStarts,
   .enabled(if: OpenBandit.canRun, OpenBandit.missing))
 struct OpenBanditTests {
   /// The file's own counts, as the client program prints them.

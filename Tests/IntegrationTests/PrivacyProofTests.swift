@@ -5,7 +5,7 @@ import Ports
 import Testing
 
 /// What `dev` and its commands show of persons: nothing.
-@Suite("Personal data on a running system", .serialized)
+@Suite("Personal data on a running system", .serialized, .endsWhatItStarts)
 struct PrivacyProofTests {
   private static let secrets = [
     "ada.l@mail.example.org", "ada.l%40mail", "7654321", "4012888888881881", "203.0.113.97",

@@ -5,7 +5,7 @@ import PostgresClient
 import Testing
 
 /// Several processors as processes of their own, under traffic that knows its truth.
-@Suite("Processors share the streams", .serialized)
+@Suite("Processors share the streams", .serialized, .endsWhatItStarts)
 struct ProcessGroupTests {
   /// Both pipelines' partitions and dead letters, and what is between the stages of one.
   private static let streamCount = 2 * 5 + 1

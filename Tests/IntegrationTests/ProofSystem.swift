@@ -42,7 +42,11 @@ actor ProofSystem {
       name: "dev-\(startCount)", folder: folder,
       environment: ["SMARTCONTENT_STREAMS": streams])
     self.program = program
-    TestExit.atEnd { program.signal(SIGTERM) }
+    TestExit.atEnd {
+      program.signal(SIGTERM)
+      // Its servers end with it at the latest.
+      for _ in 0..<500 where program.ending == nil { poll(nil, 0, 10) }
+    }
     try await SmartContentProgram.waitUntilReady(
       program, url: url + (isReady ? "/health/ready" : "/health/live"), withinMs: 40_000)
   }

@@ -9,7 +9,9 @@ import PostgresClient
 import Testing
 
 /// The commands that prove and repair, on a running system: each as its own process, beside traffic.
-@Suite("Verify, trim, rebuild, replay, dead letters and top on a running system", .serialized)
+@Suite(
+  "Verify, trim, rebuild, replay, dead letters and top on a running system", .serialized,
+  .endsWhatItStarts)
 struct ProofTests {
   @Test("After a trim and a rebuild everything is equal to the log, and a lie is found")
   func proof() async throws {

@@ -4,7 +4,7 @@ import Testing
 
 /// The demo's own truth against the query API's answers, with the roles as separate processes and
 /// every way in, every sort of traffic and all partitions busy.
-@Suite("Demo traffic comes out equal to its truth", .serialized)
+@Suite("Demo traffic comes out equal to its truth", .serialized, .endsWhatItStarts)
 struct SDKDemoTests {
   private func demo(
     _ roles: SDKRoles, label: String, _ options: [String]

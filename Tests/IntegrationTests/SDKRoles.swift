@@ -16,7 +16,7 @@ actor SDKRoles {
   /// One set for all tests that end nothing.
   static func shared() async throws -> SDKRoles { try await sharedTask.value }
 
-  private static let sharedTask = Task { try await SDKRoles("roles") }
+  private static let sharedTask = Task.detached { try await SDKRoles("roles") }
 
   /// Whether the collector has a spool.
   private let hasSpool: Bool

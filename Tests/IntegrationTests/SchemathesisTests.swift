@@ -7,7 +7,7 @@ import Testing
 /// Schemathesis makes requests out of `/openapi.json`, right ones and wrong ones, and holds every answer
 /// against it: its status, its content type, its members, and that nothing is a 500.
 @Suite(
-  "The OpenAPI description under schemathesis",
+  "The OpenAPI description under schemathesis", .endsWhatItStarts,
   .enabled(if: SDKPython.has("schemathesis"), Comment(rawValue: SDKPython.missing)))
 struct SchemathesisTests {
   @Test("every answer of a whole system is one that the description has")

@@ -6,7 +6,7 @@ import Synchronization
 import Testing
 
 /// The collector's spool on real processes: nats-server away, the collector killed.
-@Suite("The spool", .serialized)
+@Suite("The spool", .serialized, .endsWhatItStarts)
 struct SpoolProofTests {
   private struct Collector {
     let url: String

@@ -22,13 +22,15 @@ enum SmartContentProgram {
       "smartcontent was not found beside \(folders.first ?? "?"): run `swift build` first")
   }
 
-  /// Starts it; the output goes to `<folder>/<name>.log`.
+  /// Starts it; the output goes to `<folder>/<name>.log`. It is killed with its test where that says so.
   static func start(
     _ arguments: [String], name: String, folder: String, environment: [String: String] = [:]
   ) throws -> ChildProgram {
-    try ChildProgram(
+    let program = try ChildProgram(
       path: path(), arguments: arguments, environment: environment,
       logPath: "\(folder)/\(name).log")
+    TestExit.atEnd { program.signal(SIGKILL) }
+    return program
   }
 
   /// Waits until `url` answers 200, such as `http://127.0.0.1:8080/health/ready`. Throws with the end of the log when

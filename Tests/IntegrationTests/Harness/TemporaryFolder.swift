@@ -30,7 +30,7 @@ enum TemporaryFolder {
 
   private static let sweepOnce: Bool = {
     removeLeftovers()
-    TestExit.atEnd {
+    TestExit.atProcessEnd {
       guard getenv("SMARTCONTENT_KEEP_TEST_FOLDERS") == nil else { return }
       for path in made.withLock({ $0 }) { remove(path) }
     }

@@ -6,9 +6,10 @@ enum TestServers {
   /// share it must use names of their own (streams, schemas, key prefixes).
   static func shared() async throws -> LocalServers { try await sharedTask.value }
 
-  private static let sharedTask = Task { try await start("shared") }
+  private static let sharedTask = Task.detached { try await start("shared") }
 
-  /// A set of its own, for tests that end servers. Stopped at the process's end at the latest.
+  /// A set of its own, for tests that end servers. Stopped with its test where that says so, at the
+  /// process's end at the latest.
   static func start(
     _ purpose: String, home: String? = nil, options: LocalServersOptions = LocalServersOptions()
   ) async throws -> LocalServers {
