@@ -139,19 +139,29 @@ struct QueryService: Sendable {
     _ = try QueryPlan.make(for: request, now: clock(), zone: zone)
     while true {
       let isCovered = try await watcher.wait(for: after, until: deadline)
+      // Who did not wait has nothing but the answer to tell how far it came.
+      if !isCovered && request.timeoutMs > 0 {
+        throw Self.notReached(after, request, at: await watcher.latest.covered)
+      }
       let plan = try QueryPlan.make(for: request, now: clock(), zone: zone)
       let answer = try await executor.answer(request, plan: plan)
       if answer.meta.position.covers(after) { return response(answer, request, plan, zone) }
       if !isCovered || ContinuousClock.now >= deadline {
-        throw QueryError(
-          .positionNotReached, path: "",
-          detail: "the read model did not reach \(after) within \(request.timeoutMs) ms; it is at "
-            + "\(answer.meta.position). Try again, or with a longer timeout",
-          position: answer.meta.position.description)
+        throw Self.notReached(after, request, at: answer.meta.position)
       }
       _ = try await watcher.next(
         after: await watcher.latest.version, until: min(deadline, .now + .milliseconds(50)))
     }
+  }
+
+  private static func notReached(
+    _ after: Position, _ request: QueryRequest, at position: Position
+  ) -> QueryError {
+    QueryError(
+      .positionNotReached, path: "",
+      detail: "the read model did not reach \(after) within \(request.timeoutMs) ms; it is at "
+        + "\(position). Try again, or with a longer timeout",
+      position: position.description)
   }
 
   /// A position of another log would never be reached. Partitions are known of one generation; later

@@ -114,11 +114,23 @@ extension PartitionLoop {
     let seconds = environment.clock.monotonic() - (replayStarted ?? 0)
     if replayStarted != nil { environment.metrics.replayed(durationMicros: seconds) }
     replayStarted = nil
+    if committed.sequence > 0 { delayFirstCommit() }
     environment.logger.info(
       "partition is live",
       metadata: ["replay_ms": "\(seconds / 1000)", "since_start_ms": "\(sinceStartMs)"])
     set(.live, "")
   }
+
+  /// What came while nobody owned the stream is committed in one go, and not its first frame alone, with
+  /// the rest a commit's interval later; hour and day rows come at their time.
+  private func delayFirstCommit() {
+    let now = environment.clock.monotonic()
+    lastCommit = now - commitInterval + Self.catchUpTime
+    lastCoarse = now
+  }
+
+  /// So long frames of a stream that was taken over are read before the first commit, microseconds.
+  private static let catchUpTime: Int64 = 50_000
 
   func open(after: UInt64) throws(LoopExit) {
     hotCopy.look(&pipeline)
