@@ -119,7 +119,7 @@ let package = Package(
       dependencies: [
         "Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "JetStreamLog",
         "PostgresViews", "RedisViews", "FileSnapshots", "Definitions", "Runtime", "LocalServers",
-        "PostgresClient", "RedisClient", "HTTPClient", "Metrics", "CShims", log, arguments,
+        "PostgresClient", "RedisClient", "HTTPClient", "Metrics", "CShims", "CMemory", log, arguments,
       ], swiftSettings: strict),
 
     .executableTarget(

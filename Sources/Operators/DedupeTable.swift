@@ -44,7 +44,7 @@ struct DedupeTable: ~Copyable {
   }
 
   /// With fewer a table of few ids would be rebuilt all the time.
-  private static let bucketCountMin = 16
+  private static let bucketCountMin = 8
 
   private(set) var count = 0
   private(set) var buckets: UnsafeMutablePointer<Bucket>
@@ -124,14 +124,34 @@ struct DedupeTable: ~Copyable {
   /// Copies what has not expired into a table of the size that it needs.
   @inline(never)
   mutating func rebuild(oldest: UInt32) {
-    var live = 0
-    Self.forEachLive(buckets, bucketCount, oldest) { _ in live += 1 }
+    let live = Self.countLive(buckets, bucketCount, oldest)
     let old = buckets
     let oldCount = bucketCount
     start(for: live)
     let new = buckets
     let newCount = bucketCount
-    Self.forEachLive(old, oldCount, oldest) { Self.add($0, new, newCount) }
+    // Entries are written down whether they have expired or not, and the count says which stay: a branch
+    // could not be predicted.
+    let most = 192
+    withUnsafeTemporaryAllocation(of: Entry.self, capacity: most + 3) { kept in
+      var count = 0
+      for index in 0..<oldCount {
+        let bucket = old + index
+        let (live0, live1, live2) = Self.live(bucket, oldest)
+        kept[count] = Entry(
+          key: bucket.pointee.key0, stamp: bucket.pointee.stamp0, mark: bucket.pointee.mark(0))
+        count &+= live0
+        kept[count] = Entry(
+          key: bucket.pointee.key1, stamp: bucket.pointee.stamp1, mark: bucket.pointee.mark(1))
+        count &+= live1
+        kept[count] = Entry(
+          key: bucket.pointee.key2, stamp: bucket.pointee.stamp2, mark: bucket.pointee.mark(2))
+        count &+= live2
+        if count < most && index &+ 1 < oldCount { continue }
+        for place in 0..<count { Self.add(kept[place], new, newCount) }
+        count = 0
+      }
+    }
     UnsafeMutableRawPointer(old).deallocate()
   }
 
@@ -201,6 +221,30 @@ struct DedupeTable: ~Copyable {
     buckets = Self.allocate(bucketCount)
     count = live
     countMax = Self.countMax(bucketCount)
+  }
+
+  /// For each place of a bucket 1 where its id has not expired, else 0.
+  @inline(__always)
+  private static func live(_ bucket: UnsafeMutablePointer<Bucket>, _ oldest: UInt32) -> (
+    Int, Int, Int
+  ) {
+    let used = bucket.pointee.used
+    return (
+      (used > 0 ? 1 : 0) & (bucket.pointee.stamp0 >= oldest ? 1 : 0),
+      (used > 1 ? 1 : 0) & (bucket.pointee.stamp1 >= oldest ? 1 : 0),
+      (used > 2 ? 1 : 0) & (bucket.pointee.stamp2 >= oldest ? 1 : 0)
+    )
+  }
+
+  private static func countLive(
+    _ buckets: UnsafeMutablePointer<Bucket>, _ bucketCount: Int, _ oldest: UInt32
+  ) -> Int {
+    var sum = 0
+    for index in 0..<bucketCount {
+      let (live0, live1, live2) = live(buckets + index, oldest)
+      sum &+= live0 &+ live1 &+ live2
+    }
+    return sum
   }
 
   private static func forEachLive(

@@ -160,7 +160,7 @@ public struct HoppingWindows: ~Copyable {
     closedEnd += slide
     if let pane = pane(startingAt: closedEnd - slide) {
       for index in 0..<pane.pointee.rows.count {
-        prefetchTotal(pane, index + TableMemory.ahead)
+        prefetchTotal(pane, index + 2 * TableMemory.ahead)
         let row = pane.pointee.rows.entries[index]
         let total = totals + Int(row.key)
         if total.pointee.paneCount == 0 { entered.append(UInt32(row.key)) }
@@ -170,7 +170,7 @@ public struct HoppingWindows: ~Copyable {
     var hasLeft = false
     if let pane = pane(startingAt: closedEnd - slide - size) {
       for index in 0..<pane.pointee.rows.count {
-        prefetchTotal(pane, index + TableMemory.ahead)
+        prefetchTotal(pane, index + 2 * TableMemory.ahead)
         let row = pane.pointee.rows.entries[index]
         let total = totals + Int(row.key)
         total.pointee.remove(row.value)
@@ -181,8 +181,8 @@ public struct HoppingWindows: ~Copyable {
     if isSilent { return }
     finals.reserveCapacity(finals.count + present.count)
     for index in present.indices {
-      if index + TableMemory.ahead < present.count {
-        let slot = Int(present[index + TableMemory.ahead].slot)
+      if index + 2 * TableMemory.ahead < present.count {
+        let slot = Int(present[index + 2 * TableMemory.ahead].slot)
         TableMemory.prefetch(whole: totals + slot)
       }
       let tuple = present[index]
@@ -239,9 +239,9 @@ public struct HoppingWindows: ~Copyable {
   private mutating func retire(_ pane: UnsafeMutablePointer<HoppingPane>) {
     let rowCount = pane.pointee.rows.count
     for index in 0..<rowCount {
-      let far = index + 2 * TableMemory.ahead
+      let far = index + 4 * TableMemory.ahead
       if far < rowCount { tuples.prefetchSlot(Int(pane.pointee.rows.entries[far].key)) }
-      let near = index + TableMemory.ahead
+      let near = index + 2 * TableMemory.ahead
       if near < rowCount { tuples.prefetchRelease(Int(pane.pointee.rows.entries[near].key)) }
       tuples.releaseLive(Int(pane.pointee.rows.entries[index].key))
     }
@@ -266,10 +266,18 @@ public struct HoppingWindows: ~Copyable {
       let slot = tuples.intern(tuple, of: tupleCount, bytes)
       if slot >= totalCapacity { growTotals(slot) }
       frameSlots.append(UInt32(slot))
+      askForRow(tuple)
     }
+    for tuple in tupleCount..<tupleCount + TableMemory.ahead { askForRow(tuple) }
+  }
+
+  /// Asks for the place of a tuple's row in the open pane, and for the row of one before it.
+  @inline(__always)
+  private func askForRow(_ tuple: Int) {
     guard let pane = openPane, pane.pointee.rows.isLarge else { return }
-    for slot in frameSlots { pane.pointee.rows.prefetchPlace(UInt64(slot)) }
-    for slot in frameSlots { pane.pointee.rows.prefetchEntry(UInt64(slot)) }
+    if tuple < frameSlots.count { pane.pointee.rows.prefetchPlace(UInt64(frameSlots[tuple])) }
+    let near = tuple - TableMemory.ahead
+    if near >= 0 { pane.pointee.rows.prefetchEntry(UInt64(frameSlots[near])) }
   }
 
   mutating func intern(_ bytes: UnsafeRawBufferPointer) -> Int {

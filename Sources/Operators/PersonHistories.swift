@@ -13,7 +13,7 @@ public import Views
 ///
 /// Nothing but the touches is kept: what they have come to follows from them and the step of time, so
 /// every change is worked out as what it is after it minus what it was before, near the touch that came.
-/// Touches are put in 64 at a time, so that the cache misses of different persons overlap.
+/// Touches are put in 128 at a time, so that the cache misses of different persons overlap.
 ///
 ///     person -> place (group's table) -> record (64 bytes) -> block of touches (40 bytes each)
 ///
@@ -49,7 +49,7 @@ public struct PersonHistories: ~Copyable {
   /// Touches that wait to be put in together.
   private let queue: UnsafeMutablePointer<Queued>
   private var queued = 0
-  private static let queueCapacity = TableMemory.groupCount
+  private static let queueCapacity = 128
 
   /// Persons in state; ids that were united count as one.
   public internal(set) var count = 0
@@ -141,16 +141,15 @@ public struct PersonHistories: ~Copyable {
   ///   - silent: groups of whose persons the lengths of sessions have been handed out already.
   mutating func review(closedFrom: Int64, silent: Range<Int> = 0..<0) {
     timers.advance(to: now, due: &due)
-    for start in stride(from: 0, to: due.count, by: Self.queueCapacity) {
-      let end = min(start + Self.queueCapacity, due.count)
-      prefetchDue(start, end)
-      for index in start..<end {
-        let entry = due[index]
-        let record = table.record(Int(entry.index))
-        guard record.pointee.timer == entry.step else { continue }
-        let isSilent = silent.contains(KeyGroup.of(person: record.pointee.key))
-        review(Int(entry.index), closedFrom: isSilent ? closedBefore : closedFrom)
-      }
+    for index in 0..<due.count + 3 * TableMemory.ahead {
+      askForDue(index)
+      let now = index - 3 * TableMemory.ahead
+      guard now >= 0 else { continue }
+      let entry = due[now]
+      let record = table.record(Int(entry.index))
+      guard record.pointee.timer == entry.step else { continue }
+      let isSilent = silent.contains(KeyGroup.of(person: record.pointee.key))
+      review(Int(entry.index), closedFrom: isSilent ? closedBefore : closedFrom)
     }
     due.removeAll(keepingCapacity: true)
     if timers.count > 2 * (count + unitedCount) + 1024 {
@@ -158,21 +157,25 @@ public struct PersonHistories: ~Copyable {
     }
   }
 
-  /// Asks for what the review of due persons needs, level by level, so that the misses overlap.
-  private func prefetchDue(_ start: Int, _ end: Int) {
-    for index in start..<end { TableMemory.prefetch(table.record(Int(due[index].index))) }
-    for index in start..<end {
-      let record = table.record(Int(due[index].index))
-      guard let touches = record.pointee.touches else { continue }
-      // Whole sessions are gone through; a long one is read in order anyway.
-      let byteCount = min(Int(record.pointee.count), 8) * MemoryLayout<KeptTouch>.stride
-      for offset in stride(from: 0, to: byteCount, by: 64) {
-        TableMemory.prefetch(UnsafeRawPointer(touches) + offset)
+  /// Asks for the record of a due person, the touches of one before it, and the place of one before that.
+  @inline(__always)
+  private func askForDue(_ index: Int) {
+    if index < due.count { TableMemory.prefetch(table.record(Int(due[index].index))) }
+    let near = index - TableMemory.ahead
+    if near >= 0 && near < due.count {
+      let record = table.record(Int(due[near].index))
+      if let touches = record.pointee.touches {
+        // Whole sessions are gone through; a long one is read in order anyway.
+        let byteCount = min(Int(record.pointee.count), 8) * MemoryLayout<KeptTouch>.stride
+        for offset in stride(from: 0, to: byteCount, by: 64) {
+          TableMemory.prefetch(UnsafeRawPointer(touches) + offset)
+        }
+        TableMemory.prefetch(touches + Int(record.pointee.count))
       }
-      TableMemory.prefetch(touches + Int(record.pointee.count))
     }
-    for index in start..<end {
-      let record = table.record(Int(due[index].index))
+    let nearer = near - TableMemory.ahead
+    if nearer >= 0 && nearer < due.count {
+      let record = table.record(Int(due[nearer].index))
       let timeline = record.pointee.timeline
       if timeline.count == 0 || timeline[timeline.count - 1].time < expiredBefore {
         table.prefetchPlace(record.pointee.key)
@@ -294,34 +297,40 @@ public struct PersonHistories: ~Copyable {
     if queued == Self.queueCapacity { flush() }
   }
 
-  /// Puts the touches in that wait. What each needs is asked for before, level by level, so that the misses
-  /// overlap.
+  /// Puts the touches in that wait. What later ones need is asked for before, so that misses overlap.
   @inline(never)
   mutating func flush() {
     let count = queued
     queued = 0
     withUnsafeTemporaryAllocation(of: Int32.self, capacity: Self.queueCapacity) { found in
-      for index in 0..<count { table.prefetchPlace(queue[index].person) }
-      for index in 0..<count {
-        found[index] = Int32(truncatingIfNeeded: table.guess(queue[index].person))
-      }
-      for index in 0..<count where found[index] >= 0 {
-        TableMemory.prefetch(table.record(Int(found[index])))
-      }
-      for index in 0..<count where found[index] >= 0 {
-        let record = table.record(Int(found[index]))
-        guard let touches = record.pointee.touches else { continue }
-        let place = Int(record.pointee.count)
-        TableMemory.prefetch(touches + Int(record.pointee.lastStart))
-        TableMemory.prefetch(touches + max(0, place - 1))
-        if place < TouchArena.capacity(record.pointee.size) {
-          TableMemory.prefetch(whole: touches + place)
-        } else {
-          arena.prefetchBlock(record.pointee.size + 1)
+      for step in 0..<count + 3 * TableMemory.ahead {
+        if step < count { table.prefetchPlace(queue[step].person) }
+        let far = step - TableMemory.ahead
+        if far >= 0 && far < count {
+          found[far] = Int32(truncatingIfNeeded: table.guess(queue[far].person))
+          if found[far] >= 0 { TableMemory.prefetch(table.record(Int(found[far]))) }
         }
+        let near = far - TableMemory.ahead
+        if near >= 0 && near < count && found[near] >= 0 { askForTouches(Int(found[near])) }
+        let now = near - TableMemory.ahead
+        if now >= 0 { put(queue[now].touch, of: queue[now].person) }
       }
     }
-    for index in 0..<count { put(queue[index].touch, of: queue[index].person) }
+  }
+
+  /// Asks for the touches that the next one is compared with, and for where it goes.
+  @inline(__always)
+  private func askForTouches(_ index: Int) {
+    let record = table.record(index)
+    guard let touches = record.pointee.touches else { return }
+    let place = Int(record.pointee.count)
+    TableMemory.prefetch(touches + Int(record.pointee.lastStart))
+    TableMemory.prefetch(touches + max(0, place - 1))
+    if place < TouchArena.capacity(record.pointee.size) {
+      TableMemory.prefetch(whole: touches + place)
+    } else {
+      arena.prefetchBlock(record.pointee.size + 1)
+    }
   }
 
   @inline(__always)

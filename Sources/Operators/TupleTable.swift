@@ -24,6 +24,7 @@ struct TupleTable: ~Copyable {
   }
 
   private(set) var slots: UnsafeMutablePointer<Slot>
+  private var texts = TextArena()
   private var slotCapacity: Int
   private var slotCount = 0
   private var freeSlots: [UInt32] = []
@@ -32,7 +33,8 @@ struct TupleTable: ~Copyable {
   /// Hash in the upper half, slot plus one in the lower; 0 where free.
   private var places: UnsafeMutablePointer<UInt64>
   private var placeMask: Int
-  /// Of the group of tuples that is looked for: hashes, and slots that are probably theirs.
+  /// Of the tuples that are asked for, by the end of their numbers: hashes, and slots that are probably theirs.
+  private static let askedMask = 31
   private let hashes: UnsafeMutablePointer<UInt32>
   private let guesses: UnsafeMutablePointer<Int32>
   /// Slots in use.
@@ -44,14 +46,14 @@ struct TupleTable: ~Copyable {
     slotCapacity = 64
     slots = .allocate(capacity: slotCapacity)
     placeMask = 255
-    hashes = .allocate(capacity: TableMemory.groupCount)
-    guesses = .allocate(capacity: TableMemory.groupCount)
+    hashes = .allocate(capacity: Self.askedMask + 1)
+    guesses = .allocate(capacity: Self.askedMask + 1)
+    guesses.initialize(repeating: -1, count: Self.askedMask + 1)
     places = .allocate(capacity: placeMask + 1)
     places.initialize(repeating: 0, count: placeMask + 1)
   }
 
   deinit {
-    for slot in 0..<slotCount { slots[slot].bytes?.deallocate() }
     slots.deallocate()
     places.deallocate()
     hashes.deallocate()
@@ -70,31 +72,37 @@ struct TupleTable: ~Copyable {
     intern(tuple, hash: TupleHash.hash(tuple))
   }
 
-  /// Like ``intern(_:)``, for tuples of a frame one after the other: `index` is the number of `tuple`. With
-  /// the first of every group the whole group is hashed, and where the table is large the lines that
-  /// will be needed are asked for, level by level, so that the misses of a group overlap.
+  /// Like ``intern(_:)``, for all tuples of a frame one after the other: `index` is the number of the one
+  /// that is wanted. Where the table is large the lines that later ones need are asked for.
   @inline(__always)
   mutating func intern(_ index: Int, of count: Int, _ tuple: (Int) -> UnsafeRawBufferPointer) -> Int
   {
-    let place = index & (TableMemory.groupCount - 1)
-    if place == 0 { prepare(index..<min(index + TableMemory.groupCount, count), tuple) }
-    return intern(tuple(index), hash: hashes[place])
+    if index == 0 { for step in 0..<3 * TableMemory.ahead { ask(step, count, tuple) } }
+    ask(index &+ 3 &* TableMemory.ahead, count, tuple)
+    return intern(tuple(index), hash: hashes[index & Self.askedMask])
   }
 
+  /// Hashes tuple number `step`, and asks for its place, the slot of one before it, and the text of one
+  /// before that.
   @inline(__always)
-  private func prepare(_ group: Range<Int>, _ tuple: (Int) -> UnsafeRawBufferPointer) {
-    let count = group.count
-    for place in 0..<count { hashes[place] = TupleHash.hash(tuple(group.lowerBound &+ place)) }
+  private func ask(_ step: Int, _ count: Int, _ tuple: (Int) -> UnsafeRawBufferPointer) {
     // A thousand tuples stay in the second-level cache.
-    if placeMask < 1 << 12 { return }
-    for place in 0..<count { TableMemory.prefetch(places + (Int(hashes[place]) & placeMask)) }
-    for place in 0..<count {
-      let slot = guess(hashes[place])
-      guesses[place] = Int32(truncatingIfNeeded: slot)
+    let isLarge = placeMask >= 1 << 12
+    if step < count {
+      let hash = TupleHash.hash(tuple(step))
+      hashes[step & Self.askedMask] = hash
+      if isLarge { TableMemory.prefetch(places + (Int(hash) & placeMask)) }
+    }
+    guard isLarge else { return }
+    let near = step &- TableMemory.ahead
+    if near >= 0 && near < count {
+      let slot = guess(hashes[near & Self.askedMask])
+      guesses[near & Self.askedMask] = Int32(truncatingIfNeeded: slot)
       if slot >= 0 { TableMemory.prefetch(whole: slots + slot) }
     }
-    for place in 0..<count where guesses[place] >= 0 {
-      let slot = slots + Int(guesses[place])
+    let nearer = near &- TableMemory.ahead
+    if nearer >= 0 && nearer < count, guesses[nearer & Self.askedMask] >= 0 {
+      let slot = slots + Int(guesses[nearer & Self.askedMask])
       if let bytes = slot.pointee.bytes {
         TableMemory.prefetch(bytes)
         TableMemory.prefetch(bytes + slot.pointee.byteCount - 1)
@@ -125,7 +133,7 @@ struct TupleTable: ~Copyable {
     let slot = slots + slot
     guard slot.pointee.liveRefs <= 1, let bytes = slot.pointee.bytes else { return }
     TableMemory.prefetch(places + (Int(slot.pointee.hash) & placeMask))
-    TableMemory.prefetch(bytes - 16)
+    TableMemory.prefetch(bytes)
   }
 
   @inline(__always)
@@ -213,7 +221,7 @@ struct TupleTable: ~Copyable {
       slot = slotCount
       slotCount += 1
     }
-    let bytes = UnsafeMutableRawPointer.allocate(byteCount: max(8, tuple.count), alignment: 8)
+    let bytes = texts.allocate(tuple.count)
     bytes.copyMemory(from: tuple.baseAddress ?? UnsafeRawPointer(bytes), byteCount: tuple.count)
     (slots + slot).initialize(
       to: Slot(
@@ -239,7 +247,7 @@ struct TupleTable: ~Copyable {
       next = (next + 1) & placeMask
     }
     places[hole] = 0
-    slots[slot].bytes?.deallocate()
+    if let bytes = slots[slot].bytes { texts.release(bytes, slots[slot].byteCount) }
     slots[slot].bytes = nil
     freeSlots.append(UInt32(slot))
     count -= 1
