@@ -20,6 +20,9 @@ public struct NaiveOutcomes {
     public var kind: EventKind
     public var tuple: DimensionTuple
     public var revenue: Int64
+    /// Who it has been of, one after the other; none where it was always the same. What had left state
+    /// when two became one is of neither that nor any later one.
+    public var groups: [Int] = []
 
     public init(
       person: Int, time: Int64, key: Key128, kind: EventKind, tuple: DimensionTuple, revenue: Int64
@@ -30,6 +33,11 @@ public struct NaiveOutcomes {
       self.kind = kind
       self.tuple = tuple
       self.revenue = revenue
+    }
+
+    /// Whether the two were ever looked at together.
+    func meets(_ other: Fact) -> Bool {
+      groups.isEmpty || other.groups.isEmpty || groups.contains { other.groups.contains($0) }
     }
   }
 
@@ -42,8 +50,8 @@ public struct NaiveOutcomes {
       let own = unordered.sorted { ($0.time, $0.key) < ($1.time, $1.key) }
       var sessions: [[Fact]] = []
       for fact in own {
-        if let last = sessions.last?.last, fact.time - last.time <= policy.sessionGap {
-          sessions[sessions.count - 1].append(fact)
+        if let session = Self.session(of: fact, in: sessions, gap: policy.sessionGap) {
+          sessions[session].append(fact)
         } else {
           sessions.append([fact])
         }
@@ -64,14 +72,12 @@ public struct NaiveOutcomes {
             && $0.time >= click.time - policy.impressionLookBack
             && ($0.tuple.site, $0.tuple.campaign, $0.tuple.content)
               == (click.tuple.site, click.tuple.campaign, click.tuple.content)
+            && $0.meets(click)
         }
         if isAttributed { add(click.tuple, click.time, Outcomes(attributedClicks: 1)) }
       }
       for conversion in own where conversion.kind == .conversion {
-        let click = own.last {
-          $0.kind == .click && $0.time <= conversion.time
-            && $0.time >= conversion.time - policy.clickLookBack
-        }
+        let click = Self.click(of: conversion, in: own, lookBack: policy.clickLookBack)
         guard var tuple = click?.tuple else { continue }
         tuple.currency = conversion.tuple.currency
         add(
@@ -80,6 +86,34 @@ public struct NaiveOutcomes {
       }
     }
     sums = sums.filter { !$0.value.isZero }
+  }
+
+  /// The latest session that a touch goes on with.
+  private static func session(of fact: Fact, in sessions: [[Fact]], gap: Int64) -> Int? {
+    var index = sessions.count - 1
+    while index >= 0, fact.time - sessions[index][sessions[index].count - 1].time <= gap {
+      if sessions[index].contains(where: fact.meets) { return index }
+      index -= 1
+    }
+    return nil
+  }
+
+  /// The click that a conversion is the result of. One that had left state when its person became
+  /// another's stays so, though that one has a later click.
+  private static func click(of conversion: Fact, in own: [Fact], lookBack: Int64) -> Fact? {
+    func latest(_ isCandidate: (Fact) -> Bool) -> Fact? {
+      own.last {
+        $0.kind == .click && $0.time <= conversion.time && $0.time >= conversion.time - lookBack
+          && isCandidate($0)
+      }
+    }
+    if conversion.groups.isEmpty { return latest { _ in true } }
+    var found: Fact?
+    for group in conversion.groups {
+      if let found, !found.groups.contains(group) { return found }
+      found = latest { $0.groups.contains(group) }
+    }
+    return found
   }
 
   public static func step(_ time: Int64) -> Int64 {

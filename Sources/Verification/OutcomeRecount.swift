@@ -10,7 +10,10 @@ import Views
 /// touch is of: of its user where the event names one; else of its device, until a user signs in on it,
 /// who takes over its last sessions and what follows. Another number of partitions changes none of it: a
 /// device is in one partition of each generation, and time goes on there from the latest time of those
-/// that it was taken over from. Beyond this recount go the limits of persons and touches and rows'
+/// that it was taken over from. Users that an alias makes one take along what is in state: sessions that
+/// ended longer than ``PersonPolicy/keep`` before the alias's watermark stay each one's own. The second stage
+/// is a little behind that watermark, so that a session which leaves state in these seconds may be
+/// reported as a difference. Beyond this recount go the limits of persons and touches and rows'
 /// revisions; open hour and day rows are compared where the second stage has just written them.
 final class OutcomeRecount: ReadModelRecount {
   private struct Person: Hashable {
@@ -24,6 +27,15 @@ final class OutcomeRecount: ReadModelRecount {
     var kind: UInt8
     var tuple: Int
     var revenue: Int64
+    /// See ``NaiveOutcomes/Fact/groups``; none of a device.
+    var groups: [Int] = []
+  }
+
+  /// Users that are one.
+  private struct Union {
+    var users: [Key128]
+    /// Of the touches that come now.
+    var groups: [Int]
   }
 
   private struct Link {
@@ -47,6 +59,9 @@ final class OutcomeRecount: ReadModelRecount {
   private var held: [Person: [Held]] = [:]
   /// Users that an alias has made one, each pointing at the next.
   private var united: [Key128: Key128] = [:]
+  /// By the last of those.
+  private var unions: [Key128: Union] = [:]
+  private var groupCount = 0
 
   private static let hour: Int64 = 3_600_000_000
 
@@ -104,7 +119,9 @@ final class OutcomeRecount: ReadModelRecount {
       return
     }
     if user != .zero && user != event.person {
-      if event.kind == EventKind.alias.rawValue { unite(event.person, user) }
+      if event.kind == EventKind.alias.rawValue {
+        unite(event.person, user, partition.watermark, policy)
+      }
       if known != user { takeOver(event.person, by: user, partition.watermark, policy) }
       links[event.person] = Link(user: user, usedHour: hour)
     } else if user == .zero, let linked = known {
@@ -118,7 +135,7 @@ final class OutcomeRecount: ReadModelRecount {
     held[Person(key: isKnown ? user : event.person, isKnown: isKnown), default: []].append(
       Held(
         time: event.time, key: event.key, kind: event.kind, tuple: event.tuple,
-        revenue: event.revenueMicros))
+        revenue: event.revenueMicros, groups: isKnown ? groups(of: user) : []))
   }
 
   // MARK: Who is who
@@ -129,9 +146,56 @@ final class OutcomeRecount: ReadModelRecount {
     return user
   }
 
-  private func unite(_ one: Key128, _ other: Key128) {
+  /// Those of a touch that comes now. Users that never became one with another have none.
+  private func groups(of user: Key128) -> [Int] { unions[root(user)]?.groups ?? [] }
+
+  private func unite(
+    _ one: Key128, _ other: Key128, _ watermark: Int64, _ policy: PersonPolicy
+  ) {
     let (a, b) = (root(one), root(other))
-    if a != b { united[a] = b }
+    if a == b { return }
+    let before = [a, b].map { unions[$0] ?? beginUnion(of: $0) }
+    let group = addGroup()
+    for union in before { move(union, to: group, watermark, policy) }
+    united[a] = b
+    unions[a] = nil
+    unions[b] = Union(users: before.flatMap(\.users), groups: [group])
+  }
+
+  private func addGroup() -> Int {
+    groupCount += 1
+    return groupCount
+  }
+
+  private func beginUnion(of user: Key128) -> Union {
+    let groups = [addGroup()]
+    let person = Person(key: user, isKnown: true)
+    for index in (held[person] ?? []).indices { held[person]?[index].groups = groups }
+    return Union(users: [user], groups: groups)
+  }
+
+  /// Adds the touches that are in state to a group.
+  private func move(
+    _ union: Union, to group: Int, _ watermark: Int64, _ policy: PersonPolicy
+  ) {
+    let people = union.users.map { Person(key: $0, isKnown: true) }
+    let current = union.groups[0]
+    let times = people.flatMap { held[$0] ?? [] }.filter { $0.groups.contains(current) }
+      .map(\.time).sorted()
+    let expiredBefore =
+      watermark == .min ? .min : NaiveOutcomes.step(watermark) * 10_000_000 - policy.keep
+    // Sessions end in order of time.
+    var expiredUpTo = Int64.min
+    for (index, time) in times.enumerated() {
+      let isEnd = index + 1 == times.count || times[index + 1] - time > policy.sessionGap
+      if isEnd && time < expiredBefore { expiredUpTo = time }
+    }
+    for person in people {
+      for (index, touch) in (held[person] ?? []).enumerated()
+      where touch.time > expiredUpTo && touch.groups.contains(current) {
+        held[person]?[index].groups.append(group)
+      }
+    }
   }
 
   /// A device's touches become its user's, session by session, but for sessions that began too long ago.
@@ -146,6 +210,8 @@ final class OutcomeRecount: ReadModelRecount {
       let isTakenOver =
         NaiveOutcomes.step(first.time + policy.takeOver) >= NaiveOutcomes.step(watermark)
       if isTakenOver {
+        let groups = groups(of: user)
+        for index in session.indices { session[index].groups = groups }
         held[Person(key: user, isKnown: true), default: []] += session
       } else {
         left += session
@@ -190,10 +256,11 @@ final class OutcomeRecount: ReadModelRecount {
         guard let kind = EventKind(rawValue: touch.kind),
           let tuple = tuples.tuples[touch.tuple].withUnsafeBytes({ DimensionTuple(encoded: $0) })
         else { continue }
-        facts.append(
-          NaiveOutcomes.Fact(
-            person: number, time: touch.time, key: touch.key, kind: kind, tuple: tuple,
-            revenue: touch.revenue))
+        var fact = NaiveOutcomes.Fact(
+          person: number, time: touch.time, key: touch.key, kind: kind, tuple: tuple,
+          revenue: touch.revenue)
+        fact.groups = touch.groups
+        facts.append(fact)
       }
     }
     return facts

@@ -17,10 +17,13 @@ struct TestEvent: Hashable {
   /// The anonymous id of the device, and the id of the user, where a test has persons.
   var device: Int?
   var user: Int?
+  /// Of an alias: the user who is one with `user` from now on.
+  var otherUser: Int?
 
   /// The first of a partition's groups have the persons of every test that does not say who they are.
   var person: Key128 {
-    device.map { Key128(low: UInt64($0 * 61 % 256), high: 8) } ?? user.map(Self.known)
+    device.map { Key128(low: UInt64($0 * 61 % 256), high: 8) } ?? otherUser.map(Self.known)
+      ?? user.map(Self.known)
       ?? Key128(low: id % 4, high: 5)
   }
 

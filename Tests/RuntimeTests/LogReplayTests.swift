@@ -70,6 +70,45 @@ import Views
     #expect(outcomes.sessions == 3 && outcomes.attributedConversions == 1)
   }
 
+  @Test(
+    "Users who are united are verified, whether or not a click has left state by then",
+    arguments: [8, 12, 16, 20])
+  func unitedLate(minutes: Int64) throws {
+    let spec = PipelineSpec(name: "test", persons: RepartitionedLog.policy)
+    let clock = SimulatedClock()
+    let log = SimulatedLog(clock: clock)
+    func append(after pause: Int64, _ change: (inout TestEvent) -> Void) {
+      clock.advance(micros: pause)
+      var event = TestEvent(id: UInt64(clock.logTime), time: clock.logTime)
+      change(&event)
+      log.append(LogEntry.events([event], at: clock.logTime).bytes, to: "events-00")
+    }
+    append(after: 0) { ($0.user, $0.kind) = (1, .click) }
+    append(after: 4 * minute) { ($0.user, $0.kind, $0.revenue) = (2, .conversion, 1_250_000) }
+    append(after: (minutes - 4) * minute) { $0.user = 3 }
+    append(after: 30 * second) { $0.user = 3 }
+    append(after: 30 * second) { ($0.user, $0.otherUser, $0.kind) = (1, 2, .alias) }
+    for _ in 0..<2 {
+      clock.advance(micros: hour)
+      log.append(LogEntry.heartbeat(at: 0).bytes, to: "events-00")
+    }
+    let generations = [LogGeneration(number: 1, streams: ["events-00"])]
+    let views = try LogReplay(
+      spec, generations: generations, deadLetters: World.deadLetters, log: log, until: .max
+    ).run()
+    let report = try Verifier(spec, generations: generations, log: log).verify(
+      ReplayedTables(views))
+    for finding in report.tables {
+      #expect(finding.differenceCount == 0, "\(finding.table): \(finding.first ?? "")")
+    }
+    var outcomes = Outcomes()
+    for window in views.windows where window.measure == .outcomes && window.row.level == .day {
+      outcomes += Outcomes(window.row.counts)
+    }
+    // State reaches fourteen minutes back.
+    #expect(outcomes.attributedConversions == (minutes < 14 ? 1 : 0))
+  }
+
   @Test("The histories of the law above have everything that it is about")
   func isAboutSomething() throws {
     var seen = Accounting()
