@@ -11,7 +11,8 @@ import CMemory
 struct BareLoads {
   /// Lines per event and level.
   let levels: [Int]
-  let isOnLargePages: Bool
+  /// Memory of so many bytes and more lies on large pages.
+  let largePagesFrom: Int
   private let work: Int
   private let base: Double
 
@@ -21,9 +22,9 @@ struct BareLoads {
   private static let times = 1_000_000
 
   /// - Parameter nanosecondsAtFewest: what an event takes without misses; as long the work takes.
-  init(levels: [Int], isOnLargePages: Bool, nanosecondsAtFewest: Double) {
+  init(levels: [Int], largePagesFrom: Int, nanosecondsAtFewest: Double) {
     self.levels = levels
-    self.isOnLargePages = isOnLargePages
+    self.largePagesFrom = largePagesFrom
     func measure(_ work: Int) -> Double {
       median((0..<3).map { _ in Self.nanoseconds(levels, false, bytes: Self.fewBytes, work: work) })
     }
@@ -37,7 +38,8 @@ struct BareLoads {
   /// - Returns: nanoseconds per event.
   func misses(bytes: Int) -> Double {
     let all = median(
-      (0..<3).map { _ in Self.nanoseconds(levels, isOnLargePages, bytes: bytes, work: work) })
+      (0..<3).map { _ in Self.nanoseconds(levels, bytes >= largePagesFrom, bytes: bytes, work: work)
+      })
     return max(0, all - base)
   }
 
@@ -49,7 +51,7 @@ struct BareLoads {
     let share = max(1, bytes / 64 / loads)
     let byteCount = share * loads * 64
     let memory = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 1 << 21)
-    if isOnLargePages && byteCount >= 1 << 21 { smartcontent_want_large_pages(memory, byteCount) }
+    if isOnLargePages { smartcontent_want_large_pages(memory, byteCount) }
     memory.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
     defer { memory.deallocate() }
     var random = FrameWorkload.Random(state: 3)

@@ -64,7 +64,7 @@ struct FlatBench: ParsableCommand {
     }
     let fewest = costs.last ?? 0
     let bare = BareLoads(
-      levels: State.loads, isOnLargePages: State.isOnLargePages, nanosecondsAtFewest: fewest)
+      levels: State.loads, largePagesFrom: State.largePagesFrom, nanosecondsAtFewest: fewest)
     var left: [Double] = []
     for (index, count) in counts.enumerated().reversed() {
       let misses = bare.misses(bytes: Int(bytesPerKey * Double(count)))
@@ -108,8 +108,8 @@ private protocol KeyedState: ~Copyable {
   /// Cache lines per event that lie anywhere, by what must be known before. Lines that are read or written
   /// in order are not counted.
   static var loads: [Int] { get }
-  /// Whether most of them lie on large pages.
-  static var isOnLargePages: Bool { get }
+  /// From so many bytes of state on most of them lie on large pages.
+  static var largePagesFrom: Int { get }
 
   mutating func take(_ frame: KeyedFrames.Frame) throws
 
@@ -130,7 +130,8 @@ private struct IDState: ~Copyable, KeyedState {
   static let warmRounds = 5
   static let measuredRounds = 1
   static let loads = [1]
-  static let isOnLargePages = false
+  /// The 256 tables have 2 MiB each.
+  static let largePagesFrom = 256 << 21
 
   private var dedupe = Deduplicator(
     groups: 0..<256, horizon: 2 * IDState.roundTime, countMax: 100_000_000)
@@ -162,7 +163,7 @@ private struct PersonState: ~Copyable, KeyedState {
   static let warmRounds = 6
   static let measuredRounds = 1
   static let loads = [2, 3, 4]
-  static let isOnLargePages = true
+  static let largePagesFrom = 1 << 21
 
   private var state = SessionState()
 
@@ -182,7 +183,7 @@ private struct WindowState: ~Copyable, KeyedState {
   static let warmRounds = 8
   static let measuredRounds = 2
   static let loads = [3, 4, 4]
-  static let isOnLargePages = true
+  static let largePagesFrom = 1 << 21
 
   private var windows: HoppingWindows
   private var rows: [TrendRow] = []
