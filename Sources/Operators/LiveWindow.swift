@@ -59,7 +59,7 @@ struct LiveWindow: ~Copyable {
   }
 
   private mutating func markForCommit(_ index: Int) {
-    let row = rows.entries + index
+    let row = rows.entry(index)
     guard !row.pointee.value.isCommitChanged else { return }
     row.pointee.value.isCommitChanged = true
     commitChanged.append(UInt32(truncatingIfNeeded: index))
