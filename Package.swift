@@ -118,8 +118,9 @@ let package = Package(
       name: "bench",
       dependencies: [
         "Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "JetStreamLog",
-        "PostgresViews", "RedisViews", "FileSnapshots", "Definitions", "Runtime", "LocalServers",
-        "PostgresClient", "RedisClient", "HTTPClient", "Metrics", "CShims", "CMemory", log, arguments,
+        "PostgresViews", "RedisViews", "FileSnapshots", "Definitions", "Collector", "Runtime",
+        "LocalServers", "PostgresClient", "RedisClient", "HTTPClient", "HTTPServer", "Metrics",
+        "CShims", "CMemory", log, nioCore, nioPosix, nioHTTP1, arguments,
       ], swiftSettings: strict),
 
     .executableTarget(

@@ -22,7 +22,7 @@ public struct BotGate: EventGate {
   public func admit(
     _ event: inout IncomingEvent, _ request: borrowing RequestFacts, _ key: WriteKey
   ) throws(Refusal) -> GateVerdict {
-    if Self.isPrefetch(request), var agent = Agent(label: event.agent) {
+    if request.isPrefetch, var agent = Agent(label: event.agent) {
       agent.add(BotRules.prefetchMark)
       event.agent = agent.label
     }
@@ -35,31 +35,32 @@ public struct BotGate: EventGate {
     event.bot = BotVerdict(version: rules.version, reasons: reasons).encoded
     return .pass
   }
-
-  /// Fields of browsers that fetch a page before anybody wants to see it.
-  private static func isPrefetch(_ request: borrowing RequestFacts) -> Bool {
-    for name in ["sec-purpose", "purpose", "x-purpose", "x-moz"] {
-      guard let value = request.header(name)?.lowercased() else { continue }
-      if value.hasPrefix("prefetch") || value.hasPrefix("preview") || value.hasPrefix("prerender") {
-        return true
-      }
-    }
-    return false
-  }
 }
 
 /// What rules say of labels that were judged before.
 private final class ReasonCache: Sendable {
   private static let countMax = 4096
 
-  private let judged = Mutex<[String: BotReasons]>([:])
+  private struct State {
+    /// All events of a request, and often of the next one, have the same.
+    var last: (label: String, reasons: BotReasons)?
+    var all: [String: BotReasons] = [:]
+  }
+
+  private let judged = Mutex(State())
 
   func reasons(of label: String, _ rules: BotRules) -> BotReasons {
-    if let known = judged.withLock({ $0[label] }) { return known }
+    let known = judged.withLock { judged -> BotReasons? in
+      if let last = judged.last, last.label == label { return last.reasons }
+      guard let reasons = judged.all[label] else { return nil }
+      judged.last = (label, reasons)
+      return reasons
+    }
+    if let known { return known }
     let reasons = Agent(label: label).map { rules.reasons(of: $0) } ?? []
     judged.withLock { judged in
-      if judged.count >= Self.countMax { judged.removeAll(keepingCapacity: true) }
-      judged[label] = reasons
+      if judged.all.count >= Self.countMax { judged.all.removeAll(keepingCapacity: true) }
+      judged.all[label] = reasons
     }
     return reasons
   }

@@ -1,4 +1,5 @@
 public import Events
+import Glibc
 
 /// An ``EventMapping`` laid out for lookups by bytes, so that a known name costs no allocation.
 public struct CompiledMapping: Sendable {
@@ -82,6 +83,10 @@ public struct CompiledMapping: Sendable {
   }
 
   private static func equal(_ bytes: [UInt8], _ text: JSONString) -> Bool {
-    bytes.count == text.bytes.count && text.bytes.elementsEqual(bytes)
+    guard bytes.count == text.bytes.count else { return false }
+    return bytes.withUnsafeBytes { bytes in
+      guard let one = bytes.baseAddress, let other = text.bytes.baseAddress else { return true }
+      return memcmp(one, other, bytes.count) == 0
+    }
   }
 }

@@ -22,31 +22,58 @@ struct DigitRun {
   private var groups = InlineArray<20, Group>(repeating: Group())
   private var groupCount = 0
 
-  /// Where a run ends, and how many digits it has. Most have too few to be anything.
-  static func extent(
-    _ text: UnsafeRawBufferPointer, from start: Int
-  ) -> (end: Int, digitCount: Int) {
-    var end = start
+  /// What one look at a run tells. Most have too few digits to be anything, and most of the others are times
+  /// and parts of ids.
+  struct Extent {
+    var end: Int
     var digitCount = 0
     var groupCount = 0
+    /// Digits of the first group.
+    var firstCount = 0
+    /// Whether other signs than one of `-./` stand between groups; only behind others a card number begins.
+    var isLoose = false
+
+    /// False where ``DigitRun/find(in:_:)`` finds nothing: what has no international prefix and no leading 0 is
+    /// a phone number only by the lengths of its groups.
+    func mayMean(in text: UnsafeRawBufferPointer, from start: Int) -> Bool {
+      guard digitCount >= DigitRun.digitsMin else { return false }
+      if start > 0, text[start - 1] == UInt8(ascii: "+") || text[start - 1] == UInt8(ascii: "(") {
+        return true
+      }
+      let isFree = DigitRun.isFree(before: start, text)
+      if digitCount >= 13, isLoose || isFree && CardNumber.mayHaveScheme(text, from: start) {
+        return true
+      }
+      return isFree && groupCount > 1
+        && (text[start] == UInt8(ascii: "0") || firstCount == 1 || firstCount == 3
+          || firstCount == 5)
+    }
+  }
+
+  static func extent(_ text: UnsafeRawBufferPointer, from start: Int) -> Extent {
+    var run = Extent(end: start)
     var index = start
     while index < text.count {
       let byte = text[index]
       if isDigit(byte) {
-        if groupCount == 0 || end < index {
-          if groupCount == groupsMax { break }
-          groupCount &+= 1
+        if run.groupCount == 0 || run.end < index {
+          if run.groupCount == groupsMax { break }
+          if run.groupCount > 0, index &- run.end > 1 || !isPoint(text[run.end]) {
+            run.isLoose = true
+          }
+          run.groupCount &+= 1
         }
-        digitCount &+= 1
+        if run.groupCount == 1 { run.firstCount &+= 1 }
+        run.digitCount &+= 1
         index &+= 1
-        end = index
-      } else if isSeparator(byte), index &- end < 3 {
+        run.end = index
+      } else if isSeparator(byte), index &- run.end < 3 {
         index &+= 1
       } else {
         break
       }
     }
-    return (end, digitCount)
+    return run
   }
 
   /// - Parameter start: of the first digit.
@@ -93,7 +120,7 @@ struct DigitRun {
     var first = 0
     next: while first < groupCount {
       defer { first += 1 }
-      guard isFree(before: groups[first].start, text) else { continue }
+      guard Self.isFree(before: groups[first].start, text) else { continue }
       var digits = 0
       for last in first..<groupCount {
         if last > first, !isCardSeparator(groups[last - 1].end..<groups[last].start, text) {
@@ -133,11 +160,12 @@ struct DigitRun {
       start -= 1
     }
     let leading = text[self.start]
-    if isInternational && leading != UInt8(ascii: "0"), start == 0 || !isWord(text[start - 1]) {
+    if isInternational && leading != UInt8(ascii: "0"), start == 0 || !Self.isWord(text[start - 1])
+    {
       let taken = cut(text, anywhere: true)
       return taken > 0 ? start..<groups[taken - 1].end : nil
     }
-    guard groupCount > 1, isFree(before: start, text) else { return nil }
+    guard groupCount > 1, Self.isFree(before: start, text) else { return nil }
     let taken = cut(text, anywhere: false)
     guard taken > 0, isFree(after: groups[taken - 1].end, text) else { return nil }
     let isTrunk =
@@ -200,7 +228,7 @@ struct DigitRun {
 
   // MARK: Neighbours
 
-  private func isFree(before start: Int, _ text: UnsafeRawBufferPointer) -> Bool {
+  private static func isFree(before start: Int, _ text: UnsafeRawBufferPointer) -> Bool {
     guard start > 0 else { return true }
     let byte = text[start - 1]
     switch byte {
@@ -216,17 +244,22 @@ struct DigitRun {
     let next: UInt8 = end + 1 < text.count ? text[end + 1] : 0
     switch text[end] {
     case UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "/"):
-      return !isWord(next) || Self.isDigit(next)
+      return !Self.isWord(next) || Self.isDigit(next)
     case UInt8(ascii: ":"): return !Self.isDigit(next)
-    default: return !isWord(text[end])
+    default: return !Self.isWord(text[end])
     }
   }
 
-  private func isWord(_ byte: UInt8) -> Bool {
-    Self.isDigit(byte) || (byte | 0x20) &- UInt8(ascii: "a") <= 25 || byte == UInt8(ascii: "_")
+  private static func isWord(_ byte: UInt8) -> Bool {
+    isDigit(byte) || (byte | 0x20) &- UInt8(ascii: "a") <= 25 || byte == UInt8(ascii: "_")
   }
 
   private static func isDigit(_ byte: UInt8) -> Bool { byte &- UInt8(ascii: "0") <= 9 }
+
+  /// What may follow a group within something longer, such as an id.
+  private static func isPoint(_ byte: UInt8) -> Bool {
+    byte == UInt8(ascii: "-") || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "/")
+  }
 
   /// A `+` is a space in a query.
   private static func isSeparator(_ byte: UInt8) -> Bool {
@@ -248,19 +281,35 @@ enum CardNumber {
     hasScheme(text, range, count) && hasCheckDigit(text, range)
   }
 
+  /// Whether a number of some length may begin there.
+  ///
+  /// - Parameter start: of a run of digits, of which there are four or more.
+  static func mayHaveScheme(_ text: UnsafeRawBufferPointer, from start: Int) -> Bool {
+    let prefix = prefix(text, start..<text.count)
+    return (13...19).contains { hasScheme(prefix, $0) }
+  }
+
   private static func isDigit(_ byte: UInt8) -> Bool { byte &- UInt8(ascii: "0") <= 9 }
 
   private static func hasScheme(
     _ text: UnsafeRawBufferPointer, _ range: Range<Int>, _ count: Int
-  ) -> Bool {
+  ) -> Bool { hasScheme(prefix(text, range), count) }
+
+  /// The number of the first four digits.
+  private static func prefix(_ text: UnsafeRawBufferPointer, _ range: Range<Int>) -> Int {
     var prefix = 0
     var left = 4
-    for index in range where left > 0 && isDigit(text[index]) {
+    for index in range where isDigit(text[index]) {
       prefix = prefix * 10 + Int(text[index] & 0xf)
       left -= 1
+      if left == 0 { break }
     }
+    return prefix
+  }
+
+  private static func hasScheme(_ prefix: Int, _ count: Int) -> Bool {
     switch prefix {
-    case 4000...4999: return [13, 16, 19].contains(count)  // Visa
+    case 4000...4999: return count == 13 || count == 16 || count == 19  // Visa
     case 5100...5599, 2221...2720: return count == 16  // Mastercard
     case 3400...3499, 3700...3799: return count == 15  // American Express
     case 3000...3059, 3600...3699, 3800...3999: return count >= 14  // Diners Club

@@ -26,10 +26,12 @@ struct EventDraft {
   /// - Parameters:
   ///   - fallbackID: of an event without id: the same for every copy that its client sends again.
   ///   - fallbackPerson: of an event without person; nil refuses it.
+  ///   - source: made before for the events of a batch.
   /// - Throws: ``Refusal`` naming what is wrong.
   func event(
     protocolName: String, key: WriteKey, receivedAt: Int64,
-    fallbackID: () throws(Refusal) -> String, fallbackPerson: String? = nil
+    fallbackID: () throws(Refusal) -> String, fallbackPerson: String? = nil,
+    source: String? = nil
   ) throws(Refusal) -> IncomingEvent {
     let id = try FieldText.check(self.id.isEmpty ? try fallbackID() : self.id, "the event's id")
     let user = key.identify(try FieldText.check(self.user, "the user's id"))
@@ -65,14 +67,15 @@ struct EventDraft {
       site: key.site, campaign: properties.campaign.text ?? "",
       content: properties.content.text ?? "", variant: properties.variant.text ?? "",
       channel: properties.channel.text ?? "", currency: currency)
+    let personKey = key.identity.personKey(id: person)
     return IncomingEvent(
-      kind: kind,
-      key: EventIdentity.dedupeKey(site: key.site, source: key.source, eventID: id),
-      person: EventIdentity.personKey(site: key.site, id: person),
-      user: user.isEmpty ? .zero : EventIdentity.personKey(site: key.site, id: user),
+      kind: kind, key: key.identity.dedupeKey(eventID: id), person: personKey,
+      user: user.isEmpty
+        ? .zero : user == person ? personKey : key.identity.personKey(id: user),
       eventTime: time ?? receivedAt, receivedAt: receivedAt, sentAt: sentAt,
       dimensions: tuple.encoded, revenueMicros: revenue, id: id,
-      name: try FieldText.check(name, "the event's name"), source: "\(protocolName)/\(key.source)",
+      name: try FieldText.check(name, "the event's name"),
+      source: source ?? "\(protocolName)/\(key.source)",
       payload: payload,
       fingerprint: payload.withUnsafeBytes { EventIdentity.fingerprint($0, without: gap) })
   }

@@ -8,12 +8,22 @@ public struct RequestFacts {
   public let clientAddress: String
   /// The first field of a name.
   public let header: (String) -> String?
+  /// Whether it comes from a browser that fetches a page before anybody wants to see it; looked up once for
+  /// all events of the request.
+  let isPrefetch: Bool
 
   public init(userAgent: String, clientAddress: String, header: @escaping (String) -> String?) {
     self.userAgent = userAgent
     self.clientAddress = clientAddress
     self.header = header
+    isPrefetch = Self.prefetchFields.contains { name in
+      guard let value = header(name)?.lowercased() else { return false }
+      return value.hasPrefix("prefetch") || value.hasPrefix("preview")
+        || value.hasPrefix("prerender")
+    }
   }
+
+  private static let prefetchFields = ["sec-purpose", "purpose", "x-purpose", "x-moz"]
 }
 
 /// What becomes of an event at a gate.
@@ -33,7 +43,8 @@ public protocol EventGate: Sendable {
   /// they are read again.
   var name: String { get }
 
-  /// - Throws: ``Refusal``: the event goes to the dead letters, as it was when it came here.
+  /// - Throws: ``Refusal``: the event goes to the dead letters, as it was when it came here; who throws has not
+  ///   changed it.
   func admit(
     _ event: inout IncomingEvent, _ request: borrowing RequestFacts, _ key: WriteKey
   ) throws(Refusal) -> GateVerdict
@@ -87,13 +98,12 @@ struct GateRow: Sendable {
     guard let first = name.map({ name in gates.firstIndex { $0.name == name } }) ?? gates.startIndex
     else { return nil }
     for gate in gates[first...] {
-      let before = event
       do throws(Refusal) {
         if case .drop(let reason) = try gate.admit(&event, request, key) {
           return .dropped(reason: reason)
         }
       } catch {
-        return .refused(error, GateRefusal(gate: gate.name, event: before))
+        return .refused(error, GateRefusal(gate: gate.name, event: event))
       }
     }
     return .passed

@@ -16,28 +16,32 @@ enum FieldText {
     return text
   }
 
-  static func check(_ text: JSONString, _ field: String) throws(Refusal) -> String {
+  static func check(
+    _ text: JSONString, _ field: @autoclosure () -> String
+  ) throws(Refusal) -> String {
     // An escape is at most six times as long as what it stands for.
     if text.bytes.count > bytesMax * (text.isEscaped ? 6 : 1) {
-      throw Refusal(.textTooLong, "\(field) may have \(bytesMax) bytes")
+      throw Refusal(.textTooLong, "\(field()) may have \(bytesMax) bytes")
     }
-    return text.isEscaped ? try check(text.string, field) : text.string
+    return text.isEscaped ? try check(text.string, field()) : text.string
   }
 
   /// A text, or a number or truth value as text; nil for null.
-  static func scalar(_ json: inout JSONScanner, _ field: String) throws(Refusal) -> String? {
+  static func scalar(
+    _ json: inout JSONScanner, _ field: @autoclosure () -> String
+  ) throws(Refusal) -> String? {
     do {
       switch try json.peek() {
-      case .string: return try check(json.text(), field)
+      case .string: return try check(json.text(), field())
       case .number:
         let digits = try json.numberText()
-        return try check(String(decoding: digits, as: UTF8.self), field)
+        return try check(String(decoding: digits, as: UTF8.self), field())
       case .boolean: return try json.bool() ? "true" : "false"
       case .null:
         _ = try json.skipNull()
         return nil
       case .object, .array:
-        throw Refusal(.wrongFieldType, "\(field) is a text, number, truth value or null")
+        throw Refusal(.wrongFieldType, "\(field()) is a text, number, truth value or null")
       }
     } catch let refusal as Refusal {
       throw refusal

@@ -4,7 +4,7 @@ import Events
 public struct IngestParameters: Sendable {
   /// A frame is sealed before it would be longer, in bytes. Longer frames mean fewer syncs of the
   /// log's disk but a longer wait for each.
-  public var frameBytesMax = 64 * 1024
+  public var frameBytesMax = 256 * 1024
   /// A frame is sealed at this number of events.
   public var frameEventsMax = 4096
   /// Frames of one partition that are published and not yet acknowledged. One is written while
@@ -12,10 +12,14 @@ public struct IngestParameters: Sendable {
   public var framesInFlightMax = 2
   /// A frame with this many bytes of events goes at once. A shorter one waits while another of
   /// its partition is on its way, and until the next tick of ``frameIntervalMicros`` after it.
-  public var longFrameBytes = 16 * 1024
+  public var longFrameBytes = 96 * 1024
   /// Time between ticks at which short frames go, all partitions' together. It bounds the frames
   /// per second, which cost the log a sync each; the first frame after a pause does not wait.
   public var frameIntervalMicros = 4000
+  /// A frame with this many bytes of events is one of a crowd: it goes at every other tick only, because at that
+  /// load half as many syncs are worth more than a shorter wait. Some thousand single events per second and
+  /// partition.
+  public var crowdedFrameBytes = 6 * 1024
   /// Bytes of live events of one partition that wait for a frame; beyond it requests with events of
   /// this partition get a 503. Old ones may have half of that, one write key and one person a part
   /// of it (``LaneShares``).
@@ -51,6 +55,7 @@ public struct IngestParameters: Sendable {
     try Self.require("framesInFlightMax", framesInFlightMax, 1...64)
     try Self.require("longFrameBytes", longFrameBytes, 1...frameBytesMax)
     try Self.require("frameIntervalMicros", frameIntervalMicros, 0...1_000_000)
+    try Self.require("crowdedFrameBytes", crowdedFrameBytes, 1...1_048_576)
     // A frame that waits is at most one request longer than frameBytesMax.
     try Self.require("waitingBytesMax", waitingBytesMax, max(65_536, frameBytesMax)...1 << 32)
     try Self.require("waitingBytesTotalMax", waitingBytesTotalMax, waitingBytesMax...1 << 36)

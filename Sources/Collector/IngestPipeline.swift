@@ -146,7 +146,10 @@ public final class IngestPipeline: Sendable {
   ) {
     let target = lanes.current
     let lanes = target.lanes
-    if let overload = refusal(events, letters, lanes, key: key) {
+    let partitions = events.withUnsafeBufferPointer { events in
+      events.indices.map { KeyGroup.partition(of: events[$0].person, partitions: lanes.count) }
+    }
+    if let overload = refusal(events, partitions, letters, lanes, key: key) {
       var batch = ResponseBatch()
       completion(.overloaded(overload), nil, &batch)
       batch.deliver()
@@ -157,13 +160,9 @@ public final class IngestPipeline: Sendable {
     let nowMicros = clock.steadyMicros()
     var mustWake = false
     if events.count == 1 {
-      let partition = KeyGroup.partition(of: events[0].person, partitions: lanes.count)
-      mustWake = lanes[partition].append(
+      mustWake = lanes[partitions[0]].append(
         events, CollectionOfOne(0), of: request, nowMicros: nowMicros)
     } else if !events.isEmpty {
-      let partitions = events.map { event in
-        KeyGroup.partition(of: event.person, partitions: lanes.count)
-      }
       for (partition, lane) in lanes.enumerated() where partitions.contains(partition) {
         let indices = partitions.indices.lazy.filter { partitions[$0] == partition }
         if lane.append(events, indices, of: request, nowMicros: nowMicros) { mustWake = true }
@@ -183,7 +182,8 @@ public final class IngestPipeline: Sendable {
 
   /// Whether a lane that the request needs takes no more.
   private func refusal(
-    _ events: [IncomingEvent], _ letters: [IncomingEvent], _ lanes: [Lane], key: Int
+    _ events: [IncomingEvent], _ partitions: [Int], _ letters: [IncomingEvent], _ lanes: [Lane],
+    key: Int
   ) -> Overload? {
     if !letters.isEmpty {
       let lane = self.lanes.deadLetters
@@ -191,10 +191,9 @@ public final class IngestPipeline: Sendable {
         letters, letters.indices, key: key, takesNothing: takesNothing(lane))
       if let refusal { return refusal }
     }
-    for index in events.indices {
-      let lane = lanes[KeyGroup.partition(of: events[index].person, partitions: lanes.count)]
-      let refusal = lane.refusal(
-        events, CollectionOfOne(index), key: key, takesNothing: takesNothing(lane))
+    for (partition, lane) in lanes.enumerated() where partitions.contains(partition) {
+      let indices = partitions.indices.lazy.filter { partitions[$0] == partition }
+      let refusal = lane.refusal(events, indices, key: key, takesNothing: takesNothing(lane))
       if let refusal { return refusal }
     }
     return nil

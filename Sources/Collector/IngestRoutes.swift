@@ -8,11 +8,11 @@ import Synchronization
 public final class IngestRoutes: Sendable {
   let keys: @Sendable () -> WriteKeyTable
   let keyGuard = KeyGuard()
-  private let keyMeters: KeyMeters
+  let keyMeters: KeyMeters
   let gates: GateRow
-  private let redirects: RedirectPolicy
+  let redirects: RedirectPolicy
   private let debugger: EventDebugger?
-  private let pipeline: IngestPipeline
+  let pipeline: IngestPipeline
   let clock: CollectorClock
   private let requests: MetricFamily<Counter>
   private let events: MetricFamily<Counter>
@@ -22,8 +22,8 @@ public final class IngestRoutes: Sendable {
   private let verdicts: VerdictMeters
   private let producer: String
   private let uniqueIDs = Atomic<UInt64>(0)
-  private let overloaded: PreparedResponse
-  private let keyOverloaded: PreparedResponse
+  let overloaded: PreparedResponse
+  let keyOverloaded: PreparedResponse
   let unknownKey: PreparedResponse
 
   /// - Parameters:
@@ -73,13 +73,13 @@ public final class IngestRoutes: Sendable {
       ).prepared
   }
 
-  private static let shareExceeded = "share_exceeded"
+  static let shareExceeded = "share_exceeded"
 
   /// Adds the routes of all protocols, and the one that says what would become of a request.
   public func add(to routes: inout Routes) {
     addValidation(to: &routes)
     for ingest in ProtocolCatalog.all {
-      let meters = Meters(
+      let meters = IngestMeters(
         name: ingest.name, requests: requests, events: events, rejected: rejected,
         reasons: rejectedRequests, debugger: debugger)
       var options = RouteOptions(
@@ -105,52 +105,9 @@ public final class IngestRoutes: Sendable {
     }
   }
 
-  /// The counters of one protocol, looked up once.
-  private final class Meters: Sendable {
-    let name: String
-    let stored: Counter
-    let rejectedRequests: Counter
-    let unknownKey: Counter
-    let limited: Counter
-    let refused: Counter
-    let unavailable: Counter
-    let events: Counter
-    private let rejected: MetricFamily<Counter>
-    private let reasons: MetricFamily<Counter>
-    let debugger: EventDebugger?
-
-    init(
-      name: String, requests: MetricFamily<Counter>, events: MetricFamily<Counter>,
-      rejected: MetricFamily<Counter>, reasons: MetricFamily<Counter>, debugger: EventDebugger?
-    ) {
-      self.name = name
-      self.debugger = debugger
-      stored = requests.with(name, "stored")
-      rejectedRequests = requests.with(name, "rejected")
-      unknownKey = requests.with(name, "unknown_key")
-      limited = requests.with(name, "limited")
-      refused = requests.with(name, "refused")
-      unavailable = requests.with(name, "unavailable")
-      self.events = events.with(name)
-      self.rejected = rejected
-      self.reasons = reasons
-    }
-
-    /// An event went to the dead letters.
-    func countRejection(_ reason: String, _ key: KeyMeter) {
-      rejected.with(name, key.label, reason).add()
-    }
-
-    /// Nothing of a request was stored.
-    func countRejection(_ reason: String, key: String = KeyMeters.unknown, detail: String = "") {
-      reasons.with(name, key, reason).add()
-      debugger?.refused(name, reason, key: key, detail: detail)
-    }
-  }
-
   private func answer(
     _ request: FastRequest, _ responder: Responder, _ endpoint: IngestEndpoint,
-    _ ingest: IngestProtocol, _ meters: Meters
+    _ ingest: IngestProtocol, _ meters: IngestMeters
   ) -> FastResponse? {
     if request.isHead && !endpoint.isLink { return nothingToStore(ingest) }
     let receivedAt = clock.nowMicros()
@@ -172,7 +129,7 @@ public final class IngestRoutes: Sendable {
     } catch {
       return refuse("bad_compression", error.description, meters)
     }
-    switch reading {
+    switch consume reading {
     case .unknownKey:
       meters.unknownKey.add()
       meters.countRejection("unknown_write_key")
@@ -254,66 +211,9 @@ public final class IngestRoutes: Sendable {
     return nil
   }
 
-  private func refuse(_ code: String, _ detail: String, _ meters: Meters) -> FastResponse {
-    meters.rejectedRequests.add()
-    meters.countRejection(code, detail: detail)
-    return FastResponse(Problem(.badRequest, code: code, detail: detail))
-  }
-
-  private func refuseShare(_ key: KeyMeter, _ meters: Meters) -> FastResponse {
-    meters.limited.add()
-    meters.countRejection(Self.shareExceeded, key: key.label)
-    return FastResponse(keyOverloaded)
-  }
-
-  /// Refuses a request that names its key outside of its body, where the key's policy says so. One
-  /// without a body costs no more to be read, and its protocol may have another answer for it.
-  private func refusalBeforeReading(
-    _ request: FastRequest, _ endpoint: IngestEndpoint, _ keys: WriteKeyTable, _ meters: Meters
-  ) -> FastResponse? {
-    let name = request.withQuery { query in
-      query.withUnsafeBytes { query in
-        WriteKeyName.find(
-          input(query, UnsafeRawBufferPointer(start: nil, count: 0), request, keys, 0),
-          field: endpoint.keyField)
-      }
-    }
-    guard let key = name.flatMap({ keys.find($0) }) else { return nil }
-    let now = clock.steadyMicros()
-    if keyMeters.isPaused(key, nowMicros: now) {
-      return refuseShare(keyMeters.meter(of: key), meters)
-    }
-    return keyGuard.refusal(key, origin: request.header("origin"), nowMicros: now)
-      .map { answer($0, key, meters) }
-  }
-
-  /// Takes the events of a request out of its key's limit.
-  ///
-  /// - Returns: the answer where the key's policy refuses the request.
-  private func take(
-    _ events: Int, _ key: WriteKey, _ request: FastRequest, _ meters: Meters,
-    _ reply: IngestReply = IngestReply()
-  ) -> FastResponse? {
-    guard
-      let refusal = keyGuard.take(
-        events, key, origin: request.header("origin"), nowMicros: clock.steadyMicros())
-    else { return nil }
-    let answer = answer(refusal, key, meters)
-    return refusal.reason == .rate ? reply.unavailable ?? answer : answer
-  }
-
-  private func answer(_ refusal: KeyRefusal, _ key: WriteKey, _ meters: Meters) -> FastResponse {
-    switch refusal.reason {
-    case .origin: meters.rejectedRequests.add()
-    case .rate: meters.limited.add()
-    }
-    meters.countRejection(refusal.reason.rawValue, key: keyMeters.meter(of: key).label)
-    return refusal.answer
-  }
-
   /// What is left of a request's events behind the gates, and what they refused besides.
   func passGates(
-    _ events: [IncomingEvent], _ rejections: [Rejection], _ request: FastRequest,
+    _ events: consuming [IncomingEvent], _ rejections: [Rejection], _ request: FastRequest,
     _ endpoint: IngestEndpoint, _ ingest: IngestProtocol, _ key: WriteKey
   ) -> PassedGates {
     var passed = PassedGates(rejections: rejections)
@@ -323,16 +223,31 @@ public final class IngestRoutes: Sendable {
     }
     let facts = facts(request)
     passed.rejections = rejections.map { gates.clean($0, facts, key, ingest.name) }
-    passed.events.reserveCapacity(events.count)
     var places = PlacesInBatch(without: rejections)
-    for var event in events {
+    // In place: most events pass all gates as they came, and none is copied.
+    var stopped: [Int] = []
+    for offset in events.indices {
       let index = places.next()
-      switch gates.pass(&event, facts, key) {
-      case .passed, nil: passed.events.append(event)
+      switch gates.pass(&events[offset], facts, key) {
+      case .passed, nil: continue
       case .dropped(let reason): passed.dropped.append((index, reason))
       case .refused(let refusal, let gate):
         passed.rejections.append(
-          Rejection(refusal, index: index, path: endpoint.path, event: event, gate: gate))
+          Rejection(
+            refusal, index: index, path: endpoint.path, event: events[offset], gate: gate))
+      }
+      stopped.append(offset)
+    }
+    guard !stopped.isEmpty else {
+      passed.events = events
+      return passed
+    }
+    var others = stopped[...]
+    for offset in events.indices {
+      if offset == others.first {
+        others.removeFirst()
+      } else {
+        passed.events.append(events[offset])
       }
     }
     return passed
@@ -359,7 +274,7 @@ public final class IngestRoutes: Sendable {
 
   private func submit(
     _ events: [IncomingEvent], _ letters: [IncomingEvent], _ responder: Responder,
-    _ key: KeyMeter, _ meters: Meters, unavailable: FastResponse? = nil,
+    _ key: KeyMeter, _ meters: IngestMeters, unavailable: FastResponse? = nil,
     stored: @escaping @Sendable ((position: String?, header: [UInt8])) -> FastResponse
   ) {
     let retryAfterSeconds = pipeline.parameters.retryAfterSeconds
@@ -397,69 +312,7 @@ public final class IngestRoutes: Sendable {
     }
   }
 
-  private func read(
-    _ request: FastRequest, _ endpoint: IngestEndpoint, _ ingest: IngestProtocol,
-    _ keys: WriteKeyTable, _ receivedAt: Int64
-  ) throws(InflateError) -> IngestReading {
-    try request.withQuery { query throws(InflateError) in
-      try query.withUnsafeBytes { query throws(InflateError) in
-        try read(request, query, endpoint, ingest, keys, receivedAt)
-      }
-    }
-  }
-
-  /// - Parameter query: in the place of the request's own.
-  func read(
-    _ request: FastRequest, _ query: UnsafeRawBufferPointer, _ endpoint: IngestEndpoint,
-    _ ingest: IngestProtocol, _ keys: WriteKeyTable, _ receivedAt: Int64
-  ) throws(InflateError) -> IngestReading {
-    let isCompressed = Self.isCompressed(request)
-    return try request.withBody { body throws(InflateError) in
-      try body.withUnsafeBytes { body throws(InflateError) in
-        guard isCompressed else {
-          return endpoint.read(input(query, body, request, keys, receivedAt))
-        }
-        let inflated = try inflate(body, maxBytes: ingest.bodyBytesMax)
-        return inflated.withUnsafeBytes {
-          endpoint.read(input(query, $0, request, keys, receivedAt))
-        }
-      }
-    }
-  }
-
-  private func input(
-    _ query: UnsafeRawBufferPointer, _ body: UnsafeRawBufferPointer, _ request: FastRequest,
-    _ keys: WriteKeyTable, _ receivedAt: Int64
-  ) -> IngestInput {
-    IngestInput(
-      query: query, body: body, header: { request.header($0) },
-      headerFields: { request.headerFields }, keys: keys, receivedAt: receivedAt,
-      uniqueID: { self.uniqueID() }, redirects: redirects)
-  }
-
-  /// The encoding of the body where it is none that can be read, at most 20 characters of it.
-  static func unknownEncoding(_ request: FastRequest) -> String? {
-    guard request.bodyByteCount > 0,
-      let encoding = request.header("content-encoding")?.lowercased(),
-      !["gzip", "deflate", "identity", ""].contains(encoding)
-    else { return nil }
-    return String(encoding.filter { $0.isASCII && ($0.isLetter || $0 == "-") }.prefix(20))
-  }
-
-  /// The field says so, or the body begins with gzip's magic number: some browsers' SDKs cannot
-  /// set the field.
-  private static func isCompressed(_ request: FastRequest) -> Bool {
-    guard request.bodyByteCount > 0 else { return false }
-    if let encoding = request.header("content-encoding") {
-      return encoding.lowercased() == "gzip" || encoding.lowercased() == "deflate"
-    }
-    return request.withBody { body in
-      body.byteCount > 2 && body.unsafeLoad(as: UInt8.self) == 0x1f
-        && body.unsafeLoad(fromByteOffset: 1, as: UInt8.self) == 0x8b
-    }
-  }
-
-  private func uniqueID() -> String {
+  func uniqueID() -> String {
     "\(producer)-\(uniqueIDs.add(1, ordering: .relaxed).newValue)"
   }
 }

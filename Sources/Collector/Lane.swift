@@ -16,10 +16,17 @@ final class Lane: Sendable {
   private struct Queue {
     var open = OpenFrame()
     var full: [OpenFrame] = []
-    var shares = LaneShares()
 
     var oldest: OpenFrame { full.first ?? open }
     var isEmpty: Bool { full.isEmpty && open.encoder.count == 0 }
+
+    func bytes(of person: Key128) -> Int {
+      full.reduce(open.shares.bytes(of: person)) { $0 + $1.shares.bytes(of: person) }
+    }
+
+    func bytes(ofKey key: Int) -> Int {
+      full.reduce(open.shares.bytes(ofKey: key)) { $0 + $1.shares.bytes(ofKey: key) }
+    }
   }
 
   private struct State {
@@ -44,6 +51,12 @@ final class Lane: Sendable {
   let oldBytes = Atomic<Int>(0)
   /// Frames that are published and not yet settled. Written by the publisher's thread.
   let inFlight = Atomic<Int>(0)
+  /// Bytes of these frames.
+  let inFlightBytes = Atomic<Int>(0)
+  /// A frame of so many bytes need not wait for a tick; see ``delayMicros(nowMicros:)``.
+  private let roundBytes = Atomic<Int>(.max)
+  /// Of some ten events: fewer are not worth a sync.
+  private static let roundBytesMin = 2048
   /// Its last frame was refused or lost. Written by the publisher's thread.
   let isAway = Atomic<Bool>(false)
   /// Steady time when the last frame was taken. Written by the publisher's thread.
@@ -72,35 +85,42 @@ final class Lane: Sendable {
     _ events: [IncomingEvent], _ indices: some Sequence<Int>, of request: PendingRequest,
     nowMicros: Int64
   ) -> Bool {
-    var added = [0, 0]
-    state.withLock { state in
-      for index in indices {
-        let queue = parameters.isOld(events[index]) ? Self.old : Self.live
-        let size = OpenFrame.size(of: events[index])
-        let isFull =
-          state.queues[queue].open.encoder.count >= parameters.frameEventsMax
-          || state.queues[queue].open.encoder.byteCount + size > parameters.frameBytesMax
-        if isFull && state.queues[queue].open.encoder.count > 0 { Self.roll(&state, queue) }
-        let open = state.queues[queue].open
-        if open.encoder.count == 0 { open.openedMicros = nowMicros }
-        open.append(events[index], key: request.key)
-        state.queues[queue].shares.add(size, key: request.key, person: events[index].person)
-        added[queue] += size
-        if open.waiters.last !== request {
-          open.waiters.append(request)
-          request.addFrame()
+    var (live, old) = (0, 0)
+    events.withUnsafeBufferPointer { events in
+      state.withLock { state in
+        for index in indices {
+          let isOld = parameters.isOld(events[index])
+          let queue = isOld ? Self.old : Self.live
+          let size = OpenFrame.size(of: events[index])
+          var open = state.queues[queue].open
+          if !open.isEmpty, open.isFull(for: size, parameters) {
+            Self.roll(&state, queue)
+            open = state.queues[queue].open
+          }
+          if open.isEmpty { open.openedMicros = nowMicros }
+          open.append(events[index], size, of: request)
+          if isOld { old += size } else { live += size }
         }
       }
     }
-    let isLive = added[Self.live] > 0 && add(added[Self.live], to: liveBytes)
-    let isOld = added[Self.old] > 0 && add(added[Self.old], to: oldBytes)
+    let isLive = live > 0 && add(live, to: liveBytes)
+    let isOld = old > 0 && add(old, to: oldBytes)
     return isLive || isOld
   }
 
-  /// - Returns: true where these are the first bytes, or a frame gets long by them.
+  /// - Returns: true where these are the first bytes, or a frame is complete or long by them.
   private func add(_ bytes: Int, to waiting: borrowing Atomic<Int>) -> Bool {
     let (before, after) = waiting.add(bytes, ordering: .sequentiallyConsistent)
-    return before == 0 || before < parameters.longFrameBytes && after >= parameters.longFrameBytes
+    let round = roundBytes.load(ordering: .relaxed)
+    let long = parameters.longFrameBytes
+    return before == 0 || before < long && after >= long || before < round && after >= round
+  }
+
+  /// Told after frames were published: the bytes of all events on their way to one of `lanes`, of which this is
+  /// one.
+  func setRound(outstandingBytes: Int, lanes: Int) {
+    roundBytes.store(
+      max(Self.roundBytesMin, outstandingBytes * 3 / (4 * max(1, lanes))), ordering: .relaxed)
   }
 
   private static func roll(_ state: inout State, _ queue: Int) {
@@ -129,12 +149,13 @@ final class Lane: Sendable {
       for index in indices {
         let queue = parameters.isOld(events[index]) ? Self.old : Self.live
         let (waiting, limit) = queue == Self.old ? (old, max / 2) : (live, max)
-        let shares = state.queues[queue].shares
-        if waiting > limit || shares.bytes(of: events[index].person) > limit / LaneShares.personPart
+        let person = events[index].person
+        if waiting > limit
+          || state.queues[queue].bytes(of: person) > limit / LaneShares.personPart
         {
           return .log
         }
-        if shares.bytes(ofKey: key) > limit / LaneShares.keyPart { return .key }
+        if state.queues[queue].bytes(ofKey: key) > limit / LaneShares.keyPart { return .key }
       }
       return nil
     }
@@ -146,7 +167,9 @@ final class Lane: Sendable {
   /// Every frame costs a sync of the log's disk and a message, so short ones gather: while another
   /// of the partition is on its way, and until the next tick of
   /// ``IngestParameters/frameIntervalMicros`` after the last. A long one goes at once, and so does
-  /// the first one after a pause.
+  /// the first one after a pause. Clients that send again as soon as they are answered would wait for the tick in
+  /// vain: a frame that has most of this lane's part of all that is not answered yet is as full as it gets, and
+  /// does not wait for it.
   func delayMicros(nowMicros: Int64) -> Int64? {
     let live = liveBytes.load(ordering: .sequentiallyConsistent)
     let old = oldBytes.load(ordering: .sequentiallyConsistent)
@@ -159,8 +182,10 @@ final class Lane: Sendable {
       return inFlight < inFlightMax ? 0 : nil
     }
     guard inFlight == 0 else { return nil }
+    if waiting >= roundBytes.load(ordering: .relaxed) { return 0 }
     // Ticks are the same for all lanes, so that one wake of the publisher serves them all.
-    let interval = Int64(max(1, parameters.frameIntervalMicros))
+    let ticks = waiting >= parameters.crowdedFrameBytes ? 2 : 1
+    let interval = Int64(max(1, parameters.frameIntervalMicros * ticks))
     let tick = (lastTakenMicros.load(ordering: .relaxed) / interval + 1) * interval
     return max(0, tick - nowMicros)
   }
@@ -216,7 +241,6 @@ final class Lane: Sendable {
     guard !state.queues[queue].isEmpty else { return nil }
     if state.queues[queue].full.isEmpty { roll(&state, queue) }
     let frame = state.queues[queue].full.removeFirst()
-    state.queues[queue].shares.subtract(frame.shares)
     state.liveInARow = queue == old ? 0 : state.liveInARow + 1
     return frame
   }
@@ -237,7 +261,6 @@ final class Lane: Sendable {
     frame.isOld = false
     state.withLock { state in
       state.queues[Self.live].full.append(frame)
-      state.queues[Self.live].shares.add(frame.shares)
     }
     liveBytes.add(frame.waitingBytes, ordering: .sequentiallyConsistent)
   }

@@ -20,16 +20,6 @@ struct LaneShares {
     persons[Self.bucket(of: person)] += bytes
   }
 
-  mutating func add(_ other: LaneShares) {
-    for key in keys.indices { keys[key] += other.keys[key] }
-    for bucket in persons.indices { persons[bucket] += other.persons[bucket] }
-  }
-
-  mutating func subtract(_ other: LaneShares) {
-    for key in keys.indices { keys[key] -= other.keys[key] }
-    for bucket in persons.indices { persons[bucket] -= other.persons[bucket] }
-  }
-
   mutating func removeAll() {
     for key in keys.indices { keys[key] = 0 }
     for bucket in persons.indices { persons[bucket] = 0 }

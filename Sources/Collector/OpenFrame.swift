@@ -14,10 +14,26 @@ final class OpenFrame: @unchecked Sendable {
   /// The queue of the lane that it was in.
   var isOld = false
 
-  /// - Parameter key: the write key's number, see ``LaneShares``.
-  func append(_ event: IncomingEvent, key: Int = 0) {
+  var isEmpty: Bool { waitingBytes == 0 }
+
+  func isFull(for size: Int, _ parameters: IngestParameters) -> Bool {
+    encoder.count >= parameters.frameEventsMax
+      || encoder.byteCount + size > parameters.frameBytesMax
+  }
+
+  func append(_ event: IncomingEvent) { append(event, Self.size(of: event), key: 0) }
+
+  /// - Parameter size: of the event.
+  func append(_ event: IncomingEvent, _ size: Int, of request: PendingRequest) {
+    append(event, size, key: request.key)
+    if waiters.last !== request {
+      waiters.append(request)
+      request.addFrame()
+    }
+  }
+
+  private func append(_ event: IncomingEvent, _ size: Int, key: Int) {
     encoder.append(event)
-    let size = Self.size(of: event)
     waitingBytes += size
     shares.add(size, key: key, person: event.person)
   }

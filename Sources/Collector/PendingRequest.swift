@@ -29,7 +29,9 @@ final class PendingRequest: @unchecked Sendable {
   private let generation: UInt32
   /// The write key's number, see ``LaneShares``.
   let key: Int
-  private var stored: [PublishedFrame] = []
+  private var stored: PublishedFrame?
+  /// Of a request that has several; most have one.
+  private var moreStored: [PublishedFrame] = []
   private var isSpooled = false
   private var failure: String?
   private let completion: Completion
@@ -46,7 +48,9 @@ final class PendingRequest: @unchecked Sendable {
   func submitted(_ batch: inout ResponseBatch) { take(&batch) }
 
   func settled(_ frame: PublishedFrame, _ batch: inout ResponseBatch) {
-    if frame.partition != nil { stored.append(frame) }
+    if frame.partition != nil {
+      if stored == nil { stored = frame } else { moreStored.append(frame) }
+    }
     take(&batch)
   }
 
@@ -71,6 +75,11 @@ final class PendingRequest: @unchecked Sendable {
       completion(.spooled, nil, &batch)
       return
     }
+    if let stored, moreStored.isEmpty {
+      completion(.stored(stored.position), stored, &batch)
+      return
+    }
+    let stored = stored.map { [$0] + moreStored } ?? []
     // A generation is read when all earlier ones have been, so only the newest counts.
     var position = Position(generation: stored.map(\.generation).max() ?? generation)
     for frame in stored where frame.generation == position.generation {
@@ -78,7 +87,7 @@ final class PendingRequest: @unchecked Sendable {
         position.advance(partition: partition, to: frame.sequence)
       }
     }
-    completion(.stored(position), stored.count == 1 ? stored.first : nil, &batch)
+    completion(.stored(position), nil, &batch)
   }
 }
 
@@ -88,6 +97,7 @@ final class PublishedFrame: Sendable {
   /// Nil for dead letters, which are no part of positions.
   let partition: Int?
   let sequence: UInt64
+  let position: Position
   let positionText: String
   let positionHeader: [UInt8]
 
@@ -97,6 +107,7 @@ final class PublishedFrame: Sendable {
     self.sequence = sequence
     var position = Position(generation: generation)
     if let partition { position.advance(partition: partition, to: sequence) }
+    self.position = position
     positionText = position.description
     positionHeader = Self.header(positionText)
   }

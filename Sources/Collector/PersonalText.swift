@@ -76,11 +76,13 @@ enum PersonalText {
     var digits = 0
     var hidesMark = false
     var index = 0
-    while index < text.count {
+    while true {
+      index = firstOfInterest(text, from: index)
+      guard index < text.count else { break }
       let byte = text[index]
       if byte &- UInt8(ascii: "0") <= 9 {
         let run = DigitRun.extent(text, from: index)
-        if run.digitCount >= DigitRun.digitsMin {
+        if run.mayMean(in: text, from: index) {
           DigitRun(text, from: index).find(in: text, &findings)
         }
         digits &+= run.digitCount
@@ -99,6 +101,27 @@ enum PersonalText {
       index &+= 1
     }
     return hidesMark || escapes > 0 && digits >= DigitRun.digitsMin
+  }
+
+  /// The first byte at or after `index` that may be a digit, `@` or `%`, eight bytes at a time (Mycroft's
+  /// zero-in-word test); all else says nothing.
+  private static func firstOfInterest(_ text: UnsafeRawBufferPointer, from index: Int) -> Int {
+    let ones: UInt64 = 0x0101_0101_0101_0101
+    let highs: UInt64 = 0x8080_8080_8080_8080
+    var index = index
+    while index &+ 8 <= text.count {
+      let word = UInt64(littleEndian: text.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+      let digits = word & (ones &* 0xf0) ^ (ones &* 0x30)
+      let ats = word ^ (ones &* 0x40)
+      let percents = word ^ (ones &* 0x25)
+      // A borrow reaches only bytes above a true match, so the lowest match is exact.
+      let found =
+        ((digits &- ones) & ~digits | (ats &- ones) & ~ats | (percents &- ones) & ~percents)
+        & highs
+      if found != 0 { return index &+ found.trailingZeroBitCount &>> 3 }
+      index &+= 8
+    }
+    return index
   }
 
   /// `%40`, which is an `@`, or `%25`, behind which there may be one.

@@ -42,6 +42,19 @@ enum PostHogEvent {
     /// The name of an event without one; nil refuses it.
     let defaultName: String?
     let uniqueID: () -> String
+    private let source: String
+
+    init(
+      key: WriteKey, receivedAt: Int64, sentAt: Int64, defaultName: String?,
+      uniqueID: @escaping () -> String
+    ) {
+      self.key = key
+      self.receivedAt = receivedAt
+      self.sentAt = sentAt
+      self.defaultName = defaultName
+      self.uniqueID = uniqueID
+      source = "\(PostHogProtocol.name)/\(key.source)"
+    }
 
     /// Reads the next value of `json` as an event.
     ///
@@ -203,7 +216,7 @@ enum PostHogEvent {
       let isNobody = try name(&draft, fields)
       return try draft.event(
         protocolName: PostHogProtocol.name, key: key, receivedAt: receivedAt,
-        fallbackID: { draft.id }, fallbackPerson: isNobody ? draft.id : nil)
+        fallbackID: { draft.id }, fallbackPerson: isNobody ? draft.id : nil, source: source)
     }
 
     /// Whose the event is.

@@ -35,7 +35,7 @@ public struct PrivacyGate: EventGate {
   public func admit(
     _ event: inout IncomingEvent, _ request: borrowing RequestFacts, _ key: WriteKey
   ) throws(Refusal) -> GateVerdict {
-    let protocolName = event.source.prefix { $0 != "/" }
+    let protocolName = Substring(event.source.utf8.prefix { $0 != UInt8(ascii: "/") })
     var scrubber = scrubber(request, key, protocolName: protocolName)
     if !marks.isEmpty, scrubber.removesPersonalData, let marks = marks[String(protocolName)] {
       scrubber.marks = marks[event.name] ?? marks[event.kind.name] ?? .none

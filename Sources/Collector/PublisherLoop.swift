@@ -180,8 +180,10 @@ final class PublisherLoop: @unchecked Sendable {
 
   private func publishReady() {
     let now = clock.steadyMicros()
+    var hasPublished = false
     for lane in lanes.retired { moveFrames(of: lane, now) }
-    for lane in lanes.open {
+    let open = lanes.open
+    for lane in open {
       if waitsForSpool(lane) {
         divertFrames(of: lane, now)
         continue
@@ -190,8 +192,14 @@ final class PublisherLoop: @unchecked Sendable {
         let frame = lane.takeFrame(nowMicros: now)
       {
         publish(frame, lane)
+        hasPublished = true
       }
     }
+    guard hasPublished else { return }
+    let outstanding = open.reduce(0) {
+      $0 + $1.waitingBytes + $1.inFlightBytes.load(ordering: .relaxed)
+    }
+    for lane in open { lane.setRound(outstandingBytes: outstanding, lanes: open.count - 1) }
   }
 
   /// Until the next frame is due, at most ``pollTimeoutMsMax``. Looked at after `isAsleep` is set,
@@ -223,6 +231,7 @@ final class PublisherLoop: @unchecked Sendable {
       lane: lane, bytes: bytes, messageID: messageID, waiters: frame.waiters,
       openedMicros: frame.openedMicros, publishedMicros: clock.steadyMicros())
     lane.inFlight.add(1, ordering: .sequentiallyConsistent)
+    lane.inFlightBytes.add(bytes.count, ordering: .relaxed)
     lane.recycle(frame)
     frameBytes.observe(Double(bytes.count))
     frameEvents.observe(Double(events))
@@ -255,6 +264,7 @@ final class PublisherLoop: @unchecked Sendable {
         lane: lane, bytes: bytes, messageID: header.messageID, waiters: [], openedMicros: now,
         publishedMicros: now)
       lane.inFlight.add(1, ordering: .sequentiallyConsistent)
+      lane.inFlightBytes.add(bytes.count, ordering: .relaxed)
       publisher.publish(
         stream: lane.stream, messageID: header.messageID, frame: bytes, token: token)
     }
@@ -271,6 +281,7 @@ final class PublisherLoop: @unchecked Sendable {
     }
     let lane = frame.lane
     lane.inFlight.subtract(1, ordering: .sequentiallyConsistent)
+    lane.inFlightBytes.subtract(frame.bytes.count, ordering: .relaxed)
     publishSeconds.observe(Double(clock.steadyMicros() - frame.publishedMicros) / 1_000_000)
     switch outcome {
     case .stored(let sequence, let isDuplicate):

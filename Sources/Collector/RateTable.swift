@@ -5,10 +5,11 @@ import Synchronization
 /// once was not fast.
 ///
 /// Counts in steps of five seconds and of one minute, not sliding, so that a person costs 32 bytes. At most
-/// ``countMax`` persons; where there are more, all of them begin anew, which finds a bot at most one step
-/// later.
+/// ``countMax`` persons, in parts so that event loops do not wait for each other; where a part has more than its
+/// share, all in it begin anew, which finds a bot at most one step later.
 final class RateTable: Sendable {
   static let countMax = 65_536
+  private static let partCount = 16
   private static let eventStep: Int64 = 5_000_000
   private static let clickStep: Int64 = 60_000_000
 
@@ -20,9 +21,16 @@ final class RateTable: Sendable {
   }
 
   private let rate: BotRules.Rate
-  private let persons = Mutex<[Key128: Counts]>([:])
+  private let parts: [Part]
 
-  init(_ rate: BotRules.Rate) { self.rate = rate }
+  private final class Part: Sendable {
+    let persons = Mutex<[Key128: Counts]>([:])
+  }
+
+  init(_ rate: BotRules.Rate) {
+    self.rate = rate
+    parts = (0..<Self.partCount).map { _ in Part() }
+  }
 
   /// Counts the event. About 100 ns.
   func isTooFast(_ event: borrowing IncomingEvent) -> Bool {
@@ -30,8 +38,9 @@ final class RateTable: Sendable {
     let isClick = event.kind == .click
     let eventStep = event.eventTime / Self.eventStep
     let clickStep = event.eventTime / Self.clickStep
-    return persons.withLock { persons in
-      if persons.count >= Self.countMax && persons[person] == nil {
+    // The low bits say which partition a person is in; these are others.
+    return parts[Int(person.high % UInt64(Self.partCount))].persons.withLock { persons in
+      if persons.count >= Self.countMax / Self.partCount && persons[person] == nil {
         persons.removeAll(keepingCapacity: true)
       }
       return count(&persons[person, default: Counts()], isClick, eventStep, clickStep)

@@ -59,13 +59,15 @@ public struct SchemaGate: EventGate {
     if tuple.content.isEmpty { tuple.content = mapped.content.text ?? "" }
     if tuple.variant.isEmpty { tuple.variant = mapped.variant.text ?? "" }
     if tuple.channel.isEmpty { tuple.channel = mapped.channel.text ?? "" }
-    if event.kind == .conversion, event.revenueMicros == 0, let text = mapped.revenue.text {
-      event.revenueMicros = try Conversion.revenue(text, "the revenue")
+    var revenueMicros = event.revenueMicros
+    if event.kind == .conversion, revenueMicros == 0, let text = mapped.revenue.text {
+      revenueMicros = try Conversion.revenue(text, "the revenue")
       tuple.currency =
         try mapped.currency.text.map { text throws(Refusal) in
           try Conversion.currency(text, "the currency")
         } ?? key.mapping.mapping.defaultCurrency
     }
+    event.revenueMicros = revenueMicros
     event.dimensions = tuple.encoded
     if let place { event.payload.replaceSubrange(place, with: properties) }
   }

@@ -69,8 +69,7 @@ enum SegmentEvent {
         guard let name = try json.nextKey() else { return fields }
         switch name {
         case "type":
-          let text = try FieldText.scalar(&json, "type") ?? ""
-          fields.type = CallType(rawValue: text)
+          fields.type = try callType(&json)
           fields.typeIsKnown = fields.type != nil
         case "messageId": fields.id = try FieldText.scalar(&json, "messageId")
         case "timestamp": fields.time = try FieldTime.read(&json, "timestamp")
@@ -90,6 +89,19 @@ enum SegmentEvent {
           fields.sentAt = memberStart - start..<json.offset - start
         default: try json.skipValue()
         }
+      }
+    }
+
+    private func callType(_ json: inout JSONScanner) throws -> CallType? {
+      guard try json.peek() == .string else {
+        return CallType(rawValue: try FieldText.scalar(&json, "type") ?? "")
+      }
+      let text = try json.text()
+      switch text {
+      case "track": return .track
+      case "page": return .page
+      case "identify": return .identify
+      default: return CallType(rawValue: try FieldText.check(text, "type"))
       }
     }
 
@@ -156,11 +168,11 @@ enum SegmentEvent {
         content: fields.properties.content.text ?? "",
         variant: fields.properties.variant.text ?? "",
         channel: fields.properties.channel.text ?? "", currency: currency)
+      let personKey = key.identity.personKey(id: person)
       return IncomingEvent(
-        kind: kind,
-        key: EventIdentity.dedupeKey(site: key.site, source: key.source, eventID: id),
-        person: EventIdentity.personKey(site: key.site, id: person),
-        user: user.isEmpty ? .zero : EventIdentity.personKey(site: key.site, id: user),
+        kind: kind, key: key.identity.dedupeKey(eventID: id), person: personKey,
+        user: user.isEmpty
+          ? .zero : user == person ? personKey : key.identity.personKey(id: user),
         eventTime: fields.time ?? fields.originalTime ?? receivedAt, receivedAt: receivedAt,
         sentAt: fields.sentTime, dimensions: tuple.encoded, revenueMicros: revenue, id: id,
         name: name, source: source, payload: Array(bytes),

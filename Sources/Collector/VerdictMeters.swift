@@ -17,13 +17,21 @@ struct VerdictMeters: Sendable {
   }
 
   /// What ``add(_:)`` is to count, gathered while the events are there.
-  func tally(_ events: [IncomingEvent]) -> [UInt32: Int] {
-    var tally: [UInt32: Int] = [:]
-    for event in events { tally[event.bot, default: 0] += 1 }
+  func tally(_ events: [IncomingEvent]) -> [(verdict: UInt32, count: Int)] {
+    var tally: [(verdict: UInt32, count: Int)] = []
+    // The events of a request are mostly alike.
+    for index in events.indices {
+      let verdict = events[index].bot
+      if let last = tally.last, last.verdict == verdict {
+        tally[tally.count - 1].count += 1
+      } else {
+        tally.append((verdict, 1))
+      }
+    }
     return tally
   }
 
-  func add(_ tally: [UInt32: Int]) {
+  func add(_ tally: [(verdict: UInt32, count: Int)]) {
     for (encoded, count) in tally {
       let verdict = BotVerdict(encoded: encoded)
       if verdict.version == 0 {

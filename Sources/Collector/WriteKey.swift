@@ -1,3 +1,4 @@
+import Events
 import Synchronization
 
 /// The public key that a site's pixels and SDKs send: it says whose the events are and what they
@@ -10,6 +11,7 @@ public final class WriteKey: Sendable {
   public let source: String
   public let policy: KeyPolicy
   let mapping: CompiledMapping
+  let identity: EventIdentity.OfKey
   /// Nil where its policy has no limit.
   let rateLimit: RateLimit?
   private let pseudonyms: Pseudonyms?
@@ -31,6 +33,7 @@ public final class WriteKey: Sendable {
     self.id = id ?? KeyValue.derivedID(key)
     self.site = site
     self.source = source ?? key
+    identity = EventIdentity.OfKey(site: site, source: self.source)
     self.policy = policy
     self.mapping = mapping
     rateLimit = policy.eventsPerSecondMax.map { RateLimit(eventsPerSecond: $0) }
@@ -51,6 +54,7 @@ public final class WriteKey: Sendable {
     id = stored.id
     site = stored.site
     source = stored.source
+    identity = EventIdentity.OfKey(site: site, source: source)
     policy = stored.policy
     self.mapping = mapping
     let rate = stored.policy.eventsPerSecondMax

@@ -21,7 +21,9 @@ public struct FrameEncoder: ~Copyable {
   private var payloads = TextColumn()
   private var tuples = TextColumn()
   private var labels = TextColumn()
-  private var tupleIndex: [[UInt8]: UInt32] = [:]
+  /// By checksum, which costs less than hashing an array byte by byte; of two that have the same one the second
+  /// is at the next number that is free.
+  private var tupleIndex: [UInt32: (bytes: [UInt8], index: UInt32)] = [:]
   private var labelIndex: [String: UInt32] = [:]
   /// Events in a row are often alike: comparing with the last one saves hashing.
   private var lastTuple: (bytes: [UInt8], index: UInt32) = ([], .max)
@@ -79,13 +81,18 @@ public struct FrameEncoder: ~Copyable {
 
   private mutating func tuple(_ dimensions: [UInt8]) -> UInt32 {
     if dimensions == lastTuple.bytes { return lastTuple.index }
-    let index = tupleIndex[dimensions] ?? UInt32(tuples.count)
-    if index == tuples.count {
-      tupleIndex[dimensions] = index
-      dimensions.withUnsafeBytes { tuples.append($0) }
+    var place = dimensions.withUnsafeBytes { CRC32C.checksum($0) }
+    while let known = tupleIndex[place] {
+      if known.bytes == dimensions {
+        lastTuple = known
+        return known.index
+      }
+      place &+= 1
     }
-    lastTuple = (dimensions, index)
-    return index
+    lastTuple = (dimensions, UInt32(tuples.count))
+    tupleIndex[place] = lastTuple
+    dimensions.withUnsafeBytes { tuples.append($0) }
+    return lastTuple.index
   }
 
   private mutating func label(_ text: String) -> UInt32 {

@@ -94,23 +94,52 @@ extension EventIdentity {
 
 /// How identities are derived. Part of the data format: the same on every machine and for ever.
 public enum EventIdentity {
-  /// - Parameter source: the source of the write key; ids are unique only within it.
-  public static func dedupeKey(site: String, source: String, eventID: String) -> Key128 {
+  /// The identities of one write key's events, begun once: what is the same in all of them is hashed already.
+  public struct OfKey: Sendable {
+    private let event: SipHash128
+    private let person: SipHash128
+
+    public init(site: String, source: String) {
+      event = EventIdentity.event(site: site, source: source)
+      person = EventIdentity.person(site: site)
+    }
+
+    /// See ``EventIdentity/dedupeKey(site:source:eventID:)``.
+    public func dedupeKey(eventID: String) -> Key128 { EventIdentity.finish(event, eventID) }
+
+    /// See ``EventIdentity/personKey(site:id:)``.
+    public func personKey(id: String) -> Key128 { EventIdentity.finish(person, id) }
+  }
+
+  private static func event(site: String, source: String) -> SipHash128 {
     var hash = SipHash128()
     hash.update(byte: 0x01)
     hash.update(field: site)
     hash.update(field: source)
-    hash.update(field: eventID)
+    return hash
+  }
+
+  private static func person(site: String) -> SipHash128 {
+    var hash = SipHash128()
+    hash.update(byte: 0x02)
+    hash.update(field: site)
+    return hash
+  }
+
+  private static func finish(_ begun: SipHash128, _ id: String) -> Key128 {
+    var hash = begun
+    hash.update(field: id)
     return hash.finalize()
+  }
+
+  /// - Parameter source: the source of the write key; ids are unique only within it.
+  public static func dedupeKey(site: String, source: String, eventID: String) -> Key128 {
+    finish(event(site: site, source: source), eventID)
   }
 
   /// - Parameter id: of an event's person the anonymous id if present, else the user id, else the event
   ///   id; of an alias's the earlier id; of an event's user the user id.
   public static func personKey(site: String, id: String) -> Key128 {
-    var hash = SipHash128()
-    hash.update(byte: 0x02)
-    hash.update(field: site)
-    hash.update(field: id)
-    return hash.finalize()
+    finish(person(site: site), id)
   }
 }

@@ -88,6 +88,7 @@ public struct JSONScanner {
   }
 
   /// Over the comma, or over the closing bracket.
+  @inline(__always)
   private mutating func advance(
     to closing: UInt8, _ expected: JSONError.Expected
   ) throws(JSONError) -> Bool {
@@ -108,6 +109,7 @@ public struct JSONScanner {
     return true
   }
 
+  @inline(__always)
   private mutating func keyAndColon() throws(JSONError) -> JSONString {
     skipWhitespace()
     guard current == UInt8(ascii: "\"") else { throw error(.key) }

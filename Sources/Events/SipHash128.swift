@@ -61,20 +61,20 @@ public struct SipHash128: Sendable {
 
   @inlinable
   public mutating func update(_ bytes: UnsafeRawBufferPointer) {
-    var index = 0
+    // Words of the text lie across words of the hash wherever it was not begun at a multiple of eight.
+    let held = (length & 7) &* 8
     let count = bytes.count
-    while index < count && length & 7 != 0 {
-      update(byte: bytes[index])
-      index += 1
+    var index = 0
+    while index &+ 8 <= count {
+      let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+      compress(tail | word &<< held)
+      tail = held == 0 ? 0 : word &>> (64 &- held)
+      index &+= 8
     }
-    while index + 8 <= count {
-      compress(UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)))
-      length &+= 8
-      index += 8
-    }
+    length &+= UInt64(truncatingIfNeeded: index)
     while index < count {
       update(byte: bytes[index])
-      index += 1
+      index &+= 1
     }
   }
 

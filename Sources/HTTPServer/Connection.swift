@@ -185,8 +185,8 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
       let deadline = loop.nowMs + Int64(core.parameters.answerTimeoutMs)
       exchanges.append(request.exchange(.waiting(deadlineMs: deadline)))
       let answer = handler(
-        request.fastRequest(peer: context?.remoteAddress), Responder(connection: self, exchange: id)
-      )
+        request.fastRequest(remoteAddress: peerAddress()),
+        Responder(connection: self, exchange: id))
       if let answer { complete(exchange: id, with: answer) }
     case .async(let handler):
       let path = request.head.uri.utf8.span.bytes.extracting(0..<request.pathEnd)
@@ -200,6 +200,7 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     }
   }
 
+  /// Asked of the system once for all requests of the connection.
   private func peerAddress() -> String {
     if let remoteAddress { return remoteAddress }
     let address = context?.remoteAddress?.ipAddress ?? ""

@@ -9,11 +9,8 @@ public struct FastRequest: Sendable {
   /// Where the path ends in the target, and where the query begins.
   let pathEnd: Int
 
-  /// The peer, whose address is written out only where it is asked for.
-  let peer: SocketAddress?
-
   /// The peer's address without port, such as `127.0.0.1` or `::1`; empty where unknown.
-  public var remoteAddress: String { peer?.ipAddress ?? "" }
+  public let remoteAddress: String
 
   /// True for HEAD, which is asked like GET and must change nothing.
   public let isHead: Bool

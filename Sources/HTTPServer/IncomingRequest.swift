@@ -120,10 +120,10 @@ struct IncomingRequest {
       requestBodyBytes: body?.readableBytes ?? 0, startedNanoseconds: startedNanoseconds)
   }
 
-  func fastRequest(peer: SocketAddress?) -> FastRequest {
+  func fastRequest(remoteAddress: String) -> FastRequest {
     FastRequest(
       method: method == .head ? .get : method, head: head, body: body, pathEnd: pathEnd,
-      peer: peer, isHead: method == .head)
+      remoteAddress: remoteAddress, isHead: method == .head)
   }
 
   func asyncRequest(parameters: [String: String], remoteAddress: String) -> HTTPRequest {

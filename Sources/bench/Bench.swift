@@ -7,7 +7,8 @@ struct Bench: AsyncParsableCommand {
     commandName: "bench",
     abstract: "Measure the speed of SmartContent on this machine, with servers of its own.",
     subcommands: [
-      EngineBench.self, IngestBench.self, PixelBench.self, FreshnessBench.self, MemoryBench.self,
+      EngineBench.self, IngestBench.self, PixelBench.self, JSONBench.self, FreshnessBench.self,
+      MemoryBench.self,
       YSBBench.self, HoppingBench.self, SessionBench.self,
       ConnectionsBench.self, FlatBench.self, LatencyBench.self, RebuildBench.self,
       RestartBench.self,

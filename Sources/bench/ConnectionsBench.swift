@@ -29,7 +29,7 @@ struct ConnectionsBench: AsyncParsableCommand {
     var last = before
     for round in 1...rounds {
       let result = try LoadGenerator.run(
-        url: load.collector.url, script: LoadGenerator.pixelScript, connections: connections,
+        url: load.collector.url, script: LoadScripts.pixel(), connections: connections,
         seconds: seconds, folder: report.home)
       last = try mebibytes()
       table.add("resident_after_round_\(round)", last, "MiB")

@@ -17,7 +17,7 @@ struct MemoryBench: AsyncParsableCommand {
     try await Task.sleep(for: .seconds(3))
     let rest = try served.residentBytes()
     let result = try LoadGenerator.run(
-      url: served.url, script: LoadGenerator.batchScript, connections: 64, seconds: seconds,
+      url: served.url, script: LoadScripts.segmentBatch.script, connections: 64, seconds: seconds,
       folder: report.home)
     let load = try served.residentBytes()
     var table = Report("Resident memory of smartcontent dev (collector, processor, query API)")

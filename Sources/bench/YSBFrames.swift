@@ -102,17 +102,3 @@ func benchNow() -> Int64 {
   clock_gettime(CLOCK_MONOTONIC, &time)
   return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
 }
-
-/// Seconds of processor time that something takes.
-enum CPUTime {
-  /// Of the calling thread.
-  static func thread() -> Double { read(CLOCK_THREAD_CPUTIME_ID) }
-  /// Of the whole process.
-  static func process() -> Double { read(CLOCK_PROCESS_CPUTIME_ID) }
-
-  private static func read(_ clock: clockid_t) -> Double {
-    var time = timespec()
-    clock_gettime(clock, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
-  }
-}

@@ -65,6 +65,8 @@ struct IngestPipelineTests {
     configure: (inout IngestParameters) -> Void = { _ in }
   ) throws -> IngestPipeline {
     var parameters = IngestParameters()
+    parameters.frameBytesMax = 64 * 1024
+    parameters.longFrameBytes = 16 * 1024
     configure(&parameters)
     var log = Logger(label: "test")
     log.logLevel = .critical
@@ -162,6 +164,73 @@ struct IngestPipelineTests {
     await eventually { outcomes["r"].count == 3 }
     #expect(try publisher.frames.map { try $0.ids() } == [["e0"], ["e1", "e2"]])
     await pipeline.stop(withinMs: 1000)
+  }
+
+  @Test("A frame with most of what is not answered yet does not wait for the interval")
+  func rounds() async throws {
+    let publisher = ScriptedPublisher()
+    let clock = CollectorClock(nowMicros: { testNow }, steadyMicros: { 1 })
+    let pipeline = try Self.pipeline(publisher, clock: clock)
+    pipeline.start()
+    let outcomes = Outcomes()
+    func submit(_ partition: Int, _ count: Int) {
+      let person = person(in: partition, of: 4)
+      let events = (0..<count).map { event("p\(partition)-\($0)", person: person) }
+      pipeline.submit(events) { outcomes.add("r", $0) }
+    }
+    for partition in 0..<4 { submit(partition, 1) }
+    await eventually { publisher.unsettledCount == 4 }
+    publisher.store()
+    await eventually { outcomes["r"].count == 4 }
+    // The clock stands still, so no tick comes. A few events are worth no frame of their own.
+    submit(1, 3)
+    submit(0, 60)
+    await eventually { publisher.unsettledCount == 1 }
+    #expect(publisher.frames.map(\.stream).last == "events-00")
+    // Where as much is on its way to the other partitions, that much is waited for.
+    submit(2, 30)
+    await eventually { publisher.unsettledCount == 2 }
+    submit(3, 12)
+    submit(3, 12)
+    await eventually { publisher.unsettledCount == 3 }
+    #expect(publisher.frames.suffix(2).map(\.stream) == ["events-02", "events-03"])
+    #expect(try publisher.frames.last?.ids().count == 24)
+    #expect(outcomes["r"].count == 4)
+    await pipeline.stop(withinMs: 0)
+  }
+
+  @Test("A frame of a crowd waits for every other tick")
+  func crowd() async throws {
+    let publisher = ScriptedPublisher()
+    let now = Mutex<Int64>(1)
+    let clock = CollectorClock(nowMicros: { testNow }, steadyMicros: { now.withLock { $0 } })
+    let pipeline = try Self.pipeline(publisher, clock: clock) { $0.crowdedFrameBytes = 6000 }
+    pipeline.start()
+    let outcomes = Outcomes()
+    func submit(_ partition: Int, _ count: Int, payloadBytes: Int = 100) {
+      let person = person(in: partition, of: 4)
+      let events = (0..<count).map {
+        event("p\(partition)-\($0)", person: person, payloadBytes: payloadBytes)
+      }
+      pipeline.submit(events) { outcomes.add("r", $0) }
+    }
+    submit(1, 1)
+    await eventually { publisher.unsettledCount == 1 }
+    publisher.store()
+    await eventually { outcomes["r"].count == 1 }
+    // So much is on its way elsewhere that nothing here is most of it.
+    submit(0, 3, payloadBytes: 20_000)
+    await eventually { publisher.unsettledCount == 1 }
+    submit(1, 40)
+    now.withLock { $0 = 4000 }
+    // The lanes are looked at in their order, and this one does not wait.
+    submit(2, 1)
+    await eventually { publisher.unsettledCount == 2 }
+    #expect(publisher.frames.map(\.stream) == ["events-01", "events-00", "events-02"])
+    now.withLock { $0 = 8000 }
+    await eventually { publisher.unsettledCount == 3 }
+    #expect(publisher.frames.map(\.stream).last == "events-01")
+    await pipeline.stop(withinMs: 0)
   }
 
   @Test("A request over several partitions waits for all of them; its position names each")

@@ -20,6 +20,8 @@ struct IngestRoutesTests {
     let registry = MetricRegistry()
     let producer = Key128(low: 7, high: 9)
     var parameters = IngestParameters()
+    parameters.frameBytesMax = 64 * 1024
+    parameters.longFrameBytes = 16 * 1024
     configure(&parameters)
     let pipeline = try IngestPipeline(
       parameters,

@@ -65,6 +65,34 @@ struct PersonalTextTests {
   }
 
   @Test(
+    "The first look at digits passes over nothing that the second one finds",
+    arguments: UInt64(1)...20)
+  func firstLook(seed: UInt64) {
+    var random = SplitMix(seed: seed)
+    let parts = [
+      "0", "00", "1", "2", "30", "49", "170", "555", "2026", "4111", "1234", "91234", "98765",
+      "4111111111111111", "1767225600", " ", "-", ".", "/", " - ", "(", ")", "+", ") ", "a", "_",
+      "T", ":", ",",
+    ]
+    for _ in 0..<5000 {
+      let text = (0..<1 + random.next() % 9).map { _ in
+        parts[Int(random.next() % UInt64(parts.count))]
+      }.joined()
+      Array(text.utf8).withUnsafeBytes { bytes in
+        for index in bytes.indices where bytes[index] &- UInt8(ascii: "0") <= 9 {
+          guard !DigitRun.extent(bytes, from: index).mayMean(in: bytes, from: index) else {
+            continue
+          }
+          var findings: [PersonalText.Finding] = []
+          let run = DigitRun(bytes, from: index)
+          if run.digitCount >= DigitRun.digitsMin { run.find(in: bytes, &findings) }
+          #expect(findings.isEmpty, "\(text) from \(index)")
+        }
+      }
+    }
+  }
+
+  @Test(
     "Addresses are cut to their network",
     arguments: [
       ("203.0.113.9", "203.0.113.0"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1::"),

@@ -49,6 +49,32 @@ struct FrameTests {
     #expect(tuples == 1)
   }
 
+  @Test("tuples with the same checksum stay apart")
+  func equalChecksums() throws {
+    // Among so many some two have the same (the birthday paradox).
+    var seen: [UInt32: [UInt8]] = [:]
+    var pair: [[UInt8]] = []
+    var number = 0
+    while pair.isEmpty {
+      number += 1
+      let tuple = DimensionTuple(site: "s", content: "content-\(number)").encoded
+      let checksum = tuple.withUnsafeBytes { CRC32C.checksum($0) }
+      if let other = seen.updateValue(tuple, forKey: checksum) { pair = [other, tuple] }
+    }
+    var maker = FrameMaker(seed: 3)
+    var encoder = FrameEncoder()
+    let events = (0..<9).map { index in
+      var event = maker.event()
+      event.dimensions = pair[index % 2]
+      return event
+    }
+    for event in events { encoder.append(event) }
+    let header = maker.header()
+    let bytes = encoder.seal(header)
+    #expect(try FrameContent(bytes: bytes) == FrameContent(header: header, events: events))
+    #expect(try bytes.withUnsafeBytes { try FrameView($0).tupleCount } == 2)
+  }
+
   @Test("a heartbeat has a header and no events")
   func heartbeat() throws {
     var maker = FrameMaker(seed: 1)
