@@ -19,7 +19,8 @@ RUN apt-get update \
   && rm -rf /var/lib/apt/lists/* \
   && groupadd --system --gid 10001 smartcontent \
   && useradd --system --uid 10001 --gid 10001 --no-create-home smartcontent \
-  && install -d -o smartcontent -g smartcontent /var/lib/smartcontent
+  && install -d -o smartcontent -g smartcontent /var/lib/smartcontent \
+    /var/lib/smartcontent/keys /var/lib/smartcontent/spool /var/lib/smartcontent/state
 COPY --from=build /image/ /
 USER 10001:10001
 WORKDIR /var/lib/smartcontent

@@ -194,9 +194,16 @@ let package = Package(
   ]
 )
 
-// libFuzzer brings the `main` of this one, so it is there only for Scripts/fuzz.
-if Context.environment["SMARTCONTENT_FUZZ"] != nil {
+// It is there only for Scripts/fuzz. Coverage is counted in the modules with parsers alone, as each counter is
+// looked at after each input. `-zmuldefs`: libFuzzer brings a `main` of its own, which comes after this one.
+if let sanitizers = Context.environment["SMARTCONTENT_FUZZ"] {
+  let flags = ["-sanitize=\(sanitizers)"]
+  let parsers: Set = ["Events", "Operators", "HTTPServer", "Collector", "QueryAPI"]
+  for target in package.targets where parsers.contains(target.name) {
+    target.swiftSettings = strict + [.unsafeFlags(flags)]
+  }
   package.targets.append(
     .executableTarget(
-      name: "fuzz", dependencies: ["FuzzTargets"], path: "Tests/Fuzz", swiftSettings: strict))
+      name: "fuzz", dependencies: ["FuzzTargets"], path: "Tests/Fuzz", swiftSettings: strict,
+      linkerSettings: [.unsafeFlags(flags + ["-use-ld=lld", "-Xlinker", "-zmuldefs"])]))
 }

@@ -198,7 +198,7 @@ extension IncomingEvent {
       ("id", id), ("kind", kind.name), ("name", name), ("time", Timestamp.format(eventTime)),
       ("received_at", Timestamp.format(receivedAt)),
       ("sent_at", sentAt == 0 ? "" : Timestamp.format(sentAt)), ("person", person.description),
-      ("user", user == .zero ? "" : user.description), ("source", source),
+      ("user", user == .zero ? "" : user.description), ("source", source), ("agent", agent),
     ]
     for (name, text) in texts where !text.isEmpty {
       json.key(name)
@@ -210,10 +210,30 @@ extension IncomingEvent {
       json.key("revenue_micros")
       json.integer(revenueMicros)
     }
+    if bot != 0 {
+      json.key("bot")
+      writeVerdict(to: &json)
+    }
     if isShown {
       json.key("payload")
       payload.withUnsafeBytes { json.raw($0) }
     }
+    json.endObject()
+  }
+
+  /// Reasons may stand where the event counts as a person's: rules say which of them suffice.
+  private func writeVerdict(to json: inout JSONWriter) {
+    let verdict = BotVerdict(encoded: bot)
+    let tuple = dimensions.withUnsafeBytes { DimensionTuple(encoded: $0) }
+    json.beginObject()
+    json.key("is_bot")
+    json.bool(tuple?.traffic == DimensionTuple.bot)
+    json.key("rules_version")
+    json.integer(Int(verdict.version))
+    json.key("reasons")
+    json.beginArray()
+    for name in verdict.reasons.names { json.string(name) }
+    json.endArray()
     json.endObject()
   }
 }

@@ -35,6 +35,8 @@ enum PersonalText {
 
   /// Addresses within addresses are encoded once for each level; more are nobody's.
   private static let decodingsMax = 3
+  /// Each pass reads all of a text.
+  private static let passesMax = 4
 
   /// What a text holds, in its order, without overlaps.
   static func find(in text: UnsafeRawBufferPointer) -> [Finding] {
@@ -45,7 +47,20 @@ enum PersonalText {
   }
 
   /// The text with every finding replaced; nil where there is none.
+  ///
+  /// What stands close to a finding, as in `ada@example.org+44 20 7946 0958`, is told once that is away. A
+  /// text in which that goes on is made to deceive, and goes as a whole.
   static func removed(from text: UnsafeRawBufferPointer) -> [UInt8]? {
+    guard var output = replaced(in: text) else { return nil }
+    for _ in 1..<passesMax {
+      guard let next = output.withUnsafeBytes({ replaced(in: $0) }) else { return output }
+      output = next
+    }
+    let isClean = output.withUnsafeBytes { find(in: $0).isEmpty }
+    return isClean ? output : Array(Removed.other.rawValue.utf8)
+  }
+
+  private static func replaced(in text: UnsafeRawBufferPointer) -> [UInt8]? {
     let findings = find(in: text)
     guard !findings.isEmpty else { return nil }
     var output: [UInt8] = []

@@ -70,6 +70,26 @@ public final class Spool: @unchecked Sendable {
     try takeOver()
   }
 
+  /// Collectors of one machine that can share a folder; more than ports and cores have room for.
+  static let sharersMax = 64
+
+  /// The spool in the folder itself or, where other collectors of this machine have it, in the first of
+  /// its folders `2`, `3`, … that is free: each collector of a group has its own, and takes over what an
+  /// earlier one left.
+  public static func first(
+    in folder: String, bytesMax: Int = bytesMaxDefault, log: Logger
+  ) throws(SpoolError) -> Spool {
+    for number in 1...sharersMax {
+      do throws(SpoolError) {
+        return try Spool(
+          folder: number == 1 ? folder : "\(folder)/\(number)", bytesMax: bytesMax, log: log)
+      } catch {
+        guard case .inUse = error else { throw error }
+      }
+    }
+    throw .inUse(folder: folder)
+  }
+
   deinit { Glibc.close(lock) }
 
   /// Another process may have the folder; nothing is done with this object any more.

@@ -10,7 +10,7 @@ public enum SpoolError: Error, Hashable, Sendable, CustomStringConvertible {
     case .file(let operation, let path, let reason):
       "spool: cannot \(operation) \(path): \(reason)"
     case .inUse(let folder):
-      "spool: another collector uses the folder \(folder); give each its own"
+      "spool: other collectors use the folder \(folder); give each its own"
     case .bytesMax(let value, let allowed):
       "spool: its limit is \(value) bytes; allowed is \(allowed.lowerBound) to"
         + " \(allowed.upperBound)"

@@ -148,10 +148,15 @@ final class SpoolSegment {
       == checksum(record)
   }
 
-  private static func checksum(_ record: UnsafeRawBufferPointer) -> UInt32 {
+  static func checksum(_ record: UnsafeRawBufferPointer) -> UInt32 {
     CRC32C.checksum(
       UnsafeRawBufferPointer(rebasing: record[12...]),
       seed: CRC32C.checksum(UnsafeRawBufferPointer(rebasing: record[..<4])))
+  }
+
+  /// - Returns: nil where the bytes are not one whole record.
+  static func content(_ bytes: UnsafeRawBufferPointer) -> Content? {
+    length(of: bytes) == bytes.count && isWhole(bytes) ? parts(bytes) : nil
   }
 
   private static func parts(_ record: UnsafeRawBufferPointer) -> Content {
@@ -211,10 +216,7 @@ final class SpoolSegment {
   /// - Returns: nil where the bytes are not those that were written.
   func content(of record: Record) throws(SpoolError) -> Content? {
     let bytes = try read(record.offset, record.byteCount)
-    return bytes.withUnsafeBytes { bytes in
-      guard Self.length(of: bytes) == bytes.count, Self.isWhole(bytes) else { return nil }
-      return Self.parts(bytes)
-    }
+    return bytes.withUnsafeBytes { Self.content($0) }
   }
 
   /// The record is not sent again after a restart.

@@ -31,6 +31,10 @@ public struct DemoObserver {
   private static let accountingPatience: Int64 = 5_000_000
   private static let accountingInterval: Int64 = 100_000
 
+  /// A collector's spool is drained once its log is back; it is waited for this long, microseconds.
+  private static let spoolPatience: Int64 = 60_000_000
+
+  private let options: DemoOptions
   private let query: DemoQuery
   private let client: HTTPClient
   private let before: DemoTruth
@@ -39,6 +43,7 @@ public struct DemoObserver {
   /// Asks for the counts of the campaigns that a run with these options has, everything that was
   /// accepted until now included.
   public init(_ options: DemoOptions) throws(DemoError) {
+    self.options = options
     let now = DemoClock.now()
     let today = now / Self.day * Self.day
     let generator = DemoGenerator(
@@ -60,20 +65,25 @@ public struct DemoObserver {
 
   /// Waits until the read models cover the run, and compares.
   public func compare(_ outcome: DemoOutcome) throws(DemoError) -> DemoComparison {
-    let after = try query.run(after: outcome.position, client: client)
     let facets = outcome.facets
     let accounting = Self.accounting(
       query.url, client, since: accountingBefore,
       count: outcome.acknowledgedEventCount + facets.resentEvents + facets.malformedEvents
         + facets.malformedBodies)
+    var position = outcome.position
+    if outcome.spooledRequestCount > 0 {
+      position = try Self.fence(options, now: DemoClock.now(), client: client) ?? position
+    }
+    let after = try query.run(after: position, client: client)
     return DemoComparison(
       truth: outcome.truth, answer: after.since(before),
       accounting: accounting.pipelines.isEmpty ? nil : accounting.since(accountingBefore))
   }
 
-  /// Sends events that no metric counts to every partition.
+  /// Sends events that no metric counts to every partition, until they pass by the collector's spool, in
+  /// which they would stand behind whatever waits there.
   ///
-  /// - Returns: a position that covers whatever was accepted before.
+  /// - Returns: a position that covers whatever was accepted before; nil where the spool is not drained.
   private static func fence(
     _ options: DemoOptions, now: Int64, client: HTTPClient
   ) throws(DemoError) -> Position? {
@@ -84,17 +94,23 @@ public struct DemoObserver {
         person: DemoPerson(anonymousID: "fence-\(number)"), time: now - now % 1_000, timing: .live)
     }
     let request = DemoWire(writeKey: options.writeKey).batch(events, sentAt: now)
-    let answer: HTTPAnswer
-    do throws(HTTPClientError) {
-      answer = try client.post(
-        options.url + request.target, headers: request.headers, body: request.body)
-    } catch {
-      throw .unreachable(error)
-    }
-    switch answer.status {
-    case 200: return DemoConnection.position(in: answer)
-    case 401, 403: throw .keyRefused(status: answer.status, body: answer.text)
-    default: throw .ingestRefused(status: answer.status, body: answer.text)
+    let deadline = DemoClock.monotonic() + spoolPatience
+    while true {
+      let answer: HTTPAnswer
+      do throws(HTTPClientError) {
+        answer = try client.post(
+          options.url + request.target, headers: request.headers, body: request.body)
+      } catch {
+        throw .unreachable(error)
+      }
+      switch answer.status {
+      case 200:
+        if let position = DemoConnection.position(in: answer) { return position }
+        if DemoClock.monotonic() > deadline { return nil }
+        DemoClock.sleep(micros: accountingInterval)
+      case 401, 403: throw .keyRefused(status: answer.status, body: answer.text)
+      default: throw .ingestRefused(status: answer.status, body: answer.text)
+      }
     }
   }
 

@@ -15,7 +15,9 @@ public struct DemoOutcome: Sendable {
   public var firstUnexpectedRefusal: String?
   /// Well-formed requests without an answer when the time was up.
   public var unacknowledgedRequestCount = 0
-  /// Covers every acknowledged event; nil where nothing was acknowledged.
+  /// Acknowledged while the log was away, without a position.
+  public var spooledRequestCount = 0
+  /// Covers every acknowledged event that was not spooled; nil where there was none.
   public var position: Position?
   /// From the first event to the last answer.
   public var seconds: Double = 0

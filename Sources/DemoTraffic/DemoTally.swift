@@ -18,7 +18,11 @@ final class DemoTally: Sendable {
     state.withLock { state in
       state.outcome.statuses[status, default: 0] += 1
       guard status == 200 else { return }
-      if let position { state.outcome.cover(position) }
+      if let position {
+        state.outcome.cover(position)
+      } else {
+        state.outcome.spooledRequestCount += 1
+      }
       guard request.expectation == .accepted else { return }
       state.outcome.acknowledgedEventCount += request.events.count
       for event in request.events { state.outcome.truth.add(event) }

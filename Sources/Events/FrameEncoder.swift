@@ -26,7 +26,7 @@ public struct FrameEncoder: ~Copyable {
   private var tupleIndex: [UInt32: (bytes: [UInt8], index: UInt32)] = [:]
   private var labelIndex: [String: UInt32] = [:]
   /// Events in a row are often alike: comparing with the last one saves hashing.
-  private var lastTuple: (bytes: [UInt8], index: UInt32) = ([], .max)
+  private var lastTuple: (bytes: [UInt8]?, index: UInt32) = (nil, .max)
   private var lastName: (text: String?, index: UInt32) = (nil, .max)
   private var lastSource: (text: String?, index: UInt32) = (nil, .max)
   private var lastAgent: (text: String?, index: UInt32) = (nil, .max)
@@ -194,7 +194,7 @@ public struct FrameEncoder: ~Copyable {
     labels.removeAll()
     tupleIndex.removeAll(keepingCapacity: true)
     labelIndex.removeAll(keepingCapacity: true)
-    lastTuple = ([], .max)
+    lastTuple = (nil, .max)
     lastName = (nil, .max)
     lastSource = (nil, .max)
     lastAgent = (nil, .max)

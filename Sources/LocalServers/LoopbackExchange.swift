@@ -6,22 +6,7 @@ struct LoopbackExchange: ~Copyable {
   private let socket: Int32
 
   init?(port: UInt16, timeoutMs: Int = 250) {
-    let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    guard socket >= 0 else { return nil }
-    var limit = timeval(tv_sec: timeoutMs / 1000, tv_usec: (timeoutMs % 1000) * 1000)
-    let size = socklen_t(MemoryLayout<timeval>.size)
-    setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
-    setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
-    var address = LoopbackPort.loopback(port)
-    let connected = withUnsafePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-      }
-    }
-    guard connected == 0 else {
-      close(socket)
-      return nil
-    }
+    guard let socket = LoopbackPort.connect(port, timeoutMs: timeoutMs) else { return nil }
     self.socket = socket
   }
 

@@ -197,6 +197,7 @@ private struct DevService: Service, CustomStringConvertible {
       keysFile: KeysFileOption.path(inHome: servers.home),
       redirects: try command.links.policy(
         secret: try SharedSecret.links.make(inHome: servers.home)),
+      spool: SpoolPlace(folder: servers.home + "/spool", bytesMax: Spool.bytesMaxDefault),
       pseudonyms: try Pseudonyms(secret: SharedSecret.pseudonyms.make(inHome: servers.home)),
       dataCenters: try command.dataCenters.ranges(),
       queryToken: Environment["SMARTCONTENT_TOKEN"],

@@ -7,18 +7,18 @@ struct SpoolPlace: Sendable {
   var bytesMax: Int
 }
 
-/// The collector's spool, off by default.
+/// The collector's spool, off by default; `dev` has one.
 struct SpoolOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Folder on a disk of this machine for frames that the log does not take; then events are"
-        + " acknowledged while the log is away. One for each collector. None by default: clients get 503"
-        + " [env SMARTCONTENT_SPOOL].", valueName: "folder"))
+        + " acknowledged while the log is away. Collectors of one machine may share it. None by default:"
+        + " clients get 503 [env SMARTCONTENT_SPOOL].", valueName: "folder"))
   var spool: String?
 
   @Option(
     help: ArgumentHelp(
-      "The spool's size in bytes at most; beyond it clients get 503. 1073741824 by default"
+      "The size in bytes of each collector's spool at most; beyond it clients get 503. 1073741824 by default"
         + " [env SMARTCONTENT_SPOOL_BYTES].", valueName: "bytes"))
   var spoolBytes: Int?
 

@@ -191,7 +191,7 @@ final class System: Sendable {
     let admin = StreamAdmin(
       NATSConnection(configuration.nats, name: "smartcontent-generations"), timeoutMs: 1_000)
     let spool = try configuration.spool.map {
-      try Spool(folder: $0.folder, bytesMax: $0.bytesMax, log: logger)
+      try Spool.first(in: $0.folder, bytesMax: $0.bytesMax, log: logger)
     }
     return try IngestPipeline(
       IngestParameters(),

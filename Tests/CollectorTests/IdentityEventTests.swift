@@ -38,6 +38,39 @@ struct IdentityEventTests {
     #expect(alone.events.first?.user == .zero)
   }
 
+  @Test("Protocols without a word for it say it by a name of the mapping")
+  func named() throws {
+    let readings = [
+      try read(
+        "POST /e/",
+        body: Array(
+          #"""
+          {"api_key":"dev","event":"Identity Unlinked","distinct_id":"ann","properties":
+          {"$device_id":"0123456789abcdef","$is_identified":true}}
+          """#.utf8)),
+      try read(
+        "POST /i/v0/e/",
+        body: Array(
+          #"""
+          {"api_key":"dev","event":"Identity Unlinked","distinct_id":"0123456789abcdef",
+          "properties":{"$is_identified":false}}
+          """#.utf8)),
+      try read(
+        "GET /i",
+        query: "e=se&aid=dev&duid=0123456789abcdef&uid=ann&se_ca=account&se_ac=Identity%20Unlinked"),
+      try read(
+        "GET /matomo.php",
+        query: "idsite=dev&rec=1&_id=0123456789abcdef&uid=ann&e_c=account&e_a=Identity%20Unlinked"),
+    ]
+    for reading in readings {
+      let event = try #require(reading.events.first, "\(String(describing: reading.rejected))")
+      #expect(event.kind == .unlink, "\(event.source) \(event.name)")
+      #expect(event.person == EventIdentity.personKey(site: "default", id: "0123456789abcdef"))
+      let user = EventIdentity.personKey(site: "default", id: "ann")
+      #expect(event.user == user || event.user == .zero)
+    }
+  }
+
   @Test("An unlink without an anonymous id is refused")
   func nobody() throws {
     let readings = [

@@ -13,6 +13,7 @@ struct PersonalTextTests {
       ("https://a.example/?u=%3Fm%3Dada%2540example.org", "https://a.example/?u=%3Fm%3D[mail]"),
       ("jörg@bücher.example", "[mail]"),
       ("a@b.org,c@d.org", "[mail],[mail]"),
+      ("ada@example.org+442079460958", "[mail][phone]"),
       ("+49 170 1234567", "[phone]"),
       ("+4917012345678", "[phone]"),
       ("call +1 (555) 234-5678 now", "call [phone] now"),
@@ -62,6 +63,19 @@ struct PersonalTextTests {
     ])
   func stays(_ text: String) {
     #expect(PersonalText.removed(from: text) == text)
+  }
+
+  @Test("A text in which each removal shows the next goes as a whole")
+  func hidden() {
+    func chain(_ links: Int) -> String {
+      (0..<links).reduce("a@b.org") { text, _ in text + "+442079460958" }
+    }
+    #expect(PersonalText.removed(from: chain(1)) == "[mail][phone]")
+    for links in 2..<40 {
+      let removed = PersonalText.removed(from: chain(links))
+      #expect(!removed.contains("4420"), "\(removed)")
+      #expect(PersonalText.removed(from: removed) == removed)
+    }
   }
 
   @Test(

@@ -200,6 +200,32 @@ struct SpoolTests {
     }
   }
 
+  @Test(
+    "Collectors of one machine share a folder: each has a part, and what one left is taken over")
+  func shared() async throws {
+    try await withFolder { folder in
+      func open() throws -> Spool {
+        try Spool.first(in: folder, bytesMax: 1 << 20, log: RunningCollector.quietLog)
+      }
+      let first = try open()
+      let second = try open()
+      let third = try open()
+      #expect([first, second, third].map(\.folder) == [folder, folder + "/2", folder + "/3"])
+      try Self.add(first, 0..<1)
+      try Self.add(second, 1..<3)
+      second.close()
+      let again = try open()
+      #expect(again.folder == folder + "/2")
+      #expect(Self.drain(again) == Self.ids(1..<3))
+      #expect(Self.drain(first) == Self.ids(0..<1))
+      // What is wrong with a folder is said, and not worked around.
+      #expect(throws: SpoolError.bytesMax(value: 1, allowed: Spool.bytesMaxRange)) {
+        try Spool.first(in: folder, bytesMax: 1, log: RunningCollector.quietLog)
+      }
+      #expect(third.isEmpty)
+    }
+  }
+
   @Test("After a failure all that was not stored goes again in order, one alone first")
   func failure() async throws {
     try await withFolder { folder in

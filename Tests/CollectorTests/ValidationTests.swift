@@ -146,4 +146,54 @@ struct ValidationTests {
       #expect(wrong.status == 400)
     }
   }
+
+  @Test("Who looks on sees who probably sent each event, and why")
+  func verdicts() async throws {
+    let debugger = EventDebugger()
+    try await RunningCollector.run(
+      clock: .system, publisher: ScriptedPublisher.storing,
+      routes: { pipeline, registry, routes in
+        IngestRoutes(
+          keys: testKeys, gates: [PrivacyGate(), BotGate(BotGateTests.rules)], debugger: debugger,
+          pipeline: pipeline, producer: RunningCollector.producer, metrics: registry
+        ).add(to: &routes)
+        DebugRoutes(debugger, check: { _ in }).declare(on: &routes)
+      }
+    ) { port, _ in
+      _ = try await RawRequest.send("GET", "/v1/debug/events", port: port)
+      let cases: [(agent: String, label: String, isBot: Bool, reasons: [String])] = [
+        (
+          "Mozilla/5.0 (X11; Linux x86_64) HeadlessChrome/126.0.0.0",
+          "Chrome 126/Linux/desktop/HeadlessChrome", true, ["headless"]
+        ),
+        (
+          "python-requests/2.31", "python-requests 2/other/other/python-requests", false,
+          ["http-library"]
+        ),
+        (
+          "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+          "Firefox 128/Linux/desktop", false, []
+        ),
+      ]
+      for (number, sender) in cases.enumerated() {
+        let answer = try await RawRequest.send(
+          "GET", "/p.gif?k=dev&t=view&uid=u\(number)&eid=e\(number)",
+          headers: "User-Agent: \(sender.agent)\r\n", port: port)
+        #expect(answer.status == 200)
+      }
+      let page = try await RawRequest.send("GET", "/v1/debug/events", port: port)
+      guard case .array(let shown)? = try JSONTree(Array(page.body.utf8))["events"] else {
+        Issue.record("\(page.body)")
+        return
+      }
+      try #require(shown.count == cases.count)
+      for (entry, sender) in zip(shown, cases) {
+        let event = entry["event"]
+        #expect(event?["agent"] == .string(sender.label))
+        #expect(event?["bot"]?["is_bot"] == .bool(sender.isBot))
+        #expect(event?["bot"]?["rules_version"] == .integer(3))
+        #expect(event?["bot"]?["reasons"] == .array(sender.reasons.map { .string($0) }))
+      }
+    }
+  }
 }

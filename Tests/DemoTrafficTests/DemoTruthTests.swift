@@ -75,7 +75,10 @@ struct DemoTruthTests {
     tally.answered(copy, status: 200, position: Position(generation: 1, sequences: [0: 4, 2: 9]))
     #expect(tally.outcome.truth.places[place]?.clicks == 1)
     #expect(tally.outcome.position == Position(generation: 1, sequences: [0: 5, 2: 9]))
-    #expect(tally.outcome.statuses == [200: 2, 503: 1])
+    #expect(tally.outcome.spooledRequestCount == 0)
+    tally.answered(copy, status: 200, position: nil)
+    #expect(tally.outcome.spooledRequestCount == 1 && tally.outcome.position?.generation == 1)
+    #expect(tally.outcome.statuses == [200: 3, 503: 1])
   }
 
   @Test("reads what became of the events from the processor's metrics")

@@ -75,6 +75,22 @@ struct FrameTests {
     #expect(try bytes.withUnsafeBytes { try FrameView($0).tupleCount } == 2)
   }
 
+  @Test("dimensions of no bytes are dimensions like others, also of the first event")
+  func emptyDimensions() throws {
+    var maker = FrameMaker(seed: 8)
+    var encoder = FrameEncoder()
+    var events = [maker.event(), maker.event(), maker.event()]
+    events[0].dimensions = []
+    events[2].dimensions = []
+    for _ in 0..<2 {
+      for event in events { encoder.append(event) }
+      let header = maker.header()
+      #expect(
+        try FrameContent(bytes: encoder.seal(header))
+          == FrameContent(header: header, events: events))
+    }
+  }
+
   @Test("a heartbeat has a header and no events")
   func heartbeat() throws {
     var maker = FrameMaker(seed: 1)

@@ -1,16 +1,21 @@
-/// What libFuzzer's `main` calls first.
-@_cdecl("LLVMFuzzerInitialize")
-public func initializeFuzzer(
-  _ count: UnsafeMutablePointer<CInt>?,
-  _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?>?
-) -> CInt {
-  FuzzRun.prepare()
-  return 0
-}
+/// libFuzzer itself.
+@_silgen_name("LLVMFuzzerRunDriver")
+private func runDriver(
+  _ count: UnsafeMutablePointer<CInt>,
+  _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
+  _ run: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
+) -> CInt
 
-/// What it calls with each input.
-@_cdecl("LLVMFuzzerTestOneInput")
-public func testOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-  FuzzRun.run(UnsafeRawBufferPointer(start: bytes, count: count))
-  return 0
+/// What the Swift package manager makes the `main` of.
+@_cdecl("fuzz_main")
+public func fuzzMain(_ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>)
+  -> CInt
+{
+  FuzzRun.prepare()
+  var count = count
+  var arguments = arguments
+  return runDriver(&count, &arguments) { bytes, count in
+    FuzzRun.run(UnsafeRawBufferPointer(start: bytes, count: count))
+    return 0
+  }
 }

@@ -4,8 +4,10 @@ import Operators
 /// Frames of the log, and what they carry.
 enum FrameTargets {
   static let all: [FuzzTarget] = [
-    FuzzTarget("frame", seeds: [frame([event()]), frame([]), frame([event(), alias()])]) {
-      (input) throws(BrokenLaw) in
+    FuzzTarget(
+      "frame", seeds: [frame([event()]), frame([]), frame([event(), alias()])],
+      regressions: [frame([withoutDimensions()])]
+    ) { (input) throws(BrokenLaw) in
       try read(input)
       // With head and checksum put right, the columns are looked at.
       try mended(input).withBytes(read)
@@ -36,6 +38,13 @@ enum FrameTargets {
     var event = event()
     event.kind = .alias
     event.revenueMicros = 0
+    return event
+  }
+
+  /// No collector makes it, but a frame may hold it.
+  private static func withoutDimensions() -> IncomingEvent {
+    var event = event()
+    event.dimensions = []
     return event
   }
 

@@ -40,8 +40,8 @@ public struct BrokenLaw: Error, CustomStringConvertible {
 /// Every target.
 public enum FuzzCatalog {
   public static let all: [FuzzTarget] =
-    JSONTargets.all + TextTargets.all + FrameTargets.all + SchemaTargets.all + KeyTargets.all
-    + QueryTargets.all + ProtocolTargets.all
+    JSONTargets.all + TextTargets.all + FrameTargets.all + SpoolTargets.all + SchemaTargets.all
+    + KeyTargets.all + EdgeTargets.all + QueryTargets.all + ProtocolTargets.all
 
   public static func target(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }
 }

@@ -147,7 +147,8 @@ enum TextTargets {
     } catch {
       // Whatever is wrong with it, it was not taken.
     }
-    guard input.count <= 4096 else { return }
+    // Compressing costs more than the reading itself.
+    guard input.count & 3 == 0 else { return }
     let packed = gzip(Array(input))
     do throws(InflateError) {
       let output = try packed.span.bytes.withUnsafeBytes { bytes throws(InflateError) in

@@ -152,6 +152,30 @@ struct ComposeTests {
     #expect(compose.contains("synchronous_commit=on"))
   }
 
+  @Test("keeps what the roles write in volumes whose folders the image has, so that they may write")
+  func volumes() throws {
+    let image = try Self.read("Dockerfile")
+    let made = try #require(
+      image.firstMatch(of: /install -d -o smartcontent -g smartcontent ((?:[^&\n\\]|\\\n)+)/)?.1)
+    let folders = Set(made.split { $0.isWhitespace || $0 == "\\" }.map(String.init))
+    var mounts: [String: [String]] = [:]
+    for service in try Self.services() where service.isOurs {
+      for match in service.text.matches(of: /- ([a-z]+):(\/[\w\/]+)/) {
+        #expect(folders.contains(String(match.2)), "the image lacks \(match.2)")
+        mounts[service.name, default: []].append(String(match.2))
+      }
+      for match in service.text.matches(of: /SMARTCONTENT_(?:KEYS_FILE|SPOOL|STATE): (\S+)/) {
+        #expect(
+          mounts[service.name]?.contains { match.1.hasPrefix($0) } == true,
+          "\(service.name) writes \(match.1) into its container")
+      }
+    }
+    // Keys that are made at the query API are those that collectors follow.
+    #expect(mounts["collect"]?.contains("/var/lib/smartcontent/keys") == true)
+    #expect(mounts["serve"] == ["/var/lib/smartcontent/keys"])
+    #expect(mounts["collect"]?.contains("/var/lib/smartcontent/spool") == true)
+  }
+
   @Test("explains each variable that has to be set")
   func variables() throws {
     let example = try Self.read("Deploy/env.example")
