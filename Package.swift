@@ -140,7 +140,10 @@ let package = Package(
     .target(name: "CAllocations", path: "Tests/CAllocations"),
     tests(
       "AllocationTests",
-      ["CAllocations", "Collector", "Events", "Views", "Operators", "Dataflow"],
+      [
+        "CAllocations", "Collector", "Events", "Views", "Operators", "Dataflow", "Ports", "Metrics",
+        log,
+      ],
       exclude: ["thresholds.txt"]),
     tests(
       "ClientTests",
@@ -181,7 +184,7 @@ let package = Package(
     // Opens internals: a build that has them closed does not build it.
     .target(
       name: "FuzzTargets",
-      dependencies: ["Events", "Operators", "HTTPServer", "Collector", "QueryAPI"],
+      dependencies: ["Events", "Operators", "Ports", "HTTPServer", "Collector", "QueryAPI"],
       path: "Tests/FuzzTargets", swiftSettings: strict),
     tests("FuzzTests", ["FuzzTargets", "Oracles"]),
     tests(

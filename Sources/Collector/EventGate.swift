@@ -11,6 +11,8 @@ public struct RequestFacts {
   /// Whether it comes from a browser that fetches a page before anybody wants to see it; looked up once for
   /// all events of the request.
   let isPrefetch: Bool
+  /// What is encrypted of it; nil where nothing is to be.
+  var claims: SealClaims?
 
   public init(userAgent: String, clientAddress: String, header: @escaping (String) -> String?) {
     self.userAgent = userAgent
@@ -117,6 +119,8 @@ struct PassedGates {
   var rejections: [Rejection]
   /// With their places in the batch.
   var dropped: [(index: Int, reason: String)] = []
+  /// See ``RequestFacts/claims``.
+  var claims: SealClaims?
 
   /// The places in the batch of ``events``.
   var places: PlacesInBatch {

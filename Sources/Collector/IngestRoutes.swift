@@ -13,6 +13,7 @@ public final class IngestRoutes: Sendable {
   let redirects: RedirectPolicy
   private let debugger: EventDebugger?
   let pipeline: IngestPipeline
+  private let personKeys: PersonKeyVault?
   let clock: CollectorClock
   private let requests: MetricFamily<Counter>
   private let events: MetricFamily<Counter>
@@ -30,18 +31,21 @@ public final class IngestRoutes: Sendable {
   ///   - keys: the write keys that are accepted now; asked for once per request.
   ///   - gates: what every event passes, in this order.
   ///   - debugger: is told what becomes of requests while somebody looks.
+  ///   - personKeys: the same as the gates have.
   ///   - producer: the same random number as the pipeline's target; makes ids of events that have none
   ///     unique.
   public init(
     keys: @autoclosure @escaping @Sendable () -> WriteKeyTable, gates: [any EventGate] = [],
     redirects: RedirectPolicy = .none, debugger: EventDebugger? = nil,
-    pipeline: IngestPipeline, producer: Key128, metrics: MetricRegistry,
+    personKeys: PersonKeyVault? = nil, pipeline: IngestPipeline, producer: Key128,
+    metrics: MetricRegistry,
     clock: CollectorClock = .system
   ) {
     self.keys = keys
     self.gates = GateRow(gates: gates)
     self.redirects = redirects
     self.debugger = debugger
+    self.personKeys = personKeys
     self.pipeline = pipeline
     self.clock = clock
     self.producer = producer.description
@@ -142,7 +146,7 @@ public final class IngestRoutes: Sendable {
     case .refused(let rejection, let key):
       if keys.isRestricted, let refusal = take(1, key, request, meters) { return refusal }
       let keyMeter = keyMeters.meter(of: key)
-      let letter = gates.clean(rejection, facts(request), key, ingest.name).event(
+      let letter = gates.clean(rejection, facts(request, key), key, ingest.name).event(
         protocolName: ingest.name, site: key.site, source: key.source, receivedAt: receivedAt)
       let problem = Problem(
         .badRequest, code: rejection.code.rawValue, detail: rejection.detail)
@@ -194,8 +198,10 @@ public final class IngestRoutes: Sendable {
       let refusal =
         count == 0 && !endpoint.isLink && !reply.namesRefused
         ? rejections.first.map(Self.problem) : nil
-      submit(accepted, letters, responder, keyMeter, meters, unavailable: reply.unavailable) {
-        [debugger, verdicts] stored in
+      submit(
+        accepted, letters, responder, keyMeter, meters, claims: passed.claims,
+        unavailable: reply.unavailable
+      ) { [debugger, verdicts] stored in
         debugger?.add(shown)
         if refusal == nil { meters.stored.add() } else { meters.rejectedRequests.add() }
         meters.events.add(count)
@@ -221,7 +227,8 @@ public final class IngestRoutes: Sendable {
       passed.events = events
       return passed
     }
-    let facts = facts(request)
+    let facts = facts(request, key)
+    passed.claims = facts.claims
     passed.rejections = rejections.map { gates.clean($0, facts, key, ingest.name) }
     var places = PlacesInBatch(without: rejections)
     // In place: most events pass all gates as they came, and none is copied.
@@ -253,10 +260,12 @@ public final class IngestRoutes: Sendable {
     return passed
   }
 
-  private func facts(_ request: FastRequest) -> RequestFacts {
-    RequestFacts(
+  private func facts(_ request: FastRequest, _ key: WriteKey) -> RequestFacts {
+    var facts = RequestFacts(
       userAgent: request.header("user-agent") ?? "", clientAddress: request.remoteAddress,
       header: { request.header($0) })
+    if key.policy.personalData == .encrypt, personKeys != nil { facts.claims = SealClaims() }
+    return facts
   }
 
   private static func problem(_ rejection: Rejection) -> Problem {
@@ -270,6 +279,31 @@ public final class IngestRoutes: Sendable {
     return (reply.stored ?? ingest.answer)(
       StoredAnswer(
         position: frame.positionText, positionHeader: frame.positionHeader, rejected: []))
+  }
+
+  /// - Parameter claims: settled first, see ``PersonKeyVault``.
+  private func submit(
+    _ events: [IncomingEvent], _ letters: [IncomingEvent], _ responder: Responder,
+    _ key: KeyMeter, _ meters: Meters, claims: SealClaims?, unavailable: FastResponse? = nil,
+    stored: @escaping @Sendable ((position: String?, header: [UInt8])) -> FastResponse
+  ) {
+    guard let claims, let personKeys else {
+      return submit(
+        events, letters, responder, key, meters, unavailable: unavailable, stored: stored)
+    }
+    personKeys.settle(claims, events, letters, mayRemove: pipeline.spoolState?.takesFrames == true)
+    {
+      if let (events, letters) = $0 {
+        return self.submit(
+          events, letters, responder, key, meters, unavailable: unavailable, stored: stored)
+      }
+      let problem = PersonKeyVault.unavailable(self.pipeline.parameters.retryAfterSeconds)
+      meters.unavailable.add()
+      meters.debugger?.refused(meters.name, problem.code)
+      var batch = ResponseBatch()
+      batch.add(responder, unavailable ?? FastResponse(problem))
+      batch.deliver()
+    }
   }
 
   private func submit(

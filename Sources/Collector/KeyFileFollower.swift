@@ -127,8 +127,8 @@ public final class KeyFileFollower: Sendable {
     if !withoutSecret.isEmpty && withoutSecret != state.withoutSecret {
       log.error(
         """
-        write keys are not accepted: their policy asks for pseudonyms, and there is no secret for them; \
-        set SMARTCONTENT_PSEUDONYM_SECRET or SMARTCONTENT_PSEUDONYM_SECRET_FILE
+        write keys are not accepted: there is no secret for their policy; set SMARTCONTENT_PSEUDONYM_SECRET \
+        (or …_FILE) for pseudonyms, SMARTCONTENT_PERSON_KEY_SECRET (or …_FILE) to encrypt personal data
         """,
         metadata: ["keys": "\(withoutSecret.joined(separator: " "))"])
     }

@@ -13,6 +13,8 @@ public struct KeyPolicy: Hashable, Sendable {
     case keep
     /// `[mail]`, `[phone]`, `[card]` and `[removed]` stand in their place.
     case remove
+    /// They are encrypted with the key of the event's person, which can be erased; see ``PersonKeyVault``.
+    case encrypt
   }
 
   /// What the ids of persons are in the log.

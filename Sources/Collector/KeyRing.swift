@@ -14,13 +14,19 @@ public final class KeyRing: Sendable {
   private let configured: [WriteKey]
   private let mapping: CompiledMapping
   private let pseudonyms: Pseudonyms?
+  private let encrypts: Bool
   private let state: Mutex<State>
 
   /// - Parameters:
   ///   - mapping: of the keys of the key store.
   ///   - pseudonyms: of them, too; without, keys whose policy asks for pseudonyms are not accepted.
-  public init(_ configured: [WriteKey], mapping: CompiledMapping, pseudonyms: Pseudonyms? = nil) {
+  ///   - encrypts: whether there is a ``PersonKeyVault``; without, those are not that ask to encrypt.
+  public init(
+    _ configured: [WriteKey], mapping: CompiledMapping, pseudonyms: Pseudonyms? = nil,
+    encrypts: Bool = false
+  ) {
     self.pseudonyms = pseudonyms
+    self.encrypts = encrypts
     self.configured = configured
     self.mapping = mapping
     state = Mutex(State(table: WriteKeyTable(configured)))
@@ -31,7 +37,7 @@ public final class KeyRing: Sendable {
   /// Takes the place of the keys of the key store that were taken before.
   ///
   /// - Parameter keys: those that are accepted; of one hash the last counts.
-  /// - Returns: ids of those that cannot be, because there is no secret for their pseudonyms.
+  /// - Returns: ids of those that cannot be, because there is no secret for their policy.
   @discardableResult
   func take(_ keys: [StoredKey]) -> [String] {
     var withoutSecret: [String] = []
@@ -44,7 +50,8 @@ public final class KeyRing: Sendable {
       if let known, known.record == record {
         key = known.key
       } else if let new = WriteKey(
-        record, mapping: mapping, pseudonyms: pseudonyms, rateLimit: known?.key.rateLimit)
+        record, mapping: mapping, pseudonyms: pseudonyms, encrypts: encrypts,
+        rateLimit: known?.key.rateLimit)
       {
         key = new
       } else {

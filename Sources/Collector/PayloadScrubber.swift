@@ -24,6 +24,8 @@ struct PayloadScrubber {
   var marks = PersonalMarks.none
   /// Whether compressed texts go, too, unseen.
   var removesCompressed = false
+  /// Encrypts what is personal; nil: it is removed. What stands in names of members always is.
+  var sealer: PayloadSealer?
 
   /// How gzip begins in base 64.
   private static let compressed = Array("H4sI".utf8)
@@ -36,6 +38,8 @@ struct PayloadScrubber {
     var bytes: [UInt8]?
     /// Of the browser that the event names first; nil where it names none.
     var agent: AgentCache.Known?
+    /// Whether there was something to seal, if there is a ``PayloadScrubber/sealer``.
+    var isSealable = false
   }
 
   /// - Returns: nil where nothing has to be changed.
@@ -46,14 +50,18 @@ struct PayloadScrubber {
   func scrub(event json: UnsafeRawBufferPointer) throws(JSONError) -> Scrubbed {
     var walk = Walk(self, json, nesting: 0)
     try walk.whole(at: marks.whole)
-    return Scrubbed(bytes: walk.result, agent: walk.agent)
+    return Scrubbed(bytes: walk.result, agent: walk.agent, isSealable: walk.isSealable)
   }
 
   /// The same for a text that is no JSON, or only the beginning of some: whatever in it looks like a member
   /// is read as one.
-  func scrub(text: UnsafeRawBufferPointer) -> [UInt8]? {
+  ///
+  /// - Parameter place: of the text in its event.
+  func scrub(text: UnsafeRawBufferPointer, at place: String = "") -> [UInt8]? {
     let named = membersRemoved(from: text)
-    let removed = (named ?? Array(text)).withUnsafeBytes { PersonalText.removed(from: $0) }
+    let removed = (named ?? Array(text)).withUnsafeBytes {
+      PersonalText.removed(from: $0, sealing: sealer.map { PersonalText.Sealing($0, place) })
+    }
     return removed ?? named
   }
 
@@ -113,9 +121,15 @@ struct PayloadScrubber {
     private var json: JSONScanner
     /// See ``Scrubbed/agent``.
     private(set) var agent: AgentCache.Known?
+    private(set) var isSealable = false
+    /// Where the text stands in the event; empty where nothing is sealed.
+    private let outer: String
     private var edits: [(range: Range<Int>, bytes: [UInt8])] = []
 
-    init(_ rules: PayloadScrubber, _ text: UnsafeRawBufferPointer, nesting: Int) {
+    init(
+      _ rules: PayloadScrubber, _ text: UnsafeRawBufferPointer, nesting: Int, outer: String = ""
+    ) {
+      self.outer = outer
       self.rules = rules
       self.text = text
       self.nesting = nesting
@@ -210,7 +224,7 @@ struct PayloadScrubber {
             rules.addresses == .truncate ? NetworkAddress.truncated(address.string) : nil
           if !address.isEmpty { put(network ?? Removed.other.rawValue, at: range(of: address)) }
         } else {
-          try replace(with: .other)
+          try replace(with: .other, seals: false)
         }
       case .userAgent:
         guard try json.peek() == .string else { return try value(inTraits: false) }
@@ -219,15 +233,17 @@ struct PayloadScrubber {
         let known = rules.agents.agent(userAgent.string)
         if agent == nil { agent = known }
         put(known.summary, at: range(of: userAgent))
-      case .fingerprint: try replace(with: .other)
+      case .fingerprint: try replace(with: .other, seals: false)
       }
     }
 
     /// A text stays a text; what is empty says nothing of anybody.
     ///
-    /// - Parameter booleans: whether they go, too: of what is personal only by name they say nothing.
+    /// - Parameters:
+    ///   - booleans: whether they go, too: of what is personal only by name they say nothing.
+    ///   - seals: whether it may be read again.
     private mutating func replace(
-      with removed: Removed, also booleans: Bool = false
+      with removed: Removed, also booleans: Bool = false, seals: Bool = true
     ) throws(JSONError) {
       switch try json.peek() {
       case .null: try json.skipValue()
@@ -236,8 +252,31 @@ struct PayloadScrubber {
         let bytes = try json.skipValue()
         let end = json.offset
         guard bytes.count > 2 || bytes.first != UInt8(ascii: "\"") else { return }
-        put(removed.rawValue, at: end - bytes.count..<end)
+        guard seals else { return put(removed.rawValue, at: end - bytes.count..<end) }
+        put(sealed(removed, bytes), at: end - bytes.count..<end)
       }
+    }
+
+    // MARK: Sealing
+
+    /// What stands in the place of a JSON value that ends here.
+    private mutating func sealed(_ kind: Removed, _ value: UnsafeRawBufferPointer) -> [UInt8] {
+      isSealable = true
+      guard let sealer = rules.sealer else { return Array(kind.rawValue.utf8) }
+      return sealer.seal(kind, value, isJSON: true, at: place)
+    }
+
+    /// Of the value that was read last; empty where nobody asks for it.
+    private var place: String {
+      rules.sealer == nil ? "" : outer + JSONPlace.pointer(to: json.offset - 1, in: text)
+    }
+
+    private mutating func removed(from text: UnsafeRawBufferPointer) -> [UInt8]? {
+      guard rules.removesPersonalData else { return nil }
+      let sealing = rules.sealer.map { PersonalText.Sealing($0, place) }
+      let changed = PersonalText.removed(from: text, sealing: sealing)
+      if changed != nil { isSealable = true }
+      return changed
     }
 
     private mutating func identifier() throws(JSONError) {
@@ -274,19 +313,20 @@ struct PayloadScrubber {
     }
 
     /// A text without its escapes and without personal data; nil where it stays.
-    private func scrubbed(_ string: JSONString) -> [UInt8]? {
+    private mutating func scrubbed(_ string: JSONString) -> [UInt8]? {
       guard string.isEscaped else { return scrubbed(string.bytes) }
       var text: [UInt8] = []
       string.append(to: &text)
       return text.withUnsafeBytes { scrubbed($0) }
     }
 
-    private func scrubbed(_ text: UnsafeRawBufferPointer) -> [UInt8]? {
+    private mutating func scrubbed(_ text: UnsafeRawBufferPointer) -> [UInt8]? {
       if text.first == UInt8(ascii: "{") || text.first == UInt8(ascii: "[") {
         if nesting < PayloadScrubber.nestingMax {
-          var inner = Walk(rules, text, nesting: nesting + 1)
+          var inner = Walk(rules, text, nesting: nesting + 1, outer: place)
           do throws(JSONError) {
             try inner.whole()
+            isSealable = isSealable || inner.isSealable
             return inner.result
           } catch {
             // It only began like JSON: it is a text.
@@ -307,7 +347,7 @@ struct PayloadScrubber {
       {
         return decoded.withUnsafeBytes { encoded($0, as: text) }
       }
-      return rules.removesPersonalData ? PersonalText.removed(from: text) : nil
+      return removed(from: text)
     }
 
     /// Whether a text begins as JSON does in base 64.
@@ -326,7 +366,7 @@ struct PayloadScrubber {
     /// What base 64 holds without personal data, in base 64 again; nil where it stays.
     ///
     /// - Parameter text: as it was, whose alphabet is kept.
-    private func encoded(
+    private mutating func encoded(
       _ decoded: UnsafeRawBufferPointer, as text: UnsafeRawBufferPointer
     ) -> [UInt8]? {
       guard let changed = scrubbedText(decoded) else { return nil }
@@ -345,13 +385,17 @@ struct PayloadScrubber {
     }
 
     /// Of bytes that need not be JSON to the end.
-    private func scrubbedText(_ text: UnsafeRawBufferPointer) -> [UInt8]? {
-      var inner = Walk(rules, text, nesting: nesting + 1)
+    private mutating func scrubbedText(_ text: UnsafeRawBufferPointer) -> [UInt8]? {
+      var inner = Walk(rules, text, nesting: nesting + 1, outer: place)
       do throws(JSONError) {
         try inner.whole()
+        isSealable = isSealable || inner.isSealable
         return inner.result
       } catch {
-        return rules.removesPersonalData ? rules.scrub(text: text) : nil
+        guard rules.removesPersonalData else { return nil }
+        let changed = rules.scrub(text: text, at: place)
+        if changed != nil { isSealable = true }
+        return changed
       }
     }
 
@@ -372,7 +416,7 @@ struct PayloadScrubber {
       let isCard = PersonalText.find(in: digits).contains {
         $0.kind == .card && $0.range == 0..<digits.count
       }
-      if isCard { put(Removed.card.rawValue, at: json.offset - digits.count..<json.offset) }
+      if isCard { put(sealed(.card, digits), at: json.offset - digits.count..<json.offset) }
     }
 
     // MARK: Edits

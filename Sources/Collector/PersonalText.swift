@@ -46,21 +46,47 @@ enum PersonalText {
     return findings.count < 2 ? findings : merged(findings)
   }
 
+  /// What encrypts findings, and where in its event the text stands.
+  struct Sealing {
+    let sealer: PayloadSealer
+    let place: String
+
+    init(_ sealer: PayloadSealer, _ place: String) {
+      self.sealer = sealer
+      self.place = place
+    }
+  }
+
   /// The text with every finding replaced; nil where there is none.
   ///
   /// What stands close to a finding, as in `ada@example.org+44 20 7946 0958`, is told once that is away. A
-  /// text in which that goes on is made to deceive, and goes as a whole.
-  static func removed(from text: UnsafeRawBufferPointer) -> [UInt8]? {
-    guard var output = replaced(in: text) else { return nil }
+  /// text in which that goes on is made to deceive, and goes as a whole; what is to be encrypted does so
+  /// at once, since an encrypted text is not read again.
+  ///
+  /// - Parameter sealing: nil: findings are removed.
+  static func removed(
+    from text: UnsafeRawBufferPointer, sealing: Sealing? = nil
+  ) -> [UInt8]? {
+    guard var output = replaced(in: text, sealing: nil) else { return nil }
+    if let sealing {
+      guard output.withUnsafeBytes({ find(in: $0).isEmpty }) else {
+        return Array(sealing.sealer.seal(.other, text, isJSON: false, at: sealing.place))
+      }
+      return replaced(in: text, sealing: sealing)
+    }
     for _ in 1..<passesMax {
-      guard let next = output.withUnsafeBytes({ replaced(in: $0) }) else { return output }
+      guard let next = output.withUnsafeBytes({ replaced(in: $0, sealing: nil) }) else {
+        return output
+      }
       output = next
     }
     let isClean = output.withUnsafeBytes { find(in: $0).isEmpty }
     return isClean ? output : Array(Removed.other.rawValue.utf8)
   }
 
-  private static func replaced(in text: UnsafeRawBufferPointer) -> [UInt8]? {
+  private static func replaced(
+    in text: UnsafeRawBufferPointer, sealing: Sealing?
+  ) -> [UInt8]? {
     let findings = find(in: text)
     guard !findings.isEmpty else { return nil }
     var output: [UInt8] = []
@@ -68,7 +94,13 @@ enum PersonalText {
     var start = 0
     for finding in findings {
       output += text[start..<finding.range.lowerBound]
-      output += finding.kind.removed.rawValue.utf8
+      if let sealing {
+        let value = UnsafeRawBufferPointer(rebasing: text[finding.range])
+        output += sealing.sealer.seal(
+          finding.kind.removed, value, isJSON: false, at: sealing.place)
+      } else {
+        output += finding.kind.removed.rawValue.utf8
+      }
       start = finding.range.upperBound
     }
     output += text[start...]

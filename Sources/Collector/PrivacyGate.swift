@@ -5,8 +5,9 @@ public import Events
 /// Clients' addresses are cut to their network or removed, and those of requests are never added. User agents
 /// are reduced to ``Agent/summary``, and that of the event, else of its request, is attached as
 /// ``IncomingEvent/agent``. Mail addresses, phone numbers, card numbers, what is personal by name and
-/// what a schema marks with `x-personal` are removed; ids of persons become pseudonyms, as they are already
-/// in the keys of persons.
+/// what a schema marks with `x-personal` are removed, or encrypted with the key of the event's person
+/// (``PersonKeyVault``) except where they stand in columns and names; ids of persons become pseudonyms, as
+/// they are already in the keys of persons.
 public struct PrivacyGate: EventGate {
   public let name = "privacy"
   private let agents = AgentCache()
@@ -14,9 +15,13 @@ public struct PrivacyGate: EventGate {
   private let marks: [String: [String: PersonalMarks]]
   /// By protocol: those of all events, for what is refused before it is known which event it is.
   private let anyMarks: [String: PersonalMarks]
+  private let personKeys: PersonKeyVault?
 
-  /// - Parameter schemas: which say what else is personal.
-  public init(schemas: EventSchemas = EventSchemas()) {
+  /// - Parameters:
+  ///   - schemas: which say what else is personal.
+  ///   - personKeys: what keys encrypt with whose policy says so; without, it is removed.
+  public init(schemas: EventSchemas = EventSchemas(), personKeys: PersonKeyVault? = nil) {
+    self.personKeys = personKeys
     let paths = schemas.personalPaths
     guard paths.contains(where: { !$0.value.isEmpty }) else {
       marks = [:]
@@ -41,15 +46,41 @@ public struct PrivacyGate: EventGate {
       scrubber.marks = marks[event.name] ?? marks[event.kind.name] ?? .none
     }
     do {
-      let scrubbed = try event.payload.withUnsafeBytes { try scrubber.scrub(event: $0) }
+      var scrubbed = try event.payload.withUnsafeBytes { try scrubber.scrub(event: $0) }
+      if scrubbed.isSealable, key.policy.personalData == .encrypt,
+        let sealer = sealer(of: &event, request, key)
+      {
+        // Once more, now that there is something: most events have nothing, and need no key.
+        scrubber.sealer = sealer
+        scrubbed = try event.payload.withUnsafeBytes { try scrubber.scrub(event: $0) }
+      }
       if let changed = scrubbed.bytes { event.payload = changed }
       // Servers send events of people: whose browser it was stands in the event.
       event.agent = (scrubbed.agent ?? agents.agent(request.userAgent)).label
     } catch {
       throw Refusal(.malformedJSON, "\(error)")
     }
-    if key.policy.personalData == .remove { Self.scrubColumns(&event) }
+    if key.policy.personalData != .keep { Self.scrubColumns(&event) }
     return .pass
+  }
+
+  /// - Returns: nil where nothing can be encrypted now; see ``SealClaims/failure``.
+  private func sealer(
+    of event: inout IncomingEvent, _ request: borrowing RequestFacts, _ key: WriteKey
+  ) -> PayloadSealer? {
+    guard let personKeys, let claims = request.claims, Self.namesSomebody(event, key.site),
+      let sealer = claims.sealer(of: event, site: key.site, personKeys)
+    else {
+      event.fingerprint = 0
+      return nil
+    }
+    event.fingerprint = sealer.key.fingerprint(event.fingerprint)
+    return sealer
+  }
+
+  /// False where the event stands for its person itself: a key of nobody could be erased by nobody.
+  private static func namesSomebody(_ event: IncomingEvent, _ site: String) -> Bool {
+    event.user != .zero || event.person != EventIdentity.personKey(site: site, id: event.id)
   }
 
   /// The refused bytes as a dead letter may keep them.
@@ -87,7 +118,7 @@ public struct PrivacyGate: EventGate {
     _ request: borrowing RequestFacts, _ key: WriteKey, protocolName: some StringProtocol
   ) -> PayloadScrubber {
     var scrubber = PayloadScrubber(agents: agents)
-    scrubber.removesPersonalData = key.policy.personalData == .remove
+    scrubber.removesPersonalData = key.policy.personalData != .keep
     scrubber.addresses =
       key.policy.address == .drop
         || protocolName == SnowplowProtocol.name

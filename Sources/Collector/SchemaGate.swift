@@ -55,10 +55,10 @@ public struct SchemaGate: EventGate {
     guard
       var tuple = event.dimensions.withUnsafeBytes({ DimensionTuple(encoded: $0) })
     else { return }
-    if tuple.campaign.isEmpty { tuple.campaign = mapped.campaign.text ?? "" }
-    if tuple.content.isEmpty { tuple.content = mapped.content.text ?? "" }
-    if tuple.variant.isEmpty { tuple.variant = mapped.variant.text ?? "" }
-    if tuple.channel.isEmpty { tuple.channel = mapped.channel.text ?? "" }
+    if tuple.campaign.isEmpty { tuple.campaign = Self.plain(mapped.campaign.text) }
+    if tuple.content.isEmpty { tuple.content = Self.plain(mapped.content.text) }
+    if tuple.variant.isEmpty { tuple.variant = Self.plain(mapped.variant.text) }
+    if tuple.channel.isEmpty { tuple.channel = Self.plain(mapped.channel.text) }
     var revenueMicros = event.revenueMicros
     if event.kind == .conversion, revenueMicros == 0, let text = mapped.revenue.text {
       revenueMicros = try Conversion.revenue(text, "the revenue")
@@ -70,6 +70,13 @@ public struct SchemaGate: EventGate {
     event.revenueMicros = revenueMicros
     event.dimensions = tuple.encoded
     if let place { event.payload.replaceSubrange(place, with: properties) }
+  }
+}
+
+extension SchemaGate {
+  /// Of a dimension, which is in the log for everybody to count by: without what is encrypted.
+  private static func plain(_ text: String?) -> String {
+    text.map { SealedTexts.removed(from: $0) } ?? ""
   }
 }
 

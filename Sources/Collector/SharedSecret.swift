@@ -8,6 +8,8 @@ public enum SharedSecret: String, CaseIterable, Sendable {
   /// Pseudonyms of persons are made with it. Whoever loses it knows no person again; whoever destroys it on
   /// purpose makes all pseudonyms in the log anonymous.
   case pseudonyms
+  /// Keys of persons are wrapped with it. Whoever loses it can read nothing that is encrypted with them.
+  case personKeys = "person-keys"
 
   /// Of the secret, at least.
   public static let byteCount = 32

@@ -126,6 +126,11 @@ struct ValidationReport {
     return changes
   }
 
+  private static func isSealed(_ value: JSONTree) -> Bool {
+    guard case .string(let text) = value else { return false }
+    return !SealedTexts.find(in: Array(text.utf8)).isEmpty
+  }
+
   private static func compare(
     _ before: JSONTree, _ after: JSONTree, _ path: String, _ changes: inout [Change]
   ) {
@@ -139,7 +144,7 @@ struct ValidationReport {
         }
         return
       }
-      changes.append((path, "changed"))
+      changes.append((path, isSealed(after) ? "encrypted" : "changed"))
       return
     }
     for member in first {

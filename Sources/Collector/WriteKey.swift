@@ -41,14 +41,16 @@ public final class WriteKey: Sendable {
 
   /// - Parameters:
   ///   - pseudonyms: what ids of persons become where the policy says so.
+  ///   - encrypts: whether there is a secret for the keys of persons.
   ///   - rateLimit: what was left of the limit before the key's record was changed.
-  /// - Returns: nil where the policy asks for pseudonyms and there are none: rather no event than one
-  ///   with a person's name on it.
+  /// - Returns: nil where the policy asks for pseudonyms or encryption and there is no secret for them: rather
+  ///   no event than one with a person's name on it, or one that has lost what was to be kept.
   init?(
-    _ stored: StoredKey, mapping: CompiledMapping, pseudonyms: Pseudonyms?,
+    _ stored: StoredKey, mapping: CompiledMapping, pseudonyms: Pseudonyms?, encrypts: Bool = false,
     rateLimit: RateLimit? = nil
   ) {
     if stored.policy.identifiers == .pseudonym && pseudonyms == nil { return nil }
+    if stored.policy.personalData == .encrypt && !encrypts { return nil }
     self.pseudonyms = stored.policy.identifiers == .pseudonym ? pseudonyms : nil
     value = nil
     id = stored.id

@@ -2,7 +2,7 @@
 /// it is read, so that nothing is taken for checked that is not.
 ///
 /// Checking looks at each value once per schema that is about it and stops at what is wrong first. Numbers
-/// are compared as doubles; what the edge took out (``Removed``) fits anything; a `format` must be met, as with the format-assertion vocabulary.
+/// are compared as doubles; what the edge took out (``Removed``) or encrypted (``SealedText``) fits anything; a `format` must be met, as with the format-assertion vocabulary.
 public struct JSONSchema: Equatable, Sendable {
   /// One schema object. Others are named by their place in ``nodes``.
   struct Node: Equatable, Sendable {
@@ -90,7 +90,12 @@ public struct JSONSchema: Equatable, Sendable {
     if node.isNever {
       throw SchemaViolation(path, "nothing: it is not allowed", "remove it, or allow it")
     }
-    if case .string(let text) = value, Removed(rawValue: text) != nil { return }
+    if case .string(let text) = value, text.utf8.contains(UInt8(ascii: "[")) {
+      if Removed(rawValue: text) != nil || SealedText(text) != nil { return }
+      // What is encrypted within a text makes it no longer than what is removed.
+      let removed = SealedTexts.removed(from: text)
+      if removed != text { return try check(.string(removed), index, path) }
+    }
     if let reference = node.reference { try check(value, reference, path) }
     if !node.types.isEmpty, !node.types.contains(where: { $0.contains(value) }) {
       let names = node.types.map(\.article).joined(separator: " or ")

@@ -24,4 +24,8 @@ public struct APIError: Error, Hashable, Sendable, CustomStringConvertible {
   static let streamNotFound = 10_059
   static let messageNotFound = 10_037
   static let messageTooLarge = 10_054
+  /// There is no message of this sequence, or it cannot be removed.
+  static let messageNotDeleted = 10_057
+  /// `Nats-Expected-Last-Subject-Sequence` was another one; the second number is of newer servers.
+  static let wrongSubjectSequence: Set<Int> = [10_071, 10_164]
 }

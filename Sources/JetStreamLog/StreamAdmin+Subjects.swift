@@ -72,4 +72,67 @@ extension StreamAdmin {
     _ = try ask(
       "STREAM.PURGE.\(name)", "{\"filter\":\"\(subject)\"}", "purge \(subject) of stream \(name)")
   }
+
+  /// The newest message of a subject, as the stream's leader has it; nil where there is none, or no stream.
+  public func last(_ name: String, subject: String) throws(Failure) -> SubjectMessage? {
+    let operation = "read the last of \(subject) of stream \(name)"
+    do throws(Failure) {
+      let answer = try ask("STREAM.MSG.GET.\(name)", "{\"last_by_subj\":\"\(subject)\"}", operation)
+      guard let message = answer["message"].flatMap(StoredMessage.init) else {
+        throw Failure.notUnderstood(operation: operation)
+      }
+      return SubjectMessage(sequence: message.sequence, bytes: Array(message.bytes))
+    } catch {
+      guard error.isNotFound else { throw error }
+      return nil
+    }
+  }
+
+  static let expectedSubjectSequence = "Nats-Expected-Last-Subject-Sequence"
+
+  /// Stores one message where the newest of its subject has this sequence; 0: where there is none.
+  ///
+  /// - Returns: whether it was so.
+  public func store(
+    _ subject: String, _ payload: [UInt8], afterSequence sequence: UInt64
+  ) throws(Failure) -> Bool {
+    let operation = "store a message on \(subject)"
+    let answer: JSONSlice
+    do throws(NATSError) {
+      let session = try connection.session(timeoutMs: timeoutMs)
+      let inbox = try newInbox()
+      let subscription = try session.subscribe(inbox, maxMessages: 16, maxBytes: 1 << 20)
+      try session.publish(
+        OutgoingMessage(
+          subject: subject, reply: inbox,
+          headers: [(name: Self.expectedSubjectSequence, value: "\(sequence)")],
+          payload: payload))
+      guard let message = try subscription.next(timeoutMs: timeoutMs) else {
+        throw NATSError.timedOut(operation: operation, milliseconds: timeoutMs)
+      }
+      answer = JSONSlice(message.copiedPayload())
+    } catch {
+      throw .unreachable(error)
+    }
+    if let error = APIError(answer) {
+      if APIError.wrongSubjectSequence.contains(error.number) { return false }
+      throw .refused(operation: operation, error)
+    }
+    guard answer["seq"]?.unsigned != nil else { throw .notUnderstood(operation: operation) }
+    return true
+  }
+
+  /// Removes one message and overwrites its bytes in the stream's files; nothing where it is not there any
+  /// more.
+  public func erase(_ name: String, sequence: UInt64) throws(Failure) {
+    do throws(Failure) {
+      _ = try ask(
+        "STREAM.MSG.DELETE.\(name)", "{\"seq\":\(sequence)}",
+        "erase message \(sequence) of stream \(name)")
+    } catch {
+      guard case .refused(_, let reason) = error, reason.number == APIError.messageNotDeleted else {
+        throw error
+      }
+    }
+  }
 }

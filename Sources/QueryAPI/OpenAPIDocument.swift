@@ -180,7 +180,7 @@ enum OpenAPIDocument {
     "origins":{"type":"array","description":"Pages that may send; none: any","maxItems":100,"items":{"type":"string","examples":["https://www.example.org","https://*.example.org"]}},
     "events_per_second_max":{"type":"integer","minimum":1,"maximum":1000000,"description":"Beyond it requests get 429; a burst of two seconds is taken"},
     "address":{"enum":["drop","truncate"],"default":"truncate"},
-    "personal_data":{"enum":["keep","remove"],"default":"remove"},
+    "personal_data":{"enum":["keep","remove","encrypt"],"default":"remove","description":"encrypt: with a key of the person's own, which can be erased"},
     "identifiers":{"enum":["keep","pseudonym"],"default":"keep"},
     "honours_dnt":{"type":"boolean","default":false},"honours_gpc":{"type":"boolean","default":false}}},
     "KeyDraft":{"type":"object","additionalProperties":false,"required":["site"],"properties":{

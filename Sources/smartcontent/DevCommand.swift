@@ -199,6 +199,8 @@ private struct DevService: Service, CustomStringConvertible {
         secret: try SharedSecret.links.make(inHome: servers.home)),
       spool: SpoolPlace(folder: servers.home + "/spool", bytesMax: Spool.bytesMaxDefault),
       pseudonyms: try Pseudonyms(secret: SharedSecret.pseudonyms.make(inHome: servers.home)),
+      personKeys: try PersonKeyWrapping(
+        secret: SharedSecret.personKeys.make(inHome: servers.home)),
       dataCenters: try command.dataCenters.ranges(),
       queryToken: Environment["SMARTCONTENT_TOKEN"],
       pipelines: try command.pipelines.select(definitions),
@@ -291,6 +293,8 @@ private struct DevBanner {
       export SMARTCONTENT_POSTGRES='\(endpoints.postgresURL)'
       export SMARTCONTENT_ARCHIVE='\(servers.home)/archive'
       export SMARTCONTENT_KEYS_FILE='\(KeysFileOption.path(inHome: servers.home))'
+      export SMARTCONTENT_PSEUDONYM_SECRET_FILE='\(SharedSecret.pseudonyms.path(inHome: servers.home))'
+      export SMARTCONTENT_PERSON_KEY_SECRET_FILE='\(SharedSecret.personKeys.path(inHome: servers.home))'
       export SMARTCONTENT_URL='\(url)'
 
       """

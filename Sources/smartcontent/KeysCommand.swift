@@ -88,7 +88,7 @@ struct KeysCommand: ParsableCommand {
     var address = KeyPolicy().address
 
     @Option(
-      help: "What is done with mail addresses and the like in properties: keep or remove.")
+      help: "What is done with mail addresses and the like in properties: keep, remove or encrypt.")
     var personal = KeyPolicy().personalData
 
     @Option(help: "What the ids of persons are in the log: keep or pseudonym.")
@@ -148,7 +148,7 @@ struct KeysCommand: ParsableCommand {
     @Option(help: "What is kept of clients' addresses: drop or truncate.")
     var address: KeyPolicy.Address?
 
-    @Option(help: "What is done with mail addresses and the like: keep or remove.")
+    @Option(help: "What is done with mail addresses and the like: keep, remove or encrypt.")
     var personal: KeyPolicy.PersonalData?
 
     @Option(help: "What the ids of persons are in the log: keep or pseudonym.")

@@ -19,7 +19,8 @@ struct CollectCommand: AsyncParsableCommand {
 
       Write keys whose policy asks for pseudonyms are accepted where SMARTCONTENT_PSEUDONYM_SECRET \
       holds the secret that they are made with, or SMARTCONTENT_PSEUDONYM_SECRET_FILE names the file \
-      that does; all collectors have the same one.
+      that does; all collectors have the same one. So it is with write keys that encrypt personal data \
+      and SMARTCONTENT_PERSON_KEY_SECRET or SMARTCONTENT_PERSON_KEY_SECRET_FILE.
       """)
 
   @OptionGroup var servers: ServerOptions
@@ -53,6 +54,7 @@ struct CollectCommand: AsyncParsableCommand {
           keys ?? "", mapping: CompiledMapping(definitions.mapping)),
         keysFile: keysFile.path, redirects: try links.policy(secret: try LinkOptions.secret()),
         spool: try spool.place(), pseudonyms: try PseudonymOptions.pseudonyms(),
+        personKeys: try PersonKeyOptions.wrapping(),
         dataCenters: try dataCenters.ranges(),
         queryToken: Environment["SMARTCONTENT_TOKEN"], pipelines: []))
   }

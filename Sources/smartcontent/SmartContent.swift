@@ -13,6 +13,7 @@ struct SmartContent: AsyncParsableCommand {
     subcommands: [
       DevCommand.self, CollectCommand.self, ProcessCommand.self, ServeCommand.self,
       KeysCommand.self, StreamsCommand.self, EventsCommand.self, DeadLettersCommand.self,
+      PersonCommand.self,
       VerifyCommand.self,
       RebuildCommand.self,
       ReplayCommand.self, TopCommand.self, DemoCommand.self,

@@ -36,6 +36,7 @@ final class System: Sendable {
   private let business: BusinessMetrics?
   private let logMetrics: LogMetrics?
   private let keyFile: KeyFileFollower?
+  private let personKeys: PersonKeyVault?
 
   init(_ configuration: SystemConfiguration, logger: Logger) throws {
     keepMessageMemory()
@@ -49,9 +50,10 @@ final class System: Sendable {
 
     if configuration.roles.contains(.collect) {
       let ingest = try Self.ingest(configuration, producer, registry, logger)
+      personKeys = Self.personKeys(configuration, registry, logger)
       let keys = KeyRing(
         configuration.writeKeys, mapping: CompiledMapping(configuration.definitions.mapping),
-        pseudonyms: configuration.pseudonyms)
+        pseudonyms: configuration.pseudonyms, encrypts: personKeys != nil)
       if let path = configuration.keysFile {
         keyFile = try KeyFileFollower(
           KeyStore(path: path), ring: keys, metrics: registry, log: logger)
@@ -61,10 +63,13 @@ final class System: Sendable {
       let debugger = EventDebugger()
       IngestRoutes(
         keys: keys.current,
-        gates: [ConsentGate(), PrivacyGate(schemas: configuration.definitions.schemas)]
+        gates: [
+          ConsentGate(),
+          PrivacyGate(schemas: configuration.definitions.schemas, personKeys: personKeys),
+        ]
           + Self.botGates(configuration) + Self.schemaGates(configuration.definitions),
-        redirects: configuration.redirects, debugger: debugger, pipeline: ingest,
-        producer: producer, metrics: registry
+        redirects: configuration.redirects, debugger: debugger, personKeys: personKeys,
+        pipeline: ingest, producer: producer, metrics: registry
       ).add(to: &routes)
       BrowserTracker.declare(on: &routes)
       Self.declare(debugger, configuration, logger, on: &routes)
@@ -77,6 +82,7 @@ final class System: Sendable {
       ingest = nil
       logMetrics = nil
       keyFile = nil
+      personKeys = nil
     }
 
     follower = configuration.postgres.map { VersionFollower($0, logger: logger) }
@@ -131,6 +137,7 @@ final class System: Sendable {
     let declared = configuration.pipelines
     follower?.start { versions in processor?.run(declared.flatMap { versions.toRun($0) }) }
     ingest?.start()
+    personKeys?.start()
     keyFile?.start()
     logMetrics?.start()
     business?.start()
@@ -148,6 +155,8 @@ final class System: Sendable {
     logMetrics?.stop()
     keyFile?.stop()
     business?.stop()
+    // What it settles goes into the log.
+    await personKeys?.stop()
     await ingest?.stop(withinMs: min(1000, deadlineMs / 3))
     follower?.stop()
     processor?.stop()
@@ -168,6 +177,17 @@ final class System: Sendable {
       Console.declareDebugger(on: &routes)
     } catch {
       logger.notice("/debug is not served", metadata: ["why": "\(error)"])
+    }
+  }
+
+  /// Nil where there is no secret for them.
+  private static func personKeys(
+    _ configuration: SystemConfiguration, _ registry: MetricRegistry, _ logger: Logger
+  ) -> PersonKeyVault? {
+    configuration.personKeys.map { wrapping in
+      PersonKeyVault(
+        store: PersonKeyOptions.store(configuration.nats, configuration.definitions),
+        wrapping: wrapping, metrics: registry, log: logger)
     }
   }
 

@@ -33,6 +33,8 @@ struct SystemConfiguration: Sendable {
   var spool: SpoolPlace?
   /// What ids of persons become where a key's policy says so; for the collector.
   var pseudonyms: Pseudonyms?
+  /// The secret that keys of persons are wrapped with; for the collector.
+  var personKeys: PersonKeyWrapping?
   /// Addresses that people do not have; for the collector.
   var dataCenters = AddressRanges()
   /// Bearer token of the query API and of the live debugger; none is needed on loopback.

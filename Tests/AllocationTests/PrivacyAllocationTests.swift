@@ -1,5 +1,8 @@
-import Collector
+@testable import Collector
 import Events
+import Logging
+import Metrics
+import Ports
 import Testing
 
 /// What the gate of privacy allocates for events in which there is nothing to find.
@@ -16,20 +19,39 @@ struct PrivacyAllocationTests {
     "timezone":"Europe/Berlin"},"integrations":{}}
     """#
 
+  /// Is not asked, because nothing is found.
+  private final class NoKeys: PersonKeyStore {
+    func settle(
+      _ wanted: [StoredPersonKey]
+    ) throws(PersonKeyError) -> [Result<StoredPersonKey, PersonKeyError>] {
+      throw .unavailable("there is none")
+    }
+    func key(of person: Key128) throws(PersonKeyError) -> StoredPersonKey? { nil }
+    func erase(_ person: Key128) throws(PersonKeyError) -> Bool { false }
+    func erasures() -> any PersonKeyErasures { preconditionFailure("the vault is not started") }
+  }
+
   @Test(
     "The gate of privacy allocates nothing where it finds nothing, and little to decode addresses",
-    arguments: ["privacy", "privacy-encoded"])
-  func privacy(name: String) throws {
-    let text = name == "privacy" ? Self.text.replacing("%", with: "-") : Self.text
+    arguments: [
+      ("privacy", KeyPolicy.PersonalData.remove),
+      ("privacy-encoded", KeyPolicy.PersonalData.remove),
+      ("privacy-encrypt", KeyPolicy.PersonalData.encrypt),
+    ])
+  func privacy(_ name: String, _ personal: KeyPolicy.PersonalData) throws {
+    let text = name == "privacy-encoded" ? Self.text : Self.text.replacing("%", with: "-")
     let payload = Array(text.utf8)
-    let gate = PrivacyGate()
+    let gate = PrivacyGate(
+      personKeys: PersonKeyVault(
+        store: NoKeys(), wrapping: try PersonKeyWrapping(secret: Array(0..<32)),
+        metrics: MetricRegistry(), log: Logger(label: "test")))
     let key = WriteKey(
-      key: "k", site: "s",
+      key: "k", site: "s", policy: KeyPolicy(personalData: personal),
       mapping: CompiledMapping(
         EventMapping(
           names: [:], calls: [:], properties: [:], revenue: [], currency: [],
           defaultCurrency: "USD")))
-    let facts = RequestFacts(
+    var facts = RequestFacts(
       userAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0",
       clientAddress: "198.51.100.7", header: { _ in nil })
     var event = IncomingEvent(
@@ -38,10 +60,13 @@ struct PrivacyAllocationTests {
       dimensions: DimensionTuple(site: "s", campaign: "spring", content: "post-1").encoded,
       id: "ajs-next-1767225600000-0192f3d2-0000-7000-8000-000000000001", name: "Content Clicked",
       source: "segment/web", payload: payload)
+    let claims = SealClaims()
+    facts.claims = claims
     _ = try gate.admit(&event, facts, key)
     try AllocationTests.check(name) {
       for _ in 0..<10_000 { _ = try gate.admit(&event, facts, key) }
     }
     #expect(event.payload == payload)
+    #expect(claims.unsettled == nil && claims.sealed == 0)
   }
 }

@@ -135,13 +135,17 @@ struct PrivacyRunTests {
 
   @Test(
     "Not in frames, dead letters, answers, the debugger, metrics or logs, by any protocol",
-    arguments: [KeyPolicy.Identifiers.keep, .pseudonym])
-  func run(_ identifiers: KeyPolicy.Identifiers) async throws {
+    arguments: [KeyPolicy.Identifiers.keep, .pseudonym], [KeyPolicy.PersonalData.remove, .encrypt])
+  func run(_ identifiers: KeyPolicy.Identifiers, _ personal: KeyPolicy.PersonalData) async throws {
+    let personKeys = MemoryPersonKeys()
+    let vault = PersonKeyTests.vault(personKeys)
+    vault.start()
     let publisher = ScriptedPublisher.storing
     let lines = Lines()
     let debugger = EventDebugger()
     let key = WriteKey(
-      key: "hush", site: "default", policy: KeyPolicy(identifiers: identifiers),
+      key: "hush", site: "default",
+      policy: KeyPolicy(personalData: personal, identifiers: identifiers),
       pseudonyms: PrivacyGateTests.pseudonyms, mapping: CompiledMapping(standardMapping))
     let marks =
       #"{"x-event":"Order Completed","properties":{"who":{"x-personal":true},"email":{"format":"email"}},"additionalProperties":false}"#
@@ -153,9 +157,12 @@ struct PrivacyRunTests {
       routes: { pipeline, registry, routes in
         IngestRoutes(
           keys: WriteKeyTable([key]),
-          gates: [ConsentGate(), PrivacyGate(schemas: schemas), SchemaGate(schemas)],
+          gates: [
+            ConsentGate(), PrivacyGate(schemas: schemas, personKeys: vault), SchemaGate(schemas),
+          ],
           redirects: RedirectPolicy(isSigned: { _, _, _ in true }, hosts: []), debugger: debugger,
-          pipeline: pipeline, producer: RunningCollector.producer, metrics: registry
+          personKeys: vault, pipeline: pipeline, producer: RunningCollector.producer,
+          metrics: registry
         ).add(to: &routes)
         DebugRoutes(debugger, check: { _ in }).declare(on: &routes)
       }
@@ -181,7 +188,9 @@ struct PrivacyRunTests {
       seen.append(("debugger", feed.body))
       seen.append(("metrics", String(decoding: metrics.exposition(.prometheusText), as: UTF8.self)))
     }
+    await vault.stop()
     var protocols: Set<String> = []
+    var readable: Set<String> = []
     var letters = 0
     for frame in publisher.frames {
       seen.append(("frame", String(decoding: frame.frame, as: UTF8.self)))
@@ -191,6 +200,16 @@ struct PrivacyRunTests {
           let event = IncomingEvent(view, event: index)
           protocols.insert(String(event.source.prefix { $0 != "/" }))
           seen.append((event.source, String(decoding: event.payload, as: UTF8.self)))
+          for text in SealedTexts.find(in: event.payload)
+          where RejectionCode(rawValue: event.name) == nil {
+            let key = try PersonKeyTests.wrapping.open(
+              try #require(try personKeys.key(of: text.person)))
+            let binding = PersonKey.Binding(site: "default", event: event.key)
+            let value = String(decoding: try key.open(text, binding).value, as: UTF8.self)
+            if value.contains("ada") {
+              readable.insert(String(event.source.prefix { $0 != "/" }))
+            }
+          }
           guard RejectionCode(rawValue: event.name) != nil else { continue }
           letters += 1
           let letter = try event.payload.withUnsafeBytes { try DeadLetter(payload: $0) }
@@ -200,6 +219,11 @@ struct PrivacyRunTests {
     }
     #expect(protocols == Set(ProtocolCatalog.all.map(\.name)))
     #expect(letters >= 8)
+    if personal == .encrypt {
+      #expect(readable == protocols)
+    } else {
+      #expect(readable.isEmpty && personKeys.stored.isEmpty)
+    }
     for line in lines.all.withLock({ $0 }) { seen.append(("log", line)) }
     #expect(seen.contains { $0.where == "frame" && $0.text.contains("[mail]") })
     var secrets = [Self.mail, "%40mail", "ada.l", Self.phone, "7654321", Self.card, Self.address]

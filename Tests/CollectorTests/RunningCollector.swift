@@ -34,7 +34,8 @@ enum RunningCollector {
   }
 
   static func run(
-    clock: CollectorClock, publisher: ScriptedPublisher, log: Logger = quietLog,
+    clock: CollectorClock, publisher: ScriptedPublisher, spool: Spool? = nil,
+    log: Logger = quietLog,
     routes declare: (IngestPipeline, MetricRegistry, inout Routes) -> Void,
     _ body: (Int, MetricRegistry) async throws -> Void
   ) async throws {
@@ -44,7 +45,7 @@ enum RunningCollector {
       target: IngestTarget(
         generation: IngestGeneration(number: 1, streams: IngestPipelineTests.streams),
         deadLetterStream: "dead-letters", producer: producer), publisher: publisher,
-      metrics: registry, log: log)
+      spool: spool, metrics: registry, log: log)
     pipeline.start()
     var routes = Routes()
     declare(pipeline, registry, &routes)

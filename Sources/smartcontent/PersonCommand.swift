@@ -1,0 +1,167 @@
+import ArgumentParser
+import Collector
+import Definitions
+import Events
+import Glibc
+import JetStreamLog
+import Logging
+import NATSClient
+import Ports
+
+/// `smartcontent person show|erase`: what is encrypted of one person, and the end of it.
+struct PersonCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "person",
+    abstract: "Read what is encrypted of a person, and erase the person's key for good.",
+    discussion: """
+      A person is named as clients name it: a user id, or the anonymous id of a device. Where write keys make \
+      pseudonyms of ids, \(PseudonymOptions.secretVariable) or \(PseudonymOptions.secretFileVariable) is \
+      needed to find it. The devices that the log knows as those of a user, and earlier ids that an alias took \
+      over, belong to it.
+
+      Exit codes: 0 done, 1 failed, 64 wrong usage.
+      """,
+    subcommands: [Show.self, Erase.self])
+
+  /// Whom it is about, and where to look.
+  struct Selection: ParsableArguments {
+    @OptionGroup var folder: StreamsFolderOption
+    @OptionGroup var servers: ServerOptions
+    @OptionGroup var archive: ArchiveOption
+
+    @Option(help: ArgumentHelp("The site whose person it is.", valueName: "name"))
+    var site: String
+
+    @Option(help: ArgumentHelp("User id or anonymous id.", valueName: "id"))
+    var person: String
+
+    @Flag(help: "This id alone: not the devices and earlier ids of the user.")
+    var only = false
+
+    func validate() throws {
+      if person.isEmpty || site.isEmpty {
+        throw ValidationError("--site and --person name somebody: neither may be empty")
+      }
+    }
+
+    /// The id as it may be in the log, and as a pseudonym where the secret is given.
+    func ids() throws -> Set<Key128> {
+      var ids: Set<Key128> = [EventIdentity.personKey(site: site, id: person)]
+      if let pseudonyms = try PseudonymOptions.pseudonyms() {
+        let pseudonym = pseudonyms.pseudonym(of: person, site: site)
+        ids.insert(EventIdentity.personKey(site: site, id: pseudonym))
+      }
+      return ids
+    }
+
+    func open() throws -> (log: PersonLog, keys: JetStreamPersonKeys) {
+      let address = try NATSAddress(try servers.natsURL())
+      let stream = JetStreamLog(address: address, name: "person")
+      let definitions = try Definitions(folder: try folder.find())
+      let streams = try StreamSetup(stream.admin).adopted(definitions.streams).streamPartitions
+      return (
+        PersonLog(log: archive.log(stream), streams: streams, site: site),
+        PersonKeyOptions.store(address, definitions)
+      )
+    }
+
+    /// The named person with what belongs to it.
+    func persons(_ log: PersonLog) throws -> Set<Key128> {
+      let named = try ids()
+      return only ? named : try log.links().all(of: named)
+    }
+  }
+
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Print the events of a person, with what is encrypted in them.",
+      discussion: """
+        One JSON object a line. What was encrypted is under `personal`: where it stood, what it is, and the \
+        value, or `"erased": true` where its key is gone. Needs the secret that keys are wrapped with: \
+        \(PersonKeyOptions.secretVariable) or \(PersonKeyOptions.secretFileVariable). Each use leaves a line on \
+        standard error.
+        """)
+
+    @OptionGroup var selection: Selection
+
+    func run() throws {
+      guard let wrapping = try PersonKeyOptions.wrapping() else {
+        throw ValidationError(
+          "the secret of the persons' keys is missing: set \(PersonKeyOptions.secretVariable) or"
+            + " \(PersonKeyOptions.secretFileVariable)")
+      }
+      let (log, keys) = try selection.open()
+      let persons = try selection.persons(log)
+      var reader = SealedReader(keys: keys, wrapping: wrapping, site: selection.site)
+      var events = 0
+      try log.forEach { place, event in
+        guard persons.contains(event.owner) else { return }
+        events += 1
+        print(try reader.line(of: event, at: place))
+      }
+      var audit = Log.make()
+      audit.logLevel = .notice
+      audit.notice(
+        "personal data of a person was shown",
+        metadata: [
+          "site": "\(selection.site)",
+          "persons": "\(persons.map(\.description).sorted().joined(separator: " "))",
+          "events": "\(events)", "values": "\(reader.opened)", "erased": "\(reader.erased)",
+          "unreadable": "\(reader.unreadable)", "by": "uid \(getuid())",
+        ])
+    }
+  }
+
+  struct Erase: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Erase the keys of a person: what is encrypted with them can never be read again.",
+      discussion: """
+        Neither in the log nor in archives, spools, snapshots, dead letters and copies of all these. Events and \
+        numbers stay; events that come later get a new key. There is no way back. Backups of the stream \
+        \(JetStreamPersonKeys.stream) keep erased keys: remove them, too.
+        """)
+
+    @OptionGroup var selection: Selection
+
+    @Flag(help: "Say what would be erased, and erase nothing.")
+    var dryRun = false
+
+    func run() throws {
+      let (log, keys) = try selection.open()
+      let persons = try selection.persons(log).sorted()
+      var erased: [Key128] = []
+      for person in persons {
+        let hadOne = try dryRun ? keys.key(of: person) != nil : keys.erase(person)
+        if hadOne { erased.append(person) }
+      }
+      guard !erased.isEmpty else {
+        print(
+          "there is no key: nothing is encrypted of this person"
+            + (try PseudonymOptions.pseudonyms() == nil
+              ? " (pseudonyms were not looked for: their secret is not set)" : ""))
+        return
+      }
+      print(
+        "\(erased.count) key\(erased.count == 1 ? "" : "s") of site \(selection.site) "
+          + (dryRun ? "would be erased:" : "erased for ever:"))
+      for person in erased { print("  \(person)") }
+      guard !dryRun else { return }
+      print(
+        """
+        What was encrypted with them in the log, archives, spools, snapshots and dead letters can no \
+        longer be read. Collectors forget them at once; one that is cut off from the log now, within \
+        \(PersonKeyLimits().cachedSecondsMax / 60) minutes. Backups of the stream \
+        \(JetStreamPersonKeys.stream) still have them: remove those.
+        """)
+      var audit = Log.make()
+      audit.logLevel = .notice
+      audit.notice(
+        "keys of a person were erased",
+        metadata: [
+          "site": "\(selection.site)",
+          "persons": "\(erased.map(\.description).joined(separator: " "))",
+          "by": "uid \(getuid())",
+        ])
+    }
+  }
+}
