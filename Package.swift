@@ -40,6 +40,7 @@ let package = Package(
     .executable(name: "smartcontent", targets: ["smartcontent"]),
     .executable(name: "bench", targets: ["bench"]),
     .executable(name: "chaos", targets: ["chaos"]),
+    .executable(name: "quality", targets: ["quality"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
@@ -64,6 +65,7 @@ let package = Package(
     // Below the line: pure functions; no async, clock, random source, I/O or Foundation, and of C the
     // checksum instruction and hints about memory alone.
     module("Events", ["CChecksum"]),
+    module("Statistics"),
     module("Views", ["Events"]),
     module("Operators", ["Events", "Views", "CMemory"]),
     module("Dataflow", ["Events", "Views", "Operators"]),
@@ -129,9 +131,12 @@ let package = Package(
         "Events", "Views", "Dataflow", "Ports", "NATSClient", "RedisClient", "PostgresClient",
         "HTTPClient", "JetStreamLog", "Definitions", "LocalServers", "DemoTraffic", log, arguments,
       ], swiftSettings: strict),
+    .executableTarget(
+      name: "quality", dependencies: ["Statistics", "CZlib", arguments], swiftSettings: strict),
 
     // Tests.
     tests("EventsTests", ["Events"]),
+    tests("StatisticsTests", ["Statistics", "quality", "Oracles"]),
     .target(
       name: "Oracles", path: "Tests/Oracles",
       swiftSettings: strict),
@@ -184,7 +189,9 @@ let package = Package(
     // Opens internals: a build that has them closed does not build it.
     .target(
       name: "FuzzTargets",
-      dependencies: ["Events", "Operators", "Ports", "HTTPServer", "Collector", "QueryAPI"],
+      dependencies: [
+        "Events", "Statistics", "Operators", "Ports", "HTTPServer", "Collector", "QueryAPI",
+      ],
       path: "Tests/FuzzTargets", swiftSettings: strict),
     tests("FuzzTests", ["FuzzTargets", "Oracles"]),
     tests(

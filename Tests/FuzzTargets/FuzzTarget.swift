@@ -41,7 +41,8 @@ public struct BrokenLaw: Error, CustomStringConvertible {
 public enum FuzzCatalog {
   public static let all: [FuzzTarget] =
     JSONTargets.all + TextTargets.all + FrameTargets.all + SpoolTargets.all + SchemaTargets.all
-    + KeyTargets.all + EdgeTargets.all + QueryTargets.all + ProtocolTargets.all + SealedTargets.all
+    + KeyTargets.all + EdgeTargets.all + QueryTargets.all + SketchTargets.all + ProtocolTargets.all
+    + SealedTargets.all
 
   public static func target(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }
 }

@@ -11,7 +11,7 @@ struct ModuleTests {
   }
 
   private static let layers: [String: Layer] = [
-    "Events": .core, "Views": .core, "Operators": .core, "Dataflow": .core,
+    "Events": .core, "Statistics": .core, "Views": .core, "Operators": .core, "Dataflow": .core,
     "Ports": .ports,
     "NATSClient": .client, "RedisClient": .client, "PostgresClient": .client,
     "HTTPClient": .client, "HTTPServer": .client, "Metrics": .client, "SessionPool": .client,
@@ -22,7 +22,7 @@ struct ModuleTests {
     "QueryAPI": .application, "Console": .application, "BrowserTracker": .application,
     "LocalServers": .application,
     "DemoTraffic": .application, "Verification": .application,
-    "smartcontent": .root, "bench": .root, "chaos": .root,
+    "smartcontent": .root, "bench": .root, "chaos": .root, "quality": .root,
   ]
 
   /// C libraries, one module each.
