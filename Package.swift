@@ -119,7 +119,8 @@ let package = Package(
     .executableTarget(
       name: "bench",
       dependencies: [
-        "Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "JetStreamLog",
+        "Events", "Statistics", "Views", "Operators", "Dataflow", "Ports", "NATSClient",
+        "JetStreamLog",
         "PostgresViews", "RedisViews", "FileSnapshots", "Definitions", "Collector", "Runtime",
         "LocalServers", "PostgresClient", "RedisClient", "HTTPClient", "HTTPServer", "Metrics",
         "CShims", "CMemory", log, nioCore, nioPosix, nioHTTP1, arguments,

@@ -8,7 +8,9 @@ struct DataFolder {
 
   init(_ path: String) throws {
     self.path = path
-    guard let walk = FileManager.default.enumerator(atPath: path) else {
+    // A folder that is itself a link is not walked otherwise.
+    let real = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+    guard let walk = FileManager.default.enumerator(atPath: real) else {
       throw QualityError("no folder at \(path): give one with --data DIR")
     }
     let names = walk.compactMap { $0 as? String }

@@ -7,7 +7,10 @@ struct Quality: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "quality",
     abstract: "Measure how good the statistics are, beside published baselines.",
-    subcommands: [ABQuality.self, SketchQuality.self])
+    subcommands: [
+      ABQuality.self, SketchQuality.self, NABQuality.self, RateStreamQuality.self,
+      HourlyQuality.self,
+    ])
 }
 
 struct QualityOptions: ParsableArguments {

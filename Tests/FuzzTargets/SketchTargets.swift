@@ -35,6 +35,7 @@ enum SketchTargets {
       }
     },
     FuzzTarget("experiment-state", seeds: experimentSeeds, run: experiment),
+    FuzzTarget("detector-state", seeds: DetectorTarget.seeds, run: DetectorTarget.run),
   ]
 
   /// What was read takes more counts, and comes back from its bytes.

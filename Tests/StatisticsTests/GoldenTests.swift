@@ -4,7 +4,7 @@ import Testing
 @testable import quality
 
 /// The data folder beside the project.
-private enum SharedData {
+enum SharedData {
   static let absent: Comment = "SKIPPED: the folder shared/data is not beside the project"
 
   static let folder: String? = {

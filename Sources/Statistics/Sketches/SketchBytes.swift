@@ -69,6 +69,9 @@ enum SketchKind: UInt8 {
   case distinct = 0xd1
   case quantiles = 0xd2
   case top = 0xd3
+  case novelty = 0xd4
+  case rates = 0xd5
+  case forecast = 0xd6
   case sequentialTest = 0xe1
   case evidence = 0xe2
   case sampleRatio = 0xe3
