@@ -52,7 +52,7 @@ public final class PersonKey: Sendable {
     public var value: [UInt8]
   }
 
-  /// About 2 µs.
+  /// About 5 µs.
   func seal(
     _ kind: Removed, _ opened: Opened, _ binding: Binding
   ) throws(CryptographyError) -> SealedText {

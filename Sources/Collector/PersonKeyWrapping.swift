@@ -29,7 +29,7 @@ public final class PersonKeyWrapping: Sendable {
     mark = Array(mac.code(of: Array("smartcontent mark 1".utf8))[..<Self.markByteCount])
   }
 
-  /// A new key, which nobody has yet. About 3 µs.
+  /// A new key, which nobody has yet. About 5 µs.
   func make(for person: Key128) throws(CryptographyError) -> PersonKey {
     let secret = try SecureRandom.bytes(AES256GCM.keyByteCount)
     let number = try SecureRandom.bytes(8).reduce(0) { $0 << 8 | UInt64($1) }

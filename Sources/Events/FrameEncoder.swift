@@ -89,10 +89,11 @@ public struct FrameEncoder: ~Copyable {
       }
       place &+= 1
     }
-    lastTuple = (dimensions, UInt32(tuples.count))
-    tupleIndex[place] = lastTuple
+    let index = UInt32(tuples.count)
+    lastTuple = (dimensions, index)
+    tupleIndex[place] = (dimensions, index)
     dimensions.withUnsafeBytes { tuples.append($0) }
-    return lastTuple.index
+    return index
   }
 
   private mutating func label(_ text: String) -> UInt32 {

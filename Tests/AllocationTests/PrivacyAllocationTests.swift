@@ -31,15 +31,20 @@ struct PrivacyAllocationTests {
     func erasures() -> any PersonKeyErasures { preconditionFailure("the vault is not started") }
   }
 
-  @Test(
-    "The gate of privacy allocates nothing where it finds nothing, and little to decode addresses",
-    arguments: [
-      ("privacy", KeyPolicy.PersonalData.remove),
-      ("privacy-encoded", KeyPolicy.PersonalData.remove),
-      ("privacy-encrypt", KeyPolicy.PersonalData.encrypt),
-    ])
-  func privacy(_ name: String, _ personal: KeyPolicy.PersonalData) throws {
-    let text = name == "privacy-encoded" ? Self.text : Self.text.replacing("%", with: "-")
+  @Test("The gate of privacy allocates nothing where it finds nothing")
+  func removing() throws { try check("privacy", Self.text.replacing("%", with: "-"), .remove) }
+
+  @Test("It allocates little to decode addresses")
+  func decoding() throws { try check("privacy-encoded", Self.text, .remove) }
+
+  @Test("No more where it would encrypt what it finds")
+  func encrypting() throws {
+    try check("privacy-encrypt", Self.text.replacing("%", with: "-"), .encrypt)
+  }
+
+  private func check(
+    _ name: String, _ text: String, _ personal: KeyPolicy.PersonalData
+  ) throws {
     let payload = Array(text.utf8)
     let gate = PrivacyGate(
       personKeys: PersonKeyVault(
