@@ -284,7 +284,7 @@ public final class IngestRoutes: Sendable {
   /// - Parameter claims: settled first, see ``PersonKeyVault``.
   private func submit(
     _ events: [IncomingEvent], _ letters: [IncomingEvent], _ responder: Responder,
-    _ key: KeyMeter, _ meters: Meters, claims: SealClaims?, unavailable: FastResponse? = nil,
+    _ key: KeyMeter, _ meters: IngestMeters, claims: SealClaims?, unavailable: FastResponse? = nil,
     stored: @escaping @Sendable ((position: String?, header: [UInt8])) -> FastResponse
   ) {
     guard let claims, let personKeys else {
