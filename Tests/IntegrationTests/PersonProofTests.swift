@@ -113,7 +113,8 @@ struct PersonProofTests {
       let bounds = try log.bounds(stream: stream)
       guard bounds.last >= bounds.first, bounds.last > 0 else { continue }
       for sequence in bounds.first...bounds.last {
-        let bytes = Array(try log.frame(stream: stream, sequence: sequence).bytes)
+        let frame = try log.frame(stream: stream, sequence: sequence)
+        let bytes = withExtendedLifetime(frame) { Array(frame.bytes) }
         let kind = try bytes.withUnsafeBytes { try FrameView($0).header.kind }
         if kind != .heartbeat { frames.append((stream, bytes)) }
       }
