@@ -39,9 +39,9 @@ struct Injector {
     case .freezeNATS: freeze(.nats, fault.seconds)
     case .freezeRedis: freeze(.redis, fault.seconds)
     case .freezePostgres: freeze(.postgres, fault.seconds)
-    case .flushRedis: _ = try redis().command("FLUSHALL")
+    case .flushRedis: _ = try whenThere { try redis().command("FLUSHALL") }
     case .oldRedis: lifted = try oldRedis()
-    case .killBackend: note = try killBackend()
+    case .killBackend: note = try whenThere { try killBackend() }
     case .fullLogDisk: try fill(testbed.logDisk, fault.seconds)
     case .fullStateDisk: try fill(testbed.stateDisk, fault.seconds)
     case .fullTableDisk: try fill(testbed.tableDisk, fault.seconds)
@@ -147,6 +147,19 @@ struct Injector {
     return ""
   }
 
+  /// A server that another fault of the same moment hit is asked again until it is back.
+  private func whenThere<Value>(_ body: () throws -> Value) throws -> Value {
+    let deadline = Clock.steady() + 20_000_000
+    while true {
+      do {
+        return try body()
+      } catch {
+        if Clock.steady() > deadline { throw error }
+        Clock.pause(ms: 50)
+      }
+    }
+  }
+
   private func redis() throws -> RedisConnection {
     var settings = try RedisSettings(url: testbed.servers.endpoints.redisURL)
     settings.connectTimeoutMs = 2000
@@ -157,8 +170,7 @@ struct Injector {
   /// Redis comes back with what it held a while ago.
   /// - Returns: when it was killed.
   private func oldRedis() throws -> Int64 {
-    let connection = try redis()
-    _ = try connection.command("SAVE")
+    _ = try whenThere { try redis().command("SAVE") }
     wait(1.5)
     let killed = Clock.steady()
     signal(.redis, SIGKILL)
@@ -202,11 +214,12 @@ struct Injector {
 
   /// Takes the memory away that Redis may still use.
   private func fillRedis(_ seconds: Double) throws {
-    let connection = try redis()
-    let before = try connection.command("CONFIG", "GET", "maxmemory").array?.last?.text ?? "0"
-    _ = try connection.command("CONFIG", "SET", "maxmemory", "1")
+    let before = try whenThere {
+      try redis().command("CONFIG", "GET", "maxmemory").array?.last?.text ?? "0"
+    }
+    _ = try whenThere { try redis().command("CONFIG", "SET", "maxmemory", "1") }
     wait(seconds)
-    _ = try connection.command("CONFIG", "SET", "maxmemory", before)
+    _ = try whenThere { try redis().command("CONFIG", "SET", "maxmemory", before) }
   }
 
   private func fill(_ disk: SmallDisk?, _ seconds: Double) throws {
