@@ -75,7 +75,9 @@ enum SpoolTargets {
       try BrokenLaw.unless(content.stream == stream, "a record is of its stream")
       let again = SpoolSegment.encode(content, writtenAt: record.writtenAt)
       // A name that is no UTF-8 is not what the collector wrote.
-      let isText = ![content.stream, content.messageID].contains { $0.unicodeScalars.contains("\u{fffd}") }
+      let isText = ![content.stream, content.messageID].contains {
+        $0.unicodeScalars.contains("\u{fffd}")
+      }
       try BrokenLaw.unless(!isText || again.elementsEqual(bytes), "a record comes back")
     }
     guard end < input.count else { return }
