@@ -81,6 +81,7 @@ let package = Package(
     module("Cryptography", ["COpenSSL"]),
     module("HTTPServer", ["CZlib", log, nioCore, nioPosix, nioHTTP1]),
     module("Metrics"),
+    module("Threads"),
 
     // Adapters: the ports on real servers.
     module("JetStreamLog", ["Events", "Ports", "NATSClient"]),
@@ -94,8 +95,10 @@ let package = Package(
 
     // Application.
     module("Definitions", ["Events", "Views", "Dataflow", yams]),
-    module("Collector", ["Events", "Ports", "Cryptography", "HTTPServer", "Metrics", log]),
-    module("Runtime", ["Events", "Views", "Operators", "Dataflow", "Ports", "Metrics", log]),
+    module(
+      "Collector", ["Events", "Ports", "Cryptography", "HTTPServer", "Metrics", "Threads", log]),
+    module(
+      "Runtime", ["Events", "Views", "Operators", "Dataflow", "Ports", "Metrics", "Threads", log]),
     module("QueryAPI", ["Events", "Views", "Dataflow", "Ports", "HTTPServer", "Metrics", log]),
     module("Verification", ["Events", "Views", "Dataflow", "Ports"]),
     module("Console", ["HTTPServer"], resources: [.embedInCode("Pages")]),
@@ -180,8 +183,8 @@ let package = Package(
     tests(
       "RuntimeTests",
       [
-        "Events", "Views", "Operators", "Dataflow", "Ports", "Metrics", "Runtime", "Verification",
-        "FileSnapshots", "Oracles", log,
+        "Events", "Views", "Operators", "Dataflow", "Ports", "Metrics", "Threads", "Runtime",
+        "Verification", "FileSnapshots", "Oracles", log,
       ]),
     tests("DefinitionsTests", ["Events", "Views", "Dataflow", "Definitions"]),
     tests("DemoTrafficTests", ["Events", "HTTPClient", "DemoTraffic"]),

@@ -1,11 +1,11 @@
 import Cryptography
 import Events
-import Glibc
 import HTTPServer
 public import Logging
 public import Metrics
 public import Ports
 import Synchronization
+import Threads
 
 /// Bounds of a ``PersonKeyVault``.
 public struct PersonKeyLimits: Hashable, Sendable {
@@ -61,7 +61,7 @@ public final class PersonKeyVault: Sendable {
   /// Steady time until which the store is not tried.
   private let pausedUntil = Atomic<Int64>(.min)
   private let isAway = Atomic<Bool>(false)
-  private let wake: WakeSignal
+  private let bell = Bell()
   private let keys: MetricFamily<Counter>
   private let failures: MetricFamily<Counter>
   private let values: MetricFamily<Counter>
@@ -82,7 +82,6 @@ public final class PersonKeyVault: Sendable {
       countMax: limits.cachedMax, ageMicros: Int64(limits.cachedSecondsMax) * 1_000_000)
     self.cache = cache
     state = Mutex(State())
-    wake = WakeSignal()
     keys = metrics.counter(PersonKeyMetrics.keys)
     failures = metrics.counter(PersonKeyMetrics.failures)
     values = metrics.counter(PersonKeyMetrics.values)
@@ -153,7 +152,7 @@ public final class PersonKeyVault: Sendable {
         Waiting(seals: seals, bytes: bytes, since: now, completion: completion))
       return true
     }
-    if isTaken { wake.raise() } else { completion([:], fail(.overloaded)) }
+    if isTaken { bell.ring() } else { completion([:], fail(.overloaded)) }
   }
 
   private func fail(_ failure: PersonKeyFailure) -> PersonKeyFailure {
@@ -177,11 +176,11 @@ public final class PersonKeyVault: Sendable {
       return !state.isStarted
     }
     precondition(isFirst, "a vault starts once")
-    run {
+    run("person-keys") {
       $0.settleAll()
       $0.ended()
     }
-    run { $0.hearErasures() }
+    run("person-key-erasures") { $0.hearErasures() }
   }
 
   /// Settles what waits, and ends the threads; the one that hears of erasures is not waited for. Nothing may
@@ -191,7 +190,7 @@ public final class PersonKeyVault: Sendable {
       state.isStopping = true
       return state.isStarted && !state.hasEnded
     }
-    wake.raise()
+    bell.ring()
     guard isRunning else { return }
     await withCheckedContinuation { continuation in
       let hasEnded = state.withLock { state in
@@ -202,29 +201,8 @@ public final class PersonKeyVault: Sendable {
     }
   }
 
-  private final class Body: Sendable {
-    let vault: PersonKeyVault
-    let work: @Sendable (PersonKeyVault) -> Void
-
-    init(_ vault: PersonKeyVault, _ work: @escaping @Sendable (PersonKeyVault) -> Void) {
-      self.vault = vault
-      self.work = work
-    }
-  }
-
-  private func run(_ work: @escaping @Sendable (PersonKeyVault) -> Void) {
-    let context = Unmanaged.passRetained(Body(self, work)).toOpaque()
-    var thread = pthread_t()
-    let failure = pthread_create(
-      &thread, nil,
-      { context in
-        guard let context else { return nil }
-        let body = Unmanaged<Body>.fromOpaque(context).takeRetainedValue()
-        body.work(body.vault)
-        return nil
-      }, context)
-    precondition(failure == 0, "the system has no thread left: \(failure)")
-    pthread_detach(thread)
+  private func run(_ name: String, _ work: @escaping @Sendable (PersonKeyVault) -> Void) {
+    LoopThread(name: name) { work(self) }.detach()
   }
 
   private func ended() {
@@ -246,7 +224,7 @@ public final class PersonKeyVault: Sendable {
       } else if isStopping {
         return
       } else {
-        wake.wait()
+        bell.wait()
       }
     }
   }

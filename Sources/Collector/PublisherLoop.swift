@@ -1,10 +1,10 @@
 import Events
-import Glibc
 import HTTPServer
 import Logging
 import Metrics
 import Ports
 import Synchronization
+import Threads
 
 /// The thread that seals and publishes frames and settles their requests.
 ///
@@ -96,17 +96,7 @@ final class PublisherLoop: @unchecked Sendable {
       return !control.isStarted
     }
     precondition(isFirst, "a publisher loop starts once")
-    let context = Unmanaged.passRetained(self).toOpaque()
-    var thread = pthread_t()
-    let failure = pthread_create(
-      &thread, nil,
-      { context in
-        guard let context else { return nil }
-        Unmanaged<PublisherLoop>.fromOpaque(context).takeRetainedValue().run()
-        return nil
-      }, context)
-    precondition(failure == 0, "the system has no thread left: \(failure)")
-    pthread_detach(thread)
+    LoopThread(name: "publisher") { self.run() }.detach()
   }
 
   func stop(withinMs deadlineMs: Int) async {

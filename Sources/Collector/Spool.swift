@@ -16,6 +16,8 @@ import Synchronization
 ///
 /// Life: opened before the pipeline starts, then of the publisher's thread alone, but for ``gauges``.
 public final class Spool: @unchecked Sendable {
+  // @unchecked: one thread after the other has it, as said above; what others read of it is in ``Gauges``.
+
   public static let bytesMaxRange = (1 << 20)...(1 << 40)
   public static let bytesMaxDefault = 1 << 30
 

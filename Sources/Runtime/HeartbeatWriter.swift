@@ -2,6 +2,7 @@ import Dataflow
 import Events
 public import Logging
 public import Ports
+import Threads
 
 /// Where a loop asks for heartbeats of its stream. Does not wait.
 protocol HeartbeatSink {

@@ -1,6 +1,7 @@
 import Dataflow
 import Ports
 import Synchronization
+import Threads
 
 /// The loops of this process, one thread each, started and stopped one by one.
 final class LoopSet: LoopHost {

@@ -4,6 +4,7 @@ import Logging
 import Operators
 import Ports
 import Synchronization
+import Threads
 
 /// Makes partials of a first stage again that the log has lost or that cannot be read, and adds them to
 /// the stream of partials once more.

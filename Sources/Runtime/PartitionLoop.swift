@@ -3,6 +3,7 @@ import Events
 import Logging
 import Operators
 import Ports
+import Threads
 import Views
 
 /// Owns one stream of one pipeline: reads its frames in order, runs the operators, and writes the

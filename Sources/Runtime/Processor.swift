@@ -3,6 +3,7 @@ import Events
 public import Logging
 public import Ports
 import Synchronization
+import Threads
 
 /// Makes the stores that one partition's loop uses, on the loop's own thread.
 public struct ProcessorStores: Sendable {

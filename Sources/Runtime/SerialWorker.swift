@@ -1,4 +1,5 @@
 import Synchronization
+import Threads
 
 /// One thread that runs closures in order.
 public final class SerialWorker: Sendable {

@@ -12,15 +12,11 @@ struct NABQuality: AsyncParsableCommand {
   @Option(help: "Novelty from which a value is an anomaly.")
   var threshold = NoveltyDetector.defaultThreshold
 
-  @Option(help: "Write the scores to this file, as NAB's JSON by series.")
-  var scores: String?
+  @OptionGroup var output: ScoreOutput
 
   func run() async throws {
     let measured = try Self.measure(options.data, threshold: threshold)
-    if let scores {
-      let json = try JSONSerialization.data(withJSONObject: measured.scores)
-      try json.write(to: URL(fileURLWithPath: scores))
-    }
+    try output.write(measured.scores)
     QualityTable.show(measured.tables, json: options.json)
   }
 

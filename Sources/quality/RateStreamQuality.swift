@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Statistics
 
 /// Incidents in impressions and clicks.
@@ -12,15 +11,11 @@ struct RateStreamQuality: AsyncParsableCommand {
   @Option(help: "Evidence from which a change is an incident, in nats.")
   var threshold = RateDetector.defaultThreshold
 
-  @Option(help: "Write the scores to this file, as JSON by stream.")
-  var scores: String?
+  @OptionGroup var output: ScoreOutput
 
   func run() async throws {
     let measured = try Self.measure(options.data, threshold: threshold)
-    if let scores {
-      let json = try JSONSerialization.data(withJSONObject: measured.scores)
-      try json.write(to: URL(fileURLWithPath: scores))
-    }
+    try output.write(measured.scores)
     QualityTable.show(measured.tables, json: options.json)
   }
 

@@ -36,37 +36,15 @@ import Views
 
   @Test("A device that is handed over long after its user's click is verified, and attributed")
   func handedOverLate() throws {
-    let spec = PipelineSpec(name: "test", persons: RepartitionedLog.policy)
-    let clock = SimulatedClock()
-    let log = SimulatedLog(clock: clock)
-    func append(after pause: Int64, _ change: (inout TestEvent) -> Void) {
-      clock.advance(micros: pause)
-      var event = TestEvent(id: UInt64(clock.logTime), time: clock.logTime)
-      change(&event)
-      log.append(LogEntry.events([event], at: clock.logTime).bytes, to: "events-00")
-    }
+    let story = Story()
     // The click is older than an event that is still let in could be attributed to.
-    append(after: 0) { ($0.user, $0.kind) = (1, .click) }
-    append(after: 4 * minute) { ($0.device, $0.kind, $0.revenue) = (1, .conversion, 1_250_000) }
-    append(after: 6 * minute) { $0.user = 2 }
-    append(after: 30 * second) { ($0.device, $0.user, $0.kind) = (1, 1, .identify) }
-    for _ in 0..<2 {
-      clock.advance(micros: hour)
-      log.append(LogEntry.heartbeat(at: 0).bytes, to: "events-00")
+    story.append(after: 0) { ($0.user, $0.kind) = (1, .click) }
+    story.append(after: 4 * minute) {
+      ($0.device, $0.kind, $0.revenue) = (1, .conversion, 1_250_000)
     }
-    let generations = [LogGeneration(number: 1, streams: ["events-00"])]
-    let views = try LogReplay(
-      spec, generations: generations, deadLetters: World.deadLetters, log: log, until: .max
-    ).run()
-    let report = try Verifier(spec, generations: generations, log: log).verify(
-      ReplayedTables(views))
-    for finding in report.tables {
-      #expect(finding.differenceCount == 0, "\(finding.table): \(finding.first ?? "")")
-    }
-    var outcomes = Outcomes()
-    for window in views.windows where window.measure == .outcomes && window.row.level == .day {
-      outcomes += Outcomes(window.row.counts)
-    }
+    story.append(after: 6 * minute) { $0.user = 2 }
+    story.append(after: 30 * second) { ($0.device, $0.user, $0.kind) = (1, 1, .identify) }
+    let outcomes = try story.verified()
     #expect(outcomes.sessions == 3 && outcomes.attributedConversions == 1)
   }
 
@@ -74,37 +52,13 @@ import Views
     "Users who are united are verified, whether or not a click has left state by then",
     arguments: [8, 12, 16, 20])
   func unitedLate(minutes: Int64) throws {
-    let spec = PipelineSpec(name: "test", persons: RepartitionedLog.policy)
-    let clock = SimulatedClock()
-    let log = SimulatedLog(clock: clock)
-    func append(after pause: Int64, _ change: (inout TestEvent) -> Void) {
-      clock.advance(micros: pause)
-      var event = TestEvent(id: UInt64(clock.logTime), time: clock.logTime)
-      change(&event)
-      log.append(LogEntry.events([event], at: clock.logTime).bytes, to: "events-00")
-    }
-    append(after: 0) { ($0.user, $0.kind) = (1, .click) }
-    append(after: 4 * minute) { ($0.user, $0.kind, $0.revenue) = (2, .conversion, 1_250_000) }
-    append(after: (minutes - 4) * minute) { $0.user = 3 }
-    append(after: 30 * second) { $0.user = 3 }
-    append(after: 30 * second) { ($0.user, $0.otherUser, $0.kind) = (1, 2, .alias) }
-    for _ in 0..<2 {
-      clock.advance(micros: hour)
-      log.append(LogEntry.heartbeat(at: 0).bytes, to: "events-00")
-    }
-    let generations = [LogGeneration(number: 1, streams: ["events-00"])]
-    let views = try LogReplay(
-      spec, generations: generations, deadLetters: World.deadLetters, log: log, until: .max
-    ).run()
-    let report = try Verifier(spec, generations: generations, log: log).verify(
-      ReplayedTables(views))
-    for finding in report.tables {
-      #expect(finding.differenceCount == 0, "\(finding.table): \(finding.first ?? "")")
-    }
-    var outcomes = Outcomes()
-    for window in views.windows where window.measure == .outcomes && window.row.level == .day {
-      outcomes += Outcomes(window.row.counts)
-    }
+    let story = Story()
+    story.append(after: 0) { ($0.user, $0.kind) = (1, .click) }
+    story.append(after: 4 * minute) { ($0.user, $0.kind, $0.revenue) = (2, .conversion, 1_250_000) }
+    story.append(after: (minutes - 4) * minute) { $0.user = 3 }
+    story.append(after: 30 * second) { $0.user = 3 }
+    story.append(after: 30 * second) { ($0.user, $0.otherUser, $0.kind) = (1, 2, .alias) }
+    let outcomes = try story.verified()
     // State reaches fourteen minutes back.
     #expect(outcomes.attributedConversions == (minutes < 14 ? 1 : 0))
   }
@@ -265,5 +219,43 @@ import Views
     #expect(starts(.tenSeconds, late) == [ten + 50 * hour])
     #expect(starts(.minute, late) == [ten, ten + hour, ten + 50 * hour])
     #expect(!late.trends.isEmpty && late.trends.allSatisfy { $0.row.end > ten + 47 * hour })
+  }
+}
+
+/// One event after the other in a log of one partition, and what comes of them.
+private struct Story {
+  private let clock = SimulatedClock()
+  private let log: SimulatedLog
+
+  init() { log = SimulatedLog(clock: clock) }
+
+  func append(after pause: Int64, _ change: (inout TestEvent) -> Void) {
+    clock.advance(micros: pause)
+    var event = TestEvent(id: UInt64(clock.logTime), time: clock.logTime)
+    change(&event)
+    log.append(LogEntry.events([event], at: clock.logTime).bytes, to: "events-00")
+  }
+
+  /// Outcomes by the day once everything has left state; a replay and a recount agree.
+  func verified() throws -> Outcomes {
+    for _ in 0..<2 {
+      clock.advance(micros: hour)
+      log.append(LogEntry.heartbeat(at: 0).bytes, to: "events-00")
+    }
+    let spec = PipelineSpec(name: "test", persons: RepartitionedLog.policy)
+    let generations = [LogGeneration(number: 1, streams: ["events-00"])]
+    let views = try LogReplay(
+      spec, generations: generations, deadLetters: World.deadLetters, log: log, until: .max
+    ).run()
+    let report = try Verifier(spec, generations: generations, log: log).verify(
+      ReplayedTables(views))
+    for finding in report.tables {
+      #expect(finding.differenceCount == 0, "\(finding.table): \(finding.first ?? "")")
+    }
+    var outcomes = Outcomes()
+    for window in views.windows where window.measure == .outcomes && window.row.level == .day {
+      outcomes += Outcomes(window.row.counts)
+    }
+    return outcomes
   }
 }

@@ -4,6 +4,7 @@ import Logging
 import Metrics
 import Ports
 import Testing
+import Threads
 import Views
 
 @testable import Runtime

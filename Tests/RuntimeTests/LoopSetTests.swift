@@ -4,6 +4,7 @@ import Synchronization
 import Testing
 
 @testable import Runtime
+import Threads
 
 @Suite("Loops come and go one by one")
 struct LoopSetTests {

@@ -3,6 +3,7 @@ import Events
 import Operators
 import Ports
 import Testing
+import Threads
 import Views
 
 @testable import Runtime

@@ -1,5 +1,6 @@
 import Runtime
 import Synchronization
+import Threads
 
 /// Ends a loop as a crash does: from the cut on no store takes anything, so that what the loop still
 /// does on its way out is lost.

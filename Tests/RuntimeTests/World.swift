@@ -6,6 +6,7 @@ import Metrics
 import Ports
 import Synchronization
 import Testing
+import Threads
 import Views
 
 @testable import Runtime

@@ -15,7 +15,7 @@ struct ModuleTests {
     "Ports": .ports,
     "NATSClient": .client, "RedisClient": .client, "PostgresClient": .client,
     "HTTPClient": .client, "HTTPServer": .client, "Metrics": .client, "SessionPool": .client,
-    "Cryptography": .client,
+    "Cryptography": .client, "Threads": .client,
     "JetStreamLog": .adapter, "PostgresViews": .adapter, "RedisViews": .adapter,
     "FileSnapshots": .adapter, "JetStreamSnapshots": .adapter, "LogArchive": .adapter,
     "Definitions": .application, "Collector": .application, "Runtime": .application,

@@ -13,8 +13,7 @@ public struct BetaBinomialMixture: Sendable, Equatable {
   public init(
     bestAt: Double, below g: Double, above h: Double, alpha: Double = 0.05, side: Effect.Side
   ) throws(ExperimentError) {
-    try ExperimentError.check("alpha", alpha, alpha > 0 && alpha < 0.5, "between 0 and 0.5")
-    try ExperimentError.check("bestAt", bestAt, bestAt > 0 && bestAt.isFinite, "above 0")
+    try NormalMixture.check(bestAt: bestAt, alpha: alpha)
     try ExperimentError.check("below", g, g > 0 && g.isFinite, "above 0")
     try ExperimentError.check("above", h, h > 0 && h.isFinite, "above 0")
     self.init(unchecked: bestAt, g, h, alpha, side)
@@ -50,8 +49,7 @@ public struct BetaBinomialMixture: Sendable, Equatable {
     _ counts: ArmCounts, alpha: Double, bestAt: Double
   ) throws(ExperimentError) -> (lower: Double, upper: Double) {
     try counts.check("arm")
-    try ExperimentError.check("alpha", alpha, alpha > 0 && alpha < 0.5, "between 0 and 0.5")
-    try ExperimentError.check("bestAt", bestAt, bestAt > 0 && bestAt.isFinite, "above 0")
+    try NormalMixture.check(bestAt: bestAt, alpha: alpha)
     let n = Double(counts.visitors)
     guard n > 0 else { return (0, 1) }
     let rate = counts.rate

@@ -9,8 +9,7 @@ public struct GammaExponentialMixture: Sendable, Equatable {
   private let leading: Double
 
   public init(bestAt: Double, scale: Double, alpha: Double = 0.05) throws(ExperimentError) {
-    try ExperimentError.check("alpha", alpha, alpha > 0 && alpha < 0.5, "between 0 and 0.5")
-    try ExperimentError.check("bestAt", bestAt, bestAt > 0 && bestAt.isFinite, "above 0")
+    try NormalMixture.check(bestAt: bestAt, alpha: alpha)
     try ExperimentError.check("scale", scale, scale > 0 && scale.isFinite, "above 0")
     rho = NormalMixture.bestRho(bestAt, 2 * alpha)
     self.scale = scale

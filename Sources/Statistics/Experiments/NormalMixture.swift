@@ -12,10 +12,15 @@ public struct NormalMixture: Sendable, Equatable {
   ///   - bestAt: The intrinsic time at which the bound is to be narrowest.
   ///   - alpha: The level that it is tuned for.
   public init(bestAt: Double, alpha: Double = 0.05, side: Effect.Side) throws(ExperimentError) {
-    try ExperimentError.check("alpha", alpha, alpha > 0 && alpha < 0.5, "between 0 and 0.5")
-    try ExperimentError.check("bestAt", bestAt, bestAt > 0 && bestAt.isFinite, "above 0")
+    try Self.check(bestAt: bestAt, alpha: alpha)
     rho = Self.bestRho(bestAt, side == .both ? alpha : 2 * alpha)
     self.side = side
+  }
+
+  /// For what every mixture is tuned to.
+  static func check(bestAt: Double, alpha: Double) throws(ExperimentError) {
+    try ExperimentError.check("alpha", alpha, alpha > 0 && alpha < 0.5, "between 0 and 0.5")
+    try ExperimentError.check("bestAt", bestAt, bestAt > 0 && bestAt.isFinite, "above 0")
   }
 
   static func bestRho(_ v: Double, _ alpha: Double) -> Double {

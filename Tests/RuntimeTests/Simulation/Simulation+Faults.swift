@@ -2,6 +2,7 @@ import Dataflow
 import Events
 import Oracles
 import Ports
+import Threads
 import Views
 
 @testable import Runtime

@@ -3,6 +3,7 @@ import Events
 import Metrics
 import Oracles
 import Ports
+import Threads
 import Views
 
 @testable import Runtime

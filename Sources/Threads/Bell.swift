@@ -1,15 +1,16 @@
 import Glibc
 
-/// Lets one thread sleep until another one rings, or for a time.
+/// Lets one thread sleep until another one rings, or for a time; rung while nobody sleeps, it wakes the next that
+/// will.
 ///
 /// `@unchecked Sendable`: the flag is only used between lock and unlock of the bell's own pthread
 /// mutex, whose condition variable the sleeper waits on.
-final class Bell: @unchecked Sendable {
+public final class Bell: @unchecked Sendable {
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let rung = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
   private var isRung = false
 
-  init() {
+  public init() {
     pthread_mutex_init(mutex, nil)
     var attributes = pthread_condattr_t()
     pthread_condattr_init(&attributes)
@@ -25,7 +26,7 @@ final class Bell: @unchecked Sendable {
     mutex.deallocate()
   }
 
-  func ring() {
+  public func ring() {
     pthread_mutex_lock(mutex)
     isRung = true
     pthread_cond_signal(rung)
@@ -36,7 +37,7 @@ final class Bell: @unchecked Sendable {
   ///
   /// - Returns: whether it has rung.
   @discardableResult
-  func wait(milliseconds: Int) -> Bool {
+  public func wait(milliseconds: Int) -> Bool {
     var deadline = timespec()
     clock_gettime(CLOCK_MONOTONIC, &deadline)
     deadline.tv_sec += milliseconds / 1000
@@ -51,5 +52,13 @@ final class Bell: @unchecked Sendable {
     isRung = false
     pthread_mutex_unlock(mutex)
     return hasRung
+  }
+
+  /// Returns when it rings, at once where it has rung since the last wait.
+  public func wait() {
+    pthread_mutex_lock(mutex)
+    while !isRung { pthread_cond_wait(rung, mutex) }
+    isRung = false
+    pthread_mutex_unlock(mutex)
   }
 }
