@@ -131,8 +131,8 @@ public final class Spool: @unchecked Sendable {
     if findings.damagedCount > 0 {
       gauges.damagedFrames.add(findings.damagedCount, ordering: .relaxed)
       log.error(
-        "frames in a spool file are damaged and are passed over: the disk has lost them",
-        metadata: ["file": "\(segment.path)", "frames": "\(findings.damagedCount)"])
+        "stretches of a spool file are damaged and are passed over: the disk has lost their frames",
+        metadata: ["file": "\(segment.path)", "stretches": "\(findings.damagedCount)"])
     }
   }
 

@@ -8,17 +8,19 @@ import Glibc
 ///     and each record:
 ///          0    4  its length in bytes, this head included
 ///          4    4  CRC-32C of bytes 0 to 3 and of all from byte 12 on
-///          8    4  state: 0 waits, 1 is drained; changed in place
+///          8    4  state: 1 is drained, anything else waits; changed in place
 ///         12    8  when it was written, microseconds since the epoch
 ///         20    2  length of the stream's name
 ///         22    2  length of the message id
 ///         24       stream, message id, frame
 ///
 /// A crash leaves whole records and at most one that is torn, which was never acknowledged. The state is
-/// not synced: after a power cut a drained frame may be sent once more, with its old message id.
+/// not synced: after a power cut a drained frame may be sent once more, with its old message id. What a disk has
+/// damaged is passed over; whole records behind it are kept.
 final class SpoolSegment {
   static let magic = Array("SCSPOOL1".utf8)
   static let headByteCount = 24
+  private static let drainedState = UInt32(1).littleEndian
   static let suffix = ".spool"
 
   /// Where a record is.
@@ -39,7 +41,7 @@ final class SpoolSegment {
   struct Findings {
     /// Records that wait, with their streams.
     var waiting: [(stream: String, record: Record)] = []
-    /// Whole records whose bytes are not what was written.
+    /// Stretches before the last whole record that hold none.
     var damagedCount = 0
     /// Bytes at the end that are no record.
     var tornByteCount = 0
@@ -99,38 +101,62 @@ final class SpoolSegment {
     return (segment, findings)
   }
 
+  /// Damage is passed over up to the next whole record: behind a wrong length, too, one is found by its form
+  /// and its checksum.
+  ///
   /// - Returns: what was found, and where the last whole record ends.
   static func scan(_ bytes: UnsafeRawBufferPointer) -> (findings: Findings, end: Int) {
     var findings = Findings()
-    guard bytes.count >= magic.count, bytes.prefix(magic.count).elementsEqual(magic) else {
-      findings.tornByteCount = bytes.count
-      return (findings, 0)
-    }
+    var end = 0
     var offset = magic.count
+    if bytes.prefix(magic.count).elementsEqual(magic) {
+      end = magic.count
+    } else if let first = nextRecord(in: bytes, from: 0) {
+      findings.damagedCount = 1
+      offset = first
+    }
     while offset < bytes.count {
       let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
-      guard let length = length(of: rest) else { break }
-      let record = UnsafeRawBufferPointer(rebasing: rest[..<length])
-      if isWhole(record) {
-        if record.loadUnaligned(fromByteOffset: 8, as: UInt32.self) == 0 {
-          findings.waiting.append(
-            (
-              parts(record).stream,
-              Record(
-                offset: offset, byteCount: length,
-                writtenAt: Int64(
-                  littleEndian: record.loadUnaligned(fromByteOffset: 12, as: Int64.self)))
-            ))
-        }
-      } else if length == rest.count {
-        break
-      } else {
+      guard let length = wholeLength(of: rest) else {
+        guard let next = nextRecord(in: bytes, from: offset + 1) else { break }
         findings.damagedCount += 1
+        offset = next
+        continue
+      }
+      let record = UnsafeRawBufferPointer(rebasing: rest[..<length])
+      if record.loadUnaligned(fromByteOffset: 8, as: UInt32.self) != drainedState {
+        findings.waiting.append(
+          (
+            parts(record).stream,
+            Record(
+              offset: offset, byteCount: length,
+              writtenAt: Int64(
+                littleEndian: record.loadUnaligned(fromByteOffset: 12, as: Int64.self)))
+          ))
       }
       offset += length
+      end = offset
     }
-    findings.tornByteCount = bytes.count - offset
-    return (findings, offset)
+    findings.tornByteCount = bytes.count - end
+    return (findings, end)
+  }
+
+  /// Where the first whole record at or behind `start` begins. Costs one pass, and a checksum where bytes
+  /// happen to look like the head of a record.
+  private static func nextRecord(in bytes: UnsafeRawBufferPointer, from start: Int) -> Int? {
+    guard bytes.count >= headByteCount else { return nil }
+    for offset in start...max(start, bytes.count - headByteCount) {
+      let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+      guard rest.count >= headByteCount else { return nil }
+      let state = UInt32(littleEndian: rest.loadUnaligned(fromByteOffset: 8, as: UInt32.self))
+      if state <= 1, wholeLength(of: rest) != nil { return offset }
+    }
+    return nil
+  }
+
+  private static func wholeLength(of rest: UnsafeRawBufferPointer) -> Int? {
+    guard let length = length(of: rest) else { return nil }
+    return isWhole(UnsafeRawBufferPointer(rebasing: rest[..<length])) ? length : nil
   }
 
   private static func length(of rest: UnsafeRawBufferPointer) -> Int? {
@@ -222,7 +248,7 @@ final class SpoolSegment {
   /// The record is not sent again after a restart.
   func markDrained(_ record: Record) throws(SpoolError) {
     waitingCount -= 1
-    var state = UInt32(1).littleEndian
+    var state = Self.drainedState
     guard pwrite(file, &state, 4, record.offset + 8) == 4 else {
       throw Self.failure("write", path)
     }
