@@ -116,7 +116,7 @@ let package = Package(
         "Definitions",
         "Collector", "Runtime",
         "QueryAPI", "Verification", "Console", "BrowserTracker", "LocalServers", "DemoTraffic",
-        "CShims", log,
+        "SessionPool", "CShims", log,
         lifecycle, signals, arguments,
       ], swiftSettings: strict),
     .executableTarget(
@@ -158,7 +158,7 @@ let package = Package(
       "ClientTests",
       [
         "LocalServers", log, "CZlib", "NATSClient", "RedisClient", "PostgresClient", "HTTPServer",
-        "HTTPClient", "Metrics", "Cryptography", nioHTTP1,
+        "HTTPClient", "Metrics", "Cryptography", "SessionPool", nioHTTP1,
       ]),
     tests(
       "AdapterTests",

@@ -234,6 +234,7 @@ public struct Pipeline: ~Copyable {
     if position == committed.sequence {
       try checkReplay()
       forgetCommitted()
+      trends?.forgetCommitted()
     }
   }
 

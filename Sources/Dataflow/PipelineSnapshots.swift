@@ -178,7 +178,10 @@ extension Pipeline {
       }
     }
     coarseSequence = committed.coarseSequence
-    if position == committed.sequence && position > 0 { try checkReplay() }
+    if position == committed.sequence && position > 0 {
+      try checkReplay()
+      trends?.forgetCommitted()
+    }
     return RestoreReport(replayAfter: position, findings: findings)
   }
 

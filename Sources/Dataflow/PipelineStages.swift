@@ -178,13 +178,21 @@ extension Pipeline {
     var entries = batch.dimensions
     trends?.drain(into: &batch.trends, dimensions: &entries)
     let newest = intake?.sources.map(\.logTime).max() ?? .min
-    if earlyTrends.take(at: newest, rowCount: trends?.tupleCount ?? 0) {
+    earlyTrends.wrote(batch.trends.count, at: newest)
+    if earlyTrends.take(at: newest, rowCount: trendTupleCount) {
       trends?.early(logTime: logTime, into: &batch.trends, dimensions: &entries)
     }
     entries.sort { $0.id < $1.id }
     batch.dimensions = []
     for entry in entries where entry.id != batch.dimensions.last?.id {
       batch.dimensions.append(entry)
+    }
+  }
+
+  private var trendTupleCount: Int {
+    switch trends {
+    case .some(let trends): trends.tupleCount
+    case .none: 0
     }
   }
 
@@ -203,6 +211,7 @@ extension Pipeline {
     var dimensions: [DimensionEntry] = []
     let time = earlyTrends.countedAt
     guard let policy = spec.trends, time > .min,
+      trendTupleCount <= EarlyTrends.rowCountMax,
       policy.newestEnds(watermark: time, logTime: time).upperBound > watermark
     else { return (rows, dimensions) }
     trends?.early(logTime: time, into: &rows, dimensions: &dimensions)

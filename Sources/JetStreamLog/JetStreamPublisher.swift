@@ -136,8 +136,8 @@ public final class JetStreamPublisher: FramePublisher {
   public func wake() { acks.wake() }
 
   /// After so much silence the server is asked, and then again.
-  private static let silenceMsMax: Int64 = 1_500
-  private static let questionTimeoutMs = 250
+  private static let silenceMsMax: Int64 = 1_000
+  private static let questionTimeoutMs = 500
 
   /// How soon a lost or new session is noticed while frames are out.
   private static let sliceMs: Int64 = 20

@@ -17,6 +17,8 @@ public final class JetStreamReader: FrameReader {
   static let bytesMax = 4 << 20
   /// Between failed attempts to make a consumer.
   static let pauseMs: Int64 = 100
+  /// So long a server may take to answer a ping after its silence.
+  static let answerMsMax: Int64 = 500
 
   public let stream: String
   private let connection: NATSConnection
@@ -102,6 +104,8 @@ public final class JetStreamReader: FrameReader {
         return settle(try consumer.receive(message, now: now + wait), of: consumer)
       }
       if monotonicMs() >= consumer.patienceEnd {
+        // A new consumer on a dead connection would be as silent.
+        consumer.subscription.session.closeUnlessAnswering(withinMs: Self.answerMsMax)
         abandon("stream \(stream): no sign of life from the server")
       }
     } catch {

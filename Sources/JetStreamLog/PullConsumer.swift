@@ -36,11 +36,13 @@ final class PullConsumer {
   /// Messages per pull, and outstanding pulls; their product bounds the inbound queue.
   static let batch = 256
   static let pullsMax = 4
-  static let heartbeatMs: Int64 = 1_000
+  static let heartbeatMs: Int64 = 500
   static let expiresMs: Int64 = 30_000
   static let inactiveMs: Int64 = 30_000
   /// Without a sign of life for this long the consumer is given up. More than two heartbeats.
-  static let silenceMsMax: Int64 = 2_500
+  static let silenceMsMax: Int64 = 1_250
+  /// The same until it pulls: a server that works on a hundred of them at its start has no heartbeats.
+  static let answerMsMax: Int64 = 2_500
 
   let subscription: NATSSubscription
   private let stream: String
@@ -59,7 +61,7 @@ final class PullConsumer {
 
   var isPulling: Bool { phase == .pulling }
   /// When the silence becomes too long.
-  var patienceEnd: Int64 { lastHeard + Self.silenceMsMax }
+  var patienceEnd: Int64 { lastHeard + (isPulling ? Self.silenceMsMax : Self.answerMsMax) }
 
   /// Asks for the stream's state; the rest follows from the answers.
   init(

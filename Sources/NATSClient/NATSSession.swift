@@ -23,7 +23,7 @@ public final class NATSSession: @unchecked Sendable {
   /// A write that the server does not take within this time ends the session.
   static let writeDeadlineMs: Int64 = 1_000
   /// Time for TCP, greeting and authentication with one server.
-  static let connectTimeoutMs: Int64 = 2_000
+  static let connectTimeoutMs: Int64 = 1_500
   /// How long letting go of a subscription may wait for the server.
   static let retireTimeoutMs: Int64 = 250
   static let pingIntervalMs: Int64 = 1_000
@@ -57,6 +57,12 @@ public final class NATSSession: @unchecked Sendable {
   public func close() {
     life.ended.store(true, ordering: .releasing)
     natsConnection_Close(handle)
+  }
+
+  /// Asks a server that has been silent for a ping's answer, and ends the session where none comes: long
+  /// before the library's own pings, which are a second apart.
+  public func closeUnlessAnswering(withinMs timeoutMs: Int64) {
+    if isOpen, natsConnection_FlushTimeout(handle, timeoutMs) != NATS_OK { close() }
   }
 
   // MARK: Opening

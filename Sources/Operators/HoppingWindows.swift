@@ -224,6 +224,15 @@ public struct HoppingWindows: ~Copyable {
       DimensionEntry(id: tuples.slots[slot].id, encoded: Array(tuples.bytes(slot))))
   }
 
+  /// Says that the rows of the window that was closed last have been written, and with them the tuples of
+  /// all that are in it.
+  public mutating func forgetCommitted() {
+    for index in present.indices {
+      present[index].isAnnounced = true
+      tuples.markAnnounced(Int(present[index].slot))
+    }
+  }
+
   /// The start before which panes have left state.
   private var keptFrom: Int64 { floor(watermark - lateness) - size }
 

@@ -205,18 +205,23 @@ public final class PostgresConnection {
 
   /// - Returns: false once the deadline has passed or the caller gives up.
   private func wait(for events: Int16, until deadline: Int) throws(PostgresError) -> Bool {
-    var askAt = watchedBackend == nil ? Int.max : monotonicMilliseconds() + settings.silenceMs
+    var pause = settings.silenceMs
+    var askAt = watchedBackend == nil ? Int.max : monotonicMilliseconds() + pause
     while true {
       let now = monotonicMilliseconds()
       let left = deadline - now
       if left <= 0 || givesUp() { return false }
       if now >= askAt {
-        if isForgotten() {
+        switch askAboutSilence() {
+        case .forgotten:
           isBroken = true
           throw .connectionLost(
             "no answer for \(settings.silenceMs) ms, and the server does not work on one")
+        // Who has much to do is asked less and less often.
+        case .works: pause = min(2 * pause, 4 * settings.silenceMs)
+        case .unknown: break
         }
-        askAt = monotonicMilliseconds() + settings.silenceMs
+        askAt = monotonicMilliseconds() + pause
       }
       var descriptor = pollfd(fd: PQsocket(raw), events: events, revents: 0)
       let ready = poll(&descriptor, 1, Int32(clamping: min(left, 250, askAt - now)))
@@ -232,9 +237,9 @@ public final class PostgresConnection {
     if result.int4(0, 0) == backendProcessID { watchedBackend = backendProcessID }
   }
 
-  private func isForgotten() -> Bool {
-    guard let backend = watchedBackend else { return false }
-    return SilenceWatch.isForgotten(backend: backend, of: settings) {
+  private func askAboutSilence() -> SilenceWatch.Finding {
+    guard let backend = watchedBackend else { return .unknown }
+    return SilenceWatch.ask(about: backend, of: settings) {
       var descriptor = pollfd(fd: PQsocket(raw), events: Int16(POLLIN), revents: 0)
       return poll(&descriptor, 1, 0) > 0
     }

@@ -14,8 +14,9 @@ public struct PostgresSettings: Sendable {
   public var statementTimeoutMs = 20_000
   /// Milliseconds without a byte after which the client asks the server, on another session, whether
   /// it still works on the statement; if not, the statement or its answer was lost on the way and the
-  /// session is given up. 0 is never.
-  public var silenceMs = 1_500
+  /// session is given up. 0 is never. A question costs the server some milliseconds; it is asked again
+  /// after twice the time, at most four times it.
+  public var silenceMs = 500
   /// Shown in `pg_stat_activity`.
   public var applicationName = "smartcontent"
 

@@ -11,6 +11,9 @@ extension PostgresConnection {
     /// READ COMMITTED; its commit waits until the server has it on disk, whatever the database's
     /// own setting is.
     case durableWrite = "begin; set local synchronous_commit = on"
+    /// READ COMMITTED; its commit returns before the server has it on disk. It is there as soon as any later
+    /// durable one is.
+    case relaxedWrite = "begin; set local synchronous_commit = off"
     /// One snapshot for all statements, and no writing.
     case snapshotRead = "begin isolation level repeatable read read only"
   }

@@ -7,29 +7,40 @@ import Glibc
 /// slow statement: TCP tells neither side while nothing is sent. The server knows: a backend that
 /// waits for its client has not got the statement, or its answer was lost.
 enum SilenceWatch {
+  enum Finding {
+    /// Whoever is slow is waited for.
+    case works
+    /// The silent session is of no use any more. Its backend is ended, so that it holds no locks.
+    case forgotten
+    /// The server cannot be asked: it may be slow, or away. The statement's own time limit holds.
+    case unknown
+  }
+
   /// The whole question may take so long, in milliseconds, twice: to connect and to be answered.
   private static let timeoutMs = 1_000
+  /// A backend says that it is done a moment before its answer leaves, and a busy machine may let the
+  /// statement wait before its door: so it is looked at twice, so many seconds apart.
+  private static let betweenLooks = "0.05"
 
   /// - Parameter hasAnswer: whether something has come on the silent session after all.
-  /// - Returns: true where the silent session is of no use any more. Its backend is ended then, so
-  ///   that it holds no locks.
-  static func isForgotten(
-    backend: Int32, of silent: PostgresSettings, hasAnswer: () -> Bool
-  ) -> Bool {
+  static func ask(
+    about backend: Int32, of silent: PostgresSettings, hasAnswer: () -> Bool
+  ) -> Finding {
     var settings = silent
     settings.connectTimeoutMs = min(timeoutMs, silent.connectTimeoutMs)
     settings.answerTimeoutMs = timeoutMs
     settings.silenceMs = 0
     do throws(PostgresError) {
       let session = try PostgresConnection(settings)
-      guard try !works(backend, session), !hasAnswer() else { return false }
+      if try works(backend, session) { return .works }
+      try session.execute("select pg_sleep(\(betweenLooks))")
+      if try works(backend, session) || hasAnswer() { return .works }
       var parameters = PostgresParameters()
       parameters.append(int4: backend)
       _ = try session.query("select pg_terminate_backend($1)", parameters)
-      return true
+      return .forgotten
     } catch {
-      // The server cannot be asked: it may be slow, or away. The statement's own time limit holds.
-      return false
+      return .unknown
     }
   }
 

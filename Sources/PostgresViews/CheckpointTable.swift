@@ -97,6 +97,26 @@ enum CheckpointTable {
     return result.rowCount == 0 ? nil : result.int8(0, 0)
   }
 
+  /// The watermark of the stream's checkpoint, whose row stays locked to the transaction's end; nil where
+  /// epoch and sequence are not as given.
+  static func watermark(
+    of stream: StreamPartition, epoch: Int64, sequence: UInt64, in schema: ViewSchema,
+    _ connection: PostgresConnection
+  ) throws(PostgresError) -> Int64? {
+    var parameters = PostgresParameters()
+    parameters.append(text: stream.stream)
+    parameters.append(int8: epoch)
+    parameters.append(int8: Int64(bitPattern: sequence))
+    let result = try connection.query(
+      prepared: "watermark",
+      """
+      select watermark from \(schema.name).checkpoints
+      where stream = $1 and epoch = $2 and sequence = $3 for share
+      """, parameters)
+    try result.require(.int8)
+    return result.rowCount == 0 ? nil : result.int8(0, 0)
+  }
+
   /// All checkpoints with their epochs.
   static func read(
     in schema: ViewSchema, _ connection: PostgresConnection

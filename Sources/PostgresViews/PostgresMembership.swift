@@ -28,6 +28,9 @@ public final class PostgresMembership: Membership {
 
   /// A beat that has no answer by then is made again, on a new session: less than a lease's length.
   private static let answerTimeoutMs = 900
+  /// A session that has died without a word is found out, and another one has beaten, before the lease
+  /// runs out.
+  private static let silenceMs = 300
   /// A member that did not beat for so long is forgotten.
   private static let forgottenAfter = "10 minutes"
 
@@ -164,12 +167,15 @@ public final class PostgresMembership: Membership {
   private func withSession<Value>(
     _ body: (PostgresConnection) throws(PostgresError) -> Value
   ) throws(ViewStoreError) -> Value {
+    let isReused = connection?.isConnected ?? false
     let session = try session()
     do throws(PostgresError) {
       return try body(session)
     } catch .outcomeUnknown(let text) {
       throw .unavailable(text)
     } catch {
+      // Beats, releases and removals may be made twice.
+      if isReused, case .connectionLost = error { return try withSession(body) }
       throw ViewStoreError(error)
     }
   }
@@ -183,6 +189,7 @@ public final class PostgresMembership: Membership {
       quick.connectTimeoutMs = min(quick.connectTimeoutMs, Self.answerTimeoutMs)
       quick.answerTimeoutMs = Self.answerTimeoutMs
       quick.statementTimeoutMs = Self.answerTimeoutMs
+      quick.silenceMs = Self.silenceMs
       let opened = try PostgresConnection(quick, givesUp: stop.isOver)
       try opened.execute("set synchronous_commit = off")
       try opened.execute(

@@ -2,7 +2,7 @@ public import Dataflow
 public import Events
 public import Ports
 public import PostgresClient
-import SessionPool
+public import SessionPool
 public import Views
 
 /// Answers questions from one pipeline version's durable rows.
@@ -21,14 +21,15 @@ public final class PostgresViewReader: DurableViewReader {
   /// - Parameters:
   ///   - sessions: threads and Postgres sessions, opened when first used.
   ///   - waitingMax: queries that may wait for a session before more are turned away.
+  ///   - losses: of the server's sessions, shared by all of its readers.
   /// - Throws: `refused` if the pipeline's name can't name a schema.
   public init(
     _ settings: PostgresSettings, pipeline: PipelineSpec, sessions: Int = 4, waitingMax: Int = 256,
-    groupCountMax: Int = 200_000
+    groupCountMax: Int = 200_000, losses: SessionLosses = SessionLosses()
   ) throws(ViewStoreError) {
     self.settings = settings
     schema = try ViewSchema(pipeline)
-    pool = SessionPool(size: sessions, waitingMax: waitingMax)
+    pool = SessionPool(size: sessions, waitingMax: waitingMax, losses: losses)
     self.groupCountMax = groupCountMax
   }
 

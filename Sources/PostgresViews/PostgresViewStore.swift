@@ -18,7 +18,8 @@ public import Views
 /// the checkpoint that settles a commit whose answer was lost (`settle`). `commits` rises with
 /// every transaction, so "did mine happen" is a comparison of one number even where the sequence
 /// did not move. Tables and dimension tuples are made before the transaction, each on its own: both
-/// are harmless if the commit then fails, and a partition's loop never waits for another's rows.
+/// are harmless if the commit then fails, and a partition's loop never waits for another's rows. So are
+/// many rows of a window of trends that just closed (``TrendsAhead``).
 ///
 /// Blocks its thread; connects by itself and connects anew after a failure. Not `Sendable`.
 public final class PostgresViewStore: ViewStore {
@@ -30,6 +31,7 @@ public final class PostgresViewStore: ViewStore {
   private var isMigrated = false
   private var partitions: WindowPartitions
   private var dimensions: DimensionTable
+  private var ahead: TrendsAhead
   private var parameters = PostgresParameters(capacity: 1 << 20)
   /// A commit whose answer was lost, until it is known what became of it.
   private var openCommit: OpenCommit?
@@ -60,6 +62,7 @@ public final class PostgresViewStore: ViewStore {
     statements = WindowStatements(schema)
     partitions = WindowPartitions(schema)
     dimensions = DimensionTable(schema, countMax: pipeline.tupleCountMax)
+    ahead = TrendsAhead(schema)
   }
 
   /// Connects if need be and makes the pipeline's tables.
@@ -121,7 +124,11 @@ public final class PostgresViewStore: ViewStore {
       try partitions.make(for: batch, connection)
       var commits: Int64?
       do throws(PostgresError) {
-        commits = try write(batch, stream, epoch, previous, connection) { commits = $0 }
+        let trends = try ahead.write(
+          batch, stream, epoch, previous, statements, &parameters, connection)
+        if let trends {
+          commits = try write(batch, trends, stream, epoch, previous, connection) { commits = $0 }
+        }
       } catch .outcomeUnknown {
         guard let commits else { preconditionFailure("COMMIT is sent after the checkpoint moved") }
         let open = OpenCommit(stream: stream, epoch: epoch, commits: commits)
@@ -141,18 +148,20 @@ public final class PostgresViewStore: ViewStore {
     throw .unavailable("time partitions are dropped while rows still arrive for them")
   }
 
-  /// - Parameter beforeCommit: gets the number of the commit before `COMMIT` is sent.
+  /// - Parameters:
+  ///   - trends: indices of those that are not written yet.
+  ///   - beforeCommit: gets the number of the commit before `COMMIT` is sent.
   /// - Returns: that number, or nil where the checkpoint is not this owner's any more.
   private func write(
-    _ batch: CommitBatch, _ stream: StreamPartition, _ epoch: Int64, _ previous: UInt64,
-    _ connection: PostgresConnection, beforeCommit: (Int64) -> Void
+    _ batch: CommitBatch, _ trends: [Int], _ stream: StreamPartition, _ epoch: Int64,
+    _ previous: UInt64, _ connection: PostgresConnection, beforeCommit: (Int64) -> Void
   ) throws(PostgresError) -> Int64? {
     try connection.transaction { connection throws(PostgresError) in
       let moved = try CheckpointTable.advance(
         stream, epoch: epoch, previous: previous, to: batch.checkpoint, in: schema, connection)
       guard let commits = moved else { return .rollback(nil) }
       if let source = stream.source {
-        try statements.write(batch, source: source, &parameters, connection)
+        try statements.write(batch, trends: trends, source: source, &parameters, connection)
       }
       try AccountingTable.write(batch.accounting, of: stream, in: schema, connection)
       try LateTable.insert(batch.lateEvents, of: stream, in: schema, connection)
@@ -196,6 +205,7 @@ public final class PostgresViewStore: ViewStore {
     // What an unflushed server has lost with its crash must be made again.
     dimensions.forget()
     partitions.forget()
+    ahead.forget()
     let opened: PostgresConnection
     do throws(PostgresError) {
       opened = try PostgresConnection(settings) { [stop] in stop.isOver() }

@@ -45,6 +45,8 @@ struct TrendStatement: Sendable {
     return answer
   }
 
+  /// Where a window that is open at the checkpoint has only final rows, more are on their way
+  /// (``TrendsAhead``).
   private func newestEnd(
     _ ends: ClosedRange<Int64>, _ session: PostgresConnection
   ) throws(PostgresError) -> Int64? {
@@ -54,7 +56,7 @@ struct TrendStatement: Sendable {
     let result = try session.query(
       """
       select max(window_end) from \(schema.table(.trends))
-      where window_end >= $1 and window_end <= $2
+      where window_end >= $1 and window_end <= $2 and (window_end = $1 or not final)
       """, parameters)
     try result.require(.timestamptz)
     return result.isNull(0, 0) ? nil : result.timestamptz(0, 0)

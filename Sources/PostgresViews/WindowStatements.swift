@@ -35,8 +35,10 @@ struct WindowStatements {
   }
 
   /// Writes everything of a batch that belongs to a time.
+  ///
+  /// - Parameter trends: indices of the trends that are not written yet.
   func write(
-    _ batch: CommitBatch, source: Int32, _ parameters: inout PostgresParameters,
+    _ batch: CommitBatch, trends: [Int], source: Int32, _ parameters: inout PostgresParameters,
     _ connection: PostgresConnection
   ) throws(PostgresError) {
     for level in WindowLevel.allCases {
@@ -46,9 +48,15 @@ struct WindowStatements {
         try write(rows, indices[...], kind, table, source: source, &parameters, connection)
       }
     }
-    let trends = Array(batch.trends.indices)
-    try write(
-      batch.trends, trends[...], .absolute, .trends, source: source, &parameters, connection)
+    try write(trends: batch.trends, trends[...], source: source, &parameters, connection)
+  }
+
+  /// Writes those of the rows that are at `indices`.
+  func write(
+    trends rows: [TrendRow], _ indices: ArraySlice<Int>, source: Int32,
+    _ parameters: inout PostgresParameters, _ connection: PostgresConnection
+  ) throws(PostgresError) {
+    try write(rows, indices, .absolute, .trends, source: source, &parameters, connection)
   }
 
   /// Writes those of `rows` that are at `indices`. Absolute rows have distinct keys.

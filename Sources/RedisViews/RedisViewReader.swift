@@ -2,7 +2,7 @@ public import Dataflow
 import Events
 public import Ports
 public import RedisClient
-import SessionPool
+public import SessionPool
 import Views
 
 /// Reads the hot copies of one pipeline.
@@ -26,11 +26,12 @@ public final class RedisViewReader: HotViewReader {
   ///   - generation: of the event streams whose copies are read.
   ///   - sessions: threads and Redis sessions, opened when first used.
   ///   - waitingMax: reads that may wait for a session before more are turned away.
+  ///   - losses: of the server's sessions, shared by all of its readers.
   ///   - answerTimeoutMs: how long a read may take in the server, more than the settings give to a
   ///     loop's updates.
   public init(
     _ settings: RedisSettings, pipeline: PipelineSpec, generation: UInt32, sessions: Int = 2,
-    waitingMax: Int = 256, answerTimeoutMs: Int = 1_000
+    waitingMax: Int = 256, answerTimeoutMs: Int = 1_000, losses: SessionLosses = SessionLosses()
   ) {
     var settings = settings
     settings.commandTimeoutMs = max(settings.commandTimeoutMs, answerTimeoutMs)
@@ -38,7 +39,7 @@ public final class RedisViewReader: HotViewReader {
     keys = HotKeys(pipeline)
     pipelineHash = pipeline.hash
     self.generation = generation
-    pool = SessionPool(size: sessions, waitingMax: waitingMax)
+    pool = SessionPool(size: sessions, waitingMax: waitingMax, losses: losses)
   }
 
   private init(_ other: RedisViewReader, generation: UInt32) {

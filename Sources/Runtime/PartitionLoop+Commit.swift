@@ -61,6 +61,20 @@ extension PartitionLoop {
     commitDuration = lastCommit - started
     if committed.coarseSequence == committed.sequence { lastCoarse = started }
     environment.metrics.committed(batch, durationMicros: commitDuration)
+    if commitDuration >= Self.longCommit { noteLong(batch) }
+  }
+
+  /// A stream that moves meanwhile, or whose process is killed, is without its rows for so long.
+  private static let longCommit: Int64 = 500_000
+
+  private func noteLong(_ batch: CommitBatch) {
+    environment.logger.info(
+      "commit took long",
+      metadata: [
+        "ms": "\(commitDuration / 1000)", "rows": "\(batch.rows.count)",
+        "corrections": "\(batch.deltas.count)", "trends": "\(batch.trends.count)",
+        "tuples": "\(batch.dimensions.count)",
+      ])
   }
 
   /// Waits until everything that the batch's frames have handed on is durable: after the commit it

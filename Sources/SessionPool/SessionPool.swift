@@ -7,15 +7,17 @@
 /// refused at once, so that a slow server shows as an error and not as growing memory. Work that
 /// has begun is not cancelled: sessions have time limits of their own.
 ///
-/// The work gets the session as an optional: it opens one where there is none and sets it to nil
-/// where it broke, since only the work knows its errors.
-public final class SessionPool<Session>: Sendable {
+/// The work gets the session as an optional: it opens one where there is none and sets it to nil, or to
+/// a new one, where it broke, since only the work knows its errors. Sessions that have not been used since
+/// are let go then; see ``SessionLosses``.
+public final class SessionPool<Session: AnyObject>: Sendable {
   private let shared: SessionQueue<Session>
 
   /// Starts the threads. They end when the pool goes.
-  public init(size: Int, waitingMax: Int) {
+  /// - Parameter losses: shared by all pools of one server.
+  public init(size: Int, waitingMax: Int, losses: SessionLosses = SessionLosses()) {
     precondition(size > 0 && waitingMax > 0, "a pool needs threads and room to wait")
-    shared = SessionQueue(waitingMax: waitingMax)
+    shared = SessionQueue(waitingMax: waitingMax, losses: losses)
     for _ in 0..<size { shared.startThread() }
   }
 

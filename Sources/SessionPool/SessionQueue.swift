@@ -4,18 +4,20 @@ import Glibc
 ///
 /// `@unchecked Sendable`: every stored property is either constant or only touched while `mutex` is
 /// held. A session never leaves the thread that opened it.
-final class SessionQueue<Session>: @unchecked Sendable {
+final class SessionQueue<Session: AnyObject>: @unchecked Sendable {
   typealias Work = @Sendable (inout Session?) -> Void
 
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private let changed: UnsafeMutablePointer<pthread_cond_t>
   private let waitingMax: Int
+  private let losses: SessionLosses
   /// First come, first served. A ring would save the shifting; there are a few dozen at most.
   private var waiting: [Work] = []
   private var isClosed = false
 
-  init(waitingMax: Int) {
+  init(waitingMax: Int, losses: SessionLosses) {
     self.waitingMax = waitingMax
+    self.losses = losses
     mutex = .allocate(capacity: 1)
     changed = .allocate(capacity: 1)
     pthread_mutex_init(mutex, nil)
@@ -65,7 +67,15 @@ final class SessionQueue<Session>: @unchecked Sendable {
 
   private func serve() {
     var session: Session?
-    while let work = next() { work(&session) }
+    /// Losses that were known when the session was seen to work last.
+    var known = losses.count
+    while let work = next() {
+      if losses.count != known { session = nil }
+      let before = session
+      work(&session)
+      if let before, before !== session { losses.add() }
+      known = losses.count
+    }
   }
 
   /// Blocks until there is work; nil once the pool is closed and empty.

@@ -19,6 +19,7 @@ import QueryAPI
 import RedisClient
 import RedisViews
 import Runtime
+import SessionPool
 import Synchronization
 
 /// The composition root: the roles of one process, put together from constructor arguments.
@@ -316,18 +317,22 @@ final class System: Sendable {
     guard let postgres = configuration.postgres, let redis = configuration.redis, let follower
     else { preconditionFailure("the query API is configured with Postgres and Redis") }
     let streams = configuration.definitions.streams
+    let durableLosses = SessionLosses()
+    let hotLosses = SessionLosses()
     return try configuration.pipelines.map { declared in
       let open: @Sendable (PipelineSpec) throws(ViewStoreError) -> ReadView = {
         spec throws(ViewStoreError) in
         ReadView(
           name: spec.name, version: spec.version,
-          durable: try PostgresViewReader(postgres, pipeline: spec),
-          hot: RedisViewReader(redis, pipeline: spec, generation: streams.generation),
+          durable: try PostgresViewReader(postgres, pipeline: spec, losses: durableLosses),
+          hot: RedisViewReader(
+            redis, pipeline: spec, generation: streams.generation, losses: hotLosses),
           generation: streams.generation, partitionCount: streams.partitions,
           secondStage: ReadView.SecondStage(
             of: spec,
             hot: RedisViewReader(
-              redis, pipeline: spec, generation: StreamPartition.partials(of: spec).generation)))
+              redis, pipeline: spec, generation: StreamPartition.partials(of: spec).generation,
+              losses: hotLosses)))
       }
       let first = try open(follower.versions.active(declared))
       let latest = Mutex(first)

@@ -1,4 +1,5 @@
 import Dataflow
+import Glibc
 import LocalServers
 import Ports
 import PostgresClient
@@ -215,6 +216,25 @@ struct PostgresMembershipTests {
     let view = try PostgresMembership(settings, pipelines: [odd, good])
       .beat(member("odd-me", [odd, good]), leaseMs: Self.long)
     #expect(view.owners.keys.map(\.pipeline) == ["t_good"])
+  }
+
+  @Test("a session that died without a word costs no lease: the beat is made on another")
+  func deaf() async throws {
+    var settings = try await ViewServers.postgres()
+    settings.applicationName = "t_deaf"
+    let group = try PostgresMembership(settings, pipelines: [PipelineSpec(name: "t_deaf")])
+    _ = try group.beat(member("deaf-me"), leaseMs: Self.long)
+    // A backend that stands still, idle, is what a dead connection looks like.
+    let others = try PostgresConnection(try await ViewServers.postgres())
+    let backends = try others.query(
+      "select pid from pg_stat_activity where application_name = 't_deaf' and state = 'idle'")
+    try backends.require(.int4)
+    #expect(backends.rowCount == 1)
+    let backend = backends.int4(0, 0)
+    kill(backend, SIGSTOP)
+    defer { kill(backend, SIGCONT) }
+    let view = try group.beat(member("deaf-me"), leaseMs: Self.long)
+    #expect(view.live.contains { $0.id == "deaf-me" })
   }
 
   @Test("a server that does not answer is away, for less time than a lease lasts")

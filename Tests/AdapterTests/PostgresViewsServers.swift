@@ -75,7 +75,7 @@ enum ViewServers {
 func onThread<Value: Sendable>(
   _ work: @escaping @Sendable () throws -> Value
 ) async throws -> Value {
-  let pool = SessionPool<Never>(size: 1, waitingMax: 1)
+  let pool = SessionPool<PostgresConnection>(size: 1, waitingMax: 1)
   return try await pool.run(orElse: CancellationError() as any Error) { _ in try work() }
 }
 

@@ -134,6 +134,22 @@ struct NATSConnectionTests {
     }
   }
 
+  @Test("a server that is asked whether it lives keeps its session if it does, and only then")
+  func asked() throws {
+    try withServer { servers, connection in
+      let process = try #require(servers.processID(of: .nats))
+      let session = try connection.session(timeoutMs: 0)
+      session.closeUnlessAnswering(withinMs: 5_000)
+      #expect(session.isOpen)
+      kill(process, SIGSTOP)
+      defer { kill(process, SIGCONT) }
+      // The signal takes effect a little later; the library's own pings would need three seconds.
+      let deadline = monotonicMs() + 2_500
+      while session.isOpen, monotonicMs() < deadline { session.closeUnlessAnswering(withinMs: 50) }
+      #expect(!session.isOpen)
+    }
+  }
+
   @Test("a message above max_payload is refused and the session lives on")
   func payloadTooLarge() throws {
     try withServer { _, connection in

@@ -24,9 +24,32 @@ struct EarlyTrendTests {
   func cost() {
     #expect(EarlyTrends.interval(rowCount: 0) == 50_000)
     #expect(EarlyTrends.interval(rowCount: 3000) <= 100_000)
-    for rowCount in [5_000, 50_000, 500_000] {
+    for rowCount in [5_000, 50_000] {
       let interval = EarlyTrends.interval(rowCount: rowCount)
       #expect(interval == Int64(rowCount) * EarlyTrends.rowCost * EarlyTrends.share)
     }
+  }
+
+  @Test("are not written of more tuples than a commit takes in half a second")
+  func many() {
+    var early = EarlyTrends()
+    early.counted()
+    let tooMany = early.take(at: 0, rowCount: EarlyTrends.rowCountMax + 1)
+    let most = early.take(at: 0, rowCount: EarlyTrends.rowCountMax)
+    #expect(!tooMany && most)
+  }
+
+  @Test("wait where the commit has many final ones")
+  func besideFinals() {
+    var early = EarlyTrends()
+    early.counted()
+    early.wrote(10_000, at: 0)
+    let before = early.take(at: 299_999, rowCount: 1)
+    let then = early.take(at: 300_000, rowCount: 1)
+    #expect(!before && then)
+    early.counted()
+    early.wrote(0, at: 9_000_000)
+    let beside = early.take(at: 9_000_000, rowCount: 1)
+    #expect(beside)
   }
 }
