@@ -104,7 +104,8 @@ public final class PipelineCatalog {
     guard stored == spec.hash else { throw .otherPipeline(stored: stored, declared: spec.hash) }
   }
 
-  /// Lets queries read this version from now on, and processors keep it: one transaction.
+  /// Lets queries read this version from now on, processors keep it, and published views show it: one
+  /// transaction.
   ///
   /// - Returns: false where there is no such version.
   public func activate(_ name: String, version: Int) throws(ViewStoreError) -> Bool {
@@ -124,8 +125,9 @@ public final class PipelineCatalog {
           update smartcontent.pipelines set active = true, state = 'live', activated_at = now()
           where name = $1 and version = $2 and state <> 'dropped' returning version
           """, parameters)
-        let isThere = result.rowCount == 1
-        return isThere ? .commit(true) : .rollback(false)
+        guard result.rowCount == 1 else { return .rollback(false) }
+        try PublishedViews(of: name, version: Int32(clamping: version)).publish(connection)
+        return .commit(true)
       }
     }
   }

@@ -48,9 +48,13 @@ struct ViewSchema: Sendable {
       stored = try connection.transaction { connection throws(PostgresError) in
         try connection.execute("\(ViewSchema.lockCatalog); \(lockTables)")
         try connection.execute(ViewSchema.catalog + PipelineCatalog.columns)
-        let hash = try register(connection)
+        let (hash, isActive) = try register(connection)
         guard hash == declared else { return .rollback(hash) }
         try connection.execute(tables)
+        if isActive {
+          try PublishedViews(of: pipeline.name, version: Int32(clamping: pipeline.version))
+            .publish(connection)
+        }
         return .commit(hash)
       }
     } catch {
@@ -59,8 +63,10 @@ struct ViewSchema: Sendable {
     guard stored == declared else { throw .otherPipeline(stored: stored, declared: declared) }
   }
 
-  /// - Returns: the hash that this name and version have in the catalog.
-  private func register(_ connection: PostgresConnection) throws(PostgresError) -> UInt64 {
+  /// - Returns: the hash that this name and version have in the catalog, and whether queries read it.
+  private func register(
+    _ connection: PostgresConnection
+  ) throws(PostgresError) -> (hash: UInt64, isActive: Bool) {
     var parameters = PostgresParameters()
     parameters.append(text: pipeline.name)
     parameters.append(int4: Int32(clamping: pipeline.version))
@@ -76,11 +82,11 @@ struct ViewSchema: Sendable {
       """, parameters)
     let result = try connection.query(
       """
-      select hash from smartcontent.pipelines
+      select hash, active from smartcontent.pipelines
       where name = $1 and version = $2 and $3 is not null and $4 is not null
       """, parameters)
-    try result.require(.int8)
-    return UInt64(bitPattern: result.int8(0, 0))
+    try result.require(.int8, .bool)
+    return (UInt64(bitPattern: result.int8(0, 0)), result.bool(0, 1))
   }
 
   static let catalog = """

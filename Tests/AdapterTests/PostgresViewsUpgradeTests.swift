@@ -13,7 +13,7 @@ struct PostgresViewsUpgradeTests {
   private func age(_ schema: String, _ connection: PostgresConnection) throws {
     try connection.execute(
       """
-      alter table \(schema).dimensions drop column traffic;
+      alter table \(schema).dimensions drop column traffic cascade;
       alter table \(schema).dimensions
         add unique (site, campaign, content, variant, channel, currency);
       alter table \(schema).checkpoints drop column owner;

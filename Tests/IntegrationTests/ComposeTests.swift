@@ -59,8 +59,8 @@ struct ComposeTests {
     let services = try Self.services()
     let names = services.map(\.name)
     for name in [
-      "nats", "redis", "postgres", "streams", "collect", "process", "serve", "prometheus",
-      "grafana",
+      "nats", "redis", "postgres", "streams", "readers", "collect", "process", "serve",
+      "prometheus", "alertmanager", "grafana",
     ] {
       #expect(names.contains(name), "\(name) is missing")
     }
@@ -116,7 +116,8 @@ struct ComposeTests {
       let inside = try #require(
         ports.firstMatch(of: /"127\.0\.0\.1:[\d-]+:(\d+)"/)?.1,
         "\(service.name) publishes \(ports): name the loopback address, host and container port")
-      let expected = ["prometheus": "9090", "grafana": "3000"][service.name] ?? "8080"
+      let watchers = ["prometheus": "9090", "alertmanager": "9093", "grafana": "3000"]
+      let expected = watchers[service.name] ?? "8080"
       #expect(inside == expected, "\(service.name) listens on \(expected)")
     }
     #expect(nats.contains("listen: \"0.0.0.0:4222\"") && compose.contains("@nats:4222"))
@@ -137,6 +138,38 @@ struct ComposeTests {
     let running = try Self.services().filter { $0.isOurs && $0.name != "streams" }.map(\.name)
     #expect(found == Set(running))
     for match in prometheus.matches(of: /port: (\d+)/) { #expect(match.1 == "8080") }
+  }
+
+  @Test("lets the watchers reach each other, and read their files without writing them")
+  func watchers() throws {
+    let services = try Self.services()
+    for service in services where !service.isOurs {
+      for match in service.text.matches(of: /- (\.\/\S+)/) {
+        #expect(match.1.hasSuffix(":ro"), "\(service.name) may write \(match.1)")
+        let path = match.1.dropFirst(2).prefix { $0 != ":" }
+        #expect(
+          FileManager.default.fileExists(atPath: "\(SDKPython.root)/\(path)"), "there is no \(path)"
+        )
+      }
+    }
+    #expect(try Self.read("Dashboards/prometheus.yml").contains("targets: [\"alertmanager:9093\"]"))
+    // Secrets are where the configuration looks for them, and not in git.
+    let alertmanager = try #require(services.first { $0.name == "alertmanager" }).text
+    let mounted = try #require(
+      alertmanager.firstMatch(of: /- \.\/Deploy\/secrets:([^:]+):ro/)?.1)
+    let configuration = try Self.read("Dashboards/alertmanager.yml")
+    for match in configuration.matches(of: /_file: (\S+)/) {
+      #expect(match.1.hasPrefix("\(mounted)/"), "\(match.1) is not mounted")
+    }
+    #expect(try Self.read("Deploy/secrets/.gitignore").contains("\n*\n"))
+    // Grafana's role in Postgres, where it is made and where it is used.
+    let grafana = try #require(services.first { $0.name == "grafana" }).text
+    let readers = try #require(services.first { $0.name == "readers" }).text
+    let source = try Self.read("Dashboards/grafana/provisioning/datasources/postgres.yaml")
+    #expect(readers.contains("grafana.password=${GRAFANA_POSTGRES_PASSWORD"))
+    #expect(grafana.contains("GRAFANA_POSTGRES_PASSWORD:"))
+    #expect(source.contains("user: grafana") && source.contains("$GRAFANA_POSTGRES_PASSWORD"))
+    #expect(try Self.read("Deploy/readers.sql").contains("create role grafana login"))
   }
 
   @Test("is as strict about the log as the program itself: every message synced, limits set")

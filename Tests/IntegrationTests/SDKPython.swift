@@ -78,6 +78,9 @@ final class ProgramRun: @unchecked Sendable {
 
   var isRunning: Bool { process.isRunning }
 
+  /// As Ctrl-C.
+  func interrupt() { process.interrupt() }
+
   /// - Returns: the exit code.
   func wait() -> Int32 {
     process.waitUntilExit()

@@ -77,8 +77,17 @@ struct CatalogTests {
     func isDeclared(_ name: String) -> Bool {
       declared.contains(name) || patterns.contains { name.wholeMatch(of: $0) != nil }
     }
-    for file in try Repository.files(below: "Dashboards", ending: ".json", ".yml", ".yaml") {
-      for match in file.text.matches(of: /\bsmartcontent_[a-z0-9_]+/) {
+    let files = try Repository.files(below: "Dashboards", ending: ".json", ".yml", ".yaml")
+    let recorded = Set(
+      files.flatMap { $0.text.matches(of: /record: (\S+)/).map { String($0.1) } })
+    for file in files {
+      // Recorded ones have colons: level:metric:operation.
+      for match in file.text.matches(of: /[a-z0-9_]*:?smartcontent\w*:[a-z0-9_:]+/) {
+        #expect(
+          recorded.contains(String(match.0)), "\(file) uses \(match.0), which no rule records")
+      }
+      let rest = file.text.replacing(/[a-z0-9_]*:?smartcontent\w*:[a-z0-9_:]+/, with: "")
+      for match in rest.matches(of: /\bsmartcontent_[a-z0-9_]+/) {
         let name = String(match.0)
         let base = name.replacing(/_(bucket|sum|count)$/, with: "")
         #expect(

@@ -1,0 +1,58 @@
+import HTTPClient
+
+/// Traffic that makes every metric of a board move: a demo's, and what a demo does not do.
+struct WatchedTraffic {
+  let system: ProofSystem
+  private let demo: ProgramRun
+  private let key = "wk_boards"
+  private var count = 0
+
+  init(_ system: ProofSystem) async throws {
+    self.system = system
+    let added = try await system.run([
+      "keys", "add", "--value", key, "--site", "default", "--personal", "encrypt", "--honour-dnt",
+    ])
+    guard added.code == 0 else { throw HarnessError(added.text) }
+    demo = try ProgramRun(
+      try SmartContentProgram.path(),
+      ["demo", "--url", system.url, "--rate", "60", "--forever", "--label", "boards"],
+      environment: try system.environment)
+  }
+
+  /// Persons with personal data, one who asks not to be tracked, a sender without a key, queries.
+  mutating func send() throws {
+    count += 1
+    let client = try HTTPClient(HTTPClientSettings(connectTimeoutMs: 1_000, timeoutMs: 5_000))
+    func track(_ person: String, _ key: String, _ headers: [HTTPHeader] = []) throws {
+      _ = try client.post(
+        system.url + "/v1/track",
+        headers: headers + [HTTPHeader("Content-Type", "application/json")],
+        body: Array(
+          """
+          {"writeKey":"\(key)","type":"track","event":"Content Viewed","userId":"\(person)",\
+          "messageId":"\(person)","properties":{"campaign_id":"boards","email":"\(person)@example.org"}}
+          """.utf8))
+    }
+    try track("p\(count)", key)
+    try track("q\(count)", key, [HTTPHeader("DNT", "1")])
+    try track("r\(count)", "wk_of_nobody")
+    _ = try client.post(
+      system.url + "/v1/query", headers: [HTTPHeader("Content-Type", "application/json")],
+      body: Array(
+        #"{"metrics":["ctr"],"dimensions":["campaign"],"date_range":"day"}"#.utf8))
+    try listen()
+  }
+
+  /// Follows a live stream for a moment.
+  private func listen() throws {
+    let query = "%7B%22metrics%22%3A%5B%22views%22%5D%2C%22date_range%22%3A%22day%22%7D"
+    let client = try HTTPClient(HTTPClientSettings(connectTimeoutMs: 1_000, timeoutMs: 200))
+    do {
+      _ = try client.get(system.url + "/v1/stream?query=\(query)")
+    } catch {
+      // The stream does not end: the client does.
+    }
+  }
+
+  func stop() { demo.interrupt() }
+}
