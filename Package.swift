@@ -69,6 +69,7 @@ let package = Package(
     module("Views", ["Events"]),
     module("Operators", ["Events", "Views", "CMemory"]),
     module("Dataflow", ["Events", "Views", "Operators"]),
+    module("Analyses", ["Events", "Statistics", "Views", "Operators", "Dataflow"]),
 
     // Contracts between the core and the outside.
     module("Ports", ["Events", "Views", "Dataflow"]),
@@ -99,7 +100,15 @@ let package = Package(
       "Collector", ["Events", "Ports", "Cryptography", "HTTPServer", "Metrics", "Threads", log]),
     module(
       "Runtime", ["Events", "Views", "Operators", "Dataflow", "Ports", "Metrics", "Threads", log]),
-    module("QueryAPI", ["Events", "Views", "Dataflow", "Ports", "HTTPServer", "Metrics", log]),
+    module(
+      "LogScans",
+      ["Events", "Operators", "Dataflow", "Analyses", "Ports", "Metrics", "Threads", log]),
+    module(
+      "QueryAPI",
+      [
+        "Events", "Statistics", "Views", "Dataflow", "Analyses", "Ports", "LogScans", "HTTPServer",
+        "Metrics", "Threads", log,
+      ]),
     module("Verification", ["Events", "Views", "Dataflow", "Ports"]),
     module("Console", ["HTTPServer"], resources: [.embedInCode("Pages")]),
     module("BrowserTracker", ["Events", "HTTPServer"], resources: [.embedInCode("Script")]),
@@ -114,7 +123,7 @@ let package = Package(
         "PostgresClient", "HTTPClient", "HTTPServer", "Metrics", "Cryptography", "JetStreamLog",
         "PostgresViews", "RedisViews", "FileSnapshots", "JetStreamSnapshots", "LogArchive",
         "Definitions",
-        "Collector", "Runtime",
+        "Collector", "Runtime", "LogScans",
         "QueryAPI", "Verification", "Console", "BrowserTracker", "LocalServers", "DemoTraffic",
         "SessionPool", "CShims", log,
         lifecycle, signals, arguments,
@@ -122,8 +131,8 @@ let package = Package(
     .executableTarget(
       name: "bench",
       dependencies: [
-        "Events", "Statistics", "Views", "Operators", "Dataflow", "Ports", "NATSClient",
-        "JetStreamLog",
+        "Events", "Statistics", "Views", "Operators", "Dataflow", "Analyses", "Ports", "LogScans",
+        "LogArchive", "NATSClient", "JetStreamLog",
         "PostgresViews", "RedisViews", "FileSnapshots", "Definitions", "Collector", "Runtime",
         "LocalServers", "PostgresClient", "RedisClient", "HTTPClient", "HTTPServer", "Metrics",
         "CShims", "CMemory", log, nioCore, nioPosix, nioHTTP1, arguments,
@@ -144,6 +153,11 @@ let package = Package(
     .target(
       name: "Oracles", path: "Tests/Oracles",
       swiftSettings: strict),
+    tests(
+      "AnalysesTests",
+      [
+        "Events", "Statistics", "Views", "Operators", "Dataflow", "Analyses", "Oracles",
+      ]),
     tests(
       "OperatorsTests", ["Events", "Views", "Operators", "Dataflow", "Verification", "Oracles"]),
     .target(name: "CAllocations", path: "Tests/CAllocations"),
@@ -177,14 +191,15 @@ let package = Package(
     tests(
       "QueryTests",
       [
-        "Events", "Views", "Dataflow", "Ports", "Collector", "QueryAPI", "HTTPServer", "Metrics",
-        log,
+        "Events", "Views", "Dataflow", "Analyses", "Ports", "LogScans", "Collector", "QueryAPI",
+        "HTTPServer", "Metrics", log,
       ]),
     tests(
       "RuntimeTests",
       [
-        "Events", "Views", "Operators", "Dataflow", "Ports", "Metrics", "Threads", "Runtime",
-        "Verification", "FileSnapshots", "Oracles", log,
+        "Events", "Statistics", "Views", "Operators", "Dataflow", "Analyses", "Ports", "Metrics",
+        "Threads", "Runtime", "LogScans", "Verification", "FileSnapshots", "LogArchive", "Oracles",
+        log,
       ]),
     tests("DefinitionsTests", ["Events", "Views", "Dataflow", "Definitions"]),
     tests("DemoTrafficTests", ["Events", "HTTPClient", "DemoTraffic"]),

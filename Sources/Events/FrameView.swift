@@ -194,8 +194,28 @@ public struct FrameView {
     return label == 0 ? "" : String(decoding: labels.text(Int(label) - 1, base), as: UTF8.self)
   }
 
+  /// The number of texts that names, sources and agents are among.
+  @inlinable public var labelCount: Int { labels.count }
+
+  @inlinable public func label(_ label: Int) -> UnsafeRawBufferPointer { labels.text(label, base) }
+
+  /// The label that is the event's name.
+  @inlinable public func nameLabel(_ index: Int) -> Int { labelNumber(names, index) }
+
+  /// The label of the event's ``Agent``; −1 where it has none.
+  @inlinable public func agentLabel(_ index: Int) -> Int {
+    agents == 0 ? -1 : labelNumber(agents, index) &- 1
+  }
+
+  @inlinable func labelNumber(_ column: Int, _ index: Int) -> Int {
+    Int(
+      UInt32(
+        littleEndian: base.loadUnaligned(
+          fromByteOffset: column &+ index &* 4, as: UInt32.self)))
+  }
+
   /// The event's JSON as it came.
-  public func payload(_ index: Int) -> UnsafeRawBufferPointer { payloads.text(index, base) }
+  @inlinable public func payload(_ index: Int) -> UnsafeRawBufferPointer { payloads.text(index, base) }
 
   private func label(_ column: Int, _ index: Int) -> String {
     let label = UInt32(

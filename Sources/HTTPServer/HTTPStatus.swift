@@ -11,6 +11,7 @@ public struct HTTPStatus: Hashable, Sendable {
 
   public static let ok = HTTPStatus(200, "OK")
   public static let created = HTTPStatus(201, "Created")
+  public static let accepted = HTTPStatus(202, "Accepted")
   public static let noContent = HTTPStatus(204, "No Content")
   public static let found = HTTPStatus(302, "Found")
   public static let notModified = HTTPStatus(304, "Not Modified")

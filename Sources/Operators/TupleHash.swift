@@ -3,7 +3,7 @@
 ///
 /// Eight bytes per multiplication, folding the 128-bit product (the step of Wang Yi's wyhash).
 /// Not made against chosen input: a table that uses it has a limit on its entries.
-enum TupleHash {
+public enum TupleHash {
   @inline(__always)
   private static func fold(_ a: UInt64, _ b: UInt64) -> UInt64 {
     let product = a.multipliedFullWidth(by: b)
@@ -11,7 +11,7 @@ enum TupleHash {
   }
 
   @inline(__always)
-  static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+  public static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
     let count = bytes.count
     guard let base = bytes.baseAddress, count >= 8 else { return short(bytes) }
     var hash = UInt64(truncatingIfNeeded: count) ^ 0xa076_1d64_78bd_642f
@@ -50,7 +50,7 @@ enum TupleHash {
   }
 
   @inline(__always)
-  static func equal(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
+  public static func equal(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
     let count = a.count
     guard count == b.count else { return false }
     guard let first = a.baseAddress, let second = b.baseAddress, count >= 8 else {

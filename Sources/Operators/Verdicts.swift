@@ -50,6 +50,10 @@ public struct Verdicts: ~Copyable {
     values[index] == Verdict.onTime.rawValue || values[index] == Verdict.late.rawValue
   }
 
+  /// True where the event is a copy.
+  @inlinable
+  public func isDuplicate(_ index: Int) -> Bool { values[index] == Verdict.duplicate.rawValue }
+
   /// How many events have each verdict.
   public func tally() -> (duplicate: Int, onTime: Int, late: Int, tooLate: Int) {
     var duplicate = 0

@@ -24,6 +24,13 @@ struct QueryError: Error, Hashable, Sendable {
     case tooManyWaiters = "too_many_waiters"
     case tooManyStreams = "too_many_streams"
     case unavailable = "read_models_unavailable"
+    case scansNotServed = "scans_not_served"
+    case unknownScan = "unknown_scan"
+    case tooManyScans = "too_many_scans"
+    case scanTooLarge = "scan_too_large"
+    case scanCancelled = "scan_cancelled"
+    case scanFailed = "scan_failed"
+    case logUnavailable = "log_unavailable"
   }
 
   var code: Code
@@ -48,7 +55,11 @@ struct QueryError: Error, Hashable, Sendable {
     switch code {
     case .positionNotReached: .gatewayTimeout
     case .tooManyWaiters, .tooManyStreams, .unavailable: .serviceUnavailable
-    case .refused: .unprocessableContent
+    case .tooManyScans, .logUnavailable: .serviceUnavailable
+    case .unknownScan: .notFound
+    case .scanCancelled: .conflict
+    case .scanFailed: .internalServerError
+    case .refused, .scanTooLarge: .unprocessableContent
     default: .badRequest
     }
   }

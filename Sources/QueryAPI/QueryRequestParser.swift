@@ -19,6 +19,12 @@ struct QueryRequestParser {
     guard case .object(let members) = try JSONValue(parsing: bytes) else {
       throw QueryError(.invalidJSON, path: "$", detail: "the body is not a JSON object")
     }
+    return try request(members: members, parameters: parameters)
+  }
+
+  func request(
+    members: [JSONValue.Member], parameters: [(name: String, value: String)]
+  ) throws(QueryError) -> QueryRequest {
     var request = blank
     var given = Members(values: [:])
     for member in members {

@@ -3,7 +3,7 @@ public import HTTPServer
 public import Metrics
 import Views
 
-/// The routes of the query API: `POST /v1/query`, `GET /v1/content/{id}/metrics`,
+/// The routes of the query API: `POST /v1/query`, `GET` and `DELETE /v1/scans/{id}`, `GET /v1/content/{id}/metrics`,
 /// `GET /v1/stream`, `GET /v1/trends`, `GET /v1/accounting` and `GET /openapi.json`.
 public struct QueryRoutes: Sendable {
   /// Bounds of what requests may use.
@@ -26,19 +26,21 @@ public struct QueryRoutes: Sendable {
   ///   - views: the read models that are served, one per pipeline; the first is the default.
   ///   - logHeads: the last sequence of each partition as far as known without asking, for
   ///     `meta.lag_frames`; nil where not known.
+  ///   - scans: answers what no read model does; nil where the log cannot be read here.
   ///   - clock: microseconds since the epoch.
   /// - Precondition: there is at least one view, and no name twice.
   public init(
     views: [ReadViewSource], access: QueryAccess, registry: MetricRegistry,
     limits: Limits = Limits(),
-    logHeads: (@Sendable () -> [Int: UInt64])? = nil,
+    logHeads: (@Sendable () -> [Int: UInt64])? = nil, scans: ScanSource? = nil,
     clock: @escaping @Sendable () -> Int64 = QueryRoutes.systemClock
   ) {
     precondition(!views.isEmpty, "at least one read model is served")
     self.access = access
     self.limits = limits
     service = QueryService(
-      views: views, registry: registry, limits: limits, logHeads: logHeads, clock: clock)
+      views: views, registry: registry, limits: limits, logHeads: logHeads, scans: scans,
+      clock: clock)
   }
 
   /// What a request is answered, without a server.
@@ -76,6 +78,8 @@ public struct QueryRoutes: Sendable {
     }
     let options = RouteOptions(maxBodyBytes: limits.queryBytesMax)
     routes.on(.post, "/v1/query", options: options, guarded { try await service.query($0) })
+    routes.on(.get, "/v1/scans/{id}", guarded { try await service.scan($0) })
+    routes.on(.delete, "/v1/scans/{id}", guarded { try await service.cancelScan($0) })
     routes.on(.get, "/v1/content/{id}/metrics", guarded { try await service.content($0) })
     routes.on(.get, "/v1/stream", guarded { try await service.stream($0) })
     routes.on(.get, "/v1/trends", guarded { try await service.trends($0) })

@@ -1,3 +1,4 @@
+import Analyses
 import Events
 import HTTPServer
 import Metrics
@@ -12,11 +13,15 @@ struct QueryService: Sendable {
   private let slots: StreamSlots
   private let metrics: QueryMetrics
   private let clock: @Sendable () -> Int64
+  private let scans: ScanService?
 
+  /// - Parameter scans: nil where the log cannot be read here.
   init(
     views: [ReadViewSource], registry: MetricRegistry, limits: QueryRoutes.Limits,
-    logHeads: (@Sendable () -> [Int: UInt64])?, clock: @escaping @Sendable () -> Int64
+    logHeads: (@Sendable () -> [Int: UInt64])?, scans: ScanSource? = nil,
+    clock: @escaping @Sendable () -> Int64
   ) {
+    self.scans = scans.map(ScanService.init)
     parser = QueryRequestParser(pipelines: views.map(\.name))
     let metrics = QueryMetrics(registry)
     self.metrics = metrics
@@ -38,9 +43,62 @@ struct QueryService: Sendable {
 
   func query(_ http: HTTPRequest) async throws(Problem) -> HTTPResponse {
     try await measured("query") { () async throws(QueryError) -> HTTPResponse in
-      let parameters = try Self.parameters(http, allowed: ["after", "timeout"])
+      let parameters = try Self.parameters(http, allowed: ["after", "timeout", "wait"])
+      if let scan = try scan(http.body, parameters) { return try await answer(scan, parameters) }
       return try await answer(try parser.request(json: http.body, parameters: parameters))
     }
+  }
+
+  func scan(_ http: HTTPRequest) async throws(Problem) -> HTTPResponse {
+    try await measured("scan") { () async throws(QueryError) -> HTTPResponse in
+      let parameters = try Self.parameters(http, allowed: ["wait"])
+      return try await served().answer(
+        id: http.parameters["id"] ?? "", wait: try ScanService.wait(parameters, otherwise: .zero))
+    }
+  }
+
+  func cancelScan(_ http: HTTPRequest) async throws(Problem) -> HTTPResponse {
+    try await measured("scan") { () async throws(QueryError) -> HTTPResponse in
+      _ = try Self.parameters(http, allowed: [])
+      return try await served().cancel(id: http.parameters["id"] ?? "")
+    }
+  }
+
+  /// - Returns: nil where the read models can answer.
+  private func scan(
+    _ body: [UInt8], _ parameters: [(name: String, value: String)]
+  ) throws(QueryError) -> ScanRequest? {
+    guard case .object(let members) = try JSONValue(parsing: body),
+      ScanRequestParser.needsScan(members)
+    else { return nil }
+    return try ScanRequestParser(parser: parser).request(
+      members, parameters: parameters, now: clock())
+  }
+
+  private func answer(
+    _ request: ScanRequest, _ parameters: [(name: String, value: String)]
+  ) async throws(QueryError) -> HTTPResponse {
+    let service = try served()
+    let zone = try zone(of: request.base)
+    let (question, range) = try request.question(now: clock(), zone: zone)
+    let writer = ScanAnswer(
+      request: request, range: range, buckets: question.buckets, zone: zone)
+    let clock = clock
+    return try await service.answer(
+      ScanService.Question(
+        pipeline: request.base.pipeline,
+        text: "query " + String(decoding: writer.query, as: UTF8.self), knownAt: request.knownAt),
+      wait: try ScanService.wait(parameters), { Breakdown(question) },
+      answer: { writer.json($0, $1, asOf: clock()) })
+  }
+
+  private func served() throws(QueryError) -> ScanService {
+    guard let scans else {
+      throw QueryError(
+        .scansNotServed, path: "",
+        detail: "this process has no log to scan: start it with --nats, and ask again")
+    }
+    return scans
   }
 
   func content(_ http: HTTPRequest) async throws(Problem) -> HTTPResponse {

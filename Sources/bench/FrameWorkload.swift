@@ -15,6 +15,15 @@ struct FrameWorkload {
   /// Microseconds since the epoch of the first event.
   var start: Int64
   var seed: UInt64 = 1
+  var visitors = Visitors.plain
+
+  /// What is told of those that events come from.
+  enum Visitors {
+    /// Nothing; one payload of about 120 bytes.
+    case plain
+    /// Eight browsers, and calls of analytics.js of some 600 bytes with page, campaign and country.
+    case browsers
+  }
 
   /// Calls `body` with each frame's partition and bytes, in the order of time.
   func generate(_ body: (Int, FrameHeader, [UInt8]) -> Void) {
@@ -26,6 +35,7 @@ struct FrameWorkload {
         channel: ["web", "mail", "social", "search"][(index / 5) % 4]
       ).encoded
     }
+    let browsers = BrowserCalls()
     let payload = Array(
       #"{"type":"track","event":"Content Impression","properties":{"position":3,"page":"/articles/42"},"context":{"library":"web"}}"#
         .utf8)
@@ -60,7 +70,10 @@ struct FrameWorkload {
           person: EventIdentity.personKey(site: "default", id: "person-\(person)"),
           eventTime: now - Int64(random.next() % 2_000_000), receivedAt: now,
           dimensions: tuples[rank], id: "e\(index)", name: "Content Impression",
-          source: "bench", payload: payload)
+          source: "bench",
+          payload: visitors == .plain ? payload : browsers.payload(index, &random),
+          agent: visitors == .plain ? "" : browsers.agent(Int(person % 8)),
+          bot: visitors == .plain ? 0 : BotVerdict(version: 1, reasons: []).encoded)
         if recent.count < 4096 {
           recent.append(event)
         } else {

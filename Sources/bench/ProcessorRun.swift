@@ -28,11 +28,16 @@ struct ProcessorRun {
   ///
   /// - Returns: the seconds that it took.
   func fill(eventsPerFrame: Int) throws -> Double {
+    try fill(
+      FrameWorkload(
+        eventCount: events, partitions: definitions.streams.partitions,
+        eventsPerFrame: eventsPerFrame, start: benchNow() - Int64(events)))
+  }
+
+  /// The same of another workload.
+  func fill(_ workload: FrameWorkload) throws -> Double {
     let address = try NATSAddress(endpoints.natsURLWithToken)
     let publisher = try JetStreamPublisher(address: address, name: "bench-fill")
-    let workload = FrameWorkload(
-      eventCount: events, partitions: definitions.streams.partitions,
-      eventsPerFrame: eventsPerFrame, start: benchNow() - Int64(events))
     let started = benchNow()
     var token: UInt64 = 0
     var failure: PublishOutcome?

@@ -204,7 +204,8 @@ private struct DevService: Service, CustomStringConvertible {
       dataCenters: try command.dataCenters.ranges(),
       queryToken: Environment["SMARTCONTENT_TOKEN"],
       pipelines: try command.pipelines.select(definitions),
-      stateFolder: servers.home + "/state", archiveFolder: servers.home + "/archive")
+      stateFolder: servers.home + "/state", archiveFolder: servers.home + "/archive",
+      scansLog: true)
   }
 
   /// Makes the streams; changes that may lose events are left to `smartcontent streams apply --force`.

@@ -123,7 +123,10 @@ struct ProcessCommand: AsyncParsableCommand {
 /// `smartcontent serve`: answers queries and shows the live page.
 struct ServeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "serve", abstract: "Answer queries from the read models; the live page.")
+    commandName: "serve", abstract: "Answer queries from the read models; the live page.",
+    discussion: """
+      Where it is given NATS it also answers questions that no read model does, by scanning the log.
+      """)
 
   @OptionGroup var servers: ServerOptions
   @OptionGroup var folder: StreamsFolderOption
@@ -131,19 +134,27 @@ struct ServeCommand: AsyncParsableCommand {
   @OptionGroup var keysFile: KeysFileOption
   @OptionGroup var pipelines: PipelineOption
 
+  @Option(
+    help: ArgumentHelp(
+      "Folder of frames that were trimmed from the log, read before the streams by scans"
+        + " [env SMARTCONTENT_ARCHIVE]. None by default.", valueName: "folder"))
+  var archive: String?
+
   func run() async throws {
     let definitions = try Definitions(folder: try folder.find())
     let address = try http.address()
+    let nats = servers.nats ?? Environment["SMARTCONTENT_NATS"]
     try await Lifecycle.run(
       SystemConfiguration(
         roles: [.serve], definitions: definitions,
-        // The query API reads no log; the address is not used.
-        nats: try NATSAddress("nats://127.0.0.1:4222"),
+        // Without scans the address is not used.
+        nats: try NATSAddress(nats ?? "nats://127.0.0.1:4222"),
         redis: try RedisSettings(url: try servers.redisURL()),
         postgres: PostgresSettings(connection: try servers.postgresURL()),
         httpHost: address.host, httpPort: address.port, httpThreads: http.httpThreads,
         keysFile: keysFile.path, queryToken: Environment["SMARTCONTENT_TOKEN"],
-        pipelines: try pipelines.select(definitions)))
+        pipelines: try pipelines.select(definitions),
+        archiveFolder: archive ?? Environment["SMARTCONTENT_ARCHIVE"], scansLog: nats != nil))
   }
 }
 

@@ -9,6 +9,7 @@ import HTTPServer
 import JetStreamLog
 import JetStreamSnapshots
 import LogArchive
+import LogScans
 import Logging
 import Metrics
 import NATSClient
@@ -38,6 +39,7 @@ final class System: Sendable {
   private let logMetrics: LogMetrics?
   private let keyFile: KeyFileFollower?
   private let personKeys: PersonKeyVault?
+  private let scans: ScanTable?
 
   init(_ configuration: SystemConfiguration, logger: Logger) throws {
     keepMessageMemory()
@@ -107,8 +109,11 @@ final class System: Sendable {
       if let processor { logHeads = { Self.logHeads(of: processor) } }
       let access = try QueryAccess(
         token: configuration.queryToken, boundTo: configuration.httpHost)
-      QueryRoutes(views: views, access: access, registry: registry, logHeads: logHeads)
-        .declare(on: &routes)
+      let scans = Self.scans(configuration, follower, registry, logger)
+      self.scans = scans?.table
+      QueryRoutes(
+        views: views, access: access, registry: registry, logHeads: logHeads, scans: scans
+      ).declare(on: &routes)
       if let path = configuration.keysFile {
         KeyRoutes(
           KeyStore(path: path), check: access.check,
@@ -120,6 +125,7 @@ final class System: Sendable {
       business = BusinessMetrics(view: views[0], registry: registry)
     } else {
       business = nil
+      scans = nil
     }
 
     OperationsRoutes(checks: checks, registry: registry).declare(on: &routes)
@@ -153,6 +159,7 @@ final class System: Sendable {
     } catch {
       logger.error("HTTP server did not stop cleanly", metadata: ["error": "\(error)"])
     }
+    scans?.stop()
     logMetrics?.stop()
     keyFile?.stop()
     business?.stop()
@@ -349,6 +356,31 @@ final class System: Sendable {
           return latest
         }
       }
+    }
+  }
+
+  /// Nil where the log cannot be read.
+  private static func scans(
+    _ configuration: SystemConfiguration, _ follower: VersionFollower?,
+    _ registry: MetricRegistry, _ logger: Logger
+  ) -> ScanSource? {
+    guard configuration.scansLog, let follower else { return nil }
+    let stream = JetStreamLog(address: configuration.nats, name: "smartcontent-scans")
+    var log: any EventLog =
+      configuration.archiveFolder.map { ArchivedLog(stream, archive: Archive(folder: $0)) }
+      ?? stream
+    if configuration.startsWithWhatIsLeft { log = RemainingLog(log) }
+    let declared = configuration.pipelines
+    return ScanSource(table: ScanTable(registry: registry, logger: logger)) {
+      [log] name throws(ScanError) in
+      guard let pipeline = declared.first(where: { $0.name == name }) else {
+        preconditionFailure("only pipelines that are served are asked")
+      }
+      guard let generations = Self.generations(stream.admin, logger) else {
+        throw .log(.unavailable("the generations of the streams cannot be read"))
+      }
+      return ScannedLog(
+        spec: follower.versions.active(pipeline), generations: generations, log: log)
     }
   }
 

@@ -43,8 +43,10 @@ struct SystemConfiguration: Sendable {
   var pipelines: [PipelineSpec]
   /// Folder of snapshots; for the processor.
   var stateFolder: String?
-  /// Folder of frames that were trimmed from the log; for the processor.
+  /// Folder of frames that were trimmed from the log; for the processor and for scans.
   var archiveFolder: String?
+  /// Whether the query API may read the log, for questions that no read model answers.
+  var scansLog = false
   /// Whether a log whose first frames are gone is read from what is left of it.
   var startsWithWhatIsLeft = false
 }

@@ -12,6 +12,7 @@ struct ModuleTests {
 
   private static let layers: [String: Layer] = [
     "Events": .core, "Statistics": .core, "Views": .core, "Operators": .core, "Dataflow": .core,
+    "Analyses": .core,
     "Ports": .ports,
     "NATSClient": .client, "RedisClient": .client, "PostgresClient": .client,
     "HTTPClient": .client, "HTTPServer": .client, "Metrics": .client, "SessionPool": .client,
@@ -19,7 +20,7 @@ struct ModuleTests {
     "JetStreamLog": .adapter, "PostgresViews": .adapter, "RedisViews": .adapter,
     "FileSnapshots": .adapter, "JetStreamSnapshots": .adapter, "LogArchive": .adapter,
     "Definitions": .application, "Collector": .application, "Runtime": .application,
-    "QueryAPI": .application, "Console": .application, "BrowserTracker": .application,
+    "QueryAPI": .application, "LogScans": .application, "Console": .application, "BrowserTracker": .application,
     "LocalServers": .application,
     "DemoTraffic": .application, "Verification": .application,
     "smartcontent": .root, "bench": .root, "chaos": .root, "quality": .root,

@@ -1,0 +1,74 @@
+import Events
+import Statistics
+
+/// The sketches of groups, by their numbers, as far as a question asks for them.
+struct GroupSketches {
+  let measures: BreakdownMeasures
+  private(set) var uniques: [HyperLogLog] = []
+  private(set) var dwell: [DDSketch] = []
+  private(set) var scroll: [DDSketch] = []
+  private(set) var contents: [SpaceSaving] = []
+  private(set) var referrers: [SpaceSaving] = []
+  private let distinct: HyperLogLog
+  private let quantiles: DDSketch
+  private let top: SpaceSaving
+
+  /// Counters of what is most: no count is too high by more than the 512th part of all.
+  static let topCapacity = 512
+
+  init(_ measures: BreakdownMeasures) {
+    self.measures = measures
+    do throws(SketchError) {
+      distinct = try HyperLogLog()
+      quantiles = try DDSketch()
+      top = try SpaceSaving(capacity: Self.topCapacity)
+    } catch {
+      preconditionFailure("the parameters of sketches are constants: \(error)")
+    }
+  }
+
+  mutating func addGroup() {
+    if measures.contains(.uniques) { uniques.append(distinct) }
+    if measures.contains(.dwell) { dwell.append(quantiles) }
+    if measures.contains(.scroll) { scroll.append(quantiles) }
+    if measures.contains(.topContents) { contents.append(top) }
+    if measures.contains(.topReferrers) { referrers.append(top) }
+  }
+
+  @inline(__always)
+  mutating func insert(person: Key128, in group: Int) {
+    uniques[group].insert(hash: HyperLogLog.mix(person.low ^ person.high))
+  }
+
+  mutating func insert(dwell seconds: Double, in group: Int) {
+    Self.sketching { () throws(SketchError) in try dwell[group].insert(seconds) }
+  }
+
+  mutating func insert(scroll percent: Double, in group: Int) {
+    Self.sketching { () throws(SketchError) in try scroll[group].insert(percent) }
+  }
+
+  mutating func insert(content: UInt64, in group: Int) { contents[group].insert(content) }
+
+  mutating func insert(referrer: UInt64, in group: Int) { referrers[group].insert(referrer) }
+
+  /// Adds what another one's group has.
+  mutating func merge(_ other: Self, _ theirs: Int, into mine: Int) {
+    Self.sketching { () throws(SketchError) in
+      if measures.contains(.uniques) { try uniques[mine].merge(other.uniques[theirs]) }
+      if measures.contains(.dwell) { try dwell[mine].merge(other.dwell[theirs]) }
+      if measures.contains(.scroll) { try scroll[mine].merge(other.scroll[theirs]) }
+      if measures.contains(.topContents) { try contents[mine].merge(other.contents[theirs]) }
+      if measures.contains(.topReferrers) { try referrers[mine].merge(other.referrers[theirs]) }
+    }
+  }
+
+  /// What is put in is finite and not negative, and what is merged has the same parameters.
+  private static func sketching(_ body: () throws(SketchError) -> Void) {
+    do throws(SketchError) {
+      try body()
+    } catch {
+      preconditionFailure("a sketch refuses what was checked before: \(error)")
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import Events
+
+/// The distinct combinations of the values that one part of an event has for the dimensions of a question, by number,
+/// and which of them its filters let pass.
+///
+/// A combination is encoded as tuples are: for each dimension its length as two bytes, little-endian, then its UTF-8
+/// bytes.
+struct GroupValues: ~Copyable {
+  let dimensions: [BreakdownDimension]
+  private let filters: [BreakdownFilter]
+  private var table: TextTable
+  private var encoded: [UInt8] = []
+
+  /// - Parameter countMax: combinations that are told apart.
+  init(_ question: BreakdownQuestion, _ part: BreakdownDimension.Part, countMax: Int) {
+    dimensions = question.grouped(by: part)
+    filters = question.filters(on: part)
+    table = TextTable(countMax: countMax)
+  }
+
+  var count: Int { table.count }
+
+  /// What a combination comes to.
+  enum Found {
+    /// Some filter does not let it pass.
+    case filtered
+    case number(UInt64)
+    /// There is no room for another one.
+    case full
+  }
+
+  /// - Parameters:
+  ///   - source: where the values come from.
+  ///   - append: appends the value of a dimension.
+  @inline(__always)
+  mutating func find<Source>(
+    in source: inout Source, _ append: (inout Source, BreakdownDimension, inout [UInt8]) -> Void
+  ) -> Found {
+    for filter in filters {
+      encoded.removeAll(keepingCapacity: true)
+      append(&source, filter.dimension, &encoded)
+      if !filter.admits(encoded) { return .filtered }
+    }
+    encoded.removeAll(keepingCapacity: true)
+    for dimension in dimensions {
+      let start = encoded.count
+      encoded.append(0)
+      encoded.append(0)
+      append(&source, dimension, &encoded)
+      let count = encoded.count - start - 2
+      encoded[start] = UInt8(truncatingIfNeeded: count)
+      encoded[start + 1] = UInt8(truncatingIfNeeded: count >> 8)
+    }
+    return intern(encoded)
+  }
+
+  private mutating func intern(_ text: [UInt8]) -> Found {
+    guard let number = text.withUnsafeBytes({ table.intern($0) }) else { return .full }
+    return .number(UInt64(number))
+  }
+
+  /// The values of a combination, in the order of ``dimensions``.
+  func values(_ number: Int) -> [String] {
+    table.withText(number) { text in
+      var values: [String] = []
+      var offset = 0
+      while offset + 2 <= text.count {
+        let end = offset + 2 + Int(text[offset]) + Int(text[offset + 1]) << 8
+        values.append(
+          String(decoding: UnsafeRawBufferPointer(rebasing: text[offset + 2..<end]), as: UTF8.self))
+        offset = end
+      }
+      return values
+    }
+  }
+
+  /// The numbers that another table's combinations have here, by their number there.
+  mutating func takeOver(_ other: borrowing GroupValues, full: UInt64) -> [UInt64] {
+    (0..<other.count).map { number in
+      switch intern(other.table.text(number)) {
+      case .number(let here): here
+      case .full, .filtered: full
+      }
+    }
+  }
+}

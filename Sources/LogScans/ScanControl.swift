@@ -1,0 +1,40 @@
+import Synchronization
+import Threads
+
+/// How far a scan has come, and how it is told to stop.
+public final class ScanControl: Sendable {
+  public struct Progress: Hashable, Sendable {
+    public var framesDone: Int
+    public var framesTotal: Int
+    public var eventsRead: Int
+
+    /// 0 to 1; 1 where there is nothing to read.
+    public var share: Double {
+      framesTotal == 0 ? 1 : min(1, Double(framesDone) / Double(framesTotal))
+    }
+  }
+
+  private let framesDone = Atomic<Int>(0)
+  private let framesTotal = Atomic<Int>(0)
+  private let eventsRead = Atomic<Int>(0)
+  let stop = StopFlag()
+
+  public init() {}
+
+  /// Ends the scan within a batch of frames.
+  public func cancel() { stop.set() }
+
+  public var progress: Progress {
+    Progress(
+      framesDone: framesDone.load(ordering: .relaxed),
+      framesTotal: framesTotal.load(ordering: .relaxed),
+      eventsRead: eventsRead.load(ordering: .relaxed))
+  }
+
+  func expect(frames: Int) { framesTotal.add(frames, ordering: .relaxed) }
+
+  func read(frames: Int, events: Int) {
+    framesDone.add(frames, ordering: .relaxed)
+    eventsRead.add(events, ordering: .relaxed)
+  }
+}

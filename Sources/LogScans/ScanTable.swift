@@ -1,0 +1,155 @@
+public import Analyses
+import Dataflow
+import Events
+public import Logging
+public import Metrics
+import Ports
+import Synchronization
+import Threads
+
+/// The scans of a process: a bounded number that run, and a bounded number of answers that are kept.
+///
+/// An answer is kept by what it was asked and how far the log had come: asked once more before anything new is
+/// stored, it is there at once, and who asks while the same scan runs waits for that one.
+public final class ScanTable: Sendable {
+  /// Bounds of what scans may use.
+  public struct Limits: Sendable {
+    /// Scans that run at once. Each remembers ids as a pipeline does, some 35 bytes for each within the horizon.
+    public var runningMax = 2
+    /// Answers, failures among them, that can still be asked for.
+    public var keptMax = 64
+    public var keptBytesMax = 64 << 20
+    /// Streams that one scan reads at the same time; by default as many as there are processors.
+    public var threadCount: Int
+
+    public init(threadCount: Int = ScanTable.processorCount) { self.threadCount = threadCount }
+  }
+
+  private struct State {
+    var jobs: [String: ScanJob] = [:]
+    /// Ids in order of their beginning.
+    var order: [String] = []
+    var isStopped = false
+  }
+
+  private let limits: Limits
+  private let metrics: ScanMetrics
+  private let logger: Logger
+  private let state = Mutex(State())
+
+  public init(limits: Limits = Limits(), registry: MetricRegistry, logger: Logger) {
+    self.limits = limits
+    self.logger = logger
+    metrics = ScanMetrics(registry)
+  }
+
+  /// Begins a scan, or finds the one of the same question and the same part of the log. Blocks while the log is asked
+  /// how far it reaches.
+  ///
+  /// - Parameters:
+  ///   - question: in one form for each question; two with the same one have the same answer.
+  ///   - make: an analysis that has seen nothing.
+  ///   - answer: what is sent of it.
+  public func start<A: Analysis>(
+    _ question: String, of source: ScannedLog, knownAt: Int64?,
+    _ make: @escaping @Sendable () -> A,
+    answer: @escaping @Sendable (A, ScanReach) -> [UInt8]
+  ) throws(ScanError) -> ScanJob {
+    let extent: ScanExtent
+    do throws(LogError) {
+      extent = try source.extent(knownAt: knownAt)
+    } catch {
+      throw .log(error)
+    }
+    let id = Self.id(question, source, extent)
+    let (job, isNew) = try enter(id)
+    guard isNew else { return job }
+    let scan = LogScan(source, extent, control: job.control, threadCount: limits.threadCount)
+    metrics.began()
+    job.run { [self] in
+      let state: ScanJob.State
+      do throws(ScanError) {
+        let (analysis, reach) = try scan.run(make)
+        state = .done(answer(analysis, reach))
+      } catch {
+        state = .failed(error)
+      }
+      ended(job, state)
+      return state
+    }
+    return job
+  }
+
+  /// - Returns: nil where there is no such scan, or not any more.
+  public func job(_ id: String) -> ScanJob? { state.withLock { $0.jobs[id] } }
+
+  /// Ends all scans, and waits for them.
+  public func stop() {
+    let jobs = state.withLock { state in
+      state.isStopped = true
+      return Array(state.jobs.values)
+    }
+    for job in jobs { job.control.cancel() }
+    for job in jobs { job.join() }
+  }
+
+  private func enter(_ id: String) throws(ScanError) -> (ScanJob, isNew: Bool) {
+    let entered = state.withLock { state -> Result<(ScanJob, Bool), ScanError> in
+      if let known = state.jobs[id], !Self.hasFailed(known) { return .success((known, false)) }
+      let running = state.jobs.values.count { $0.isRunning }
+      guard running < limits.runningMax, !state.isStopped else {
+        return .failure(.tooMany(max: limits.runningMax))
+      }
+      let job = ScanJob(id: id)
+      if state.jobs.updateValue(job, forKey: id) == nil { state.order.append(id) }
+      removeOldest(&state)
+      return .success((job, true))
+    }
+    let (job, isNew) = try entered.get()
+    if !isNew { metrics.shared(isDone: !job.isRunning) }
+    return (job, isNew)
+  }
+
+  private static func hasFailed(_ job: ScanJob) -> Bool {
+    if case .failed = job.state { true } else { false }
+  }
+
+  /// Forgets the oldest scans that have ended, where there are too many.
+  private func removeOldest(_ state: inout State) {
+    var bytes = state.jobs.values.reduce(0) { $0 + $1.byteCount }
+    for id in state.order {
+      guard state.jobs.count > limits.keptMax || bytes > limits.keptBytesMax else { break }
+      guard let job = state.jobs[id], !job.isRunning else { continue }
+      bytes -= job.byteCount
+      state.jobs[id] = nil
+    }
+    state.order.removeAll { state.jobs[$0] == nil }
+  }
+
+  private func ended(_ job: ScanJob, _ result: ScanJob.State) {
+    let progress = job.control.progress
+    metrics.ended(result, events: progress.eventsRead, duration: job.elapsed)
+    if case .failed(let error) = result, error != .cancelled {
+      logger.warning(
+        "a scan of the log has failed",
+        metadata: [
+          "scan": "\(job.id)", "error": "\(error)",
+          "frames": "\(progress.framesDone) of \(progress.framesTotal)",
+        ])
+    }
+  }
+
+  /// A hash of all that an answer depends on.
+  private static func id(
+    _ question: String, _ source: ScannedLog, _ extent: ScanExtent
+  ) -> String {
+    var hash = SipHash128()
+    hash.update(field: question)
+    hash.update(field: "\(source.spec.name) \(source.spec.hash)")
+    for (stream, end) in extent.ends.sorted(by: { $0.key.stream < $1.key.stream }) {
+      hash.update(field: "\(stream.stream) \(end)")
+    }
+    hash.update(field: extent.knownAt.map { "\($0)" } ?? "")
+    return hash.finalize().description
+  }
+}

@@ -1,0 +1,273 @@
+import Analyses
+import Events
+import HTTPServer
+import LogScans
+import Statistics
+import Views
+
+/// Writes what a scan has found as JSON, in the form of ``AnswerWriter``.
+///
+///     {"results":[{"dimensions":["mobile"],"metrics":[10,7]}],
+///      "meta":{"position":…,"watermark":…,"scanned":true,"events_read":…,"other_share":0,…},"query":{…}}
+struct ScanAnswer: Sendable {
+  var request: ScanRequest
+  var range: TimeRange
+  var buckets: [Int64]
+  var zone: ZoneRules
+
+  /// A row, and the counts of all its currencies.
+  fileprivate struct Row {
+    var found: BreakdownRow
+    var row: QueryAnswer.Row
+  }
+
+  /// - Parameter asOf: the server's clock.
+  func json(_ breakdown: Breakdown, _ reach: ScanReach, asOf: Int64) -> [UInt8] {
+    var rows = breakdown.rows().map(row)
+    if rows.isEmpty && request.dimensions.isEmpty && request.base.granularity == nil {
+      rows = [row(BreakdownRow(bucket: 0, values: [], isOther: false))]
+    }
+    let currencies = Set(rows.flatMap { $0.row.revenue.map(\.currency) }).sorted()
+    sort(&rows, currencies)
+    var output = Array(#"{"results":["#.utf8)
+    for (index, row) in rows.dropFirst(request.base.offset).prefix(request.base.limit).enumerated()
+    {
+      if index > 0 { output.append(UInt8(ascii: ",")) }
+      write(row, to: &output)
+    }
+    output.append(contentsOf: #"],"meta":"#.utf8)
+    write(
+      reach, asOf: asOf, otherShare: breakdown.otherShare, currencies: currencies,
+      rowCount: rows.count, to: &output)
+    output.append(contentsOf: #","query":"#.utf8)
+    output.append(contentsOf: query)
+    output.append(UInt8(ascii: "}"))
+    return output
+  }
+
+  private func row(_ found: BreakdownRow) -> Row {
+    Row(
+      found: found,
+      row: QueryAnswer.Row(
+        bucketStart: buckets.isEmpty ? nil : buckets[found.bucket],
+        dimensions: DimensionValues(found.values),
+        found.counts.mapValues { MeasuredSums(activity: $0) }))
+  }
+
+  // MARK: Order
+
+  /// As asked for, then by time, then by dimensions; `(other)` comes last.
+  private func sort(_ rows: inout [Row], _ currencies: [String]) {
+    rows.sort { a, b in
+      if a.found.isOther != b.found.isOther { return b.found.isOther }
+      for step in request.order {
+        if let isBefore = isBefore(a, b, step, currencies) { return isBefore }
+      }
+      if a.found.bucket != b.found.bucket { return a.found.bucket < b.found.bucket }
+      return a.row.dimensions < b.row.dimensions
+    }
+  }
+
+  private func isBefore(
+    _ a: Row, _ b: Row, _ step: ScanRequest.Order, _ currencies: [String]
+  ) -> Bool? {
+    func compare<Value: Comparable>(_ x: Value, _ y: Value) -> Bool? {
+      x == y ? nil : step.isDescending ? x > y : x < y
+    }
+    switch step.key {
+    case .time: return compare(a.found.bucket, b.found.bucket)
+    case .dimension(let index):
+      return compare(
+        DimensionValues([a.found.values[index]]), DimensionValues([b.found.values[index]]))
+    case .metric(.declared(.revenue)):
+      for currency in currencies {
+        let (x, y) = (a.micros(currency), b.micros(currency))
+        if let result = compare(x, y) { return result }
+      }
+      return nil
+    case .metric(let metric):
+      switch (a.number(metric), b.number(metric)) {
+      case (nil, nil): return nil
+      case (nil, _): return false
+      case (_, nil): return true
+      case (let x?, let y?): return compare(x, y)
+      }
+    }
+  }
+
+  // MARK: JSON
+
+  private func write(_ row: Row, to output: inout [UInt8]) {
+    output.append(contentsOf: #"{"dimensions":["#.utf8)
+    let times = row.row.bucketStart.map { [time($0)] } ?? []
+    for (index, text) in (times + row.found.values).enumerated() {
+      if index > 0 { output.append(UInt8(ascii: ",")) }
+      JSONText.append(text, to: &output)
+    }
+    output.append(contentsOf: #"],"metrics":["#.utf8)
+    for (index, metric) in request.metrics.enumerated() {
+      if index > 0 { output.append(UInt8(ascii: ",")) }
+      write(metric, of: row, to: &output)
+    }
+    output.append(contentsOf: "]}".utf8)
+  }
+
+  private func write(_ metric: ScanMetric, of row: Row, to output: inout [UInt8]) {
+    switch metric {
+    case .declared(let metric): row.row.write(metric, to: &output)
+    case .events: output.append(contentsOf: "\(row.found.events)".utf8)
+    case .uniques:
+      let estimate = row.found.uniques?.estimate ?? 0
+      output.append(contentsOf: "\(Int64(estimate.rounded()))".utf8)
+    case .dwell, .scroll:
+      // The sketch's error is 1 %: further digits would say nothing.
+      let text = row.number(metric).map { AnswerWriter.text(Self.rounded($0)) }
+      output.append(contentsOf: (text ?? "null").utf8)
+    case .topContents: write(row.found.topContents, to: &output)
+    case .topReferrers: write(row.found.topReferrers, to: &output)
+    }
+  }
+
+  /// To four digits.
+  private static func rounded(_ value: Double) -> Double {
+    guard value > 0 else { return value }
+    var unit = 1.0
+    while value * unit < 1000 { unit *= 10 }
+    return (value * unit).rounded() / unit
+  }
+
+  /// Such as `{"top":[{"value":"post-1","count":12,"error":0}],"certain":true}`.
+  private func write(_ list: BreakdownRow.TopList?, to output: inout [UInt8]) {
+    output.append(contentsOf: #"{"top":["#.utf8)
+    for (index, entry) in (list?.entries ?? []).enumerated() {
+      if index > 0 { output.append(UInt8(ascii: ",")) }
+      output.append(contentsOf: #"{"value":"#.utf8)
+      JSONText.append(entry.text, to: &output)
+      output.append(contentsOf: #","count":\#(entry.count),"error":\#(entry.error)}"#.utf8)
+    }
+    output.append(contentsOf: #"],"certain":\#(list?.isCertain ?? true)}"#.utf8)
+  }
+
+  private func write(
+    _ reach: ScanReach, asOf: Int64, otherShare: Double, currencies: [String], rowCount: Int,
+    to output: inout [UInt8]
+  ) {
+    output.append(contentsOf: #"{"#.utf8)
+    reach.write(asOf: asOf, rangeEnd: range.to, to: &output)
+    output.append(contentsOf: #","other_share":\#(AnswerWriter.text(otherShare))"#.utf8)
+    output.append(contentsOf: #","currencies":"#.utf8)
+    write(currencies, to: &output)
+    output.append(contentsOf: #","row_count":\#(rowCount),"warnings":[]}"#.utf8)
+  }
+
+  /// The query as it was understood: in one form for each question.
+  var query: [UInt8] {
+    let base = request.base
+    var output = Array(#"{"site_id":"#.utf8)
+    JSONText.append(base.site, to: &output)
+    output.append(contentsOf: #","pipeline":"#.utf8)
+    JSONText.append(base.pipeline, to: &output)
+    output.append(contentsOf: #","metrics":"#.utf8)
+    write(request.metrics.map(\.name), to: &output)
+    output.append(contentsOf: #","date_range":"#.utf8)
+    write([time(range.from), time(range.to)], to: &output)
+    output.append(contentsOf: #","dimensions":"#.utf8)
+    write(
+      (base.granularity.map { [$0.dimensionName] } ?? []) + request.dimensions.map(\.rawValue),
+      to: &output)
+    output.append(contentsOf: #","filters":["#.utf8)
+    for (index, filter) in request.filters.enumerated() {
+      if index > 0 { output.append(UInt8(ascii: ",")) }
+      output.append(
+        contentsOf: #"["\#(filter.operation)","\#(filter.filter.dimension.rawValue)","#.utf8)
+      write(filter.values, to: &output)
+      output.append(UInt8(ascii: "]"))
+    }
+    output.append(contentsOf: #"],"order_by":["#.utf8)
+    for (index, step) in request.order.enumerated() {
+      if index > 0 { output.append(UInt8(ascii: ",")) }
+      write([name(of: step.key), step.isDescending ? "desc" : "asc"], to: &output)
+    }
+    output.append(contentsOf: #"],"timezone":"#.utf8)
+    JSONText.append(base.timezone, to: &output)
+    output.append(contentsOf: #","traffic":"\#(base.traffic.rawValue)","as_known_at":"#.utf8)
+    JSONText.append(instant: request.knownAt, to: &output)
+    output.append(
+      contentsOf: #","scan":true,"limit":\#(base.limit),"offset":\#(base.offset)}"#.utf8)
+    return output
+  }
+
+  private func name(of key: ScanRequest.Order.Key) -> String {
+    switch key {
+    case .time: "time"
+    case .metric(let metric): metric.name
+    case .dimension(let index): request.dimensions[index].rawValue
+    }
+  }
+
+  private func write(_ texts: [String], to output: inout [UInt8]) {
+    output.append(UInt8(ascii: "["))
+    for (index, text) in texts.enumerated() {
+      if index > 0 { output.append(UInt8(ascii: ",")) }
+      JSONText.append(text, to: &output)
+    }
+    output.append(UInt8(ascii: "]"))
+  }
+
+  /// In the query's own zone.
+  private func time(_ micros: Int64) -> String {
+    CivilTime.text(
+      micros: micros, offset: zone.offset(at: CivilTime.floorDivide(micros, 1_000_000)))
+  }
+}
+
+extension ScanAnswer.Row {
+  fileprivate func micros(_ currency: String) -> Int64 {
+    row.revenue.first { $0.currency == currency }?.micros ?? 0
+  }
+
+  /// Nil of a ratio without a denominator, and of a quantile of nothing.
+  fileprivate func number(_ metric: ScanMetric) -> Double? {
+    switch metric {
+    case .declared(let metric):
+      switch row.value(metric) {
+      case .count(let count): Double(count)
+      case .ratio(let ratio): ratio
+      case .money(let micros): Double(micros)
+      }
+    case .events: Double(found.events)
+    case .uniques: found.uniques?.estimate
+    case .dwell(let percent): found.dwell?.quantile(Double(percent) / 100)
+    case .scroll(let percent): found.scroll?.quantile(Double(percent) / 100)
+    case .topContents, .topReferrers: nil
+    }
+  }
+}
+
+extension ScanReach {
+  /// Members of `meta` that say how complete the answer of a scan is.
+  ///
+  /// - Parameters:
+  ///   - asOf: the server's clock, microseconds since the epoch.
+  ///   - rangeEnd: of the question.
+  func write(asOf: Int64, rangeEnd: Int64, to output: inout [UInt8]) {
+    output.append(contentsOf: #""position":"#.utf8)
+    JSONText.append(position?.description ?? "", to: &output)
+    output.append(contentsOf: #","watermark":"#.utf8)
+    JSONText.append(instant: watermark, to: &output)
+    let isFinal = watermark.map { rangeEnd <= $0 } ?? false
+    output.append(contentsOf: #","final":\#(isFinal),"log_time":"#.utf8)
+    JSONText.append(instant: logTime, to: &output)
+    output.append(contentsOf: #","as_of":"#.utf8)
+    JSONText.append(instant: asOf, to: &output)
+    output.append(contentsOf: #","as_known_at":"#.utf8)
+    JSONText.append(instant: knownAt, to: &output)
+    output.append(
+      contentsOf:
+        #","scanned":true,"frames_read":\#(tally.frames),"events_read":\#(tally.events)"#.utf8)
+    output.append(
+      contentsOf:
+        #","duplicates":\#(tally.duplicate),"too_late":\#(tally.tooLate),"in_range":\#(tally.counted)"#
+        .utf8)
+  }
+}

@@ -1,0 +1,110 @@
+import Analyses
+
+/// A query that is answered by scanning the log.
+struct ScanRequest: Sendable {
+  /// Site, pipeline, range, time zone, granularity, page, traffic.
+  var base: QueryRequest
+  var metrics: [ScanMetric]
+  /// Without the time bucket.
+  var dimensions: [BreakdownDimension]
+  /// All of them hold.
+  var filters: [Filter]
+  var order: [Order]
+  /// What was stored later is left out, microseconds since the epoch.
+  var knownAt: Int64?
+
+  /// As it was asked for.
+  struct Filter: Hashable, Sendable {
+    var operation: String
+    var filter: BreakdownFilter
+
+    var values: [String] { filter.values.map { String(decoding: $0, as: UTF8.self) } }
+  }
+
+  struct Order: Hashable, Sendable {
+    var key: Key
+    var isDescending: Bool
+
+    enum Key: Hashable, Sendable {
+      case time
+      case metric(ScanMetric)
+      /// Index into ``ScanRequest/dimensions``.
+      case dimension(Int)
+    }
+  }
+
+  /// The filters, and what ``QueryRequest/traffic`` adds to them.
+  var allFilters: [BreakdownFilter] {
+    let given = filters.map(\.filter)
+    if dimensions.contains(.traffic) || given.contains(where: { $0.dimension == .traffic }) {
+      return given
+    }
+    switch base.traffic {
+    case .people: return given + [BreakdownFilter(.traffic, .isAnyOf, [[]])]
+    case .bots: return given + [BreakdownFilter(.traffic, .isNoneOf, [[]])]
+    case .all: return given
+    }
+  }
+
+  var measures: BreakdownMeasures {
+    metrics.reduce(into: []) { $0.formUnion($1.measures) }
+  }
+
+  /// The question of the log that it is at a time.
+  ///
+  /// - Parameter now: microseconds since the epoch.
+  func question(
+    now: Int64, zone: ZoneRules
+  ) throws(QueryError) -> (question: BreakdownQuestion, range: TimeRange) {
+    let range = base.range.resolved(now: now, zone: zone)
+    guard range.from < range.to else {
+      throw QueryError(
+        .invalidValue, path: "$.date_range", detail: "the range ends at or before its start")
+    }
+    var buckets: [Int64] = []
+    if let granularity = base.granularity {
+      guard
+        let boundaries = granularity.boundaries(
+          over: range, zone: zone, countMax: QueryPlan.bucketCountMax)
+      else {
+        throw QueryError(
+          .tooManyBuckets, path: "$.granularity",
+          detail: "\(granularity.rawValue) cuts the range into more than "
+            + "\(QueryPlan.bucketCountMax) buckets; ask for a coarser granularity or a shorter range"
+        )
+      }
+      buckets = Array(boundaries.dropLast())
+    }
+    let filters = allFilters
+    let needsOffsets =
+      dimensions.contains(.hourOfWeek) || filters.contains { $0.dimension == .hourOfWeek }
+    return (
+      BreakdownQuestion(
+        site: base.site, times: range.from..<range.to, dimensions: dimensions, filters: filters,
+        buckets: buckets, offsets: needsOffsets ? Self.offsets(over: range, zone: zone) : [],
+        measures: measures), range
+    )
+  }
+
+  /// A week is less than the time between two changes of a zone's offset.
+  private static let stride: Int64 = 7 * 86_400
+
+  private static func offsets(
+    over range: TimeRange, zone: ZoneRules
+  ) -> [BreakdownQuestion.ZoneOffset] {
+    var second = CivilTime.floorDivide(range.from, 1_000_000)
+    let end = CivilTime.floorDivide(range.to, 1_000_000)
+    func offset(at second: Int64) -> BreakdownQuestion.ZoneOffset {
+      BreakdownQuestion.ZoneOffset(
+        from: second * 1_000_000, seconds: Int64(zone.offset(at: second)))
+    }
+    var offsets = [offset(at: second)]
+    while second < end {
+      let next = min(second + stride, end)
+      let change = zone.change(after: second, upTo: next)
+      if let change { offsets.append(offset(at: change)) }
+      second = change ?? next
+    }
+    return offsets
+  }
+}

@@ -1,0 +1,326 @@
+import Analyses
+import Dataflow
+import Events
+import HTTPServer
+import LogScans
+import Logging
+import Metrics
+import Ports
+import Synchronization
+import Testing
+import Views
+
+@testable import QueryAPI
+
+/// Questions that no read model answers, through the routes' handlers.
+@Suite struct ScanRoutesTests {
+  private let log = ScannedMemoryLog()
+  /// 2026-11-01T00:00:00Z, a Sunday.
+  private static let start: Int64 = 1_793_491_200_000_000
+  private static let now = start + 10 * 3_600_000_000
+
+  private func service(logIsAway: Bool = false) throws -> QueryService {
+    let view = SimulatedView(partitions: [SimulatedPartition(events: [])]).executor.view
+    let table = ScanTable(
+      limits: ScanTable.Limits(threadCount: 2), registry: MetricRegistry(),
+      logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    return QueryService(
+      views: [ReadViewSource(view)], registry: MetricRegistry(), limits: QueryRoutes.Limits(),
+      logHeads: nil,
+      scans: ScanSource(table: table) { [log] name throws(ScanError) in
+        if logIsAway { throw .log(.unavailable("nats://secret@10.0.0.1 does not answer")) }
+        return ScannedLog(
+          spec: PipelineSpec(name: name),
+          generations: [LogGeneration(number: 1, streams: ["events-00", "events-01"])], log: log)
+      }, clock: { Self.now })
+  }
+
+  private func fill() {
+    for index in 0..<20 {
+      let event = IncomingEvent(
+        kind: index % 4 == 0 ? .click : .impression, key: Key128(low: UInt64(index), high: 3),
+        person: Key128(low: UInt64(index % 5), high: 9),
+        eventTime: Self.start + Int64(index) * 60_000_000,
+        receivedAt: Self.start + Int64(index) * 60_000_000,
+        dimensions: DimensionTuple(site: "default", campaign: "c\(index % 2)").encoded,
+        id: "\(index)", name: index % 10 == 0 ? "Opened" : "Seen", source: "test",
+        payload: Array(#"{"country":"\#(index % 4 < 2 ? "DE" : "FR")"}"#.utf8),
+        agent: index % 2 == 0 ? "Chrome 126/Windows/desktop" : "Safari 17/iOS/mobile")
+      log.append(event, to: "events-0\(index % 2)")
+    }
+  }
+
+  private func post(_ json: String, query: String = "") -> HTTPRequest {
+    HTTPRequest(method: .post, path: "/v1/query", query: query, body: Array(json.utf8))
+  }
+
+  private func text(_ response: HTTPResponse) -> String {
+    guard case .bytes(let bytes) = response.body else { return "" }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  @Test("A dimension that no read model has is counted from the log")
+  func device() async throws {
+    fill()
+    let response = try await service().query(
+      post(
+        #"{"metrics":["impressions","clicks","ctr","uniques"],"dimensions":["device"],"#
+          + #""date_range":"24h","order_by":[["clicks","desc"]]}"#))
+    #expect(response.status == .ok)
+    let text = text(response)
+    #expect(
+      text.hasPrefix(
+        #"{"results":[{"dimensions":["desktop"],"metrics":[5,5,1,5]},"#
+          + #"{"dimensions":["mobile"],"metrics":[10,0,0,5]}],"meta":{"position":"1~0.10~1.10","#),
+      "\(text)")
+    for part in [
+      #""scanned":true"#, #""frames_read":20"#, #""events_read":20"#, #""other_share":0"#,
+      #""as_known_at":null"#, #""row_count":2"#, #""final":false"#,
+    ] { #expect(text.contains(part), "\(part)") }
+  }
+
+  @Test("Payloads, names, filters, buckets and hours of the week in a zone")
+  func rows() async throws {
+    fill()
+    let service = try service()
+    let tables: [(query: String, results: String)] = [
+      (
+        #""metrics":["events"],"dimensions":["country"],"filters":[["is","device",["mobile"]]]"#,
+        #"{"dimensions":["DE"],"metrics":[5]},{"dimensions":["FR"],"metrics":[5]}"#
+      ),
+      (
+        #""metrics":["events"],"dimensions":["event"],"filters":[["is_not","campaign",["c1"]]]"#,
+        #"{"dimensions":["Opened"],"metrics":[2]},{"dimensions":["Seen"],"metrics":[8]}"#
+      ),
+      (
+        #""metrics":["clicks"],"dimensions":["time:hour","device"],"filters":[["and",[["contains","campaign",["0"]]]]]"#,
+        #"{"dimensions":["2026-11-01T00:00:00Z","desktop"],"metrics":[5]}"#
+      ),
+      (
+        #""metrics":["impressions"],"dimensions":["hour_of_week"],"timezone":"Asia/Tokyo""#,
+        #"{"dimensions":["7-09"],"metrics":[15]}"#
+      ),
+      (
+        #""metrics":["top_contents","dwell_p50"]"#,
+        #"{"dimensions":[],"metrics":[{"top":[{"value":"","count":20,"error":0}],"certain":true},null]}"#
+      ),
+      (
+        #""metrics":["clicks"],"scan":true,"dimensions":["campaign"],"limit":1,"offset":1"#,
+        #"{"dimensions":["c1"],"metrics":[0]}"#
+      ),
+      (
+        #""metrics":["uniques"],"filters":[["is","country",["XX"]]]"#,
+        #"{"dimensions":[],"metrics":[0]}"#
+      ),
+    ]
+    for (query, results) in tables {
+      let response = try await service.query(
+        post(#"{"date_range":["2026-11-01","2026-11-02"],\#(query)}"#))
+      #expect(text(response).hasPrefix(#"{"results":[\#(results)],"meta""#), "\(text(response))")
+    }
+  }
+
+  @Test("As known at a time, what was stored later is left out")
+  func knownAt() async throws {
+    fill()
+    let response = try await service().query(
+      post(
+        #"{"metrics":["impressions","clicks"],"date_range":"24h","as_known_at":"2026-11-01T00:09:00Z"}"#
+      ))
+    #expect(
+      text(response).hasPrefix(
+        #"{"results":[{"dimensions":[],"metrics":[7,3]}],"meta":{"position":"1~0.5~1.5""#),
+      "\(text(response))")
+    #expect(text(response).contains(#""as_known_at":"2026-11-01T00:09:00Z""#))
+  }
+
+  @Test("What takes longer has an address, where progress and then the answer are")
+  func address() async throws {
+    fill()
+    log.close()
+    let service = try service()
+    let query = #"{"metrics":["uniques"],"date_range":"24h"}"#
+    let response = try await service.query(post(query, query: "wait=0"))
+    #expect(response.status == .accepted)
+    let location = try #require(response.headers.first { $0.name == "Location" }?.value)
+    let id = String(location.dropFirst("/v1/scans/".count))
+    #expect(text(response).hasPrefix(#"{"scan":"\#(id)","state":"running","progress":0"#))
+    func get(_ wait: String) async throws -> HTTPResponse {
+      try await service.scan(
+        HTTPRequest(method: .get, path: location, query: wait, parameters: ["id": id]))
+    }
+    #expect(try await get("").status == .accepted)
+    log.open()
+    let answer = try await get("wait=30")
+    #expect(answer.status == .ok)
+    #expect(text(answer).hasPrefix(#"{"results":[{"dimensions":[],"metrics":[5]}]"#))
+    // The same question is answered at once from now on.
+    #expect(text(try await service.query(post(query, query: "wait=0"))) == text(answer))
+  }
+
+  @Test("A cancelled scan is told to all who ask for it; an unknown one is a 404")
+  func cancelled() async throws {
+    fill()
+    log.close()
+    let service = try service()
+    let response = try await service.query(
+      post(#"{"metrics":["uniques"],"date_range":"24h"}"#, query: "wait=0"))
+    let location = response.headers.first { $0.name == "Location" }?.value ?? ""
+    let id = String(location.dropFirst("/v1/scans/".count))
+    let gone = try await service.cancelScan(
+      HTTPRequest(method: .delete, path: location, parameters: ["id": id]))
+    #expect(text(gone) == #"{"scan":"\#(id)","state":"cancelled"}"#)
+    let problem = await #expect(throws: Problem.self) {
+      try await service.scan(HTTPRequest(method: .get, path: location, parameters: ["id": id]))
+    }
+    #expect(problem?.status == .conflict && problem?.code == "scan_cancelled")
+    let unknown = await #expect(throws: Problem.self) {
+      try await service.scan(
+        HTTPRequest(method: .get, path: "/v1/scans/x", parameters: ["id": "x"]))
+    }
+    #expect(unknown?.status == .notFound && unknown?.code == "unknown_scan")
+  }
+
+  @Test("A wrong question says what is wrong, where, and what is allowed")
+  func wrong() async throws {
+    let service = try service()
+    let tables: [(query: String, code: String, path: String)] = [
+      (#""metrics":["uniques","nothing"]"#, "unknown_metric", "$.metrics[1]"),
+      (#""metrics":["uniques","sessions"]"#, "unknown_metric", "$.metrics[1]"),
+      (#""metrics":["uniques"],"dimensions":["planet"]"#, "unknown_dimension", "$.dimensions[0]"),
+      (
+        #""metrics":["uniques"],"filters":[["is","planet",["x"]]]"#, "unknown_dimension",
+        "$.filters[0][1]"
+      ),
+      (
+        #""metrics":["uniques"],"filters":[["is","device",[]]]"#, "invalid_value", "$.filters[0][2]"
+      ),
+      (#""metrics":["uniques"],"order_by":[["clicks","desc"]]"#, "invalid_value", "$.order_by[0]"),
+      (
+        #""metrics":["top_contents"],"order_by":[["top_contents","desc"]]"#, "invalid_value",
+        "$.order_by[0]"
+      ),
+      (#""metrics":["uniques"],"as_known_at":"soon""#, "invalid_value", "$.as_known_at"),
+      (
+        #""metrics":["uniques"],"as_known_at":"2027-01-01T00:00:00Z""#, "invalid_value",
+        "$.as_known_at"
+      ),
+      (#""metrics":["clicks"],"scan":1"#, "invalid_value", "$.scan"),
+      (#""metrics":["uniques"],"format":"csv""#, "unknown_member", "$.format"),
+      (#""metrics":["uniques"],"timezone":"Mars""#, "unknown_timezone", "$.timezone"),
+    ]
+    for (query, code, path) in tables {
+      let problem = await #expect(throws: Problem.self) {
+        try await service.query(post(#"{"date_range":"24h",\#(query)}"#))
+      }
+      #expect(problem?.code == code, "\(query)")
+      let json = String(decoding: problem?.json ?? [], as: UTF8.self)
+      #expect(json.contains(path), "\(json)")
+    }
+    let wait = await #expect(throws: Problem.self) {
+      try await service.query(
+        post(#"{"metrics":["uniques"],"date_range":"24h"}"#, query: "wait=100000"))
+    }
+    #expect(wait?.code == "invalid_value")
+  }
+
+  @Test("A log that is away is a 503 that names no server; without one scans are not served")
+  func away() async throws {
+    let query = post(#"{"metrics":["uniques"],"date_range":"24h"}"#)
+    let problem = await #expect(throws: Problem.self) {
+      try await service(logIsAway: true).query(query)
+    }
+    #expect(problem?.status == .serviceUnavailable && problem?.code == "log_unavailable")
+    #expect(problem?.detail.contains("secret") == false)
+    let view = SimulatedView(partitions: [SimulatedPartition(events: [])]).executor.view
+    let without = QueryService(
+      views: [ReadViewSource(view)], registry: MetricRegistry(), limits: QueryRoutes.Limits(),
+      logHeads: nil, clock: { Self.now })
+    let none = await #expect(throws: Problem.self) { try await without.query(query) }
+    #expect(none?.code == "scans_not_served")
+  }
+}
+
+/// A log in memory whose readers get nothing while it is closed.
+private final class ScannedMemoryLog: EventLog {
+  private struct State {
+    var streams: [String: [ScannedMemoryFrame]] = [:]
+    var isClosed = false
+  }
+
+  private let state = Mutex(State())
+
+  func close() { state.withLock { $0.isClosed = true } }
+  func open() { state.withLock { $0.isClosed = false } }
+
+  func append(_ event: IncomingEvent, to stream: String) {
+    var encoder = FrameEncoder()
+    encoder.append(event)
+    let bytes = encoder.seal(
+      FrameHeader(
+        kind: .events, generation: 1, partition: 0, producer: Key128(low: 1, high: 1), epoch: 0,
+        producerSequence: 1))
+    state.withLock { state in
+      let sequence = UInt64(state.streams[stream, default: []].count + 1)
+      state.streams[stream, default: []].append(
+        ScannedMemoryFrame(bytes, sequence: sequence, storedAt: event.receivedAt))
+    }
+  }
+
+  func frames(_ stream: String, after position: UInt64) throws(LogError) -> [ScannedMemoryFrame] {
+    let (frames, isClosed) = state.withLock { ($0.streams[stream] ?? [], $0.isClosed) }
+    // The scan waits before it asks again.
+    if isClosed { throw .unavailable("closed") }
+    return Array(frames.dropFirst(Int(position)))
+  }
+
+  func reader(stream: String, after: UInt64) throws(LogError) -> any FrameReader {
+    ScannedMemoryReader(self, stream, after)
+  }
+
+  func frame(stream: String, sequence: UInt64) throws(LogError) -> any StoredFrame {
+    try frames(stream, after: sequence - 1)[0]
+  }
+
+  func bounds(stream: String) throws(LogError) -> (first: UInt64, last: UInt64) {
+    (1, UInt64(state.withLock { $0.streams[stream] ?? [] }.count))
+  }
+}
+
+private final class ScannedMemoryReader: FrameReader {
+  private let log: ScannedMemoryLog
+  private let stream: String
+  private var position: UInt64
+
+  init(_ log: ScannedMemoryLog, _ stream: String, _ position: UInt64) {
+    self.log = log
+    self.stream = stream
+    self.position = position
+  }
+
+  func next(timeoutMs: Int) throws(LogError) -> [any StoredFrame] {
+    let frames = try log.frames(stream, after: position)
+    position = frames.last?.sequence ?? position
+    return frames
+  }
+
+  var lastKnownSequence: UInt64 { position }
+}
+
+/// `@unchecked Sendable`: nothing changes it.
+private final class ScannedMemoryFrame: StoredFrame, @unchecked Sendable {
+  let sequence: UInt64
+  let storedAt: Int64
+  private let memory: UnsafeMutableRawBufferPointer
+
+  init(_ bytes: [UInt8], sequence: UInt64, storedAt: Int64) {
+    self.sequence = sequence
+    self.storedAt = storedAt
+    memory = .allocate(byteCount: bytes.count, alignment: 8)
+    memory.copyBytes(from: bytes)
+  }
+
+  deinit { memory.deallocate() }
+
+  var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(memory) }
+}

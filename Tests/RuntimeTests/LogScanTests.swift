@@ -1,0 +1,124 @@
+import Analyses
+import Dataflow
+import Events
+import Glibc
+import LogArchive
+import LogScans
+import Oracles
+import Ports
+import Testing
+import Views
+
+@testable import Runtime
+
+/// Scans of whole logs, beside what the pipeline makes of them.
+@Suite struct LogScanTests {
+  private static let cuts: [[Int]] = [[1], [3], [1, 2], [4, 3], [2, 5, 1], [3, 1, 4]]
+
+  /// Counts by day, campaign and currency.
+  private struct Key: Hashable {
+    var day: Int64
+    var campaign: String
+    var currency: String
+  }
+
+  private static func replayed(_ made: RepartitionedLog, until: Int64) throws -> [Key: Counts] {
+    var sums: [Key: Counts] = [:]
+    for window in try made.replay(until: until).windows
+    where window.measure == .activity && window.row.level == .day {
+      let key = Key(
+        day: window.row.start, campaign: window.tuple.campaign, currency: window.tuple.currency)
+      sums[key, default: Counts()] += window.row.counts
+    }
+    return sums
+  }
+
+  private static func scanned(
+    _ made: RepartitionedLog, _ log: any EventLog, until: Int64
+  ) throws -> (sums: [Key: Counts], reach: ScanReach) {
+    let days = Array(stride(from: ten - 10 * day - 10 * hour, to: ten + 30 * day, by: Int(day)))
+    let question = BreakdownQuestion(
+      site: "shop", times: .min..<Int64.max, dimensions: [.campaign], buckets: days)
+    let source = ScannedLog(spec: made.spec, generations: made.generations, log: log)
+    let (breakdown, reach) = try LogScan(
+      source, try source.extent(knownAt: until), control: ScanControl(), threadCount: 1
+    ).run { Breakdown(question) }
+    var sums: [Key: Counts] = [:]
+    for row in breakdown.rows() {
+      for (currency, counts) in row.counts {
+        sums[Key(day: days[row.bucket], campaign: row.values[0], currency: currency)] = counts
+      }
+    }
+    return (sums, reach)
+  }
+
+  @Test(
+    "At any instant a scan counts what the pipeline counted, over all generations",
+    arguments: 0..<40 as Range<UInt64>)
+  func replay(seed: UInt64) throws {
+    var random = SeededGenerator(seed: seed &* 7919 &+ 3)
+    let made = RepartitionedLog(seed: seed, partitions: random.pick(Self.cuts))
+    for until in [random.pick(made.times), random.pick(made.times), .max] {
+      let expected = try Self.replayed(made, until: until)
+      let found = try Self.scanned(made, made.log, until: until)
+      #expect(found.sums == expected, "seed \(seed) until \(until)")
+    }
+  }
+
+  @Test("The histories of the law above have copies, late events and several generations")
+  func isAboutSomething() throws {
+    var tally = StreamJudge.Tally()
+    for seed in 0..<20 as Range<UInt64> {
+      let made = RepartitionedLog(seed: seed, partitions: [4, 3])
+      let (sums, reach) = try Self.scanned(made, made.log, until: .max)
+      tally += reach.tally
+      #expect(reach.position?.generation == 2 && !sums.isEmpty)
+    }
+    #expect(tally.duplicate > 200 && tally.tooLate > 50, "\(tally)")
+  }
+
+  @Test("What was trimmed into an archive counts as before")
+  func archived() throws {
+    let folder = "/tmp/smartcontent-scan-\(getpid())"
+    for seed in 50..<56 as Range<UInt64> {
+      let made = RepartitionedLog(seed: seed, partitions: [2, 3])
+      let before = try Self.scanned(made, made.log, until: .max)
+      let archive = Archive(folder: "\(folder)-\(seed)")
+      defer {
+        for name in ["events-00", "events-01", "events-g2-00", "events-g2-01", "events-g2-02"] {
+          for file in (try? archive.files(of: name)) ?? [] {
+            unlink("\(archive.folder)/\(file.name)")
+          }
+        }
+        unlink("\(archive.folder)/.lock")
+        rmdir(archive.folder)
+      }
+      let trim = try LogTrim(archive: archive, log: made.log, fileBytesMax: 3000) {
+        made.log.trim($0, upTo: $1 - 1)
+      }
+      for stream in made.generations.flatMap(\.streams) {
+        _ = try trim.run(stream: stream, before: .max, notAfter: made.log.count(stream) / 2)
+      }
+      let log = ArchivedLog(made.log, archive: archive)
+      #expect(made.log.first("events-00") > 2)
+      let after = try Self.scanned(made, log, until: .max)
+      #expect(after.sums == before.sums && after.reach == before.reach, "seed \(seed)")
+      // Without the archive it says what is missing.
+      #expect(throws: ScanError.self) { try Self.scanned(made, made.log, until: .max) }
+    }
+  }
+
+  @Test("A scan that is cancelled ends, and says so")
+  func cancelled() throws {
+    let made = RepartitionedLog(seed: 1, partitions: [2])
+    let source = ScannedLog(spec: made.spec, generations: made.generations, log: made.log)
+    let control = ScanControl()
+    control.cancel()
+    let scan = LogScan(source, try source.extent(), control: control, threadCount: 2)
+    #expect(throws: ScanError.cancelled) {
+      try scan.run {
+        Breakdown(BreakdownQuestion(site: "shop", times: .min..<Int64.max))
+      }
+    }
+  }
+}
