@@ -159,7 +159,8 @@ let package = Package(
         "Events", "Statistics", "Views", "Operators", "Dataflow", "Analyses", "Oracles",
       ]),
     tests(
-      "OperatorsTests", ["Events", "Views", "Operators", "Dataflow", "Verification", "Oracles"]),
+      "OperatorsTests",
+      ["Events", "Views", "Operators", "Dataflow", "Analyses", "Verification", "Oracles"]),
     .target(name: "CAllocations", path: "Tests/CAllocations"),
     tests(
       "AllocationTests",

@@ -70,8 +70,14 @@ public struct ViewGroup: Hashable, Sendable {
   public var currency: String
   /// What the selection's measure puts into the six places.
   public var counts: Counts
+  /// The highest one of its rows: how often a row was corrected after it was final, see
+  /// ``WindowRow/revision``.
+  public var revision: Int32
 
-  public init(bucket: Int, dimensions: [String], currency: String, counts: Counts) {
+  public init(
+    bucket: Int, dimensions: [String], currency: String, counts: Counts, revision: Int32 = 0
+  ) {
+    self.revision = revision
     self.bucket = bucket
     self.dimensions = dimensions
     self.currency = currency

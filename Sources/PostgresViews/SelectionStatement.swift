@@ -32,10 +32,14 @@ struct SelectionStatement: Sendable {
     let sql = text(&parameters)
     let result = try session.query(sql, parameters)
     let names = selection.groupBy.count
-    guard result.columnCount == names + 2 + sums.count else {
+    guard result.columnCount == names + 3 + sums.count else {
       throw .unexpectedResult("\(result.columnCount) columns of groups")
     }
-    return (0..<result.rowCount).map { ViewGroup(result, row: $0, names: names) }
+    return (0..<result.rowCount).map { row in
+      var group = ViewGroup(result, row: row, names: names)
+      group.revision = result.int4(row, names + 2 + sums.count)
+      return group
+    }
   }
 
   private func text(_ parameters: inout PostgresParameters) -> String {
@@ -48,7 +52,7 @@ struct SelectionStatement: Sendable {
     let counted = countedText(&parameters)
     return """
       with picked as materialized (\(picked)), counted as (\(counted))
-      select bucket, \(columns.joined(separator: ", ")), \(totals)
+      select bucket, \(columns.joined(separator: ", ")), \(totals), max(revision)
       from counted join picked p on p.id = counted.dimension_id
       group by \(keys) order by \(keys) limit \(groupCountMax + 1)
       """
@@ -79,7 +83,8 @@ struct SelectionStatement: Sendable {
       parameters.append(timestamptzArray: selection.buckets) { $0 }
       bucket = "greatest(width_bucket(m.window_start, $\(parameters.count)::timestamptz[]) - 1, 0)"
     }
-    let totals = sums.map { "sum(m.\($0)) as \($0)" }.joined(separator: ", ")
+    let totals = (sums.map { "sum(m.\($0)) as \($0)" } + ["max(m.revision) as revision"])
+      .joined(separator: ", ")
     var parts: [String] = []
     for segment in selection.segments {
       parameters.append(timestamptz: segment.from)

@@ -1,12 +1,17 @@
 import Events
 import HTTPServer
 import Ports
+import Statistics
 import Views
 
 /// Writes answers as JSON. Integers print as integers, money as an exact decimal, ratios without
-/// a denominator as null.
+/// a denominator as null. Rates have intervals beside them (``RateInterval``), by name; what is compared has
+/// the same of the period before, relative changes, and the intervals of the rates' differences.
 ///
-///     {"results":[{"dimensions":["2026-11-01T00:00:00Z","spring"],"metrics":[10,0.2,{"USD":3.5}]}],
+///     {"results":[{"dimensions":["2026-11-01T00:00:00Z","spring"],"metrics":[10,0.2,{"USD":3.5}],
+///                  "intervals":{"ctr":[0.0466,0.507]},
+///                  "previous":{"metrics":[8,0.1,{"USD":7}],"intervals":{…},
+///                              "changes":[0.25,1,{"USD":-0.5}],"differences":{"ctr":[-0.21,0.42]}}}],
 ///      "meta":{…},"query":{…}}
 struct AnswerWriter {
   var request: QueryRequest
@@ -45,12 +50,72 @@ struct AnswerWriter {
       output.append(contentsOf: #"{"dimensions":"#.utf8)
       write(row.identity, to: &output)
       output.append(contentsOf: #","metrics":["#.utf8)
-      for (index, metric) in request.metrics.enumerated() {
-        if index > 0 { output.append(UInt8(ascii: ",")) }
-        row.write(metric, to: &output)
+      write(row.numbers, to: &output)
+      if let before = row.before {
+        output.append(contentsOf: #","previous":{"metrics":["#.utf8)
+        write(before, to: &output)
+        writeChanges(NumbersChange(row.numbers, before: before), to: &output)
+        output.append(UInt8(ascii: "}"))
       }
-      output.append(contentsOf: "]}".utf8)
+      output.append(UInt8(ascii: "}"))
     }
+  }
+
+  /// The rest of a list of metrics, and the intervals of those that are rates.
+  private func write(_ numbers: QueryAnswer.Numbers, to output: inout [UInt8]) {
+    for (index, metric) in request.metrics.enumerated() {
+      if index > 0 { output.append(UInt8(ascii: ",")) }
+      numbers.write(metric, to: &output)
+    }
+    output.append(UInt8(ascii: "]"))
+    writeIntervals(named: "intervals", to: &output) { metric in
+      numbers.interval(metric).map { ($0.lower, $0.upper) }
+    }
+  }
+
+  private func writeChanges(_ change: NumbersChange, to output: inout [UInt8]) {
+    output.append(contentsOf: #","changes":["#.utf8)
+    for (index, metric) in request.metrics.enumerated() {
+      if index > 0 { output.append(UInt8(ascii: ",")) }
+      switch change.relative(metric) {
+      case .one(let change): JSONText.append(interval: change, to: &output)
+      case .byCurrency(let changes):
+        output.append(UInt8(ascii: "{"))
+        for (index, change) in changes.enumerated() {
+          if index > 0 { output.append(UInt8(ascii: ",")) }
+          JSONText.append(change.currency, to: &output)
+          output.append(UInt8(ascii: ":"))
+          JSONText.append(interval: change.value, to: &output)
+        }
+        output.append(UInt8(ascii: "}"))
+      }
+    }
+    output.append(UInt8(ascii: "]"))
+    writeIntervals(named: "differences", to: &output) { change.difference($0) }
+  }
+
+  /// Ends by the names of the query's rates; nothing where it has none.
+  private func writeIntervals(
+    named name: String, to output: inout [UInt8],
+    _ ends: (Metric) -> (lower: Double, upper: Double)?
+  ) {
+    let rates = request.metrics.filter(\.isRate)
+    guard !rates.isEmpty else { return }
+    output.append(contentsOf: #","\#(name)":{"#.utf8)
+    for (index, metric) in rates.enumerated() {
+      if index > 0 { output.append(UInt8(ascii: ",")) }
+      output.append(contentsOf: #""\#(metric.rawValue)":"#.utf8)
+      guard let ends = ends(metric) else {
+        output.append(contentsOf: "null".utf8)
+        continue
+      }
+      output.append(UInt8(ascii: "["))
+      JSONText.append(interval: ends.lower, to: &output)
+      output.append(UInt8(ascii: ","))
+      JSONText.append(interval: ends.upper, to: &output)
+      output.append(UInt8(ascii: "]"))
+    }
+    output.append(UInt8(ascii: "}"))
   }
 
   private func write(_ identity: QueryAnswer.Identity, to output: inout [UInt8]) {
@@ -77,6 +142,7 @@ struct AnswerWriter {
     JSONText.append(instant: meta.logTime, to: &output)
     output.append(contentsOf: #","as_of":"#.utf8)
     JSONText.append(instant: meta.asOf, to: &output)
+    output.append(contentsOf: #","revision":\#(meta.revision)"#.utf8)
     if let lag = meta.lagFrames { output.append(contentsOf: #","lag_frames":\#(lag)"#.utf8) }
     output.append(contentsOf: #","currencies":"#.utf8)
     write(meta.currencies, to: &output)
@@ -94,6 +160,10 @@ struct AnswerWriter {
     write(request.metrics.map(\.rawValue), to: &output)
     output.append(contentsOf: #","date_range":"#.utf8)
     write([time(plan.range.from), time(plan.range.to)], to: &output)
+    if let before = plan.before?.range {
+      output.append(contentsOf: #","compare":"previous","previous_date_range":"#.utf8)
+      write([time(before.from), time(before.to)], to: &output)
+    }
     output.append(contentsOf: #","dimensions":"#.utf8)
     let time = request.granularity.map { [$0.dimensionName] } ?? []
     write(time + request.dimensions.map(\.name), to: &output)
@@ -136,7 +206,7 @@ struct AnswerWriter {
   }
 
   /// In the query's own zone.
-  private func time(_ micros: Int64) -> String {
+  func time(_ micros: Int64) -> String {
     CivilTime.text(
       micros: micros, offset: zone.offset(at: CivilTime.floorDivide(micros, 1_000_000)))
   }
@@ -145,6 +215,15 @@ struct AnswerWriter {
   static func text(_ ratio: Double) -> String {
     let text = "\(ratio)"
     return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
+  }
+
+  /// Six significant digits of an end of an interval or of a change: what lies beyond is noise.
+  static func rounded(_ value: Double) -> Double {
+    let size = value.magnitude
+    guard size > 1e-15, size < 1e15 else { return size < 1 ? 0 : value }
+    var scale = 1.0
+    while size * scale < 100_000 { scale *= 10 }
+    return (value * scale).rounded() / scale
   }
 
   /// Millionths as an exact decimal, such as 12500000 as 12.5.
@@ -159,7 +238,7 @@ struct AnswerWriter {
   }
 }
 
-extension QueryAnswer.Row {
+extension QueryAnswer.Numbers {
   func write(_ metric: Metric, to output: inout [UInt8]) {
     switch value(metric) {
     case .count(let count): output.append(contentsOf: String(count).utf8)
@@ -180,6 +259,12 @@ extension QueryAnswer.Row {
 }
 
 extension JSONText {
+  /// An end of an interval or a change, rounded, or null.
+  static func append(interval value: Double?, to output: inout [UInt8]) {
+    output.append(
+      contentsOf: (value.map { AnswerWriter.text(AnswerWriter.rounded($0)) } ?? "null").utf8)
+  }
+
   /// A timestamp in UTC, or null.
   static func append(instant: Int64?, to output: inout [UInt8]) {
     guard let instant, instant != .min else {

@@ -12,10 +12,13 @@ struct GroupTable {
   }
 
   private(set) var groups: [Key: [String: MeasuredSums]] = [:]
+  /// The highest one of all rows.
+  private(set) var revision: Int32 = 0
 
   mutating func add(_ group: ViewGroup, _ measure: Measure) {
     let key = Key(bucket: group.bucket, dimensions: DimensionValues(group.dimensions))
     groups[key, default: [:]][group.currency, default: MeasuredSums()][measure] += group.counts
+    revision = max(revision, group.revision)
   }
 
   /// Adds the rows that `selection` is about. A row whose tuple cannot be read is left out.
@@ -37,6 +40,7 @@ struct GroupTable {
       let key = Key(bucket: bucket, dimensions: dimensions)
       groups[key, default: [:]][tuple.currency, default: MeasuredSums()][selection.measure] +=
         hot.row.counts
+      revision = max(revision, hot.row.revision)
     }
     return unreadable
   }

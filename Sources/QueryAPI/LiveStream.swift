@@ -57,7 +57,7 @@ struct LiveStream: Sendable {
   func start() async throws(QueryError) -> Start {
     let version = await watcher.latest.version
     let plan = try QueryPlan.make(for: request, now: executor.clock(), zone: zone)
-    var parts: QueryExecutor.DurableParts = [:]
+    var parts = QueryExecutor.DurableParts()
     let answer = try await executor.answer(request, plan: plan, reusing: &parts)
     return Start(version: version, plan: plan, answer: answer, parts: parts)
   }

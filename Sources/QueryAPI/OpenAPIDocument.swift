@@ -47,7 +47,7 @@ enum OpenAPIDocument {
     """
 
   private static let answer = """
-    "200":{"description":"The answer","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Answer"}}}}
+    "200":{"description":"The answer","headers":{"SmartContent-Position":{"description":"Of CSV: what the rows contain of the log","schema":{"type":"string"}},"SmartContent-Final":{"description":"Of CSV: whether the watermark has passed the end of the range","schema":{"type":"string"}}},"content":{"application/json":{"schema":{"$ref":"#/components/schemas/Answer"}},"text/csv":{"schema":{"type":"string","description":"RFC 4180 with a header row; a rate is followed by its interval as _low and _high, money has a column for each currency, what is compared adds _before, _change, _difference_low and _difference_high"}}}}
     """
 
   private static let waiting = """
@@ -66,6 +66,8 @@ enum OpenAPIDocument {
     {"name":"timezone","in":"query","schema":{"type":"string","default":"UTC"}},
     {"name":"limit","in":"query","schema":{"type":"integer","minimum":1,"maximum":\(QueryRequest.limitMax),"default":\(QueryRequest.limitDefault)}},
     {"name":"offset","in":"query","schema":{"type":"integer","minimum":0,"maximum":\(QueryRequest.offsetMax),"default":0}},
+    {"name":"compare","in":"query","schema":{"enum":["previous"]}},
+    {"name":"format","in":"query","description":"In place of the header Accept","schema":{"enum":["json","csv"]}},
     \(waiting)],"responses":{\(answer),\(queryErrors),"504":{"$ref":"#/components/responses/Problem"}}}},
     "/v1/stream":{"get":{"tags":["query"],"operationId":"stream","summary":"A query's answer as it changes: server-sent events `snapshot`, `change` and `progress`, each with its position as id","security":[{"token":[]},{}],"parameters":[
     {"name":"query","in":"query","required":true,"description":"The JSON of a query, percent-encoded","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Query"}}}},
@@ -148,16 +150,20 @@ enum OpenAPIDocument {
     "offset":{"type":"integer","minimum":0,"maximum":\(QueryRequest.offsetMax),"default":0},
     "timezone":{"type":"string","default":"UTC","description":"IANA name"},
     "traffic":{"enum":["people","bots","all"],"default":"people","description":"Whose events count; grouping or filtering by the dimension traffic (empty: people; bot) takes its place"},
+    "compare":{"enum":["previous"],"description":"Adds to each row the same of the period before: days before days, whole months before whole months, else so much time before. Where the range lasts beyond now it ends as far into itself as now is into the range"},
+    "format":{"enum":["json","csv"],"description":"In place of the header Accept; of a stream json alone"},
     "after":{"type":"string","description":"A position that the answer must cover"},
     "timeout":{"type":"number","minimum":0,"maximum":\(QueryRequest.timeoutMsMax / 1000),"default":\(QueryRequest.timeoutMsDefault / 1000),"description":"Seconds"}}},
     "Metric":{"description":"Counts are integers; ratios are numbers, or null without a denominator; revenues are objects of amounts by currency","anyOf":[{"type":"integer"},{"type":"number"},{"type":"null"},{"type":"object","additionalProperties":{"type":"number"}}]},
-    "Row":{"type":"object","required":["dimensions","metrics"],"properties":{"dimensions":{"type":"array","description":"The time bucket's start first, where one was asked for","items":{"type":"string"}},"metrics":{"type":"array","items":{"$ref":"#/components/schemas/Metric"}}}},
-    "Meta":{"type":"object","required":["position","watermark","final","log_time","as_of","currencies","row_count","warnings"],"properties":{
+    "Row":{"type":"object","required":["dimensions","metrics"],"properties":{"dimensions":{"type":"array","description":"The time bucket's start first, where one was asked for","items":{"type":"string"}},"metrics":{"type":"array","items":{"$ref":"#/components/schemas/Metric"}},"intervals":{"$ref":"#/components/schemas/Intervals"},"previous":{"type":"object","required":["metrics","changes"],"description":"The period before, where it is compared","properties":{"metrics":{"type":"array","items":{"$ref":"#/components/schemas/Metric"}},"intervals":{"$ref":"#/components/schemas/Intervals"},"changes":{"type":"array","description":"By which part of what it was each metric is more; null where it was nothing","items":{"anyOf":[{"type":["number","null"]},{"type":"object","additionalProperties":{"type":["number","null"]}}]}},"differences":{"$ref":"#/components/schemas/Intervals","description":"Of each rate minus what it was"}}}}},
+    "Intervals":{"type":"object","description":"By rate: the ends of the 95 % credible interval (Jeffreys' prior, equal tails; a Poisson rate where the part is more than the whole), or null without a denominator","additionalProperties":{"type":["array","null"],"minItems":2,"maxItems":2,"items":{"type":"number"}}},
+    "Meta":{"type":"object","required":["position","watermark","final","log_time","as_of","revision","currencies","row_count","warnings"],"properties":{
     "position":{"type":"string","description":"What the rows contain of the log"},
     "watermark":{"type":["string","null"],"format":"date-time","description":"No event on time is older"},
     "final":{"type":"boolean","description":"The watermark has passed the end of the range"},
     "log_time":{"type":["string","null"],"format":"date-time","description":"When the newest event of the rows was stored"},
     "as_of":{"type":"string","format":"date-time"},
+    "revision":{"type":"integer","description":"How many frames have corrected the most corrected row that the answer is made of, after it was final"},
     "lag_frames":{"type":"integer","description":"Frames of the log that the rows do not contain yet"},
     "currencies":{"type":"array","items":{"type":"string"}},
     "row_count":{"type":"integer","description":"Rows before limit and offset"},

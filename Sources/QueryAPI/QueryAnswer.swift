@@ -1,4 +1,5 @@
 import Events
+import Statistics
 import Views
 
 /// A query's answer: rows in order, and what they stand for.
@@ -7,14 +8,43 @@ struct QueryAnswer: Sendable {
     /// Start of the time bucket, microseconds since the epoch; nil where the query has none.
     var bucketStart: Int64?
     var dimensions: DimensionValues
-    /// Over all currencies; its money means nothing where there are several.
-    var sums: MeasuredSums
-    /// By currency, in rising order of code.
-    var revenue: [Money]
-    /// The same of outcomes.
-    var attributedRevenue: [Money] = []
+    var numbers: Numbers
+    /// Of the period before; nil where none is compared, or where it has no such bucket.
+    var before: Numbers?
+
+    init(
+      bucketStart: Int64?, dimensions: DimensionValues, sums: MeasuredSums, revenue: [Money],
+      attributedRevenue: [Money] = []
+    ) {
+      self.bucketStart = bucketStart
+      self.dimensions = dimensions
+      numbers = Numbers(sums: sums, revenue: revenue, attributedRevenue: attributedRevenue)
+    }
+
+    var sums: MeasuredSums {
+      get { numbers.sums }
+      set { numbers.sums = newValue }
+    }
+    var revenue: [Money] {
+      get { numbers.revenue }
+      set { numbers.revenue = newValue }
+    }
 
     var counts: Counts { sums[.activity] }
+
+    func value(_ metric: Metric) -> Metric.Value { numbers.value(metric) }
+
+    var identity: Identity { Identity(bucketStart: bucketStart, dimensions: dimensions) }
+  }
+
+  /// What was counted of a row's group in a period.
+  struct Numbers: Hashable, Sendable {
+    /// Over all currencies; its money means nothing where there are several.
+    var sums = MeasuredSums()
+    /// By currency, in rising order of code.
+    var revenue: [Money] = []
+    /// The same of outcomes.
+    var attributedRevenue: [Money] = []
 
     func value(_ metric: Metric) -> Metric.Value { metric.value(of: sums[metric.measure]) }
 
@@ -25,7 +55,10 @@ struct QueryAnswer: Sendable {
       }
     }
 
-    var identity: Identity { Identity(bucketStart: bucketStart, dimensions: dimensions) }
+    /// Nil of what is no rate, and of a rate without a denominator.
+    func interval(_ metric: Metric) -> RateInterval? {
+      metric.rate(of: sums[metric.measure]).flatMap { RateInterval($0.part, of: $0.whole) }
+    }
   }
 
   struct Money: Hashable, Sendable {
@@ -54,6 +87,9 @@ struct QueryAnswer: Sendable {
     var asOf: Int64
     /// Frames that the log has and the rows have not; nil where not known.
     var lagFrames: UInt64?
+    /// The highest one of the rows of the read models that the answer is made of: how many frames have
+    /// corrected one of them after it was final.
+    var revision: Int32 = 0
     var warnings: [String]
     var currencies: [String]
     /// Rows before limit and offset.
@@ -66,23 +102,32 @@ struct QueryAnswer: Sendable {
 
 extension QueryAnswer {
   /// Rows of a table of groups, ordered, limited, with one row of zeros where nothing is grouped.
+  ///
+  /// - Parameter before: groups of the period that rows are compared with; what it alone has is no row.
   static func rows(
-    of table: GroupTable, plan: QueryPlan, request: QueryRequest
+    of table: GroupTable, before: GroupTable? = nil, plan: QueryPlan, request: QueryRequest
   ) -> (rows: [Row], total: Int, currencies: [String]) {
     var rows: [Row] = []
     rows.reserveCapacity(table.groups.count)
     var currencies: Set<String> = []
     for (key, byCurrency) in table.groups {
-      let row = Row(
+      var row = Row(
         bucketStart: plan.buckets.isEmpty ? nil : plan.buckets[key.bucket],
         dimensions: key.dimensions, byCurrency)
-      currencies.formUnion((row.revenue + row.attributedRevenue).map(\.currency))
+      if let before, plan.hasBefore(bucket: key.bucket) {
+        row.before = Numbers(before.groups[key] ?? [:])
+      }
+      currencies.formUnion(row.currencies)
       rows.append(row)
     }
     if rows.isEmpty && request.dimensions.isEmpty && request.granularity == nil {
       rows = [
         Row(bucketStart: nil, dimensions: [], sums: MeasuredSums(), revenue: [])
       ]
+      rows[0].before = before.map {
+        Numbers($0.groups[GroupTable.Key(bucket: 0, dimensions: [])] ?? [:])
+      }
+      currencies.formUnion(rows[0].currencies)
     }
     let sortedCurrencies = currencies.sorted()
     RowOrder(order: request.order, currencies: sortedCurrencies).sort(&rows)
@@ -97,6 +142,18 @@ extension QueryAnswer.Row {
   init(bucketStart: Int64?, dimensions: DimensionValues, _ byCurrency: [String: MeasuredSums]) {
     self.init(
       bucketStart: bucketStart, dimensions: dimensions, sums: MeasuredSums(), revenue: [])
+    numbers = QueryAnswer.Numbers(byCurrency)
+  }
+
+  fileprivate var currencies: [String] {
+    [numbers, before ?? QueryAnswer.Numbers()].flatMap {
+      ($0.revenue + $0.attributedRevenue).map(\.currency)
+    }
+  }
+}
+
+extension QueryAnswer.Numbers {
+  init(_ byCurrency: [String: MeasuredSums]) {
     for (currency, sums) in byCurrency {
       self.sums += sums
       if let money = Self.money(currency, sums[.activity]) { revenue.append(money) }
@@ -153,7 +210,9 @@ struct RowOrder {
       case (.ratio(let x?), .ratio(let y?)): return compare(x, y)
       default:
         for currency in currencies {
-          let (x, y) = (a.micros(currency, metric.measure), b.micros(currency, metric.measure))
+          let (x, y) = (
+            a.numbers.micros(currency, metric.measure), b.numbers.micros(currency, metric.measure)
+          )
           if let result = compare(x, y) { return result }
         }
         return nil
@@ -162,8 +221,8 @@ struct RowOrder {
   }
 }
 
-extension QueryAnswer.Row {
-  fileprivate func micros(_ currency: String, _ measure: Measure) -> Int64 {
+extension QueryAnswer.Numbers {
+  func micros(_ currency: String, _ measure: Measure) -> Int64 {
     money(measure).first { $0.currency == currency }?.micros ?? 0
   }
 }

@@ -34,12 +34,15 @@ struct QueryExecutor: Sendable {
   }
 
   /// What was read of the durable store, to be used again while it still fits the hot copies.
-  typealias DurableParts = [Measure: LayerReader.DurablePart]
+  struct DurableParts: Sendable {
+    var now: [Measure: LayerReader.DurablePart] = [:]
+    var before: [Measure: LayerReader.DurablePart] = [:]
+  }
 
   func answer(
     _ request: QueryRequest, plan: QueryPlan
   ) async throws(QueryError) -> QueryAnswer {
-    var parts: DurableParts = [:]
+    var parts = DurableParts()
     return try await answer(request, plan: plan, reusing: &parts)
   }
 
@@ -49,6 +52,7 @@ struct QueryExecutor: Sendable {
     _ request: QueryRequest, plan: QueryPlan, reusing parts: inout DurableParts
   ) async throws(QueryError) -> QueryAnswer {
     var table = GroupTable()
+    var before = GroupTable()
     var coverage: CoverageSum?
     var isFinal = true
     var warnings: [String] = []
@@ -57,25 +61,38 @@ struct QueryExecutor: Sendable {
         preconditionFailure("only metrics that the view computes are admitted")
       }
       let result = try await reader.read(
-        plan.selection(for: request, measure), reusing: &parts[measure])
-      if result.isDurableOnly { metrics.answeredFromDurableOnly() }
-      for group in result.groups { table.add(group, measure) }
-      let unreadable = table.add(result.hotRows, selection: result.selection)
-      if unreadable > 0 {
-        warnings.append("\(unreadable) rows of the hot copy could not be read")
+        plan.selection(for: request, measure), reusing: &parts.now[measure])
+      add(result, measure, to: &table, &warnings)
+      if let selection = plan.selectionBefore(for: request, measure) {
+        let earlier = try await reader.read(selection, reusing: &parts.before[measure])
+        add(earlier, measure, to: &before, &warnings)
+        coverage = coverage.map { $0.joined(with: earlier.coverage) } ?? earlier.coverage
       }
-      warnings += result.warnings.filter { !warnings.contains($0) }
       isFinal = isFinal && result.coverage.watermark.map { plan.range.to <= $0 } ?? false
       coverage = coverage.map { $0.joined(with: result.coverage) } ?? result.coverage
     }
-    let (rows, total, currencies) = QueryAnswer.rows(of: table, plan: plan, request: request)
+    let (rows, total, currencies) = QueryAnswer.rows(
+      of: table, before: plan.before == nil ? nil : before, plan: plan, request: request)
     let reach =
       coverage ?? CoverageSum(generation: view.generation, partitions: view.partitions)
     let meta = QueryAnswer.Meta(
       position: reach.position, watermark: reach.watermark, logTime: reach.logTime,
-      isFinal: isFinal, asOf: clock(), lagFrames: lag(of: reach.position), warnings: warnings,
-      currencies: currencies, rowCount: total)
+      isFinal: isFinal, asOf: clock(), lagFrames: lag(of: reach.position),
+      revision: max(table.revision, before.revision), warnings: warnings, currencies: currencies,
+      rowCount: total)
     return QueryAnswer(rows: rows, meta: meta)
+  }
+
+  private func add(
+    _ result: LayerReader.Result, _ measure: Measure, to table: inout GroupTable,
+    _ warnings: inout [String]
+  ) {
+    if result.isDurableOnly { metrics.answeredFromDurableOnly() }
+    for group in result.groups { table.add(group, measure) }
+    let unreadable = table.add(result.hotRows, selection: result.selection)
+    let unread =
+      unreadable > 0 ? ["\(unreadable) rows of the hot copy could not be read"] : []
+    warnings += (unread + result.warnings).filter { !warnings.contains($0) }
   }
 
   private func lag(of position: Position) -> UInt64? {

@@ -19,6 +19,15 @@ struct QueryPlan: Hashable, Sendable {
   var segments: [Segment]
   /// Starts of buckets; empty for one bucket over everything.
   var buckets: [Int64]
+  /// The period that each row is compared with; nil where none is.
+  var before: Before?
+
+  /// What is read of the period before: its first bucket is compared with the query's first one, and so on.
+  struct Before: Hashable, Sendable {
+    var range: TimeRange
+    var segments: [Segment]
+    var buckets: [Int64]
+  }
 
   /// The most time buckets of one query: a month of minutes, or every day since 1970 twice.
   static let bucketCountMax = 50_000
@@ -31,7 +40,47 @@ struct QueryPlan: Hashable, Sendable {
   static func make(
     for request: QueryRequest, now: Int64, zone: ZoneRules
   ) throws(QueryError) -> QueryPlan {
-    let range = request.range.resolved(now: now, zone: zone)
+    var plan = try make(
+      for: request, over: request.range.resolved(now: now, zone: zone), now: now, zone: zone)
+    if request.comparison == .previous {
+      plan.before = try before(plan, for: request, now: now, zone: zone)
+    }
+    return plan
+  }
+
+  private static func before(
+    _ plan: QueryPlan, for request: QueryRequest, now: Int64, zone: ZoneRules
+  ) throws(QueryError) -> Before {
+    guard let range = request.range.previous(to: plan.range, now: now, zone: zone) else {
+      throw QueryError(
+        .invalidValue, path: "$.compare",
+        detail: "there is no period before \"all\"; ask for a range that begins")
+    }
+    let earlier: QueryPlan
+    do throws(QueryError) {
+      earlier = try make(for: request, over: range, now: now, zone: zone)
+    } catch {
+      throw QueryError(
+        error.code, path: "$.compare", detail: "of the period before: \(error.detail)")
+    }
+    guard let granularity = request.granularity else {
+      return Before(range: earlier.range, segments: earlier.segments, buckets: [])
+    }
+    func begin(_ plan: QueryPlan) -> Int64 {
+      zone.localTime(at: plan.range.from) - zone.localTime(at: plan.buckets[0])
+    }
+    guard begin(plan) == begin(earlier) else {
+      throw QueryError(
+        .invalidValue, path: "$.compare",
+        detail: "the period before is cut into other buckets, because this one is no whole number "
+          + "of \(granularity.rawValue) long; ask for a range that is, or for a finer granularity")
+    }
+    return Before(range: earlier.range, segments: earlier.segments, buckets: earlier.buckets)
+  }
+
+  private static func make(
+    for request: QueryRequest, over range: TimeRange, now: Int64, zone: ZoneRules
+  ) throws(QueryError) -> QueryPlan {
     try check(range)
     var edges = [range.from, range.to]
     var buckets: [Int64] = []
@@ -73,6 +122,20 @@ struct QueryPlan: Hashable, Sendable {
     ViewSelection(
       measure: measure, site: request.site, segments: segments, filters: request.allFilters,
       groupBy: request.dimensions, buckets: buckets)
+  }
+
+  /// Of the period before; nil where none is compared.
+  func selectionBefore(for request: QueryRequest, _ measure: Measure) -> ViewSelection? {
+    guard let before else { return nil }
+    var selection = selection(for: request, measure)
+    selection.segments = before.segments
+    selection.buckets = before.buckets
+    return selection
+  }
+
+  /// Whether the period before has a bucket in the place of one of this.
+  func hasBefore(bucket: Int) -> Bool {
+    before.map { $0.buckets.isEmpty || bucket < $0.buckets.count } ?? false
   }
 
   private static func check(_ range: TimeRange) throws(QueryError) {

@@ -22,6 +22,15 @@ struct QueryRequest: Hashable, Sendable {
   var after: Position?
   var timeoutMs: Int
   var traffic = Traffic.people
+  /// What each row is set beside.
+  var comparison: Comparison?
+  /// Nil: as the request's `Accept` says.
+  var format: AnswerFormat?
+
+  /// What a row can be compared with: `previous` is the period before, of the same length.
+  enum Comparison: String, CaseIterable, Sendable {
+    case previous
+  }
 
   /// Whose events count. Where a query groups or filters by traffic, it says that itself.
   enum Traffic: String, CaseIterable, Sendable {

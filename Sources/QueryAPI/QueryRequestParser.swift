@@ -10,7 +10,7 @@ struct QueryRequestParser {
 
   static let members = [
     "site_id", "pipeline", "metrics", "date_range", "dimensions", "filters", "granularity",
-    "order_by", "limit", "offset", "timezone", "after", "timeout", "traffic",
+    "order_by", "limit", "offset", "timezone", "after", "timeout", "traffic", "compare", "format",
   ]
 
   func request(
@@ -51,13 +51,12 @@ struct QueryRequestParser {
     request.limit = try given.integer("limit", 1...QueryRequest.limitMax) ?? request.limit
     request.offset = try given.integer("offset", 0...QueryRequest.offsetMax) ?? request.offset
     if let text = try given.text("traffic") {
-      guard let traffic = QueryRequest.Traffic(rawValue: text) else {
-        throw QueryError(
-          .invalidValue, path: "$.traffic", detail: "\"\(text)\" is nobody's traffic",
-          allowed: QueryRequest.Traffic.allCases.map(\.rawValue))
-      }
-      request.traffic = traffic
+      request.traffic = try word(text, path: "$.traffic")
     }
+    if let text = try given.text("compare") {
+      request.comparison = try word(text, path: "$.compare")
+    }
+    if let text = try given.text("format") { request.format = try word(text, path: "$.format") }
     if let value = given.values["timeout"] {
       request.timeoutMs = try timeout(value.seconds, path: "$.timeout")
     }
@@ -78,8 +77,8 @@ struct QueryRequestParser {
       DimensionFilter(operation: .isAnyOf, dimension: .content, values: [content])
     ]
     let allowed = [
-      "date_range", "granularity", "site_id", "pipeline", "timezone", "limit", "offset", "after",
-      "timeout",
+      "date_range", "granularity", "site_id", "pipeline", "timezone", "limit", "offset", "compare",
+      "format", "after", "timeout",
     ]
     for (name, value) in parameters {
       let path = "?\(name)"
@@ -93,6 +92,8 @@ struct QueryRequestParser {
         request.limit = try integer(value, 1...QueryRequest.limitMax, path: path)
       case "offset":
         request.offset = try integer(value, 0...QueryRequest.offsetMax, path: path)
+      case "compare": request.comparison = try word(value, path: path)
+      case "format": request.format = try word(value, path: path)
       case "after", "timeout": break
       default:
         throw QueryError(
@@ -101,6 +102,17 @@ struct QueryRequestParser {
     }
     try readWaiting(parameters, into: &request)
     return request
+  }
+
+  private func word<Word: RawRepresentable<String> & CaseIterable>(
+    _ text: String, path: String
+  ) throws(QueryError) -> Word {
+    guard let word = Word(rawValue: text) else {
+      throw QueryError(
+        .invalidValue, path: path, detail: "\"\(text)\" is not one of the words here",
+        allowed: Word.allCases.map(\.rawValue))
+    }
+    return word
   }
 
   /// The name as it was given, or the default one.

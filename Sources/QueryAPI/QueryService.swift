@@ -45,7 +45,8 @@ struct QueryService: Sendable {
     try await measured("query") { () async throws(QueryError) -> HTTPResponse in
       let parameters = try Self.parameters(http, allowed: ["after", "timeout", "wait"])
       if let scan = try scan(http.body, parameters) { return try await answer(scan, parameters) }
-      return try await answer(try parser.request(json: http.body, parameters: parameters))
+      let request = try parser.request(json: http.body, parameters: parameters)
+      return try await answer(request, accept: http.header("Accept"))
     }
   }
 
@@ -107,7 +108,7 @@ struct QueryService: Sendable {
       var request = try parser.request(
         content: http.parameters["id"] ?? "", parameters: parameters)
       request.metrics = view(request.pipeline).now.executor.view.metrics
-      return try await answer(request)
+      return try await answer(request, accept: http.header("Accept"))
     }
   }
 
@@ -159,6 +160,12 @@ struct QueryService: Sendable {
       }
       let request = try parser.request(json: Array(text.utf8), parameters: [])
       try view(request.pipeline).now.executor.view.check(request.metrics)
+      if request.format == .csv {
+        throw QueryError(
+          .invalidValue, path: "$.format",
+          detail: "a stream is of JSON; POST /v1/query answers CSV",
+          allowed: [AnswerFormat.json.rawValue])
+      }
       let given =
         http.header("Last-Event-ID")
         ?? parameters.first(where: { $0.name == "last_event_id" })?.value
@@ -181,7 +188,12 @@ struct QueryService: Sendable {
     }
   }
 
-  private func answer(_ request: QueryRequest) async throws(QueryError) -> HTTPResponse {
+  /// - Parameter accept: decides how the answer is written where the request does not say it.
+  private func answer(
+    _ request: QueryRequest, accept: String?
+  ) async throws(QueryError) -> HTTPResponse {
+    var request = request
+    request.format = request.format ?? AnswerFormat(accept: accept)
     let zone = try zone(of: request)
     let version = view(request.pipeline).now
     let executor = version.executor
@@ -238,7 +250,17 @@ struct QueryService: Sendable {
   private func response(
     _ answer: QueryAnswer, _ request: QueryRequest, _ plan: QueryPlan, _ zone: ZoneRules
   ) -> HTTPResponse {
-    Self.response(AnswerWriter(request: request, plan: plan, zone: zone).answer(answer))
+    guard request.format == .csv else {
+      return Self.response(AnswerWriter(request: request, plan: plan, zone: zone).answer(answer))
+    }
+    return HTTPResponse(
+      status: .ok,
+      headers: [
+        (name: "Content-Type", value: "text/csv; charset=utf-8; header=present"),
+        (name: "Cache-Control", value: "no-store"), (name: "Vary", value: "Accept"),
+        (name: "SmartContent-Position", value: answer.meta.position.description),
+        (name: "SmartContent-Final", value: "\(answer.meta.isFinal)"),
+      ], body: .bytes(CSVAnswer(request: request, plan: plan, zone: zone).table(answer)))
   }
 
   private static func response(_ json: [UInt8]) -> HTTPResponse {
@@ -246,7 +268,7 @@ struct QueryService: Sendable {
       status: .ok,
       headers: [
         (name: "Content-Type", value: "application/json"),
-        (name: "Cache-Control", value: "no-store"),
+        (name: "Cache-Control", value: "no-store"), (name: "Vary", value: "Accept"),
       ], body: .bytes(json))
   }
 

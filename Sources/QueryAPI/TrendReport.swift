@@ -108,7 +108,7 @@ struct TrendReport: Sendable {
       for (index, metric) in (TrendRequest.metrics + [.revenue]).enumerated() {
         if index > 0 { output.append(UInt8(ascii: ",")) }
         output.append(contentsOf: #""\#(metric.rawValue)":"#.utf8)
-        sums.write(metric, to: &output)
+        sums.numbers.write(metric, to: &output)
       }
       output.append(UInt8(ascii: "}"))
     }

@@ -53,6 +53,7 @@ public struct ReplayedViews: DurableViewReader, HotViewReader {
       var currency: String
     }
     var sums: [Key: Counts] = [:]
+    var revisions: [Key: Int32] = [:]
     for entry in windows where entry.measure == selection.measure {
       let row = entry.row
       let isWanted = selection.segments.contains {
@@ -65,11 +66,12 @@ public struct ReplayedViews: DurableViewReader, HotViewReader {
         bucket: selection.buckets.lastIndex { $0 <= row.start } ?? 0,
         dimensions: selection.groupBy.map { entry.tuple[$0] }, currency: entry.tuple.currency)
       sums[key, default: Counts()] += row.counts
+      revisions[key] = max(revisions[key] ?? 0, row.revision)
     }
     let groups = sums.map {
       ViewGroup(
         bucket: $0.key.bucket, dimensions: $0.key.dimensions, currency: $0.key.currency,
-        counts: $0.value)
+        counts: $0.value, revision: revisions[$0.key] ?? 0)
     }
     return DurableAnswer(groups: groups, checkpoints: durableCheckpoints)
   }

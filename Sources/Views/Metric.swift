@@ -51,24 +51,39 @@ public enum Metric: String, CaseIterable, Sendable {
     case .impressions: .count(sums.impressions)
     case .views: .count(sums.views)
     case .clicks: .count(sums.clicks)
-    case .ctr: .ratio(Self.ratio(sums.clicks, sums.impressions))
     case .engagements: .count(sums.engagements)
-    case .engagementRate: .ratio(Self.ratio(sums.engagements, sums.views))
     case .conversions: .count(sums.conversions)
-    case .conversionRate: .ratio(Self.ratio(sums.conversions, sums.clicks))
     case .revenue: .money(sums.revenueMicros)
     case .sessions: .count(outcomes.sessions)
     case .bounces: .count(outcomes.bounces)
-    case .bounceRate: .ratio(Self.ratio(outcomes.bounces, outcomes.sessions))
     case .sessionDuration:
       .ratio(Self.ratio(outcomes.sessionMicros, outcomes.sessions).map { $0 / 1_000_000 })
     case .attributedClicks: .count(outcomes.attributedClicks)
     case .attributedConversions: .count(outcomes.attributedConversions)
-    case .attributedConversionRate:
-      .ratio(Self.ratio(outcomes.attributedConversions, outcomes.attributedClicks))
+    case .ctr, .engagementRate, .conversionRate, .bounceRate, .attributedConversionRate:
+      .ratio(rate(of: sums).flatMap { Self.ratio($0.part, $0.whole) })
     case .attributedRevenue: .money(outcomes.attributedRevenueMicros)
     }
   }
+
+  /// What happened and how often it could have, of metrics that are rates; nil of others.
+  ///
+  /// Bounces are sessions. The others count events by events: a person may click an impression twice, or
+  /// convert twice after a click, so that the part can be more than the whole.
+  public func rate(of sums: Counts) -> (part: Int64, whole: Int64)? {
+    let outcomes = Outcomes(sums)
+    return switch self {
+    case .ctr: (sums.clicks, sums.impressions)
+    case .engagementRate: (sums.engagements, sums.views)
+    case .conversionRate: (sums.conversions, sums.clicks)
+    case .bounceRate: (outcomes.bounces, outcomes.sessions)
+    case .attributedConversionRate: (outcomes.attributedConversions, outcomes.attributedClicks)
+    default: nil
+    }
+  }
+
+  /// Whether the metric is a rate.
+  public var isRate: Bool { rate(of: Counts()) != nil }
 
   private static func ratio(_ part: Int64, _ whole: Int64) -> Double? {
     whole == 0 ? nil : Double(part) / Double(whole)

@@ -115,9 +115,10 @@ import Views
     #expect(
       String(decoding: json, as: UTF8.self)
         == #"{"results":[{"dimensions":["2026-11-01T00:00:00+05:30","spring"],"#
-        + #""metrics":[10,0.2,1,{"EUR":3,"USD":12.5}]}],"#
+        + #""metrics":[10,0.2,1,{"EUR":3,"USD":12.5}],"#
+        + #""intervals":{"ctr":[0.0440594,0.502774],"conversion_rate":[0.333178,1]}}],"#
         + #""meta":{"position":"1~0.4","watermark":null,"final":false,"#
-        + #""log_time":"2026-11-02T00:00:00Z","as_of":"2026-11-02T00:00:00Z","lag_frames":3,"#
+        + #""log_time":"2026-11-02T00:00:00Z","as_of":"2026-11-02T00:00:00Z","revision":0,"lag_frames":3,"#
         + #""currencies":["EUR","USD"],"row_count":1,"warnings":["w"]},"#
         + #""query":{"site_id":"default","pipeline":"default","#
         + #""metrics":["impressions","ctr","conversion_rate","revenue"],"#

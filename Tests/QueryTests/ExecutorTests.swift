@@ -301,7 +301,7 @@ extension [QueryAnswer.Row] {
   func reuse() async throws {
     let view = simple()
     let plan = try QueryPlan.make(for: totals, now: view.now, zone: .utc)
-    var parts: QueryExecutor.DurableParts = [:]
+    var parts = QueryExecutor.DurableParts()
     view.set(committed: [40, 40], coarse: [40, 40], hot: [40, 40], made: [1, 1])
     let executor = view.executor
     _ = try await executor.answer(totals, plan: plan, reusing: &parts)

@@ -37,7 +37,7 @@ final class MemoryDurableReader: DurableViewReader {
         groups.append(
           ViewGroup(
             bucket: bucket, dimensions: selection.groupBy.map { row.tuple[$0] },
-            currency: row.tuple.currency, counts: row.row.counts))
+            currency: row.tuple.currency, counts: row.row.counts, revision: row.row.revision))
       }
     }
     return DurableAnswer(groups: groups, checkpoints: keyed(state.checkpoints))

@@ -59,6 +59,35 @@ import Views
     #expect(text(response).contains(#""lag_frames":20"#))
   }
 
+  @Test("CSV is answered to who asks for it by Accept or by format, with the position in a header")
+  func csv() async throws {
+    set(20)
+    let json = #"{"metrics":["clicks"],"dimensions":["content"],"date_range":"all"}"#
+    let request = HTTPRequest(
+      method: .post, path: "/v1/query", headers: [("Accept", "text/csv")],
+      body: Array(json.utf8))
+    let format = post(#"{"format":"csv","# + json.dropFirst())
+    for request in [request, format] {
+      let response = try await service.query(request)
+      #expect(text(response) == "content,clicks\r\nc0,2\r\nc1,2\r\n")
+      #expect(
+        response.headers.contains {
+          $0.name == "Content-Type" && $0.value.hasPrefix("text/csv")
+        })
+      #expect(
+        response.headers.contains { $0.name == "SmartContent-Position" && $0.value == "1~0.20" })
+    }
+    let problem = await #expect(throws: Problem.self) {
+      try await service.stream(
+        HTTPRequest(
+          method: .get, path: "/v1/stream",
+          query:
+            "query=%7B%22metrics%22:%5B%22clicks%22%5D,%22date_range%22:%22all%22,%22format%22:%22csv%22%7D"
+        ))
+    }
+    #expect(problem?.detail.contains("a stream is of JSON") == true)
+  }
+
   @Test("a client reads its own write: the answer waits for the position")
   func after() async throws {
     set(10)
@@ -111,7 +140,9 @@ import Views
         parameters: ["id": "c0"]))
     #expect(
       text(response).hasPrefix(
-        #"{"results":[{"dimensions":["a"],"metrics":[8,0,2,0.25,0,null,0,0,{}]}],"meta":"#))
+        #"{"results":[{"dimensions":["a"],"metrics":[8,0,2,0.25,0,null,0,0,{}],"#
+          + #""intervals":{"ctr":[0.0559669,0.591624],"engagement_rate":null,"#
+          + #""conversion_rate":[0,0.666822]}}],"meta":"#))
   }
 
   @Test("what became of the events adds up")

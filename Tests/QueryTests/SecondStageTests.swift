@@ -240,7 +240,7 @@ struct SecondStageTests {
     let (rows, _, currencies) = QueryAnswer.rows(of: table, plan: plan, request: request)
     let texts = metrics.map { metric in
       var output: [UInt8] = []
-      rows[0].write(metric, to: &output)
+      rows[0].numbers.write(metric, to: &output)
       return "\(metric.rawValue)=\(String(decoding: output, as: UTF8.self))"
     }
     #expect(

@@ -1,0 +1,210 @@
+import Dataflow
+import Events
+import Operators
+import Oracles
+import Testing
+import Verification
+import Views
+
+@testable import Analyses
+
+/// Questions about persons beside what the pipeline's two stages say of the same log.
+@Suite("Scans for persons")
+struct PersonScanTests {
+  private struct LoggedEvent {
+    var kind: EventKind
+    var key: Key128
+    var person: Key128
+    var user: Key128 = .zero
+    var time: Int64
+    var storedAt: Int64
+    var tuple: DimensionTuple
+    var revenue: Int64 = 0
+    var name = "name"
+
+    var frame: [UInt8] {
+      var encoder = FrameEncoder()
+      encoder.append(
+        IncomingEvent(
+          kind: kind, key: key, person: person, user: user, eventTime: time, receivedAt: storedAt,
+          dimensions: tuple.encoded, revenueMicros: revenue, id: "id", name: name, source: "test",
+          payload: [0x7b, 0x7d]))
+      return encoder.seal(
+        FrameHeader(
+          kind: .events, generation: 1, partition: 0, producer: Key128(low: 1, high: 2), epoch: 1,
+          producerSequence: 1))
+    }
+  }
+
+  private static let spec = PipelineSpec(
+    name: "test", allowedDisorder: 2 * second, persons: StageLog.policy)
+
+  /// Few devices and users, who sign in, out and become one another.
+  private static func events(_ random: inout SeededGenerator, count: Int) -> [LoggedEvent] {
+    var now = noon
+    return (0..<count).map { _ in
+      now += random.time(upTo: random.once(in: 20) ? 20 * minute : 20 * second)
+      let device = StageLog.anonymous(random.below(4))
+      let user = StageLog.known(random.below(3))
+      let kinds: [EventKind] = [.impression, .click, .click, .view, .conversion, .conversion]
+      var event = LoggedEvent(
+        kind: random.pick(kinds), key: Key128(low: random.next(), high: random.next()),
+        person: device, time: now - random.time(upTo: random.once(in: 4) ? minute : second),
+        storedAt: now,
+        tuple: DimensionTuple(
+          site: random.once(in: 20) ? "other" : "s", campaign: "c\(random.below(3))",
+          currency: random.pick(["EUR", "USD"])))
+      switch random.below(12) {
+      case 0, 1:
+        event.person = user
+        event.user = user
+      case 2, 3: event.user = user
+      case 4:
+        event.kind = .identify
+        event.user = user
+      case 5:
+        event.kind = .alias
+        event.person = random.once(in: 3) ? device : StageLog.known(random.below(3))
+        event.user = user
+      case 6:
+        event.kind = .unlink
+        if random.once(in: 2) { event.user = user }
+      default: break
+      }
+      if event.kind == .conversion { event.revenue = random.time(upTo: 9_000_000) }
+      return event
+    }
+  }
+
+  private static func partition(_ event: LoggedEvent, _ partitions: Int) -> Int {
+    KeyGroup.partition(of: event.person, partitions: partitions)
+  }
+
+  private func scan(
+    _ events: [LoggedEvent], partitions: Int, _ question: PersonQuestion
+  ) throws -> PersonScan {
+    let whole = PersonScan(question)
+    for partition in 0..<partitions {
+      let scan = PersonScan(question)
+      var judge = StreamJudge(
+        Self.spec, groups: KeyGroup.groups(of: partition, partitions: partitions))
+      for (index, event) in events.filter({ Self.partition($0, partitions) == partition })
+        .enumerated()
+      {
+        try event.frame.withUnsafeBytes {
+          try judge.add(
+            $0, sequence: UInt64(index + 1), storedAt: event.storedAt, to: scan)
+        }
+      }
+      try whole.merge(scan)
+    }
+    return whole
+  }
+
+  private static let question = PersonQuestion(
+    site: "s", times: .min ..< .max,
+    selectors: [
+      TouchSelector(kinds: [.click]), TouchSelector(kinds: [.conversion]),
+      // Sessions are of all touches.
+      TouchSelector(kinds: [.impression, .view, .engagement]),
+    ], dimension: .campaign, policy: StageLog.policy)
+
+  private struct Place: Hashable {
+    var campaign: String
+    var currency: String
+  }
+
+  /// What clicks are credited with, by campaign and currency: conversions of all currencies, revenue of one.
+  private func attributed(
+    _ events: [LoggedEvent], partitions: Int
+  ) throws -> (conversions: [String: Int64], revenue: [Place: Int64]) {
+    let scan = try scan(events, partitions: partitions, Self.question)
+    var attribution = Attribution(
+      Attribution.Question(
+        model: .lastTouch, lookBack: StageLog.policy.clickLookBack, times: .min ..< .max))
+    let people = scan.people { attribution.add($0) }
+    var conversions: [String: Int64] = [:]
+    var revenue: [Place: Int64] = [:]
+    func text(_ number: UInt32) -> String {
+      String(decoding: people.values[Int(number)], as: UTF8.self)
+    }
+    for (value, credit) in attribution.credits {
+      #expect(credit.conversionMicros % Attribution.unit == 0)
+      conversions[text(value)] = credit.conversionMicros / Attribution.unit
+      for (currency, micros) in credit.revenueMicros {
+        revenue[Place(campaign: text(value), currency: text(currency))] = micros
+      }
+    }
+    return (conversions, revenue.filter { $0.value != 0 })
+  }
+
+  /// The same from rows of the second stage.
+  private func counted(
+    _ events: [LoggedEvent], partitions: Int
+  ) throws -> (conversions: [String: Int64], revenue: [Place: Int64]) {
+    var partials: [(storedAt: Int64, frame: PartialFrame)] = []
+    let end = (events.map(\.storedAt).max() ?? noon) + 3 * hour
+    for partition in 0..<partitions {
+      var stage = Pipeline(
+        spec: Self.spec,
+        stream: StreamPartition(
+          stream: "events-0\(partition)", generation: 1, partition: partition),
+        groups: KeyGroup.groups(of: partition, partitions: partitions), partitions: partitions)
+      var sequence: UInt64 = 0
+      // Time goes on in every stream, as heartbeats see to it.
+      for event in events {
+        sequence += 1
+        let isOwn = Self.partition(event, partitions) == partition
+        try stage.take(
+          (isOwn ? event.frame : StageLog.heartbeat(), event.storedAt), sequence: sequence)
+        partials += stage.takeEmitted().map { (event.storedAt, $0) }
+      }
+      for time in [end, end + second] {
+        sequence += 1
+        try stage.take((StageLog.heartbeat(), time), sequence: sequence)
+        partials += stage.takeEmitted().map { (time, $0) }
+      }
+      _ = stage.drainCommit(includeCoarse: true)
+    }
+    var persons = Pipeline(spec: Self.spec, stream: .partials(of: Self.spec), groups: 0..<256)
+    let ordered = partials.indices.sorted {
+      (partials[$0].storedAt, $0) < (partials[$1].storedAt, $1)
+    }
+    for (place, index) in ordered.enumerated() {
+      try persons.take(
+        partials[index].frame, sequence: UInt64(place + 1), storedAt: partials[index].storedAt)
+    }
+    let batch = persons.drainCommit(includeCoarse: true)
+    var tuples: [Int64: DimensionTuple] = [:]
+    for entry in batch.dimensions {
+      tuples[entry.id] = entry.encoded.withUnsafeBytes { DimensionTuple(encoded: $0) }
+    }
+    var conversions: [String: Int64] = [:]
+    var revenue: [Place: Int64] = [:]
+    for row in batch.rows + batch.deltas where row.level == .day {
+      let tuple = try #require(tuples[row.dimensionID])
+      guard tuple.site == "s" else { continue }
+      let outcomes = Outcomes(row.counts)
+      conversions[tuple.campaign, default: 0] += outcomes.attributedConversions
+      revenue[Place(campaign: tuple.campaign, currency: tuple.currency), default: 0] +=
+        outcomes.attributedRevenueMicros
+    }
+    return (conversions.filter { $0.value != 0 }, revenue.filter { $0.value != 0 })
+  }
+
+  @Test(
+    "The last touch with clicks alone is what the pipeline counts as attributed conversions",
+    arguments: 0..<200)
+  func pipeline(seed: UInt64) throws {
+    var random = SeededGenerator(seed: seed)
+    let events = Self.events(&random, count: 20 + random.below(150)).filter {
+      $0.tuple.site == "s" || $0.kind.rawValue <= EventKind.conversion.rawValue
+    }
+    let partitions = 1 + random.below(3)
+    let scanned = try attributed(events, partitions: partitions)
+    let counted = try counted(events, partitions: partitions)
+    #expect(scanned.conversions == counted.conversions, "seed \(seed)")
+    #expect(scanned.revenue == counted.revenue, "seed \(seed)")
+    if seed == 0 { #expect(!counted.conversions.isEmpty) }
+  }
+}
