@@ -67,7 +67,7 @@ let package = Package(
     module("Events", ["CChecksum"]),
     module("Statistics"),
     module("Views", ["Events"]),
-    module("Operators", ["Events", "Views", "CMemory"]),
+    module("Operators", ["Events", "Statistics", "Views", "CMemory"]),
     module("Dataflow", ["Events", "Views", "Operators"]),
     module("Analyses", ["Events", "Statistics", "Views", "Operators", "Dataflow"]),
 
@@ -109,7 +109,7 @@ let package = Package(
         "Events", "Statistics", "Views", "Dataflow", "Analyses", "Ports", "LogScans", "HTTPServer",
         "Metrics", "Threads", log,
       ]),
-    module("Verification", ["Events", "Views", "Dataflow", "Ports"]),
+    module("Verification", ["Events", "Views", "Operators", "Dataflow", "Ports"]),
     module("Console", ["HTTPServer"], resources: [.embedInCode("Pages")]),
     module("BrowserTracker", ["Events", "HTTPServer"], resources: [.embedInCode("Script")]),
     module("LocalServers", ["CShims", log]),

@@ -104,6 +104,8 @@ public struct CommitBatch: Sendable {
   public var lateEvents: [LateEvent] = []
   /// Hopping windows, absolute values.
   public var trends: [TrendRow] = []
+  /// Incidents that have changed, absolute values, in order of their ids.
+  public var incidents: [IncidentRow] = []
   public var accounting = Accounting()
   public var checkpoint = Checkpoint()
 

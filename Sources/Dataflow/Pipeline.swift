@@ -57,6 +57,10 @@ public struct Pipeline: ~Copyable {
   /// Of a second stage.
   var trends: HoppingWindows?
   var earlyTrends = EarlyTrends()
+  /// Of a second stage.
+  var incidents: IncidentWatch?
+  /// Of a first stage: log time of the last frame with events; decides only how long somebody asks for time to go on.
+  var eventsAt = Int64.min
   /// Of a first stage: which anonymous persons are known.
   var links: IdentityLinks?
   var contributions = Contributions()
@@ -110,7 +114,7 @@ public struct Pipeline: ~Copyable {
   /// The next watermark at which windows become final or expire without further events; nil if there
   /// are none. Heartbeats are needed while it is not nil.
   public var earliestTimer: Int64? {
-    let timers = [windows.earliestTimer, personTimer, trendTimer].compactMap { $0 }
+    let timers = [windows.earliestTimer, personTimer, trendTimer, watchTimer].compactMap { $0 }
     return timers.min()
   }
 
@@ -125,9 +129,9 @@ public struct Pipeline: ~Copyable {
 
   /// Copies that were found since the last call, those of a silent replay left out.
   public mutating func takeCopies() -> CopyCounts { deduplicator.takeCopies() }
-  /// Rows, corrections, late events and trends that are kept only until the next commit is drained; a
+  /// Rows, corrections, late events, trends and incidents that are kept only until the next commit is drained; a
   /// loop commits early when they are many.
-  public var pendingCount: Int { windows.pendingCount + pendingTrendCount }
+  public var pendingCount: Int { windows.pendingCount + pendingTrendCount + pendingIncidentCount }
 
   // MARK: Input
 
@@ -182,6 +186,7 @@ public struct Pipeline: ~Copyable {
       }
       if emitter != nil { handOn(frame, at: moment) }
     }
+    if holdsEvents { eventsAt = moment.logTime }
     account(for: frame)
     fingerprint = Checkpoint.Fingerprint(checksum: checksum, storedAt: storedAt)
     try finish(moment)
@@ -315,6 +320,7 @@ public struct Pipeline: ~Copyable {
     batch.deltas = outbox.deltas
     batch.lateEvents = outbox.lateEvents
     drainTrends(into: &batch)
+    incidents?.drain(into: &batch.incidents)
     batch.measure = stream.role == .partials ? .outcomes : .activity
     batch.accounting = accounting
     batch.checkpoint.sources = sources

@@ -39,6 +39,19 @@ extension PipelineSpec {
       field("retention", trends.retention)
       json.endObject()
     }
+    if let anomalies {
+      json.key("anomalies")
+      json.beginObject()
+      field("bin", anomalies.bin)
+      json.key("campaigns")
+      json.bool(anomalies.watchesCampaigns)
+      json.key("contents")
+      json.bool(anomalies.watchesContents)
+      field("keys_max", Int64(anomalies.keyCountMax))
+      json.key("threshold")
+      json.double(anomalies.threshold)
+      json.endObject()
+    }
     if let bots {
       json.key("bots")
       bots.write(to: &json)
@@ -83,6 +96,9 @@ extension PipelineSpec {
       case "trends":
         guard let trends = try readTrends(&json) else { return nil }
         spec.trends = trends
+      case "anomalies":
+        guard let anomalies = try readAnomalies(&json) else { return nil }
+        spec.anomalies = anomalies
       case "bots":
         guard let bots = try BotRules.read(&json) else { return nil }
         spec.bots = bots
@@ -118,6 +134,24 @@ extension PipelineSpec {
       case "size": policy.size = try json.int64()
       case "slide": policy.slide = try json.int64()
       case "retention": policy.retention = try json.int64()
+      default: return nil
+      }
+    }
+    return policy
+  }
+
+  private static func readAnomalies(
+    _ json: inout JSONScanner
+  ) throws(JSONError) -> IncidentPolicy? {
+    var policy = IncidentPolicy()
+    try json.beginObject()
+    while let key = try json.nextKey() {
+      switch key {
+      case "bin": policy.bin = try json.int64()
+      case "campaigns": policy.watchesCampaigns = try json.bool()
+      case "contents": policy.watchesContents = try json.bool()
+      case "keys_max": policy.keyCountMax = Int(try json.int64())
+      case "threshold": policy.threshold = try json.double()
       default: return nil
       }
     }

@@ -37,6 +37,10 @@ extension Pipeline {
     case .some(let trends): count += trends.changeByteCount
     case .none: break
     }
+    switch incidents {
+    case .some(let incidents): count += incidents.changeByteCount
+    case .none: break
+    }
     return count
   }
 
@@ -66,6 +70,10 @@ extension Pipeline {
     case .some(let trends): sizes.append((HoppingWindows.name, trends.stateSize))
     case .none: break
     }
+    switch incidents {
+    case .some(let incidents): sizes.append((IncidentWatch.name, incidents.stateSize))
+    case .none: break
+    }
     return sizes
   }
 
@@ -89,6 +97,17 @@ extension Pipeline {
       counts.append(LimitCount(HoppingWindows.name, "overflowed", trends.overflowed))
     case .none: break
     }
+    switch incidents {
+    case .some(let incidents):
+      counts += [
+        LimitCount(IncidentWatch.name, "too_late", incidents.late),
+        LimitCount(IncidentWatch.name, "overflowed", incidents.overflowed),
+        LimitCount(IncidentWatch.name, "untracked", incidents.unwatched),
+        LimitCount(IncidentWatch.name, "refused", incidents.refused),
+        LimitCount(IncidentWatch.name, "unknown", incidents.unknownFeedback),
+      ]
+    case .none: break
+    }
     return counts
   }
 
@@ -106,6 +125,7 @@ extension Pipeline {
     links?.forgetChanges()
     intake?.forgetChanges()
     trends?.forgetChanges()
+    incidents?.forgetChanges()
     snapshotPosition = position
   }
 
@@ -134,6 +154,7 @@ extension Pipeline {
     links?.snapshot(isComplete: scope == .everything, into: &writer)
     intake?.snapshot(isComplete: scope == .everything, into: &writer)
     trends?.snapshot(isComplete: scope == .everything, into: &writer)
+    incidents?.snapshot(isComplete: scope == .everything, into: &writer)
     snapshotPosition = position
     return writer.finish()
   }
@@ -277,12 +298,14 @@ extension Pipeline {
       try links?.restore(from: &reader, keeping: groups)
       try intake?.restore(from: &reader)
       try trends?.restore(from: &reader)
+      try incidents?.restore(from: &reader)
       try reader.finish()
       guard windows.logTime == logTime, windows.watermark == watermark, accounting.isConserved
       else {
         throw .malformed(section: Self.sectionID, "its times or counts contradict each other")
       }
       position = range.to
+      eventsAt = logTime
       snapshotPosition = range.to
       return nil
     } catch {

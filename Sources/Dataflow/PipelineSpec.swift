@@ -25,6 +25,8 @@ public struct PipelineSpec: Hashable, Sendable {
   public var persons: PersonPolicy?
   /// Hopping windows; nil where the pipeline computes none.
   public var trends: TrendPolicy?
+  /// Incidents, from the panes of the trends; nil where the pipeline watches for none.
+  public var anomalies: IncidentPolicy?
   /// The rules by which bots are told from people, old events included; nil where the verdicts of the
   /// collectors count.
   public var bots: BotRules?
@@ -34,7 +36,7 @@ public struct PipelineSpec: Hashable, Sendable {
     allowedLateness: Int64? = nil, dedupeHorizon: Int64 = 86_400_000_000,
     windowGrace: Int64 = 60_000_000, tupleCountMax: Int = 200_000,
     dedupeCountMax: Int = 25_000_000, persons: PersonPolicy? = nil, trends: TrendPolicy? = nil,
-    bots: BotRules? = nil
+    anomalies: IncidentPolicy? = nil, bots: BotRules? = nil
   ) {
     self.name = name
     self.version = version
@@ -46,6 +48,7 @@ public struct PipelineSpec: Hashable, Sendable {
     self.dedupeCountMax = dedupeCountMax
     self.persons = persons
     self.trends = trends
+    self.anomalies = anomalies
     self.bots = bots
   }
 
@@ -71,6 +74,12 @@ public struct PipelineSpec: Hashable, Sendable {
       ]
     }
     if let trends { values += [2, trends.size, trends.slide] }
+    if let anomalies {
+      values += [
+        4, anomalies.bin, anomalies.watchesCampaigns ? 1 : 0, anomalies.watchesContents ? 1 : 0,
+        Int64(anomalies.keyCountMax), Int64(bitPattern: anomalies.threshold.bitPattern),
+      ]
+    }
     if let bots {
       values.append(3)
       var json = JSONWriter(reserving: 4096)
@@ -84,5 +93,5 @@ public struct PipelineSpec: Hashable, Sendable {
   }
 
   /// Rises when operators of the same declaration would compute something else, or snapshots change.
-  public static let codeVersion: Int64 = 3
+  public static let codeVersion: Int64 = 4
 }

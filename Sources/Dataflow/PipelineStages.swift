@@ -17,6 +17,8 @@ extension Pipeline {
     persons = nil
     links = nil
     trends = nil
+    incidents = nil
+    eventsAt = .min
     emitted = []
     guard spec.hasSecondStage, stream.role != .deadLetters else { return }
     if let policy = spec.persons { persons = PersonHistories(policy: policy) }
@@ -25,7 +27,7 @@ extension Pipeline {
       emitter = PartialEmitter(
         pipelineHash: pipelineHash, generation: stream.generation,
         partition: UInt32(stream.partition), partitionCount: UInt32(partitions),
-        paneLength: spec.trends?.slide ?? 0)
+        paneLength: spec.trends?.slide ?? 0, partLength: spec.anomalies?.part ?? 0)
       if let policy = spec.persons {
         links = IdentityLinks(keep: policy.takeOver, countMax: policy.personCountMax)
       }
@@ -34,6 +36,11 @@ extension Pipeline {
       if let policy = spec.trends {
         trends = HoppingWindows(
           size: policy.size, slide: policy.slide, lateness: policy.lateness,
+          tupleCountMax: spec.tupleCountMax)
+      }
+      if let policy = spec.anomalies {
+        incidents = IncidentWatch(
+          policy: policy, disorder: min(max(0, spec.allowedDisorder), TimeRange.latest),
           tupleCountMax: spec.tupleCountMax)
       }
     case .deadLetters: break
@@ -88,6 +95,19 @@ extension Pipeline {
     emitter?.begin(frame)
     if let policy = spec.persons { follow(frame, policy, at: moment) }
     if let trends = spec.trends { countPanes(frame, trends, at: moment) }
+    if spec.anomalies != nil { passFeedback(frame) }
+  }
+
+  /// Hands on what persons said about incidents. What is no such thing is no event to anybody.
+  private mutating func passFeedback(_ frame: FrameView) {
+    for index in 0..<frame.count
+    where frame.kind(index) == EventKind.feedback.rawValue && verdicts.isCounted(index) {
+      guard let feedback = IncidentFeedback(payload: frame.payload(index)) else { continue }
+      emitter?.add(
+        PartialFeedback(
+          incident: feedback.incident, tuple: UInt32(frame.tuple(index)),
+          verdict: UInt32(feedback.verdict.rawValue)))
+    }
   }
 
   /// Follows the persons of a frame: touches of anonymous ones are kept here, those of known ones are
@@ -167,6 +187,22 @@ extension Pipeline {
     switch trends {
     case .some(let trends): trends.earliestTimer
     case .none: nil
+    }
+  }
+
+  /// The next watermark at which a first stage asks for a frame, so that it can be told from an outage of the
+  /// collectors that nothing happens: each part of a bin, for a day after the last event.
+  var watchTimer: Int64? {
+    guard emitter != nil, !hasEnded, let policy = spec.anomalies, eventsAt > .min,
+      logTime - eventsAt < 86_400_000_000
+    else { return nil }
+    return IncidentPolicy.floor(watermark, policy.part) + policy.part
+  }
+
+  var pendingIncidentCount: Int {
+    switch incidents {
+    case .some(let incidents): incidents.pendingCount
+    case .none: 0
     }
   }
 
@@ -284,6 +320,7 @@ extension Pipeline {
       persons?.advance(watermark: moment.watermark)
       addOutcomes(at: moment)
       trends?.advance(to: moment)
+      incidents?.advance(to: moment)
     }
     earlyTrends.advance(to: time)
     try finish(moment)
@@ -323,7 +360,30 @@ extension Pipeline {
         trends?.add(Counts(pane.sums), tuple: Int(pane.tuple), start: pane.start, at: moment)
       }
     }
+    watch(frame)
     intake?.take(frame.head, checksum: frame.checksum)
+  }
+
+  private mutating func watch(_ frame: PartialFrameView) {
+    guard incidents != nil else { return }
+    let head = frame.head
+    incidents?.begin(
+      logTime: head.sourceLogTime, after: intake?.logTime(before: head.generation) ?? .min,
+      tupleCount: frame.paneCount > 0 ? frame.tupleCount : 0
+    ) { frame.tupleBytes($0) }
+    for index in 0..<frame.paneCount {
+      let pane = frame.pane(index)
+      incidents?.add(Counts(pane.sums), tuple: Int(pane.tuple), start: pane.start)
+    }
+    for index in 0..<frame.feedbackCount {
+      let record = frame.feedback(index)
+      guard let verdict = IncidentFeedback.Verdict(rawValue: UInt8(clamping: record.verdict)) else {
+        continue
+      }
+      incidents?.add(
+        IncidentFeedback(incident: record.incident, verdict: verdict),
+        tuple: frame.tupleBytes(Int(record.tuple)), logTime: head.sourceLogTime)
+    }
   }
 
   /// Adds what the known persons' touches have come to, and ends the frame's contributions.

@@ -10,7 +10,7 @@ enum MappingDefinitions {
     "calls", "events", "unmapped", "dimensions", "revenue", "currency", "default_currency",
   ]
   private static let calls = ["page", "screen", "identify", "group", "alias"]
-  private static let kinds = EventKind.allCases.map(\.name)
+  private static let kinds = EventKind.sent.map(\.name)
 
   static func read(_ root: Section) -> EventMapping? {
     guard let section = root.section("segment", keys: keys) else { return nil }

@@ -9,7 +9,7 @@ enum PipelineDefinitions {
     "version", "allowed_disorder", "allowed_lateness", "dedupe_horizon", "window_grace",
     "tuple_count_max", "dedupe_count_max",
   ]
-  private static let optionalKeys = ["persons", "trends", "bots"]
+  private static let optionalKeys = ["persons", "trends", "anomalies", "bots"]
   private static let hour: Int64 = 3_600_000_000
   private static let day = 24 * hour
 
@@ -56,6 +56,7 @@ enum PipelineDefinitions {
     let dedupe = section.integer("dedupe_count_max", 1000...10_000_000_000)
     let persons = SecondStageDefinitions.persons(section, eventLateness: lateness ?? nil)
     let trends = SecondStageDefinitions.trends(section)
+    let anomalies = SecondStageDefinitions.anomalies(section, trends: trends)
     let rules = section.value(
       "bots",
       allowed: bots.map { "\($0.version), the version of bots.yaml" }
@@ -68,7 +69,7 @@ enum PipelineDefinitions {
     return PipelineSpec(
       name: entry.name, version: version, allowedDisorder: disorder, allowedLateness: lateness,
       dedupeHorizon: horizon, windowGrace: grace, tupleCountMax: tuples, dedupeCountMax: dedupe,
-      persons: persons, trends: trends, bots: rules)
+      persons: persons, trends: trends, anomalies: anomalies, bots: rules)
   }
 
   private static func isName(_ name: String) -> Bool {

@@ -1,6 +1,6 @@
 import Views
 
-/// Reads what a pipeline computes beyond counting: its sections `persons` and `trends`. A pipeline
+/// Reads what a pipeline computes beyond counting: its sections `persons`, `trends` and `anomalies`. A pipeline
 /// without a section does not compute what it declares.
 enum SecondStageDefinitions {
   private static let second: Int64 = 1_000_000
@@ -66,6 +66,48 @@ enum SecondStageDefinitions {
       return nil
     }
     return TrendPolicy(size: size, slide: slide, retention: retention)
+  }
+
+  /// - Parameter trends: of the pipeline, whose panes are watched.
+  /// - Returns: nil where there is no such section, and where a problem was noted.
+  static func anomalies(_ pipeline: Section, trends: TrendPolicy?) -> IncidentPolicy? {
+    guard
+      let section = pipeline.section("anomalies", keys: ["bin", "by", "keys_max", "threshold"])
+    else { return nil }
+    let bin = section.duration("bin", 60 * second...hour)
+    let levels = ["campaign", "content"]
+    let by = section.texts("by", allowed: "any of " + levels.joined(separator: ", "))
+    let count = section.integer("keys_max", 1...100_000)
+    let threshold = section.value(
+      "threshold", allowed: "a number from 1 to 12", fix: "write one of these, such as 5.2"
+    ) { text in Double(text).flatMap { (1...12).contains($0) ? $0 : nil } }
+    guard let bin, let by, let count, let threshold else { return nil }
+    if let other = by.first(where: { !levels.contains($0) }) {
+      note(
+        section, "by", "has \(other)", allowed: levels.joined(separator: ", "),
+        fix:
+          "remove it: a site is always watched, and other dimensions tell where a deviation is from"
+      )
+      return nil
+    }
+    guard let trends else {
+      if pipeline["trends"] == nil {
+        note(
+          section, "bin", "is of a pipeline without trends", allowed: "a pipeline with trends",
+          fix: "add the section trends: anomalies are looked for in its slides")
+      }
+      return nil
+    }
+    guard bin % trends.slide == 0, bin % second == 0 else {
+      note(
+        section, "bin", "is \(Quantity.text(micros: bin))",
+        allowed: "a multiple of trends.slide, \(Quantity.text(micros: trends.slide))",
+        fix: "write 5m, or another slide")
+      return nil
+    }
+    return IncidentPolicy(
+      bin: bin, watchesCampaigns: by.contains("campaign"), watchesContents: by.contains("content"),
+      keyCountMax: count, threshold: threshold)
   }
 
   private static func note(

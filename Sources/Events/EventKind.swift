@@ -12,6 +12,11 @@ public enum EventKind: UInt8, CaseIterable, Sendable {
   /// An anonymous id belongs to its user no longer: what it does from here on in the log is its own. What it
   /// did before stays with the user. With a user, only where that is its user now.
   case unlink = 9
+  /// What a person says about an incident. Only the query API makes such events.
+  case feedback = 11
+
+  /// Those that clients can send.
+  public static let sent: [EventKind] = allCases.filter { $0 != .feedback }
 
   /// The name used in event mappings, in the pixel's `t` field and in CloudEvents types.
   public var name: String {
@@ -25,11 +30,13 @@ public enum EventKind: UInt8, CaseIterable, Sendable {
     case .custom: "custom"
     case .alias: "alias"
     case .unlink: "unlink"
+    case .feedback: "feedback"
     }
   }
 
+  /// - Returns: nil also for what clients cannot send, whatever name they give it.
   public init?(name: some StringProtocol) {
-    guard let kind = Self.allCases.first(where: { $0.name == name }) else { return nil }
+    guard let kind = Self.sent.first(where: { $0.name == name }) else { return nil }
     self = kind
   }
 }

@@ -141,6 +141,8 @@ public enum FrameColumn: UInt16, CaseIterable, Sendable {
   case paneStart = 33
   /// Six `Int64` per pane, in the order of the places of a window row.
   case paneSums = 34
+  /// 16 bytes per feedback: the id of the incident (8), index into ``partialTuples`` (4), the verdict (4).
+  case feedbacks = 35
 }
 
 /// Why bytes are not a frame. The frame is poison: it goes to the dead letters as it is.

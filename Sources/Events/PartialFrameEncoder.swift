@@ -11,6 +11,7 @@ public struct PartialFrameEncoder: ~Copyable {
   private var touches: [(user: Key128, touch: Touch)] = []
   private var unions: [PersonUnion] = []
   private var panes: [PartialRecord] = []
+  private var feedbacks: [PartialFeedback] = []
 
   /// A frame that has reached this is sealed. A single record adds less than 2 KB to it, so that frames
   /// stay far below what the log takes.
@@ -19,12 +20,14 @@ public struct PartialFrameEncoder: ~Copyable {
   public init() {}
 
   /// Records since the last seal.
-  public var count: Int { contributions.count + touches.count + unions.count + panes.count }
+  public var count: Int {
+    contributions.count + touches.count + unions.count + panes.count + feedbacks.count
+  }
 
   /// At least how long the frame would be if it were sealed now, in bytes.
   public var byteCount: Int {
     1024 + tupleByteCount + (contributions.count + panes.count) * 60 + touches.count * 53
-      + unions.count * 32
+      + unions.count * 32 + feedbacks.count * 16
   }
 
   /// True where the frame is to be sealed before more is appended.
@@ -69,6 +72,12 @@ public struct PartialFrameEncoder: ~Copyable {
     panes.append(pane)
   }
 
+  /// What a person said about an incident.
+  public mutating func append(feedback: PartialFeedback) {
+    check(feedback.tuple)
+    feedbacks.append(feedback)
+  }
+
   private func check(_ tuple: UInt32) {
     precondition(Int(tuple) < tuples.count, "a tuple has its number from this frame's dictionary")
   }
@@ -88,6 +97,10 @@ public struct PartialFrameEncoder: ~Copyable {
     unions.sort { a, b in a.first != b.first ? a.first < b.first : a.second < b.second }
     Self.order(&contributions, by: numbers)
     Self.order(&panes, by: numbers)
+    for index in feedbacks.indices {
+      feedbacks[index].tuple = numbers[Int(feedbacks[index].tuple)]
+    }
+    feedbacks.sort { ($0.incident, $0.tuple, $0.verdict) < ($1.incident, $1.tuple, $1.verdict) }
 
     var body = FrameBody(reserving: byteCount + 512)
     write(head, to: &body)
@@ -104,6 +117,7 @@ public struct PartialFrameEncoder: ~Copyable {
     if !touches.isEmpty { writeTouches(to: &body) }
     if !unions.isEmpty { body.column(.unions, unions) }
     if !panes.isEmpty { Self.write(panes, (.paneTuple, .paneStart, .paneSums), to: &body) }
+    if !feedbacks.isEmpty { body.column(.feedbacks, feedbacks) }
     let header = head.header(count: count)
     reset()
     return body.frame(header)
@@ -177,6 +191,7 @@ public struct PartialFrameEncoder: ~Copyable {
     touches.removeAll(keepingCapacity: true)
     unions.removeAll(keepingCapacity: true)
     panes.removeAll(keepingCapacity: true)
+    feedbacks.removeAll(keepingCapacity: true)
   }
 }
 

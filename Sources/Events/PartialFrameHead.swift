@@ -111,6 +111,22 @@ public struct PartialRecord: Hashable, Sendable, BitwiseCopyable {
   }
 }
 
+/// What a person said about an incident.
+public struct PartialFeedback: Hashable, Sendable, BitwiseCopyable {
+  public var incident: Int64
+  /// Index into the frame's dictionary; its site is the event's.
+  public var tuple: UInt32
+  /// Raw value of the verdict.
+  public var verdict: UInt32
+
+  @inlinable
+  public init(incident: Int64, tuple: UInt32, verdict: UInt32) {
+    self.incident = incident
+    self.tuple = tuple
+    self.verdict = verdict
+  }
+}
+
 /// Two person keys that are one person.
 public struct PersonUnion: Hashable, Sendable, BitwiseCopyable {
   public var first: Key128

@@ -10,6 +10,7 @@ public struct PartialFrameView {
   public let touchCount: Int
   public let unionCount: Int
   public let paneCount: Int
+  public let feedbackCount: Int
   @usableFromInline let base: UnsafeRawPointer
   @usableFromInline let tuples: FrameTexts
   @usableFromInline let contributions: Records
@@ -21,6 +22,7 @@ public struct PartialFrameView {
   @usableFromInline let touchTuples: Int
   @usableFromInline let touchRevenues: Int
   @usableFromInline let unions: Int
+  @usableFromInline let feedbacks: Int
 
   /// Where the three columns of contributions or panes are.
   @usableFromInline
@@ -67,7 +69,9 @@ public struct PartialFrameView {
     touchCount = Int(load(place + 24, UInt32.self))
     unionCount = Int(load(place + 28, UInt32.self))
     paneCount = Int(load(place + 32, UInt32.self))
-    guard contributionCount + touchCount + unionCount + paneCount == header.count else {
+    // What was added later is the rest.
+    feedbackCount = header.count - (contributionCount + touchCount + unionCount + paneCount)
+    guard feedbackCount >= 0 else {
       throw .malformedColumn(FrameColumn.partialHead.rawValue)
     }
     contributions = try Records(
@@ -80,11 +84,12 @@ public struct PartialFrameView {
     touchTuples = try directory.fixed(.touchTuple, width: 4, count: touchCount, required: true)
     touchRevenues = try directory.fixed(.touchRevenue, width: 8, count: touchCount, required: false)
     unions = try directory.fixed(.unions, width: 32, count: unionCount, required: true)
+    feedbacks = try directory.fixed(.feedbacks, width: 16, count: feedbackCount, required: true)
     panes = try Records(
       directory, count: paneCount, tuples: .paneTuple, starts: .paneStart, sums: .paneSums)
     tuples = try directory.texts(
       .partialTuples, bytes, count: nil,
-      required: contributionCount + touchCount + paneCount > 0)
+      required: contributionCount + touchCount + paneCount + feedbackCount > 0)
     try check()
   }
 
@@ -99,12 +104,15 @@ public struct PartialFrameView {
     for index in 0..<paneCount where Int(pane(index).tuple) >= tuples.count {
       throw .indexOutOfRange(.paneTuple, event: index)
     }
+    for index in 0..<feedbackCount where Int(feedback(index).tuple) >= tuples.count {
+      throw .indexOutOfRange(.feedbacks, event: index)
+    }
     for index in 0..<touchCount {
       let touch = touch(index)
       guard Int(touch.tuple) < tuples.count else {
         throw .indexOutOfRange(.touchTuple, event: index)
       }
-      guard FrameView.kindRange.contains(touch.kind) else {
+      guard EventKind(rawValue: touch.kind) != nil else {
         throw .invalidValue(.touchKind, record: index)
       }
       guard touchUser(index) != .zero else { throw .invalidValue(.touchUser, record: index) }
@@ -121,7 +129,9 @@ public struct PartialFrameView {
   // MARK: Records
 
   /// All records.
-  public var recordCount: Int { contributionCount + touchCount + unionCount + paneCount }
+  public var recordCount: Int {
+    contributionCount + touchCount + unionCount + paneCount + feedbackCount
+  }
 
   /// The number of distinct dimension tuples in the frame.
   @inlinable public var tupleCount: Int { tuples.count }
@@ -156,6 +166,12 @@ public struct PartialFrameView {
   @inlinable public func union(_ index: Int) -> PersonUnion {
     let place = base + (unions &+ index &* 32)
     return PersonUnion(Key128(at: place), Key128(at: place + 16))
+  }
+
+  @inlinable public func feedback(_ index: Int) -> PartialFeedback {
+    let place = feedbacks &+ index &* 16
+    return PartialFeedback(
+      incident: int64(place, 0), tuple: uint32(place + 8, 0), verdict: uint32(place + 12, 0))
   }
 
   @inlinable func record(_ columns: Records, _ index: Int) -> PartialRecord {

@@ -40,6 +40,26 @@ enum EncodedTuple {
     return tuple
   }
 
+  /// Whether bytes are a tuple, and not one of bots.
+  static func isOfPeople(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    isValid(bytes) && end(of: Dimension.always.count, in: bytes) == bytes.count
+  }
+
+  /// Where the values of the dimensions are, by their place; at least of those that are always there.
+  ///
+  /// - Precondition: `bytes` is valid.
+  static func fields(_ bytes: UnsafeRawBufferPointer) -> [Range<Int>] {
+    var fields: [Range<Int>] = []
+    fields.reserveCapacity(Dimension.allCases.count)
+    var offset = 0
+    while offset < bytes.count {
+      let end = offset + 2 + (Int(bytes[offset]) | Int(bytes[offset + 1]) << 8)
+      fields.append(offset + 2..<end)
+      offset = end
+    }
+    return fields
+  }
+
   /// Where the first `count` dimensions end.
   ///
   /// - Precondition: `bytes` is valid.

@@ -44,11 +44,14 @@ public struct PartialEmitter: ~Copyable {
   private let partitionCount: UInt32
   /// Length of the panes of hopping windows, microseconds; 0 for none.
   private let paneLength: Int64
+  /// Of each stretch of log time of this length that has frames the second stage is told, microseconds; 0 for none.
+  private let partLength: Int64
 
   private var encoder = PartialFrameEncoder()
   private var tuples = TupleTable()
   private var touches: [(user: Key128, touch: Touch)] = []
   private var unions: [PersonUnion] = []
+  private var feedbacks: [PartialFeedback] = []
   /// By slot and start of the pane.
   private var panes = FlatTable<Counts>()
   private var frameSlots: [Int] = []
@@ -74,29 +77,33 @@ public struct PartialEmitter: ~Copyable {
   /// - Parameters:
   ///   - partitionCount: of the source's generation.
   ///   - paneLength: microseconds; 0 where there are no hopping windows.
+  ///   - partLength: microseconds, a multiple of ``tick``; 0 where nobody asks in which stretches of time
+  ///     the log has frames.
   public init(
     pipelineHash: UInt64, generation: UInt32, partition: UInt32, partitionCount: UInt32,
-    paneLength: Int64
+    paneLength: Int64, partLength: Int64 = 0
   ) {
     self.pipelineHash = pipelineHash
     self.generation = generation
     self.partition = partition
     self.partitionCount = partitionCount
     self.paneLength = paneLength
+    self.partLength = partLength
   }
 
   /// True where a tick is open and holds something: a frame past its end would emit it.
   public var isHolding: Bool { count > 0 }
 
   /// Touches, unions and panes of the open tick.
-  public var count: Int { touches.count + unions.count + panes.count }
+  public var count: Int { touches.count + unions.count + panes.count + feedbacks.count }
 
   public var stateSize: StateSize {
     let touchByteCount = touches.capacity * MemoryLayout<(user: Key128, touch: Touch)>.stride
     return StateSize(
       keyCount: count, keyCountMax: countMax,
       byteCount: touchByteCount + unions.capacity * MemoryLayout<PersonUnion>.stride
-        + panes.byteCount + tuples.byteCount)
+        + feedbacks.capacity * MemoryLayout<PartialFeedback>.stride + panes.byteCount
+        + tuples.byteCount)
   }
 
   /// End of the open tick, microseconds of log time; nil before the first frame.
@@ -154,6 +161,15 @@ public struct PartialEmitter: ~Copyable {
   /// Two user ids are one person.
   public mutating func add(_ union: PersonUnion) { unions.append(union) }
 
+  /// What a person said about an incident.
+  ///
+  /// - Parameter feedback: its tuple is an index of the begun frame.
+  public mutating func add(_ feedback: PartialFeedback) {
+    var feedback = feedback
+    feedback.tuple = UInt32(frameSlots[Int(feedback.tuple)])
+    feedbacks.append(feedback)
+  }
+
   /// Counts an event in its pane.
   ///
   /// - Parameters:
@@ -190,7 +206,7 @@ public struct PartialEmitter: ~Copyable {
   ) {
     guard
       isHolding || contributions.count > 0 || isLast || emittedLogTime == .min
-        || logTime - emittedLogTime >= Self.silence
+        || logTime - emittedLogTime >= Self.silence || isInNewPart(logTime)
     else {
       if untold == .inTick { untold = .before }
       return
@@ -239,12 +255,22 @@ public struct PartialEmitter: ~Copyable {
           start: Int64(pane.key & 0xff_ffff_ffff) * paneLength,
           sums: PartialSums(pane.value)))
     }
+    for feedback in feedbacks {
+      makeRoom(&self)
+      var feedback = feedback
+      feedback.tuple = number(&self, Int(feedback.tuple))
+      encoder.append(feedback: feedback)
+    }
     head.closesTick = true
     head.isLast = isLast
     seal(&head, into: &frames)
     emittedLogTime = logTime
     untold = .nothing
     reset()
+  }
+
+  private func isInNewPart(_ logTime: Int64) -> Bool {
+    partLength > 0 && logTime / partLength != emittedLogTime / partLength
   }
 
   private mutating func seal(_ head: inout PartialFrameHead, into frames: inout [PartialFrame]) {
@@ -264,6 +290,7 @@ public struct PartialEmitter: ~Copyable {
   private mutating func reset() {
     touches.removeAll(keepingCapacity: true)
     unions.removeAll(keepingCapacity: true)
+    feedbacks.removeAll(keepingCapacity: true)
     panes.removeAll()
     tuples = TupleTable()
     frameSlots.removeAll(keepingCapacity: true)
@@ -272,9 +299,11 @@ public struct PartialEmitter: ~Copyable {
   // MARK: Snapshots
 
   private static let sectionID: UInt16 = 41
-  private static let sectionVersion: UInt16 = 1
+  private static let sectionVersion: UInt16 = 2
 
-  public var changeByteCount: Int { 64 + touches.count * 120 + panes.count * 120 }
+  public var changeByteCount: Int {
+    64 + touches.count * 120 + panes.count * 120 + feedbacks.count * 80
+  }
 
   /// Writes what the open tick holds, in the order in which it came; the same for every scope.
   public func snapshot(into writer: inout SnapshotWriter) {
@@ -309,6 +338,12 @@ public struct PartialEmitter: ~Copyable {
         writer.put(value)
       }
       put(Int(pane.key >> 40), into: &writer)
+    }
+    writer.put(UInt64(feedbacks.count))
+    for feedback in feedbacks {
+      writer.put(feedback.incident)
+      writer.put(feedback.verdict)
+      put(Int(feedback.tuple), into: &writer)
     }
     writer.end()
   }
@@ -367,6 +402,12 @@ public struct PartialEmitter: ~Copyable {
       _ = panes.insert(
         key,
         Counts(PartialSums(values[0], values[1], values[2], values[3], values[4], values[5])))
+    }
+    for _ in 0..<(try reader.getCount(elementByteCount: 16)) {
+      let incident = try reader.get(Int64.self)
+      let verdict = try reader.get(UInt32.self)
+      feedbacks.append(
+        PartialFeedback(incident: incident, tuple: try getTuple(&reader), verdict: verdict))
     }
     try reader.close()
   }

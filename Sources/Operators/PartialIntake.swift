@@ -180,6 +180,11 @@ public struct PartialIntake: ~Copyable {
     advance()
   }
 
+  /// The latest log time of all generations before one; `.min` where there is none.
+  public func logTime(before generation: UInt32) -> Int64 {
+    sources.lazy.filter { $0.generation < generation }.map(\.logTime).max() ?? .min
+  }
+
   /// A kept frame whose turn has come; nil if there is none.
   public mutating func nextEarly() -> [UInt8]? {
     if early.isEmpty { return nil }

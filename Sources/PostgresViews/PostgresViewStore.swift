@@ -10,7 +10,7 @@ public import Views
 ///     begin
 ///     update checkpoints … where stream, epoch and sequence are what this owner left   (0 rows:
 ///                                        another owner has taken over: roll back, `fenced`)
-///     upsert absolute rows and trends, add deltas, accounting, late events
+///     upsert absolute rows, trends and incidents, add deltas, accounting, late events
 ///     commit
 ///
 /// The checkpoint comes *first* because its row lock then covers the whole transaction: a new
@@ -163,6 +163,8 @@ public final class PostgresViewStore: ViewStore {
       if let source = stream.source {
         try statements.write(batch, trends: trends, source: source, &parameters, connection)
       }
+      try IncidentTable.write(
+        batch.incidents, logTime: batch.checkpoint.logTime, in: schema, connection)
       try AccountingTable.write(batch.accounting, of: stream, in: schema, connection)
       try LateTable.insert(batch.lateEvents, of: stream, in: schema, connection)
       beforeCommit(commits)

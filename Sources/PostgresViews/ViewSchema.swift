@@ -185,6 +185,7 @@ struct ViewSchema: Sendable {
       revenue_micros bigint not null,
       primary key (stream, sequence, index));
     """ + TimedTable.all(of: pipeline).map(timed).joined()
+      + (pipeline.anomalies == nil ? "" : IncidentTable.creation(in: name))
   }
 
   private func timed(_ timed: TimedTable) -> String {

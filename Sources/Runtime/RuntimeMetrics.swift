@@ -153,7 +153,8 @@ public struct RuntimeMetrics: Sendable {
     "smartcontent_operator_limits_total",
     "What limits of operators have cost since the beginning of the log: touches of persons that were"
       + " untracked, unions and links that were refused, events that overflowed into `(other)`, and"
-      + " those that were too_late for trends.", .counter,
+      + " those that were too_late for trends or incidents; feedback about an incident that is unknown.",
+    .counter,
     labels: labels + ["operator", "consequence"],
     maxSeries: 2000)
   public static let storeFull = MetricDeclaration(

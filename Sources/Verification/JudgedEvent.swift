@@ -1,5 +1,6 @@
 public import Dataflow
 public import Events
+public import Views
 
 /// The frame that is being recounted, and what time it is in its stream.
 public struct Moment: Sendable {
@@ -43,4 +44,6 @@ public struct JudgedEvent: Sendable {
   public var tuple: Int
   /// Millionths of the tuple's currency.
   public var revenueMicros: Int64
+  /// What it says about an incident.
+  public var feedback: IncidentFeedback?
 }

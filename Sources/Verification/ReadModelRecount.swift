@@ -76,5 +76,6 @@ enum ReadModels {
     { _, _, _ in CheckpointRecount() },
     { OutcomeRecount(spec: $0, tuples: $1, generations: $2) },
     { spec, tuples, _ in TrendRecount(spec: spec, tuples: tuples) },
+    { spec, tuples, _ in IncidentRecount(spec: spec, tuples: tuples) },
   ]
 }

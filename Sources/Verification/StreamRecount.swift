@@ -97,6 +97,9 @@ public final class StreamRecount {
       user: frame.user(index), tuple: tuple,
       revenueMicros: frame.revenueMicros(index))
     if frame.header.kind == .deadLetters { return event }
+    if event.kind == EventKind.feedback.rawValue {
+      event.feedback = IncidentFeedback(payload: frame.payload(index))
+    }
     if isCopy(event.key) {
       event.verdict = .duplicate
       return event

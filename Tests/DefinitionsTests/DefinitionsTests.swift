@@ -35,7 +35,9 @@ struct DefinitionsTests {
     #expect(definitions.pipelines.map(\.name) == ["default", "recent"])
     #expect(
       definitions.pipeline("default")
-        == PipelineSpec(name: "default", persons: PersonPolicy(), trends: TrendPolicy()))
+        == PipelineSpec(
+          name: "default", persons: PersonPolicy(), trends: TrendPolicy(),
+          anomalies: IncidentPolicy()))
     #expect(
       definitions.pipeline("recent")
         == PipelineSpec(name: "recent", allowedLateness: 3_600_000_000))

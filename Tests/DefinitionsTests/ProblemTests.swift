@@ -104,6 +104,18 @@ struct ProblemTests {
       "pipelines", "retention: 48h", "retention: 5m", key: "pipelines.default.trends.retention",
       "at least 10m"),
     Mistake(
+      "pipelines", "bin: 5m", "bin: 65s", key: "pipelines.default.anomalies.bin", "is 65s",
+      "a multiple of trends.slide, 10s"),
+    Mistake(
+      "pipelines", "by: [campaign, content]", "by: [campaign, channel]",
+      key: "pipelines.default.anomalies.by", "has channel", "campaign, content"),
+    Mistake(
+      "pipelines", "threshold: 5.2", "threshold: 13", key: "pipelines.default.anomalies.threshold",
+      "a number from 1 to 12"),
+    Mistake(
+      "pipelines", "keys_max: 2000", "key_max: 2000",
+      key: "pipelines.default.anomalies.key_max", "write keys_max"),
+    Mistake(
       "event-mapping", "Content Clicked: click", "Content Clicked: clik",
       key: "segment.events.Content Clicked", "write click", "impression, view, click"),
     Mistake(

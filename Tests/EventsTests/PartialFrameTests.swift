@@ -9,11 +9,18 @@ struct PartialContent: Equatable {
   var touches: [UserTouch] = []
   var unions: [PersonUnion] = []
   var panes: [Record] = []
+  var feedbacks: [Remark] = []
 
   struct Record: Equatable {
     var tuple: [UInt8]
     var start: Int64
     var sums: PartialSums
+  }
+
+  struct Remark: Equatable {
+    /// The feedback with 0 as its tuple.
+    var feedback: PartialFeedback
+    var tuple: [UInt8]
   }
 
   struct UserTouch: Equatable {
@@ -40,6 +47,12 @@ struct PartialContent: Equatable {
     contributions = (0..<view.contributionCount).map { record(view.contribution($0)) }
     panes = (0..<view.paneCount).map { record(view.pane($0)) }
     unions = (0..<view.unionCount).map { view.union($0) }
+    feedbacks = (0..<view.feedbackCount).map {
+      var feedback = view.feedback($0)
+      let tuple = Array(view.tupleBytes(Int(feedback.tuple)))
+      feedback.tuple = 0
+      return Remark(feedback: feedback, tuple: tuple)
+    }
     touches = (0..<view.touchCount).map {
       var touch = view.touch($0)
       let tuple = Array(view.tupleBytes(Int(touch.tuple)))
@@ -59,6 +72,7 @@ struct PartialContent: Equatable {
     content.contributions.sort(by: precedes)
     content.panes.sort(by: precedes)
     content.unions.sort { $0.first != $1.first ? $0.first < $1.first : $0.second < $1.second }
+    content.feedbacks.sort { $0.feedback.incident < $1.feedback.incident }
     content.touches.sort { a, b in
       if a.user != b.user { return a.user < b.user }
       return a.touch.time != b.touch.time ? a.touch.time < b.touch.time : a.touch.key < b.touch.key
@@ -84,6 +98,11 @@ struct PartialContent: Equatable {
       encoder.append(touch, of: entry.user)
     }
     for union in unions { encoder.append(union: union) }
+    for remark in feedbacks {
+      var feedback = remark.feedback
+      feedback.tuple = remark.tuple.withUnsafeBytes { encoder.tuple($0) }
+      encoder.append(feedback: feedback)
+    }
     for record in panes {
       let tuple = record.tuple.withUnsafeBytes { encoder.tuple($0) }
       encoder.append(pane: PartialRecord(tuple: tuple, start: record.start, sums: record.sums))
@@ -118,6 +137,12 @@ struct PartialContent: Equatable {
           time: Int64.random(in: 0...3, using: &maker.random), key: maker.key(),
           revenueMicros: hasMoney ? number() : 0, tuple: 0,
           kind: UInt8.random(in: 1...8, using: &maker.random)),
+        tuple: tuples.randomElement(using: &maker.random) ?? tuples[0])
+    }
+    feedbacks = (0..<count()).map { _ in
+      Remark(
+        feedback: PartialFeedback(
+          incident: number(), tuple: 0, verdict: UInt32.random(in: 0...3, using: &maker.random)),
         tuple: tuples.randomElement(using: &maker.random) ?? tuples[0])
     }
   }
@@ -213,7 +238,7 @@ struct PartialFrameTests {
       FrameTests.correct(&bytes)
       do {
         let content = try PartialContent(bytes: bytes)
-        for entry in content.touches { #expect((1...9).contains(entry.touch.kind)) }
+        for entry in content.touches { #expect(EventKind(rawValue: entry.touch.kind) != nil) }
         // What the view accepts, the encoder takes.
         if content == content.sorted { #expect(!content.encoded.isEmpty) }
       } catch {

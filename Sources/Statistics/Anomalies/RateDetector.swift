@@ -25,6 +25,10 @@ public struct RateDetector: Sendable, Equatable {
     public let expectedImpressions: Double
     /// Clicks of an impression.
     public let expectedRate: Double
+    /// What impressions deviate from the expected ones by beside chance, and clicks given the impressions: the
+    /// variance of a count of mean m is m plus this times m².
+    public let impressionDispersion: Double
+    public let clickDispersion: Double
 
     /// What another threshold can be put on: the evidence where an incident has more than ever, else 0.
     public let score: Double
@@ -33,7 +37,7 @@ public struct RateDetector: Sendable, Equatable {
   /// Nats, where labelled streams had just below one false alarm a week; see Docs/reports/quality.md.
   public static let defaultThreshold = 5.2
   /// An incident is over when its evidence is below this, in nats: chance has as much each day.
-  private static let over = 1.5
+  public static let over = 1.5
   /// Evidence counts as more than before from this factor on.
   private static let growth = 1.05
   private static let suspectWeight = 0.1
@@ -90,6 +94,10 @@ public struct RateDetector: Sendable, Equatable {
     impressionModel.predict(at: second, days: days)
     clickModel.predict(at: second, days: days)
     let expected = (impressionModel.rate, min(clickModel.rate, 0.9))
+    let dispersion = (
+      impressionModel.dispersion + impressionModel.ignorance,
+      clickModel.dispersion + clickModel.ignorance
+    )
     weighImpressions(views)
     weighClicks(count, of: views, expectedRate: expected.1)
     let evidence = [
@@ -99,7 +107,7 @@ public struct RateDetector: Sendable, Equatable {
     let (found, score) = judge(evidence)
     return Verdict(
       found: found, evidence: evidence, expectedImpressions: expected.0, expectedRate: expected.1,
-      score: score)
+      impressionDispersion: dispersion.0, clickDispersion: dispersion.1, score: score)
   }
 
   private mutating func weighImpressions(_ count: Double) {

@@ -14,6 +14,7 @@ final class EmitterSubject: LawSubject {
     case union(PersonUnion)
     case count(kind: EventKind, time: Int64, DimensionTuple, revenue: Int64)
     case outcome(Outcomes, start: Int64, DimensionTuple)
+    case feedback(PartialFeedback, DimensionTuple)
   }
 
   struct Input {
@@ -86,6 +87,9 @@ final class EmitterSubject: LawSubject {
         case .keptTouch(let touch, let user, let tuple):
           tuple.encoded.withUnsafeBytes { emitter.add(touch, tuple: $0, of: user) }
         case .union(let union): emitter.add(union)
+        case .feedback(var feedback, _):
+          feedback.tuple = UInt32(place)
+          emitter.add(feedback)
         case .count(let kind, let time, _, let revenue):
           emitter.count(tuple: place, time: time, kind: kind.rawValue, revenueMicros: revenue)
         case .outcome: break
@@ -110,6 +114,11 @@ final class EmitterSubject: LawSubject {
       for index in 0..<view.unionCount {
         let union = view.union(index)
         said.add([2, Int64(union.first.low), Int64(union.second.low)], [1])
+      }
+      for index in 0..<view.feedbackCount {
+        let feedback = view.feedback(index)
+        let id = DimensionTuple.identifier(encoded: view.tupleBytes(Int(feedback.tuple)))
+        said.add([4, feedback.incident, id, Int64(feedback.verdict)], [1])
       }
       for index in 0..<view.touchCount {
         let touch = view.touch(index)
@@ -138,7 +147,7 @@ extension EmitterSubject.Item {
   var tuple: DimensionTuple? {
     switch self {
     case .touch(_, _, let tuple), .keptTouch(_, _, let tuple), .count(_, _, let tuple, _),
-      .outcome(_, _, let tuple):
+      .outcome(_, _, let tuple), .feedback(_, let tuple):
       tuple
     case .union: nil
     }
@@ -180,7 +189,7 @@ struct EmitterStory: LawStory {
       time: time, key: Key128(low: random.next() >> 1, high: 3),
       revenueMicros: random.time(upTo: 1000), tuple: 0, kind: EventKind.click.rawValue)
     let item: Item =
-      switch random.below(8) {
+      switch random.below(9) {
       case 0, 1: .touch(touch, of: user, tuple)
       case 2: .keptTouch(touch, of: user, tuple)
       case 3: .union(PersonUnion(user, Key128(low: UInt64(100 + person), high: 9)))
@@ -188,6 +197,9 @@ struct EmitterStory: LawStory {
         .outcome(
           Outcomes(sessions: 1, attributedRevenueMicros: -random.time(upTo: 1000)),
           start: WindowLevel.tenSeconds.start(of: time), tuple)
+      case 5:
+        .feedback(
+          PartialFeedback(incident: Int64(1 + random.below(9)), tuple: 0, verdict: 1), tuple)
       default:
         .count(
           kind: random.pick([.impression, .click, .conversion]), time: time, tuple,

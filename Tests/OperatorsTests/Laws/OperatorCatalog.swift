@@ -27,5 +27,6 @@ enum OperatorCatalog {
     Entry("IdentityLinks", LinkStory.self),
     Entry("PartialEmitter", EmitterStory.self),
     Entry("PartialIntake", IntakeStory.self),
+    Entry("IncidentWatch", IncidentStory.self),
   ]
 }
