@@ -85,7 +85,7 @@ let package = Package(
     module("Threads"),
 
     // Adapters: the ports on real servers.
-    module("JetStreamLog", ["Events", "Ports", "NATSClient"]),
+    module("JetStreamLog", ["Events", "Ports", "NATSClient", "SessionPool"]),
     module("SessionPool"),
     module(
       "PostgresViews", ["Events", "Views", "Dataflow", "Ports", "PostgresClient", "SessionPool"]),
@@ -109,6 +109,11 @@ let package = Package(
         "Events", "Statistics", "Views", "Dataflow", "Analyses", "Ports", "LogScans", "HTTPServer",
         "Metrics", "Threads", log,
       ]),
+    module(
+      "Notifications",
+      [
+        "Events", "Views", "Ports", "HTTPClient", "Cryptography", "Metrics", "Threads", log,
+      ]),
     module("Verification", ["Events", "Views", "Operators", "Dataflow", "Ports"]),
     module("Console", ["HTTPServer"], resources: [.embedInCode("Pages")]),
     module("BrowserTracker", ["Events", "HTTPServer"], resources: [.embedInCode("Script")]),
@@ -124,7 +129,8 @@ let package = Package(
         "PostgresViews", "RedisViews", "FileSnapshots", "JetStreamSnapshots", "LogArchive",
         "Definitions",
         "Collector", "Runtime", "LogScans",
-        "QueryAPI", "Verification", "Console", "BrowserTracker", "LocalServers", "DemoTraffic",
+        "QueryAPI", "Notifications", "Verification", "Console", "BrowserTracker", "LocalServers",
+        "DemoTraffic",
         "SessionPool", "CShims", log,
         lifecycle, signals, arguments,
       ], swiftSettings: strict),
@@ -152,6 +158,9 @@ let package = Package(
     tests("StatisticsTests", ["Statistics", "quality", "Oracles"]),
     .target(
       name: "Oracles", path: "Tests/Oracles",
+      swiftSettings: strict),
+    .target(
+      name: "MemoryPorts", dependencies: ["Ports"], path: "Tests/MemoryPorts",
       swiftSettings: strict),
     tests(
       "AnalysesTests",
@@ -181,7 +190,7 @@ let package = Package(
         "Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "RedisClient",
         "PostgresClient", "JetStreamLog", "PostgresViews", "RedisViews", "FileSnapshots",
         "JetStreamSnapshots",
-        "LogArchive", "Definitions", "LocalServers", "SessionPool", log,
+        "LogArchive", "Definitions", "LocalServers", "SessionPool", "MemoryPorts", log,
       ]),
     tests(
       "CollectorTests",
@@ -202,6 +211,12 @@ let package = Package(
         "Threads", "Runtime", "LogScans", "Verification", "FileSnapshots", "LogArchive", "Oracles",
         log,
       ]),
+    tests(
+      "NotificationTests",
+      [
+        "Events", "Views", "Ports", "Notifications", "Metrics", "HTTPClient", "Threads",
+        "MemoryPorts", log,
+      ]),
     tests("DefinitionsTests", ["Events", "Views", "Dataflow", "Definitions"]),
     tests("DemoTrafficTests", ["Events", "HTTPClient", "DemoTraffic"]),
     tests("CommandTests", ["smartcontent", "Events", "Views", "Dataflow", "Runtime"]),
@@ -218,7 +233,8 @@ let package = Package(
       "IntegrationTests",
       [
         "Events", "LocalServers", "HTTPClient", "PostgresClient", "NATSClient", "RedisClient",
-        "JetStreamLog", "Ports", "Definitions", "Views", "Dataflow", "HTTPServer", log,
+        "JetStreamLog", "Ports", "Definitions", "Views", "Dataflow", "HTTPServer", "Cryptography",
+        log,
       ],
       exclude: ["Clients", "Pages"]),
   ]

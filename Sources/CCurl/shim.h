@@ -30,6 +30,13 @@ static inline CURLcode smartcontent_curl_set_receive(
   return curl_easy_setopt(handle, option, function);
 }
 
+/// Opens the socket for an address that a name was found to have; CURL_SOCKET_BAD refuses it.
+typedef curl_socket_t (*smartcontent_curl_open)(void *, curlsocktype, struct curl_sockaddr *);
+
+static inline CURLcode smartcontent_curl_set_open(CURL *handle, smartcontent_curl_open function) {
+  return curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, function);
+}
+
 static inline CURLcode smartcontent_curl_get_long(CURL *handle, CURLINFO info, long *value) {
   return curl_easy_getinfo(handle, info, value);
 }

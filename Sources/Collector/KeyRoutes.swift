@@ -102,20 +102,9 @@ public struct KeyRoutes: Sendable {
       metadata: ["id": "\(key.id)", "site": "\(key.site)", "by": "\(request.remoteAddress)"])
   }
 
-  /// A page of another site must not change keys by the browser of somebody who may: where no token is
-  /// needed, nothing else would keep it from that.
   private func checkChange(_ request: HTTPRequest) throws(Problem) {
     try check(request)
-    guard let origin = request.header("Origin") else { return }
-    let host = request.header("Host") ?? ""
-    guard
-      origin.lowercased() == "http://\(host)".lowercased()
-        || origin.lowercased() == "https://\(host)".lowercased()
-    else {
-      throw Problem(
-        .forbidden, code: "cross_origin",
-        detail: "Keys are changed by pages of this server and by programs, not by other pages.")
-    }
+    try request.checkOrigin()
   }
 
   private func problem(_ error: KeyStoreError) -> Problem {

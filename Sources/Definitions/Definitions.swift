@@ -14,6 +14,8 @@ public struct Definitions: Equatable, Sendable {
   public var schemas: EventSchemas
   /// Nil where the folder has none: nobody is judged.
   public var bots: BotRules?
+  /// Who is told of incidents; none where the folder has no file of them.
+  public var webhooks: [WebhookDeclaration]
 
   /// - Parameter folder: see ``DefinitionFolder/find(stated:executable:workingFolder:)``.
   /// - Throws: every problem of every file.
@@ -34,10 +36,17 @@ public struct Definitions: Equatable, Sendable {
       folder: folder, name: MappingDefinitions.fileName, keys: MappingDefinitions.rootKeys,
       MappingDefinitions.read)
     let schemas = SchemaDefinitions.read(folder: folder)
+    let notifications = NotificationDefinitions.fileName
+    let webhooks =
+      FileManager.default.fileExists(atPath: "\(folder)/\(notifications)")
+      ? DefinitionFile.read(
+        folder: folder, name: notifications, keys: NotificationDefinitions.rootKeys,
+        NotificationDefinitions.read) : (value: [], problems: [])
     let problems =
       streams.problems + pipelines.problems + mapping.problems + schemas.problems + bots.problems
+      + webhooks.problems
     guard let streams = streams.value, let pipelines = pipelines.value, let mapping = mapping.value,
-      let schemas = schemas.value, !hasBots || bots.value != nil
+      let schemas = schemas.value, let webhooks = webhooks.value, !hasBots || bots.value != nil
     else { throw DefinitionsError(problems: problems) }
     self.streams = streams
     self.streams.declarePartials(of: pipelines)
@@ -45,6 +54,7 @@ public struct Definitions: Equatable, Sendable {
     self.mapping = mapping
     self.schemas = schemas
     self.bots = bots.value
+    self.webhooks = webhooks
   }
 
   /// - Returns: every problem of every file; empty where the folder can be used.

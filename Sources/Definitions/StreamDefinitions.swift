@@ -1,7 +1,7 @@
 public import Dataflow
 
-/// What `Streams/streams.yaml` declares: the partitions of one generation, the dead letters, and what
-/// the streams between the stages of pipelines are like.
+/// What `Streams/streams.yaml` declares: the partitions of one generation, the dead letters, the facts, and
+/// what the streams between the stages of pipelines are like.
 public struct StreamDefinitions: Hashable, Sendable {
   public static let fileName = "streams.yaml"
 
@@ -12,6 +12,8 @@ public struct StreamDefinitions: Hashable, Sendable {
   /// The streams of events of ``generation``, by partition.
   public var events: [StreamConfig]
   public var deadLetters: StreamConfig
+  /// What was decided and found out; a subject for each thing.
+  public var facts: StreamConfig
   /// The streams between the stages, of the pipelines that have two.
   public internal(set) var partials: [StreamConfig] = []
   /// What each of ``partials`` is but for its name.
@@ -19,8 +21,8 @@ public struct StreamDefinitions: Hashable, Sendable {
 
   public var partitions: Int { events.count }
 
-  /// In order of partition, then the dead letters and the partials.
-  public var all: [StreamConfig] { events + [deadLetters] + partials }
+  /// In order of partition, then the dead letters, the facts and the partials.
+  public var all: [StreamConfig] { events + [deadLetters, facts] + partials }
 
   /// What every pipeline reads first: the events of all generations in order, and the dead letters,
   /// with generation and partition. See ``StreamPartition/partials(of:)`` for what its second stage reads.
@@ -64,6 +66,7 @@ public struct StreamDefinitions: Hashable, Sendable {
     var fitted = self
     fitted.events = events.map(fit)
     fitted.deadLetters = fit(deadLetters)
+    fitted.facts = fit(facts)
     fitted.partials = partials.map(fit)
     return fitted
   }
@@ -119,7 +122,7 @@ extension StreamDefinitions {
     ]
   }
 
-  static let rootKeys = ["events", "dead_letters", "partials"]
+  static let rootKeys = ["events", "dead_letters", "facts", "partials"]
   private static let commonKeys = [
     "subjects", "storage", "retention", "discard", "max_bytes", "max_message_bytes",
     "duplicate_window", "replicas",
@@ -130,15 +133,18 @@ extension StreamDefinitions {
       let events = root.section(
         "events", keys: Self.commonKeys + ["name", "generation", "partitions"]),
       let dead = root.section("dead_letters", keys: Self.commonKeys + ["name"]),
+      let facts = root.section("facts", keys: Self.commonKeys + ["name"]),
       let partials = root.section("partials", keys: Self.commonKeys)
     else { return nil }
     let generation = events.integer("generation", 1...Int(Int32.max))
     let partitions = events.integer("partitions", 1...Self.partitionsMax)
     let pattern = Self.name(of: events, hasPartition: true)
     let deadName = Self.name(of: dead, hasPartition: false)
+    let factsName = Self.name(of: facts, hasPartition: false)
     guard let eventConfig = Self.config(events), let deadConfig = Self.config(dead),
+      let factsConfig = Self.config(facts, subject: "{name}.>"),
       let template = Self.config(partials),
-      let generation, let partitions, let pattern, let deadName
+      let generation, let partitions, let pattern, let deadName, let factsName
     else { return nil }
     self.generation = UInt32(generation)
     self.events = (0..<partitions).map { partition in
@@ -148,12 +154,16 @@ extension StreamDefinitions {
       return config
     }
     deadLetters = deadConfig.named(deadName)
+    self.facts = factsConfig.named(factsName)
     partialsTemplate = template
-    let names = all.map(\.name)
-    if Set(names).count < names.count {
+    let names = self.events.map(\.name)
+    for (section, name, usual) in [
+      (dead, deadName, "dead-letters"), (facts, factsName, "facts"),
+    ] where names.contains(name) || (usual == "facts" && name == deadName) {
       root.problems.add(
-        line: dead.line, key: "dead_letters.name", what: "is also the name of a partition",
-        allowed: "a name of its own", fix: "write dead-letters")
+        line: section.line, key: section.path("name"),
+        what: "is also the name of another stream", allowed: "a name of its own",
+        fix: "write \(usual)")
       return nil
     }
   }
@@ -182,13 +192,15 @@ extension StreamDefinitions {
   }
 
   /// Everything but name and metadata.
-  private static func config(_ section: Section) -> StreamConfig? {
-    let subjects = section.texts("subjects", allowed: "[\"{name}\"]")
-    if let subjects, subjects != ["{name}"] {
+  private static func config(
+    _ section: Section, subject: String = "{name}"
+  ) -> StreamConfig? {
+    let subjects = section.texts("subjects", allowed: "[\"\(subject)\"]")
+    if let subjects, subjects != [subject] {
       section.problems.add(
         line: section["subjects"]?.line ?? section.line, key: section.path("subjects"),
-        what: "is \(subjects)", allowed: "[\"{name}\"]",
-        fix: "write [\"{name}\"]: frames are published to the stream's own name")
+        what: "is \(subjects)", allowed: "[\"\(subject)\"]",
+        fix: "write [\"\(subject)\"]: what is published carries the stream's own name")
     }
     let storage = section.choice("storage", ["file"], because: "the log is the only truth")
     let retention = section.choice(

@@ -1,3 +1,6 @@
+import CCurl
+import Glibc
+
 /// What libcurl's callbacks write into while one exchange runs.
 ///
 /// The callbacks run on the calling thread, inside `curl_easy_perform`.
@@ -8,12 +11,15 @@ final class AnswerReceiver {
   private var byteCountMax = 0
   private var onChunk: ((UnsafeRawBufferPointer) -> Bool)?
   private(set) var isStoppedByCaller = false
+  /// Set where a socket was refused for its address.
+  private(set) var hasRefusedAddress = false
 
   func begin(byteCountMax: Int, onChunk: ((UnsafeRawBufferPointer) -> Bool)? = nil) {
     headers.removeAll(keepingCapacity: true)
     body = []
     isTooLarge = false
     isStoppedByCaller = false
+    hasRefusedAddress = false
     self.byteCountMax = byteCountMax
     self.onChunk = onChunk
   }
@@ -45,6 +51,17 @@ final class AnswerReceiver {
     return true
   }
 
+  /// Opens a socket where the address is a public one.
+  func openSocket(_ address: UnsafeMutablePointer<curl_sockaddr>) -> curl_socket_t {
+    guard PublicAddress.isPublic(address.pointee.family, UnsafeRawPointer(address)) else {
+      hasRefusedAddress = true
+      // CURL_SOCKET_BAD
+      return -1
+    }
+    let to = address.pointee
+    return socket(to.family, to.socktype, to.protocol)
+  }
+
   /// Hands the body over without a copy.
   func takeBody() -> [UInt8] {
     defer { body = [] }
@@ -53,6 +70,23 @@ final class AnswerReceiver {
 
   /// Lets go of the caller's function.
   func end() { onChunk = nil }
+}
+
+extension PublicAddress {
+  /// - Parameter address: of a `curl_sockaddr`, whose last member is as long as the family's addresses are.
+  fileprivate static func isPublic(_ family: Int32, _ address: UnsafeRawPointer) -> Bool {
+    guard let place = MemoryLayout<curl_sockaddr>.offset(of: \.addr) else { return false }
+    let start = address + place
+    switch family {
+    case AF_INET:
+      let v4 = start.loadUnaligned(as: sockaddr_in.self).sin_addr
+      return isPublic(withUnsafeBytes(of: v4) { Array($0) })
+    case AF_INET6:
+      let v6 = start.loadUnaligned(as: sockaddr_in6.self).sin6_addr
+      return isPublic(withUnsafeBytes(of: v6) { Array($0) })
+    default: return false
+    }
+  }
 }
 
 extension Slice<UnsafeRawBufferPointer> {

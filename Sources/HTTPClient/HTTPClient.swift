@@ -80,6 +80,7 @@ public final class HTTPClient {
 
     setLimits(isEndless: onChunk != nil)
     setReceiver()
+    if settings.refusesPrivateAddresses { refusePrivateAddresses() }
     set(CURLOPT_HTTPHEADER, UnsafeMutableRawPointer(list))
     guard set(CURLOPT_URL, url) else { throw .invalidURL(url) }
     setMethod(method, hasBody: body != nil)
@@ -133,6 +134,16 @@ public final class HTTPClient {
     }
   }
 
+  private func refusePrivateAddresses() {
+    set(CURLOPT_OPENSOCKETDATA, Unmanaged.passUnretained(receiver).toOpaque())
+    check(
+      smartcontent_curl_set_open(handle) { context, _, address in
+        guard let context, let address else { return -1 }
+        return Unmanaged<AnswerReceiver>.fromOpaque(context).takeUnretainedValue().openSocket(
+          address)
+      })
+  }
+
   private func setMethod(_ method: String, hasBody: Bool) {
     if hasBody { set(CURLOPT_POST, 1) }
     switch method {
@@ -169,6 +180,7 @@ public final class HTTPClient {
     return switch code {
     case CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL: .invalidURL(url)
     case CURLE_COULDNT_RESOLVE_HOST: .cannotResolve(url: url)
+    case CURLE_COULDNT_CONNECT where receiver.hasRefusedAddress: .privateAddress(url: url)
     case CURLE_COULDNT_CONNECT: .cannotConnect(url: url)
     case CURLE_OPERATION_TIMEDOUT: .timedOut(url: url, milliseconds: settings.timeoutMs)
     case CURLE_WRITE_ERROR where receiver.isTooLarge:

@@ -8,6 +8,8 @@ public enum HTTPClientError: Error, Equatable, Sendable {
   case cannotResolve(url: String)
   /// Nothing accepted the connection.
   case cannotConnect(url: String)
+  /// The host's address is one of a private network or of this machine, which the settings refuse.
+  case privateAddress(url: String)
   /// The whole exchange took longer than `milliseconds`.
   case timedOut(url: String, milliseconds: Int)
   /// The connection ended before the answer was complete; the server may have acted on the request.
@@ -33,6 +35,8 @@ extension HTTPClientError: CustomStringConvertible {
       "\(url): the host's name has no address; check the spelling and the DNS"
     case .cannotConnect(let url):
       "\(url): nothing accepts connections there; is the server running, and on this port?"
+    case .privateAddress(let url):
+      "\(url): its address is not one of the public internet, and only those are allowed"
     case .timedOut(let url, let milliseconds):
       "\(url): no complete answer within \(milliseconds) ms"
     case .connectionLost(let url):

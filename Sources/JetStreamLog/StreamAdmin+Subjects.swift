@@ -97,29 +97,63 @@ extension StreamAdmin {
     _ subject: String, _ payload: [UInt8], afterSequence sequence: UInt64
   ) throws(Failure) -> Bool {
     let operation = "store a message on \(subject)"
-    let answer: JSONSlice
-    do throws(NATSError) {
-      let session = try connection.session(timeoutMs: timeoutMs)
-      let inbox = try newInbox()
-      let subscription = try session.subscribe(inbox, maxMessages: 16, maxBytes: 1 << 20)
-      try session.publish(
-        OutgoingMessage(
-          subject: subject, reply: inbox,
-          headers: [(name: Self.expectedSubjectSequence, value: "\(sequence)")],
-          payload: payload))
-      guard let message = try subscription.next(timeoutMs: timeoutMs) else {
-        throw NATSError.timedOut(operation: operation, milliseconds: timeoutMs)
-      }
-      answer = JSONSlice(message.copiedPayload())
-    } catch {
-      throw .unreachable(error)
-    }
+    let message = try exchange(
+      subject, payload, headers: [(name: Self.expectedSubjectSequence, value: "\(sequence)")])
+    let answer = JSONSlice(message.copiedPayload())
     if let error = APIError(answer) {
       if APIError.wrongSubjectSequence.contains(error.number) { return false }
       throw .refused(operation: operation, error)
     }
     guard answer["seq"]?.unsigned != nil else { throw .notUnderstood(operation: operation) }
     return true
+  }
+
+  /// Sends one message to a stream and waits for what the server says to it.
+  func publish(
+    _ subject: String, _ payload: [UInt8], headers: [(name: String, value: String)]
+  ) throws(Failure) -> PubAck {
+    PubAck(try exchange(subject, payload, headers: headers))
+  }
+
+  private func exchange(
+    _ subject: String, _ payload: [UInt8], headers: [(name: String, value: String)]
+  ) throws(Failure) -> NATSMessage {
+    do throws(NATSError) {
+      let session = try connection.session(timeoutMs: timeoutMs)
+      let inbox = try newInbox()
+      let subscription = try session.subscribe(inbox, maxMessages: 16, maxBytes: 1 << 20)
+      try session.publish(
+        OutgoingMessage(subject: subject, reply: inbox, headers: headers, payload: payload))
+      guard let message = try subscription.next(timeoutMs: timeoutMs) else {
+        throw NATSError.timedOut(
+          operation: "store a message on \(subject)", milliseconds: timeoutMs)
+      }
+      return message
+    } catch {
+      throw .unreachable(error)
+    }
+  }
+
+  /// The first message of a subject at or after a sequence, as the stream's leader has it; nil where there is
+  /// none.
+  func firstStored(
+    _ name: String, subject: String, from sequence: UInt64
+  ) throws(Failure) -> SubjectMessage? {
+    let operation = "read \(subject) of stream \(name)"
+    do throws(Failure) {
+      let answer = try ask(
+        "STREAM.MSG.GET.\(name)", "{\"seq\":\(sequence),\"next_by_subj\":\"\(subject)\"}", operation
+      )
+      guard let message = answer["message"].flatMap(StoredMessage.init) else {
+        throw Failure.notUnderstood(operation: operation)
+      }
+      return SubjectMessage(sequence: message.sequence, bytes: Array(message.bytes))
+    } catch {
+      guard case .refused(_, let reason) = error, reason.number == APIError.messageNotFound else {
+        throw error
+      }
+      return nil
+    }
   }
 
   /// Removes one message and overwrites its bytes in the stream's files; nothing where it is not there any

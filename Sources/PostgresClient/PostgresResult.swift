@@ -38,6 +38,9 @@ public struct PostgresResult: ~Copyable {
   public func int8(_ row: Int, _ column: Int) -> Int64 { integer(row, column) }
   public func int4(_ row: Int, _ column: Int) -> Int32 { integer(row, column) }
   public func int2(_ row: Int, _ column: Int) -> Int16 { integer(row, column) }
+  public func double(_ row: Int, _ column: Int) -> Double {
+    Double(bitPattern: integer(row, column))
+  }
   public func bool(_ row: Int, _ column: Int) -> Bool { integer(row, column, UInt8.self) != 0 }
 
   /// Microseconds since the Unix epoch; `-infinity` is `.min`, `infinity` `.max`.

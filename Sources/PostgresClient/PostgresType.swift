@@ -10,6 +10,7 @@ public struct PostgresType: Equatable, Sendable {
   public static let int2 = PostgresType(oid: 21, name: "int2")
   public static let int4 = PostgresType(oid: 23, name: "int4")
   public static let text = PostgresType(oid: 25, name: "text")
+  public static let float8 = PostgresType(oid: 701, name: "float8")
   public static let timestamptz = PostgresType(oid: 1184, name: "timestamptz")
 
   @usableFromInline static let boolArray = PostgresType(oid: 1000, name: "bool[]")

@@ -13,7 +13,7 @@ public import Views
 /// settings' statement timeout is cancelled by the server.
 public final class PostgresViewReader: DurableViewReader {
   private let settings: PostgresSettings
-  private let schema: ViewSchema
+  let schema: ViewSchema
   private let pool: SessionPool<PostgresConnection>
   /// Groups that one answer may have; more is refused, since the answer is held in memory.
   private let groupCountMax: Int
@@ -83,7 +83,7 @@ public final class PostgresViewReader: DurableViewReader {
   }
 
   /// Runs `body` in one read-only snapshot, on a session of the pool.
-  private func withSession<Value: Sendable>(
+  func withSession<Value: Sendable>(
     _ body: @escaping @Sendable (PostgresConnection) throws(PostgresError) -> Value
   ) async throws(ViewReadError) -> Value {
     let settings = settings

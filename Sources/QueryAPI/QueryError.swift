@@ -12,6 +12,8 @@ struct QueryError: Error, Hashable, Sendable {
     case unknownMetric = "unknown_metric"
     case metricNotComputed = "metric_not_computed"
     case trendsNotComputed = "trends_not_computed"
+    case incidentsNotComputed = "incidents_not_computed"
+    case unknownIncident = "unknown_incident"
     case unknownDimension = "unknown_dimension"
     case unknownTimezone = "unknown_timezone"
     case unknownPipeline = "unknown_pipeline"
@@ -56,7 +58,7 @@ struct QueryError: Error, Hashable, Sendable {
     case .positionNotReached: .gatewayTimeout
     case .tooManyWaiters, .tooManyStreams, .unavailable: .serviceUnavailable
     case .tooManyScans, .logUnavailable: .serviceUnavailable
-    case .unknownScan: .notFound
+    case .unknownScan, .unknownIncident: .notFound
     case .scanCancelled: .conflict
     case .scanFailed: .internalServerError
     case .refused, .scanTooLarge: .unprocessableContent

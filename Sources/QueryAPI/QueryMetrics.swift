@@ -1,3 +1,4 @@
+import HTTPServer
 public import Metrics
 
 /// Every metric of the query API.
@@ -42,6 +43,22 @@ public struct QueryMetrics: Sendable {
     requestCounts.with(route, outcome).add()
     let (seconds, attoseconds) = duration.components
     durations.with(route).observe(Double(seconds) + Double(attoseconds) / 1e18)
+  }
+
+  /// Answers a request and counts it; an error becomes what the client sees.
+  func measured<Value>(
+    _ route: String, _ body: () async throws(QueryError) -> Value
+  ) async throws(Problem) -> Value {
+    let started = ContinuousClock.now
+    do throws(QueryError) {
+      let value = try await body()
+      answered(route: route, outcome: "ok", duration: started.duration(to: .now))
+      return value
+    } catch {
+      answered(
+        route: route, outcome: error.code.rawValue, duration: started.duration(to: .now))
+      throw error.problem
+    }
   }
 
   func answeredFromDurableOnly() { durableOnlyCount.add() }

@@ -263,7 +263,7 @@ struct QueryService: Sendable {
       ], body: .bytes(CSVAnswer(request: request, plan: plan, zone: zone).table(answer)))
   }
 
-  private static func response(_ json: [UInt8]) -> HTTPResponse {
+  static func response(_ json: [UInt8]) -> HTTPResponse {
     HTTPResponse(
       status: .ok,
       headers: [
@@ -289,7 +289,7 @@ struct QueryService: Sendable {
   }
 
   /// The decoded query parameters, each at most once.
-  private static func parameters(
+  static func parameters(
     _ http: HTTPRequest, allowed: [String]?
   ) throws(QueryError) -> [(name: String, value: String)] {
     guard let fields = http.queryFields() else {
@@ -312,15 +312,7 @@ struct QueryService: Sendable {
   private func measured(
     _ route: String, _ body: () async throws(QueryError) -> HTTPResponse
   ) async throws(Problem) -> HTTPResponse {
-    let started = ContinuousClock.now
-    do throws(QueryError) {
-      let response = try await body()
-      metrics.answered(route: route, outcome: "ok", duration: .now - started)
-      return response
-    } catch {
-      metrics.answered(route: route, outcome: error.code.rawValue, duration: .now - started)
-      throw error.problem
-    }
+    try await metrics.measured(route, body)
   }
 
   /// What became of every event: `on_time + late + too_late + duplicate + rejected = received`.
@@ -333,8 +325,4 @@ struct QueryService: Sendable {
       "clamped_future":\(accounting.clampedFuture),"conserved":\(accounting.isConserved)}
       """.utf8)
   }
-}
-
-extension ContinuousClock.Instant {
-  fileprivate static func - (a: Self, b: Self) -> Duration { b.duration(to: a) }
 }

@@ -17,6 +17,8 @@ public struct ReadView: Sendable {
   public var partitions: [Int]
   /// Nil where the pipeline has none.
   public var secondStage: SecondStage?
+  /// Nil where the pipeline watches for no anomalies.
+  public var incidents: (any IncidentReader)?
 
   /// What the second stage of a pipeline computes.
   public struct SecondStage: Sendable {
@@ -39,7 +41,8 @@ public struct ReadView: Sendable {
   /// - Parameter partitionCount: partitions of the generation, at least 1.
   public init(
     name: String, version: Int = 1, durable: any DurableViewReader, hot: any HotViewReader,
-    generation: UInt32, partitionCount: Int, secondStage: SecondStage? = nil
+    generation: UInt32, partitionCount: Int, secondStage: SecondStage? = nil,
+    incidents: (any IncidentReader)? = nil
   ) {
     self.name = name
     self.version = version
@@ -48,6 +51,7 @@ public struct ReadView: Sendable {
     self.generation = generation
     partitions = Array(0..<partitionCount)
     self.secondStage = secondStage
+    self.incidents = incidents
   }
 }
 

@@ -78,6 +78,7 @@ struct DevCommand: AsyncParsableCommand {
     _ = try pipelines.select(definitions)
     _ = try QueryAccess(token: Environment["SMARTCONTENT_TOKEN"], boundTo: address.host)
     _ = try links.policy(secret: nil)
+    _ = try WebhookOptions.targets(definitions)
     do {
       if ["127.0.0.1", "localhost", "0.0.0.0"].contains(address.host),
         let port = UInt16(exactly: address.port), port != 0, !LoopbackPort.isFree(port)
@@ -203,9 +204,9 @@ private struct DevService: Service, CustomStringConvertible {
         secret: SharedSecret.personKeys.make(inHome: servers.home)),
       dataCenters: try command.dataCenters.ranges(),
       queryToken: Environment["SMARTCONTENT_TOKEN"],
+      webhooks: try WebhookOptions.targets(definitions),
       pipelines: try command.pipelines.select(definitions),
-      stateFolder: servers.home + "/state", archiveFolder: servers.home + "/archive",
-      scansLog: true)
+      stateFolder: servers.home + "/state", archiveFolder: servers.home + "/archive")
   }
 
   /// Makes the streams; changes that may lose events are left to `smartcontent streams apply --force`.

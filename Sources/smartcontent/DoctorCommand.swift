@@ -67,13 +67,32 @@ struct DoctorCommand: ParsableCommand {
       let place = try folder.find()
       let problems = Definitions.check(folder: place)
       guard let first = problems.first else {
-        return report.ok("definitions", "\(place): no problems")
+        report.ok("definitions", "\(place): no problems")
+        return checkWebhooks(try Definitions(folder: place).webhooks, &report)
       }
       report.fail(
         "definitions", "\(first)\(problems.count > 1 ? " and \(problems.count - 1) more" : "")",
         fix: "smartcontent streams check lists them all")
     } catch {
       report.fail("definitions", "\(error)", fix: "name the folder with --streams")
+    }
+  }
+
+  private func checkWebhooks(_ webhooks: [WebhookDeclaration], _ report: inout DoctorReport) {
+    for webhook in webhooks {
+      let name = "webhook \(webhook.name)"
+      guard Environment[webhook.secretVariable] != nil else {
+        report.warn(
+          name, "\(webhook.secretVariable) is not set here",
+          fix:
+            "set it to its secret where `smartcontent process` runs, which does not start without")
+        continue
+      }
+      if let problem = WebhookOptions.problem(of: webhook) {
+        report.fail(name, problem, fix: "correct the variable")
+      } else {
+        report.ok(name, "has its secret")
+      }
     }
   }
 
@@ -312,8 +331,46 @@ struct DoctorCommand: ParsableCommand {
           "clock of postgres", "\(differenceMs) ms away from ours",
           fix: "run a time service on both machines")
       }
+      try checkIncidents(&report, postgres)
     } catch {
       report.fail("postgres", "\(error)", fix: "start it, and check URL and password")
+    }
+  }
+
+  /// How many go on, who was told, and who wants to be told nothing any more.
+  private func checkIncidents(
+    _ report: inout DoctorReport, _ postgres: PostgresConnection
+  ) throws(PostgresError) {
+    let tables = try postgres.query(
+      """
+      select to_regclass('smartcontent.pipelines')::oid::int8 is not null,
+        to_regclass('smartcontent.incident_receivers')::oid::int8 is not null
+      """)
+    try tables.require(.bool, .bool)
+    guard tables.bool(0, 0), tables.bool(0, 1) else { return }
+    let schemas = try postgres.query(
+      """
+      select schema from (
+        select 'p_' || name || '_' || version as schema from smartcontent.pipelines where active) p
+      where to_regclass(schema || '.incidents') is not null order by schema
+      """)
+    try schemas.require(.text)
+    var counts: [String] = []
+    for row in 0..<schemas.rowCount {
+      let schema = schemas.text(row, 0)
+      let open = try postgres.query(
+        "select count(*) from \(schema).incidents where end_at is null and group_id = id")
+      try open.require(.int8)
+      counts.append("\(open.int8(0, 0)) go on in \(schema)")
+    }
+    let ended = try postgres.query(
+      "select name from smartcontent.incident_receivers where ended order by name")
+    try ended.require(.text)
+    report.ok("incidents", counts.isEmpty ? "none are watched for" : counts.joined(separator: ", "))
+    for row in 0..<ended.rowCount {
+      report.warn(
+        "webhook \(ended.text(row, 0))", "answered 410 and is told of incidents no more",
+        fix: "give it another address in notifications.yaml, or remove it there")
     }
   }
 

@@ -23,6 +23,8 @@ struct ServerOptions: ParsableArguments {
 
   func natsURL() throws -> String { try Self.required(nats, "SMARTCONTENT_NATS", "--nats") }
 
+  var natsURLIfNamed: String? { nats ?? Environment["SMARTCONTENT_NATS"] }
+
   func redisURL() throws -> String { try Self.required(redis, "SMARTCONTENT_REDIS", "--redis") }
 
   func postgresURL() throws -> String {
@@ -44,7 +46,8 @@ struct StreamsFolderOption: ParsableArguments {
   @Option(
     name: .customLong("streams"),
     help: ArgumentHelp(
-      "Folder with streams.yaml, pipelines.yaml, event-mapping.yaml and bots.yaml [env SMARTCONTENT_STREAMS]."
+      "Folder with streams.yaml, pipelines.yaml, event-mapping.yaml, bots.yaml and notifications.yaml"
+        + " [env SMARTCONTENT_STREAMS]."
         + " Default: ./Streams, else Streams beside the executable.", valueName: "folder"))
   var folder: String?
 }

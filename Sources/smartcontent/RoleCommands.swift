@@ -87,6 +87,9 @@ struct ProcessCommand: AsyncParsableCommand {
     discussion: """
       Any number of these processes share the streams of their pipelines evenly. One that joins, leaves \
       or dies makes no more of them move than need be.
+
+      One of them tells of incidents, as Streams/notifications.yaml says; each webhook's secret is in the \
+      environment variable that is named there.
       """)
 
   @OptionGroup var servers: ServerOptions
@@ -115,6 +118,7 @@ struct ProcessCommand: AsyncParsableCommand {
         redis: try RedisSettings(url: try servers.redisURL()),
         postgres: PostgresSettings(connection: try servers.postgresURL()),
         httpHost: address.host, httpPort: address.port, httpThreads: http.httpThreads,
+        webhooks: try WebhookOptions.targets(definitions),
         pipelines: try pipelines.select(definitions),
         stateFolder: state, archiveFolder: archive ?? Environment["SMARTCONTENT_ARCHIVE"]))
   }
@@ -125,7 +129,8 @@ struct ServeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "serve", abstract: "Answer queries from the read models; the live page.",
     discussion: """
-      Where it is given NATS it also answers questions that no read model does, by scanning the log.
+      Where it is given NATS it also takes feedback on incidents, and answers questions that no read model does, by \
+      scanning the log.
       """)
 
   @OptionGroup var servers: ServerOptions
@@ -143,18 +148,17 @@ struct ServeCommand: AsyncParsableCommand {
   func run() async throws {
     let definitions = try Definitions(folder: try folder.find())
     let address = try http.address()
-    let nats = servers.nats ?? Environment["SMARTCONTENT_NATS"]
     try await Lifecycle.run(
       SystemConfiguration(
         roles: [.serve], definitions: definitions,
-        // Without scans the address is not used.
-        nats: try NATSAddress(nats ?? "nats://127.0.0.1:4222"),
+        // Without one the address is not used.
+        nats: try NATSAddress(servers.natsURLIfNamed ?? "nats://127.0.0.1:4222"),
         redis: try RedisSettings(url: try servers.redisURL()),
         postgres: PostgresSettings(connection: try servers.postgresURL()),
         httpHost: address.host, httpPort: address.port, httpThreads: http.httpThreads,
         keysFile: keysFile.path, queryToken: Environment["SMARTCONTENT_TOKEN"],
-        pipelines: try pipelines.select(definitions),
-        archiveFolder: archive ?? Environment["SMARTCONTENT_ARCHIVE"], scansLog: nats != nil))
+        hasLog: servers.natsURLIfNamed != nil, pipelines: try pipelines.select(definitions),
+        archiveFolder: archive ?? Environment["SMARTCONTENT_ARCHIVE"]))
   }
 }
 

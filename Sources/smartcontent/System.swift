@@ -40,6 +40,7 @@ final class System: Sendable {
   private let keyFile: KeyFileFollower?
   private let personKeys: PersonKeyVault?
   private let scans: ScanTable?
+  private let incidents: IncidentParts
 
   init(_ configuration: SystemConfiguration, logger: Logger) throws {
     keepMessageMemory()
@@ -89,6 +90,9 @@ final class System: Sendable {
     }
 
     follower = configuration.postgres.map { VersionFollower($0, logger: logger) }
+    incidents = try IncidentParts(
+      configuration, producer: producer, ingest: ingest, versions: follower, registry: registry,
+      logger: logger)
 
     if configuration.roles.contains(.process) {
       let metrics = RuntimeMetrics(registry)
@@ -114,6 +118,7 @@ final class System: Sendable {
       QueryRoutes(
         views: views, access: access, registry: registry, logHeads: logHeads, scans: scans
       ).declare(on: &routes)
+      incidents.serve(views, access: access, registry: registry, on: &routes)
       if let path = configuration.keysFile {
         KeyRoutes(
           KeyStore(path: path), check: access.check,
@@ -148,6 +153,7 @@ final class System: Sendable {
     keyFile?.start()
     logMetrics?.start()
     business?.start()
+    incidents.start()
     return try await server.start()
   }
 
@@ -163,6 +169,7 @@ final class System: Sendable {
     logMetrics?.stop()
     keyFile?.stop()
     business?.stop()
+    await incidents.stop(withinMs: min(1000, deadlineMs / 3))
     // What it settles goes into the log.
     await personKeys?.stop()
     await ingest?.stop(withinMs: min(1000, deadlineMs / 3))
@@ -329,9 +336,9 @@ final class System: Sendable {
     return try configuration.pipelines.map { declared in
       let open: @Sendable (PipelineSpec) throws(ViewStoreError) -> ReadView = {
         spec throws(ViewStoreError) in
-        ReadView(
-          name: spec.name, version: spec.version,
-          durable: try PostgresViewReader(postgres, pipeline: spec, losses: durableLosses),
+        let durable = try PostgresViewReader(postgres, pipeline: spec, losses: durableLosses)
+        return ReadView(
+          name: spec.name, version: spec.version, durable: durable,
           hot: RedisViewReader(
             redis, pipeline: spec, generation: streams.generation, losses: hotLosses),
           generation: streams.generation, partitionCount: streams.partitions,
@@ -339,7 +346,8 @@ final class System: Sendable {
             of: spec,
             hot: RedisViewReader(
               redis, pipeline: spec, generation: StreamPartition.partials(of: spec).generation,
-              losses: hotLosses)))
+              losses: hotLosses)),
+          incidents: spec.anomalies == nil ? nil : durable)
       }
       let first = try open(follower.versions.active(declared))
       let latest = Mutex(first)
@@ -364,7 +372,7 @@ final class System: Sendable {
     _ configuration: SystemConfiguration, _ follower: VersionFollower?,
     _ registry: MetricRegistry, _ logger: Logger
   ) -> ScanSource? {
-    guard configuration.scansLog, let follower else { return nil }
+    guard configuration.hasLog, let follower else { return nil }
     let stream = JetStreamLog(address: configuration.nats, name: "smartcontent-scans")
     var log: any EventLog =
       configuration.archiveFolder.map { ArchivedLog(stream, archive: Archive(folder: $0)) }

@@ -2,6 +2,7 @@ import Collector
 import Dataflow
 import Definitions
 import NATSClient
+import Notifications
 import PostgresClient
 import RedisClient
 
@@ -39,14 +40,16 @@ struct SystemConfiguration: Sendable {
   var dataCenters = AddressRanges()
   /// Bearer token of the query API and of the live debugger; none is needed on loopback.
   var queryToken: String?
+  /// Whether the query API knows a log, for questions that no read model answers and for feedback.
+  var hasLog = true
+  /// Who is told of incidents; for the processor.
+  var webhooks: [WebhookTarget] = []
   /// Names of the pipelines to run or serve.
   var pipelines: [PipelineSpec]
   /// Folder of snapshots; for the processor.
   var stateFolder: String?
   /// Folder of frames that were trimmed from the log; for the processor and for scans.
   var archiveFolder: String?
-  /// Whether the query API may read the log, for questions that no read model answers.
-  var scansLog = false
   /// Whether a log whose first frames are gone is read from what is left of it.
   var startsWithWhatIsLeft = false
 }

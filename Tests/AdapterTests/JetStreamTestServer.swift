@@ -14,6 +14,13 @@ struct JetStreamTestServer {
   let log: JetStreamLog
 
   static func run(_ body: (JetStreamTestServer) throws -> Void) throws {
+    let server = try start()
+    let result = Result { try body(server) }
+    try server.stop()
+    try result.get()
+  }
+
+  static func start() throws -> JetStreamTestServer {
     let home = "/tmp/smartcontent-jetstream-\(getpid())-\(UInt32.random(in: 0 ... .max))"
     var options = LocalServersOptions()
     options.servers = [.nats]
@@ -21,15 +28,19 @@ struct JetStreamTestServer {
     var logger = Logger(label: "test")
     logger.logLevel = .error
     let servers = try LocalServers.startBlocking(home: home, options: options, logger: logger)
-    let result = Result {
+    do {
       let address = try NATSAddress(servers.endpoints.natsURLWithToken)
-      try body(
-        JetStreamTestServer(
-          servers: servers, address: address, log: JetStreamLog(address: address, name: "test")))
+      return JetStreamTestServer(
+        servers: servers, address: address, log: JetStreamLog(address: address, name: "test"))
+    } catch {
+      servers.stopBlocking()
+      throw error
     }
+  }
+
+  func stop() throws {
     servers.stopBlocking()
-    try LocalServers.remove(home: home)
-    try result.get()
+    try LocalServers.remove(home: servers.home)
   }
 
   // MARK: The server's life

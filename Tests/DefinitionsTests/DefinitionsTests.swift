@@ -13,15 +13,19 @@ struct DefinitionsTests {
   }
 
   @Test(
-    "four partitions of generation 1, the dead letters and one stream between stages are declared")
+    "four partitions of generation 1, the dead letters, the facts and one stream between stages are declared"
+  )
   func streams() throws {
     let streams = try Definitions(folder: Fixture.original).streams
     #expect(
       streams.all.map(\.name)
         == [
-          "events-00", "events-01", "events-02", "events-03", "dead-letters", "partials-default-v1",
+          "events-00", "events-01", "events-02", "events-03", "dead-letters", "facts",
+          "partials-default-v1",
         ])
-    #expect(streams.all.map(\.subjects) == streams.all.map { [$0.name] })
+    #expect(
+      streams.all.map(\.subjects)
+        == streams.all.map { [$0.name == "facts" ? "facts.>" : $0.name] })
     #expect(streams.generation == 1)
     #expect(
       streams.streamPartitions.map(\.partition) == [0, 1, 2, 3, -1]

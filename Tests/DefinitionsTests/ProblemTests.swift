@@ -51,6 +51,10 @@ struct ProblemTests {
       "also the name"),
     Mistake(
       "streams", "[\"{name}\"]", "[\"events.>\"]", key: "events.subjects", "own name"),
+    Mistake(
+      "streams", "[\"{name}.>\"]", "[\"{name}\"]", key: "facts.subjects", "write [\"{name}.>\"]"),
+    Mistake(
+      "streams", "name: facts", "name: dead-letters", key: "facts.name", "also the name"),
     Mistake("streams", "subjects: [\"{name}\"]", "subjects: x", key: "events.subjects", "list"),
     Mistake("streams", "dead_letters:", "dead_leters:", key: "dead_leters", "write dead_letters"),
     Mistake(

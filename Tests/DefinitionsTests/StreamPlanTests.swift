@@ -17,7 +17,7 @@ struct StreamPlanTests {
   @Test("an empty server gets every stream, and nothing is destructive")
   func create() throws {
     let changes = try StreamPlan.changes(desired: desired, actual: [])
-    #expect(changes.map(\.action) == Array(repeating: .create, count: 6))
+    #expect(changes.map(\.action) == Array(repeating: .create, count: 7))
     #expect(changes.map(\.config) == desired.all)
     #expect(changes.allSatisfy { !$0.isDestructive })
     #expect(changes[0].description == "create events-00")

@@ -22,11 +22,18 @@ actor ProofSystem {
   private var program: ChildProgram?
   private var startCount = 0
   private nonisolated let streams: String
+  private let more: [String: String]
   nonisolated let environmentPath: String
 
-  /// - Parameter streams: the folder of definitions; by default that of the repository.
-  init(_ purpose: String, streams: String = "\(SDKPython.root)/Streams") async throws {
+  /// - Parameters:
+  ///   - streams: the folder of definitions; by default that of the repository.
+  ///   - more: of its environment.
+  init(
+    _ purpose: String, streams: String = "\(SDKPython.root)/Streams",
+    more: [String: String] = [:]
+  ) async throws {
     self.streams = streams
+    self.more = more
     folder = try TemporaryFolder.make("proof-\(purpose)")
     port = try TestServers.freePort()
     url = "http://127.0.0.1:\(port)"
@@ -40,7 +47,7 @@ actor ProofSystem {
     let program = try SmartContentProgram.start(
       ["dev", "--home", "\(folder)/home", "--http", "127.0.0.1:\(port)"],
       name: "dev-\(startCount)", folder: folder,
-      environment: ["SMARTCONTENT_STREAMS": streams])
+      environment: more.merging(["SMARTCONTENT_STREAMS": streams]) { $1 })
     self.program = program
     TestExit.atEnd {
       program.signal(SIGTERM)
@@ -58,6 +65,9 @@ actor ProofSystem {
     program?.signal(SIGTERM)
     _ = await program?.waitForEnd(timeoutMs: 10_000)
   }
+
+  /// Ends it as a crash would; its servers end with it.
+  func kill() async { await program?.kill() }
 
   // MARK: Commands
 

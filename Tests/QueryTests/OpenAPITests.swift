@@ -29,6 +29,10 @@ import Views
       views: [ReadViewSource(view)], access: try QueryAccess(token: nil, boundTo: "127.0.0.1"),
       registry: registry
     ).declare(on: &routes)
+    IncidentRoutes(
+      views: [ReadViewSource(view)], access: try QueryAccess(token: nil, boundTo: "127.0.0.1"),
+      registry: registry, feedback: nil
+    ).declare(on: &routes)
     KeyRoutes(
       KeyStore(path: "/nonexistent/keys.json"), check: { _ in }, changed: {},
       log: Logger(label: "test")

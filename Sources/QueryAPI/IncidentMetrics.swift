@@ -1,0 +1,93 @@
+public import Metrics
+import Ports
+import Synchronization
+import Views
+
+/// Open incidents as Prometheus series, so that Alertmanager can tell people with details.
+///
+/// A task asks the read model every few seconds and a scrape takes its last answer. Of a group only its first
+/// incident is there. At most ``namedMax`` have a series of their own, the gravest and newest; how many there
+/// are says ``open``.
+public final class IncidentMetrics: Sendable {
+  private static let namedMax = 50
+  private static let readMax = 2_000
+  private static let interval = Duration.seconds(5)
+
+  public static let open = MetricDeclaration(
+    "smartcontent_incidents_open", "Incidents that go on, of each group one.", .gauge,
+    labels: ["site", "severity", "kind"], maxSeries: 500)
+  public static let incident = MetricDeclaration(
+    "smartcontent_incident",
+    "1 for each of the gravest incidents that go on, of each group one, at most 50.", .gauge,
+    labels: ["id", "site", "campaign", "kind", "severity"], maxSeries: namedMax)
+  public static let total = MetricDeclaration(
+    "smartcontent_incidents_total",
+    "Incidents of the last 400 days by severity, those that are over too.", .counter,
+    labels: ["severity"])
+  public static let failures = MetricDeclaration(
+    "smartcontent_incident_refresh_failures_total", "Times that incidents could not be read.",
+    .counter)
+
+  public static let catalog = [open, incident, total, failures]
+
+  private struct State {
+    var open: [IncidentRow] = []
+    var counts: [IncidentRow.Severity: Int64] = [:]
+  }
+
+  private let view: ReadViewSource
+  private let failures: Counter
+  private let state = Mutex(State())
+  private let task = Mutex<Task<Void, Never>?>(nil)
+
+  public init(view: ReadViewSource, registry: MetricRegistry) {
+    self.view = view
+    failures = registry.counter(Self.failures).with()
+    registry.computed(Self.open) { [weak self] in
+      var counts: [[String]: Int] = [:]
+      for row in self?.state.withLock(\.open) ?? [] {
+        counts[[row.site, row.severity.name, row.kind.name], default: 0] += 1
+      }
+      return counts.map { MetricSample($0.key, Double($0.value)) }
+    }
+    registry.computed(Self.incident) { [weak self] in
+      (self?.state.withLock(\.open) ?? []).prefix(Self.namedMax).map { row in
+        MetricSample(
+          [
+            "\(row.id)", row.site, row.campaign, row.kind.name, row.severity.name,
+          ], 1)
+      }
+    }
+    registry.computed(Self.total) { [weak self] in
+      let counts = self?.state.withLock(\.counts) ?? [:]
+      return IncidentRow.Severity.allCases.map { MetricSample([$0.name], Double(counts[$0] ?? 0)) }
+    }
+  }
+
+  public func start() {
+    let work = Task { [weak self] in
+      while !Task.isCancelled {
+        await self?.refresh()
+        do { try await Task.sleep(for: Self.interval) } catch { return }
+      }
+    }
+    task.withLock { $0 = work }
+  }
+
+  public func stop() { task.withLock { $0?.cancel() } }
+
+  func refresh() async {
+    guard let reader = view.current().incidents else { return }
+    do throws(ViewReadError) {
+      let rows = try await reader.incidents(IncidentQuestion(isOpen: true, limit: Self.readMax))
+      let counts = try await reader.incidentCounts()
+      let open = rows.filter { $0.group == $0.id }.sorted { a, b in
+        a.severity == b.severity
+          ? (a.begin, a.id) > (b.begin, b.id) : a.severity > b.severity
+      }
+      state.withLock { $0 = State(open: open, counts: counts) }
+    } catch {
+      failures.add()
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import Views
+
+/// The part of the OpenAPI description that is about incidents.
+enum OpenAPIIncidents {
+  private static func words(_ words: [String]) -> String {
+    words.map { "\"\($0)\"" }.joined(separator: ",")
+  }
+
+  private static let kinds = words(IncidentRow.Kind.allCases.map(\.name))
+  private static let severities = words(IncidentRow.Severity.allCases.map(\.name))
+  private static let verdicts = words(IncidentFeedback.Verdict.allCases.map(\.name))
+
+  private static let errors = """
+    "400":{"$ref":"#/components/responses/Problem"},"401":{"$ref":"#/components/responses/Problem"},"422":{"$ref":"#/components/responses/Problem"},"503":{"$ref":"#/components/responses/Unavailable"}
+    """
+
+  private static let id = """
+    {"name":"id","in":"path","required":true,"description":"Id of the incident","schema":{"type":"string"}}
+    """
+
+  private static let pipeline = """
+    {"name":"pipeline","in":"query","description":"One that declares anomalies","schema":{"type":"string"}}
+    """
+
+  private static let timezone = """
+    {"name":"timezone","in":"query","description":"IANA name, of the times in `summary`","schema":{"type":"string","default":"UTC"}}
+    """
+
+  static let paths = """
+    "/v1/incidents":{"get":{"tags":["incidents"],"operationId":"incidents","summary":"What was or is not as usual, the newest first","security":[{"token":[]},{}],"parameters":[
+    {"name":"site_id","in":"query","description":"By default those of all sites","schema":{"type":"string"}},
+    {"name":"campaign","in":"query","schema":{"type":"string"}},
+    {"name":"open","in":"query","description":"Only those that go on, or only those that are over","schema":{"type":"boolean"}},
+    {"name":"since","in":"query","description":"Those that go on or ended at or after it","schema":{"type":"string","format":"date-time"}},
+    {"name":"severity","in":"query","description":"At least","schema":{"type":"string","enum":[\(severities)],"default":"info"}},
+    {"name":"limit","in":"query","schema":{"type":"integer","minimum":1,"maximum":\(IncidentRequest.limitMax),"default":\(IncidentRequest.limitDefault)}},
+    {"name":"before","in":"query","description":"The `next` of the page before","schema":{"type":"string"}},
+    \(timezone),\(pipeline)],
+    "responses":{"200":{"description":"One page","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Incidents"}}}},\(errors)}}},
+    "/v1/incidents/{id}":{"get":{"tags":["incidents"],"operationId":"incident","summary":"One incident, and the others of its group","security":[{"token":[]},{}],"parameters":[\(id),\(timezone),\(pipeline)],"responses":{"200":{"description":"It","content":{"application/json":{"schema":{"type":"object","required":["incident","members"],"properties":{"incident":{"$ref":"#/components/schemas/Incident"},"members":{"type":"array","maxItems":\(IncidentService.memberCountMax),"items":{"$ref":"#/components/schemas/Incident"}}}}}}},"404":{"$ref":"#/components/responses/Problem"},\(errors)}}},
+    "/v1/incidents/{id}/feedback":{"post":{"tags":["incidents"],"operationId":"feedback","summary":"Say what an incident was; answered once that is durable in the log. The same verdict counts once","security":[{"token":[]},{}],"parameters":[\(id),\(pipeline)],"requestBody":{"required":true,"content":{"application/json":{"schema":{"type":"object","additionalProperties":false,"required":["verdict"],"properties":{"verdict":{"enum":[\(verdicts)],"description":"expected: it is closed, and silent until it is over; not_an_anomaly: so it is, and from now on it takes more evidence"},"note":{"type":"string","maxLength":\(FeedbackRequest.noteBytesMax),"description":"At most so many bytes of UTF-8; personal data in it is removed"}}}}}},"responses":{"200":{"description":"It is in the log","content":{"application/json":{"schema":{"type":"object","required":["id","position"],"properties":{"id":{"type":"string","description":"Of the event"},"position":{"type":["string","null"],"description":"For `after`; null while it waits in the collector's spool"}}}}}},"403":{"$ref":"#/components/responses/Problem"},"404":{"$ref":"#/components/responses/Problem"},"413":{"$ref":"#/components/responses/Problem"},\(errors)}}}
+    """
+
+  static let schemas = """
+    "Incidents":{"type":"object","required":["incidents","next","as_of"],"properties":{"incidents":{"type":"array","items":{"$ref":"#/components/schemas/Incident"}},"next":{"type":["string","null"],"description":"For `before`; null on the last page"},"as_of":{"type":"string","format":"date-time"}}},
+    "Incident":{"type":"object","required":["id","site","campaign","content","kind","severity","open","begin","end","evidence","observed","expected","range","change","contributor","group","feedback","revision","summary","series"],"properties":{
+    "id":{"type":"string"},"site":{"type":"string"},
+    "campaign":{"type":"string","description":"Empty where it is about the whole site"},
+    "content":{"type":"string","description":"Empty where it is about a whole campaign"},
+    "kind":{"enum":[\(kinds)],"description":"traffic: impressions; rate: clicks of impressions; conversion: conversions of clicks"},
+    "severity":{"enum":[\(severities)]},
+    "open":{"type":"boolean"},
+    "begin":{"type":"string","format":"date-time","description":"Start of its first bin"},
+    "end":{"type":["string","null"],"format":"date-time","description":"Start of the first bin in which it was over"},
+    "evidence":{"type":"number","description":"Nats, at most 12"},
+    "observed":{"type":"integer","description":"Impressions, clicks or conversions since the begin"},
+    "expected":{"type":"number","description":"What is usual"},
+    "range":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"number"},"description":"Where what is usual is 95 of 100 times"},
+    "change":{"type":["number","null"],"description":"Observed by expected, less 1; null where nothing is expected"},
+    "contributor":{"type":["object","null"],"description":"What has the largest share of the deviation","required":["dimension","value","share"],"properties":{"dimension":{"type":"string"},"value":{"type":"string"},"share":{"type":"number"}}},
+    "group":{"type":"string","description":"Id of the incident that it belongs to; its own where it is that one"},
+    "feedback":{"enum":[\(verdicts),null]},
+    "revision":{"type":"integer"},
+    "summary":{"type":"string","description":"What happened, in a sentence"},
+    "series":{"type":"array","maxItems":\(IncidentRow.seriesCountMax),"items":{"type":"object","required":["start","observed","expected"],"properties":{"start":{"type":"string","format":"date-time"},"observed":{"type":"integer"},"expected":{"type":"number"}}}}}}
+    """
+}
