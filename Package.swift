@@ -95,7 +95,8 @@ let package = Package(
     module("LogArchive", ["Events", "Ports"]),
 
     // Application.
-    module("Definitions", ["Events", "Views", "Dataflow", yams]),
+    module("Experiments", ["Events", "Statistics", "Views", "Ports"]),
+    module("Definitions", ["Events", "Views", "Dataflow", "Experiments", yams]),
     module(
       "Collector", ["Events", "Ports", "Cryptography", "HTTPServer", "Metrics", "Threads", log]),
     module(
@@ -106,8 +107,8 @@ let package = Package(
     module(
       "QueryAPI",
       [
-        "Events", "Statistics", "Views", "Dataflow", "Analyses", "Ports", "LogScans", "HTTPServer",
-        "Metrics", "Threads", log,
+        "Events", "Statistics", "Views", "Dataflow", "Analyses", "Ports", "Experiments", "LogScans",
+        "HTTPServer", "Metrics", "Threads", log,
       ]),
     module(
       "Notifications",
@@ -127,7 +128,7 @@ let package = Package(
         "Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "RedisClient",
         "PostgresClient", "HTTPClient", "HTTPServer", "Metrics", "Cryptography", "JetStreamLog",
         "PostgresViews", "RedisViews", "FileSnapshots", "JetStreamSnapshots", "LogArchive",
-        "Definitions",
+        "Definitions", "Experiments",
         "Collector", "Runtime", "LogScans",
         "QueryAPI", "Notifications", "Verification", "Console", "BrowserTracker", "LocalServers",
         "DemoTraffic",
@@ -139,7 +140,7 @@ let package = Package(
       dependencies: [
         "Events", "Statistics", "Views", "Operators", "Dataflow", "Analyses", "Ports", "LogScans",
         "LogArchive", "NATSClient", "JetStreamLog",
-        "PostgresViews", "RedisViews", "FileSnapshots", "Definitions", "Collector", "Runtime",
+        "PostgresViews", "RedisViews", "FileSnapshots", "Definitions", "Experiments", "Collector", "Runtime",
         "LocalServers", "PostgresClient", "RedisClient", "HTTPClient", "HTTPServer", "Metrics",
         "CShims", "CMemory", log, nioCore, nioPosix, nioHTTP1, arguments,
       ], swiftSettings: strict),
@@ -201,9 +202,12 @@ let package = Package(
     tests(
       "QueryTests",
       [
-        "Events", "Views", "Dataflow", "Analyses", "Ports", "LogScans", "Collector", "QueryAPI",
-        "HTTPServer", "Metrics", log,
+        "Events", "Views", "Dataflow", "Analyses", "Ports", "Experiments", "LogScans", "Collector", "QueryAPI",
+        "HTTPServer", "Metrics", "MemoryPorts", log,
       ]),
+    tests(
+      "ExperimentTests",
+      ["Events", "Statistics", "Views", "Ports", "Experiments", "MemoryPorts", "Oracles"]),
     tests(
       "RuntimeTests",
       [
@@ -225,7 +229,8 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "Events", "Statistics", "Operators", "Ports", "HTTPServer", "Collector", "QueryAPI",
+        "Events", "Statistics", "Operators", "Ports", "Experiments", "HTTPServer", "Collector",
+        "QueryAPI",
       ],
       path: "Tests/FuzzTargets", swiftSettings: strict),
     tests("FuzzTests", ["FuzzTargets", "Oracles"]),
@@ -244,7 +249,9 @@ let package = Package(
 // looked at after each input. `-zmuldefs`: libFuzzer brings a `main` of its own, which comes after this one.
 if let sanitizers = Context.environment["SMARTCONTENT_FUZZ"] {
   let flags = ["-sanitize=\(sanitizers)"]
-  let parsers: Set = ["Events", "Operators", "HTTPServer", "Collector", "QueryAPI"]
+  let parsers: Set = [
+    "Events", "Operators", "Experiments", "HTTPServer", "Collector", "QueryAPI",
+  ]
   for target in package.targets where parsers.contains(target.name) {
     target.swiftSettings = strict + [.unsafeFlags(flags)]
   }

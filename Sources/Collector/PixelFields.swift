@@ -6,7 +6,7 @@ import HTTPServer
 /// | field | meaning |
 /// |---|---|
 /// | `k` | write key |
-/// | `t` | kind: impression (default), view, click, engagement, conversion, identify, custom, alias, unlink |
+/// | `t` | kind: impression (default), view, click, engagement, conversion, identify, custom, alias, unlink, exposure |
 /// | `n` | name, such as that of a custom event; else the kind's |
 /// | `cid` `cnt` `var` `ch` | campaign, content, variant, channel |
 /// | `uid` `aid` | the person: user id, anonymous id |

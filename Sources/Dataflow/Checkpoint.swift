@@ -102,6 +102,8 @@ public struct CommitBatch: Sendable {
   /// Corrections of expired windows: they are added to what is stored.
   public var deltas: [WindowRow] = []
   public var lateEvents: [LateEvent] = []
+  /// What windows count beside `rows`: exposures and baselines.
+  public var experiments: [MeasuredRows] = []
   /// Hopping windows, absolute values.
   public var trends: [TrendRow] = []
   /// Incidents that have changed, absolute values, in order of their ids.
@@ -110,4 +112,24 @@ public struct CommitBatch: Sendable {
   public var checkpoint = Checkpoint()
 
   public init() {}
+
+  /// Rows and corrections of all measures.
+  public var windows: [MeasuredRows] {
+    [MeasuredRows(measure: measure, rows: rows, deltas: deltas)] + experiments
+  }
+}
+
+/// What a transaction writes of the windows of one measure.
+public struct MeasuredRows: Sendable {
+  public var measure: Measure
+  /// Absolute values.
+  public var rows: [WindowRow]
+  /// Added to what is stored.
+  public var deltas: [WindowRow]
+
+  public init(measure: Measure, rows: [WindowRow], deltas: [WindowRow]) {
+    self.measure = measure
+    self.rows = rows
+    self.deltas = deltas
+  }
 }

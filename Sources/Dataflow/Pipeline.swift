@@ -54,6 +54,8 @@ public struct Pipeline: ~Copyable {
   var intake: PartialIntake?
   /// Of both stages: histories of anonymous persons in the first, of known ones in the second.
   var persons: PersonHistories?
+  /// Of a second stage that counts exposures.
+  var experiments: ExperimentWindows?
   /// Of a second stage.
   var trends: HoppingWindows?
   var earlyTrends = EarlyTrends()
@@ -114,7 +116,9 @@ public struct Pipeline: ~Copyable {
   /// The next watermark at which windows become final or expire without further events; nil if there
   /// are none. Heartbeats are needed while it is not nil.
   public var earliestTimer: Int64? {
-    let timers = [windows.earliestTimer, personTimer, trendTimer, watchTimer].compactMap { $0 }
+    let timers = [
+      windows.earliestTimer, personTimer, experimentTimer, trendTimer, watchTimer,
+    ].compactMap { $0 }
     return timers.min()
   }
 
@@ -131,7 +135,9 @@ public struct Pipeline: ~Copyable {
   public mutating func takeCopies() -> CopyCounts { deduplicator.takeCopies() }
   /// Rows, corrections, late events, trends and incidents that are kept only until the next commit is drained; a
   /// loop commits early when they are many.
-  public var pendingCount: Int { windows.pendingCount + pendingTrendCount + pendingIncidentCount }
+  public var pendingCount: Int {
+    windows.pendingCount + pendingExperimentCount + pendingTrendCount + pendingIncidentCount
+  }
 
   // MARK: Input
 
@@ -248,6 +254,7 @@ public struct Pipeline: ~Copyable {
   mutating func forgetCommitted() {
     guard position <= committed.sequence else { return }
     windows.forgetCommitted(includeCoarse: position <= committed.coarseSequence)
+    experiments?.forgetCommitted(includeCoarse: position <= committed.coarseSequence)
   }
 
   /// What replay found must be what was committed.
@@ -319,7 +326,9 @@ public struct Pipeline: ~Copyable {
     batch.rows = outbox.rows
     batch.deltas = outbox.deltas
     batch.lateEvents = outbox.lateEvents
+    experiments?.drain(includeCoarse: includeCoarse, into: &batch)
     drainTrends(into: &batch)
+    batch.orderDimensions()
     incidents?.drain(into: &batch.incidents)
     batch.measure = stream.role == .partials ? .outcomes : .activity
     batch.accounting = accounting

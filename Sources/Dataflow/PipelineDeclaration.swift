@@ -31,6 +31,14 @@ extension PipelineSpec {
       field("person_count_max", Int64(persons.personCountMax))
       json.endObject()
     }
+    if let experiments = persons?.experiments {
+      json.key("experiments")
+      json.beginObject()
+      field("outcome_window", experiments.outcomeWindow)
+      field("look_back", experiments.lookBack)
+      field("memory", experiments.memory)
+      json.endObject()
+    }
     if let trends {
       json.key("trends")
       json.beginObject()
@@ -79,6 +87,7 @@ extension PipelineSpec {
 
   private static func read(_ json: inout JSONScanner) throws(JSONError) -> PipelineSpec? {
     var spec = PipelineSpec(name: "", allowedLateness: nil)
+    var experiments: ExperimentPolicy?
     try json.beginObject()
     while let key = try json.nextKey() {
       switch key {
@@ -93,6 +102,9 @@ extension PipelineSpec {
       case "persons":
         guard let persons = try readPersons(&json) else { return nil }
         spec.persons = persons
+      case "experiments":
+        guard let policy = try readExperiments(&json) else { return nil }
+        experiments = policy
       case "trends":
         guard let trends = try readTrends(&json) else { return nil }
         spec.trends = trends
@@ -105,7 +117,26 @@ extension PipelineSpec {
       default: return nil
       }
     }
+    // Persons whose touches expose them are persons who are followed.
+    if experiments != nil && spec.persons == nil { return nil }
+    spec.persons?.experiments = experiments
     return spec.name.isEmpty ? nil : spec
+  }
+
+  private static func readExperiments(
+    _ json: inout JSONScanner
+  ) throws(JSONError) -> ExperimentPolicy? {
+    var policy = ExperimentPolicy()
+    try json.beginObject()
+    while let key = try json.nextKey() {
+      switch key {
+      case "outcome_window": policy.outcomeWindow = try json.int64()
+      case "look_back": policy.lookBack = try json.int64()
+      case "memory": policy.memory = try json.int64()
+      default: return nil
+      }
+    }
+    return policy
   }
 
   private static func readPersons(

@@ -33,6 +33,10 @@ extension Pipeline {
     case .some(let intake): count += intake.changeByteCount
     case .none: break
     }
+    switch experiments {
+    case .some(let experiments): count += experiments.changeByteCount
+    case .none: break
+    }
     switch trends {
     case .some(let trends): count += trends.changeByteCount
     case .none: break
@@ -66,6 +70,10 @@ extension Pipeline {
     case .some(let links): sizes.append((IdentityLinks.name, links.stateSize))
     case .none: break
     }
+    switch experiments {
+    case .some(let experiments): sizes.append((ExperimentWindows.name, experiments.stateSize))
+    case .none: break
+    }
     switch trends {
     case .some(let trends): sizes.append((HoppingWindows.name, trends.stateSize))
     case .none: break
@@ -85,10 +93,17 @@ extension Pipeline {
     case .some(let persons):
       counts.append(LimitCount(PersonHistories.name, "untracked", persons.untracked))
       counts.append(LimitCount(PersonHistories.name, "refused_unions", persons.refusedUnions))
+      counts.append(
+        LimitCount(PersonHistories.name, "forgotten_exposures", persons.forgottenExposures))
     case .none: break
     }
     switch links {
     case .some(let links): counts.append(LimitCount(IdentityLinks.name, "refused", links.refused))
+    case .none: break
+    }
+    switch experiments {
+    case .some(let experiments):
+      counts.append(LimitCount(ExperimentWindows.name, "overflowed", experiments.overflowed))
     case .none: break
     }
     switch trends {
@@ -124,6 +139,7 @@ extension Pipeline {
     persons?.forgetChanges()
     links?.forgetChanges()
     intake?.forgetChanges()
+    experiments?.forgetChanges()
     trends?.forgetChanges()
     incidents?.forgetChanges()
     snapshotPosition = position
@@ -153,6 +169,7 @@ extension Pipeline {
     persons?.snapshot(isComplete: scope == .everything, into: &writer)
     links?.snapshot(isComplete: scope == .everything, into: &writer)
     intake?.snapshot(isComplete: scope == .everything, into: &writer)
+    experiments?.snapshot(scope, into: &writer)
     trends?.snapshot(isComplete: scope == .everything, into: &writer)
     incidents?.snapshot(isComplete: scope == .everything, into: &writer)
     snapshotPosition = position
@@ -297,6 +314,7 @@ extension Pipeline {
       try persons?.restore(from: &reader, keeping: groups)
       try links?.restore(from: &reader, keeping: groups)
       try intake?.restore(from: &reader)
+      try experiments?.restore(from: &reader, keeping: groups)
       try trends?.restore(from: &reader)
       try incidents?.restore(from: &reader)
       try reader.finish()

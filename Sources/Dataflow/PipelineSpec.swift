@@ -55,6 +55,12 @@ public struct PipelineSpec: Hashable, Sendable {
   /// True where the pipeline has a second stage, which reads ``partialsStream``.
   public var hasSecondStage: Bool { persons != nil || trends != nil }
 
+  /// What the pipeline computes from persons' histories.
+  public var personMeasures: [Measure] {
+    guard let persons else { return [] }
+    return persons.experiments == nil ? [.outcomes] : [.outcomes, .exposures, .baselines]
+  }
+
   /// The stream through which the first stage feeds the second; each version has its own.
   public var partialsStream: String { "partials-\(name)-v\(version)" }
 
@@ -72,6 +78,9 @@ public struct PipelineSpec: Hashable, Sendable {
         1, persons.sessionGap, persons.clickLookBack, persons.impressionLookBack, persons.lateness,
         Int64(persons.personCountMax),
       ]
+    }
+    if let experiments = persons?.experiments {
+      values += [4, experiments.outcomeWindow, experiments.lookBack, experiments.memory]
     }
     if let trends { values += [2, trends.size, trends.slide] }
     if let anomalies {

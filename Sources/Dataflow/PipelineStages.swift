@@ -19,6 +19,7 @@ extension Pipeline {
     trends = nil
     incidents = nil
     eventsAt = .min
+    experiments = nil
     emitted = []
     guard spec.hasSecondStage, stream.role != .deadLetters else { return }
     if let policy = spec.persons { persons = PersonHistories(policy: policy) }
@@ -33,6 +34,10 @@ extension Pipeline {
       }
     case .partials:
       intake = PartialIntake(pipelineHash: pipelineHash)
+      if spec.persons?.experiments != nil {
+        let (spec, stream) = (spec, stream)
+        experiments = ExperimentWindows { Self.windows(spec, stream) }
+      }
       if let policy = spec.trends {
         trends = HoppingWindows(
           size: policy.size, slide: policy.slide, lateness: policy.lateness,
@@ -132,7 +137,9 @@ extension Pipeline {
       } else if user == .zero {
         user = links?.user(of: person) ?? .zero
       }
-      guard kind <= EventKind.conversion.rawValue else { continue }
+      guard kind <= EventKind.conversion.rawValue || kind == EventKind.exposure.rawValue else {
+        continue
+      }
       let time = WindowPolicy.eventTime(
         stated: frame.eventTime(index), receivedAt: frame.receivedAt(index),
         logTime: moment.logTime)
@@ -151,7 +158,13 @@ extension Pipeline {
 
   private mutating func handOver(_ person: Key128, to user: Key128) {
     var moved: [(touch: Touch, tuple: [UInt8])] = []
-    persons?.handOver(person) { moved.append(($0, Array($1))) }
+    var anchors: [PartialAnchor] = []
+    persons?.handOver(person) {
+      moved.append(($0, Array($1)))
+    } anchored: {
+      anchors.append(PartialAnchor(user: user, campaign: $1, time: $0))
+    }
+    for anchor in anchors { emitter?.add(anchor) }
     for (touch, tuple) in moved {
       tuple.withUnsafeBytes { emitter?.add(touch, tuple: $0, of: user) }
     }
@@ -183,6 +196,25 @@ extension Pipeline {
     }
   }
 
+  var experimentTimer: Int64? {
+    switch experiments {
+    case .some(let experiments): experiments.earliestTimer
+    case .none: nil
+    }
+  }
+
+  /// All rows of exposures and baselines in state, windows that are still open among them.
+  public mutating func allExperiments() -> [(measure: Measure, rows: [HotRow])] {
+    experiments?.all() ?? []
+  }
+
+  var pendingExperimentCount: Int {
+    switch experiments {
+    case .some(let experiments): experiments.pendingCount
+    case .none: 0
+    }
+  }
+
   var trendTimer: Int64? {
     switch trends {
     case .some(let trends): trends.earliestTimer
@@ -211,17 +243,11 @@ extension Pipeline {
   /// Adds the trends to what the next transaction writes.
   mutating func drainTrends(into batch: inout CommitBatch) {
     guard trends != nil else { return }
-    var entries = batch.dimensions
-    trends?.drain(into: &batch.trends, dimensions: &entries)
+    trends?.drain(into: &batch.trends, dimensions: &batch.dimensions)
     let newest = intake?.sources.map(\.logTime).max() ?? .min
     earlyTrends.wrote(batch.trends.count, at: newest)
     if earlyTrends.take(at: newest, rowCount: trendTupleCount) {
-      trends?.early(logTime: logTime, into: &batch.trends, dimensions: &entries)
-    }
-    entries.sort { $0.id < $1.id }
-    batch.dimensions = []
-    for entry in entries where entry.id != batch.dimensions.last?.id {
-      batch.dimensions.append(entry)
+      trends?.early(logTime: logTime, into: &batch.trends, dimensions: &batch.dimensions)
     }
   }
 
@@ -317,6 +343,7 @@ extension Pipeline {
     let moment = moment(sequence: sequence, logTime: time)
     if time > logTime {
       windows.advance(to: moment)
+      experiments?.advance(to: moment)
       persons?.advance(watermark: moment.watermark)
       addOutcomes(at: moment)
       trends?.advance(to: moment)
@@ -337,8 +364,8 @@ extension Pipeline {
     for index in 0..<frame.contributionCount {
       let record = frame.contribution(index)
       add(
-        Counts(record.sums), tuple: frame.tupleBytes(Int(record.tuple)), time: record.start,
-        at: moment)
+        Counts(record.sums), of: Measure(rawValue: record.measure) ?? .outcomes,
+        tuple: frame.tupleBytes(Int(record.tuple)), time: record.start, at: moment)
     }
     for index in 0..<frame.unionCount {
       let union = frame.union(index)
@@ -350,6 +377,10 @@ extension Pipeline {
         persons?.insert(frame.touch(index), of: frame.touchUser(index))
       }
       persons?.end()
+    }
+    for index in 0..<frame.anchorCount {
+      let anchor = frame.anchor(index)
+      persons?.insert(anchor: anchor, of: anchor.user)
     }
     addOutcomes(at: moment)
     if frame.paneCount > 0 {
@@ -392,20 +423,40 @@ extension Pipeline {
     for index in 0..<contributions.count {
       let contribution = contributions[index]
       add(
-        contribution.outcomes.counts, tuple: contribution.tuple, time: contribution.start,
-        at: moment)
+        contribution.sums, of: contribution.measure, tuple: contribution.tuple,
+        time: contribution.start, at: moment)
     }
     contributions.removeAll()
     windows.finishContributions()
+    experiments?.finishContributions()
   }
 
   private mutating func add(
-    _ counts: Counts, tuple: UnsafeRawBufferPointer, time: Int64, at moment: FrameMoment
+    _ counts: Counts, of measure: Measure, tuple: UnsafeRawBufferPointer, time: Int64,
+    at moment: FrameMoment
   ) {
+    let verdict: Verdict?
+    switch measure {
+    case .activity, .outcomes: verdict = windows.add(counts, tuple: tuple, time: time, at: moment)
+    case .exposures, .baselines:
+      verdict = experiments?.add(counts, of: measure, tuple: tuple, time: time, at: moment)
+    }
+    guard let verdict else { return }
     accounting.received += 1
-    switch windows.add(counts, tuple: tuple, time: time, at: moment) {
+    switch verdict {
     case .onTime: accounting.onTime += 1
     default: accounting.late += 1
     }
+  }
+}
+
+extension CommitBatch {
+  /// Puts the tuples in order of id, each once.
+  mutating func orderDimensions() {
+    dimensions.sort { $0.id < $1.id }
+    var kept: [DimensionEntry] = []
+    kept.reserveCapacity(dimensions.count)
+    for entry in dimensions where entry.id != kept.last?.id { kept.append(entry) }
+    dimensions = kept
   }
 }

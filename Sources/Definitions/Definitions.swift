@@ -1,6 +1,7 @@
 import FoundationEssentials
 public import Dataflow
 public import Events
+public import Experiments
 
 /// Everything that the folder `Streams/` declares, checked.
 ///
@@ -16,6 +17,8 @@ public struct Definitions: Equatable, Sendable {
   public var bots: BotRules?
   /// Who is told of incidents; none where the folder has no file of them.
   public var webhooks: [WebhookDeclaration]
+  /// In order of the file; none where there is no such file.
+  public var experiments: [Experiment]
 
   /// - Parameter folder: see ``DefinitionFolder/find(stated:executable:workingFolder:)``.
   /// - Throws: every problem of every file.
@@ -42,11 +45,20 @@ public struct Definitions: Equatable, Sendable {
       ? DefinitionFile.read(
         folder: folder, name: notifications, keys: NotificationDefinitions.rootKeys,
         NotificationDefinitions.read) : (value: [], problems: [])
+    let hasExperiments = FileManager.default.fileExists(
+      atPath: "\(folder)/\(ExperimentDefinitions.fileName)")
+    let experiments =
+      hasExperiments
+      ? DefinitionFile.read(
+        folder: folder, name: ExperimentDefinitions.fileName,
+        keys: ExperimentDefinitions.rootKeys, ExperimentDefinitions.read)
+      : (value: [], problems: [])
     let problems =
       streams.problems + pipelines.problems + mapping.problems + schemas.problems + bots.problems
-      + webhooks.problems
+      + webhooks.problems + experiments.problems
     guard let streams = streams.value, let pipelines = pipelines.value, let mapping = mapping.value,
-      let schemas = schemas.value, let webhooks = webhooks.value, !hasBots || bots.value != nil
+      let schemas = schemas.value, let webhooks = webhooks.value,
+      let experiments = experiments.value, !hasBots || bots.value != nil
     else { throw DefinitionsError(problems: problems) }
     self.streams = streams
     self.streams.declarePartials(of: pipelines)
@@ -55,6 +67,7 @@ public struct Definitions: Equatable, Sendable {
     self.schemas = schemas
     self.bots = bots.value
     self.webhooks = webhooks
+    self.experiments = experiments
   }
 
   /// - Returns: every problem of every file; empty where the folder can be used.

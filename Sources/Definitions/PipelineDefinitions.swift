@@ -1,5 +1,6 @@
 import Dataflow
 import Events
+import Views
 
 /// Reads `Streams/pipelines.yaml`.
 enum PipelineDefinitions {
@@ -9,7 +10,7 @@ enum PipelineDefinitions {
     "version", "allowed_disorder", "allowed_lateness", "dedupe_horizon", "window_grace",
     "tuple_count_max", "dedupe_count_max",
   ]
-  private static let optionalKeys = ["persons", "trends", "anomalies", "bots"]
+  private static let optionalKeys = ["persons", "experiments", "trends", "anomalies", "bots"]
   private static let hour: Int64 = 3_600_000_000
   private static let day = 24 * hour
 
@@ -54,7 +55,8 @@ enum PipelineDefinitions {
     let grace = section.duration("window_grace", 0...day)
     let tuples = section.integer("tuple_count_max", 1...100_000_000)
     let dedupe = section.integer("dedupe_count_max", 1000...10_000_000_000)
-    let persons = SecondStageDefinitions.persons(section, eventLateness: lateness ?? nil)
+    var persons = SecondStageDefinitions.persons(section, eventLateness: lateness ?? nil)
+    persons?.experiments = SecondStageDefinitions.experiments(section)
     let trends = SecondStageDefinitions.trends(section)
     let anomalies = SecondStageDefinitions.anomalies(section, trends: trends)
     let rules = section.value(

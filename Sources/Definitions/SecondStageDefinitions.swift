@@ -1,6 +1,6 @@
 import Views
 
-/// Reads what a pipeline computes beyond counting: its sections `persons`, `trends` and `anomalies`. A pipeline
+/// Reads what a pipeline computes beyond counting: its sections `persons`, `experiments`, `trends` and `anomalies`. A pipeline
 /// without a section does not compute what it declares.
 enum SecondStageDefinitions {
   private static let second: Int64 = 1_000_000
@@ -33,6 +33,32 @@ enum SecondStageDefinitions {
     return PersonPolicy(
       sessionGap: gap, clickLookBack: click, impressionLookBack: impression, lateness: lateness,
       personCountMax: count)
+  }
+
+  /// - Returns: nil where there is no such section, and where a problem was noted.
+  static func experiments(_ pipeline: Section) -> ExperimentPolicy? {
+    guard
+      let section = pipeline.section("experiments", keys: ["outcome_window", "look_back", "memory"])
+    else { return nil }
+    let window = section.duration("outcome_window", second...(90 * day))
+    let lookBack = section.duration("look_back", second...(90 * day))
+    let memory = section.duration("memory", second...(3650 * day))
+    guard let window, let lookBack, let memory else { return nil }
+    if pipeline["persons"] == nil {
+      section.problems.add(
+        line: section.line, key: pipeline.path("experiments"), what: "needs persons",
+        allowed: "a pipeline that has the section persons, too",
+        fix: "add persons: exposures are of persons")
+      return nil
+    }
+    guard memory >= window else {
+      note(
+        section, "memory", "is less than outcome_window",
+        allowed: "at least \(Quantity.text(micros: window)), the outcome_window",
+        fix: "raise it: whose outcome is waited for is not exposed anew")
+      return nil
+    }
+    return ExperimentPolicy(outcomeWindow: window, lookBack: lookBack, memory: memory)
   }
 
   /// - Returns: nil where there is no such section, and where a problem was noted.

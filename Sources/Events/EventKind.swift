@@ -12,6 +12,9 @@ public enum EventKind: UInt8, CaseIterable, Sendable {
   /// An anonymous id belongs to its user no longer: what it does from here on in the log is its own. What it
   /// did before stays with the user. With a user, only where that is its user now.
   case unlink = 9
+  /// A person was shown a variant of a campaign, or assigned to it: what `Experiment Viewed` and feature
+  /// flags say. It counts as nothing else.
+  case exposure = 10
   /// What a person says about an incident. Only the query API makes such events.
   case feedback = 11
 
@@ -30,6 +33,7 @@ public enum EventKind: UInt8, CaseIterable, Sendable {
     case .custom: "custom"
     case .alias: "alias"
     case .unlink: "unlink"
+    case .exposure: "exposure"
     case .feedback: "feedback"
     }
   }

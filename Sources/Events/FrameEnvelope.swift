@@ -76,6 +76,13 @@ struct FrameDirectory {
     return place.offset == 0 ? nil : (Int(place.offset), Int(place.length))
   }
 
+  /// Where a column of so wide records is, and how many it has.
+  func records(_ column: FrameColumn, width: Int) throws(FrameError) -> (offset: Int, count: Int) {
+    guard let place = place(column) else { return (0, 0) }
+    guard place.length % width == 0 else { throw .malformedColumn(column.rawValue) }
+    return (place.offset, place.length / width)
+  }
+
   /// - Returns: the column's offset, or 0 where it is absent and need not be there.
   func fixed(
     _ column: FrameColumn, width: Int, count: Int, required: Bool

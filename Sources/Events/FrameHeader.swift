@@ -143,6 +143,11 @@ public enum FrameColumn: UInt16, CaseIterable, Sendable {
   case paneSums = 34
   /// 16 bytes per feedback: the id of the incident (8), index into ``partialTuples`` (4), the verdict (4).
   case feedbacks = 35
+  /// `UInt8` per contribution: what its sums are of, 1 for outcomes. Absent where all are outcomes.
+  case contributionMeasure = 36
+  /// 32 bytes per anchor: the person key of the user, low half first, the campaign (8), the time (8). The
+  /// column's length tells how many there are.
+  case anchors = 37
 }
 
 /// Why bytes are not a frame. The frame is poison: it goes to the dead letters as it is.

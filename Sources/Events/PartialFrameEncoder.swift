@@ -12,6 +12,7 @@ public struct PartialFrameEncoder: ~Copyable {
   private var unions: [PersonUnion] = []
   private var panes: [PartialRecord] = []
   private var feedbacks: [PartialFeedback] = []
+  private var anchors: [PartialAnchor] = []
 
   /// A frame that has reached this is sealed. A single record adds less than 2 KB to it, so that frames
   /// stay far below what the log takes.
@@ -22,12 +23,13 @@ public struct PartialFrameEncoder: ~Copyable {
   /// Records since the last seal.
   public var count: Int {
     contributions.count + touches.count + unions.count + panes.count + feedbacks.count
+      + anchors.count
   }
 
   /// At least how long the frame would be if it were sealed now, in bytes.
   public var byteCount: Int {
-    1024 + tupleByteCount + (contributions.count + panes.count) * 60 + touches.count * 53
-      + unions.count * 32 + feedbacks.count * 16
+    1024 + tupleByteCount + (contributions.count + panes.count) * 61 + touches.count * 53
+      + (unions.count + anchors.count) * 32 + feedbacks.count * 16
   }
 
   /// True where the frame is to be sealed before more is appended.
@@ -66,6 +68,12 @@ public struct PartialFrameEncoder: ~Copyable {
     unions.append(union)
   }
 
+  /// What a user, whose key is not zero, counts as exposed to.
+  public mutating func append(anchor: PartialAnchor) {
+    precondition(anchor.user != .zero, "keys of partials are not zero")
+    anchors.append(anchor)
+  }
+
   /// What a pane of a hopping window has counted; the tuple's number is from ``tuple(_:)``.
   public mutating func append(pane: PartialRecord) {
     check(pane.tuple)
@@ -95,6 +103,10 @@ public struct PartialFrameEncoder: ~Copyable {
       return Self.precedes(a.touch, b.touch)
     }
     unions.sort { a, b in a.first != b.first ? a.first < b.first : a.second < b.second }
+    anchors.sort { a, b in
+      if a.user != b.user { return a.user < b.user }
+      return a.time != b.time ? a.time < b.time : a.campaign < b.campaign
+    }
     Self.order(&contributions, by: numbers)
     Self.order(&panes, by: numbers)
     for index in feedbacks.indices {
@@ -113,11 +125,15 @@ public struct PartialFrameEncoder: ~Copyable {
     if !contributions.isEmpty {
       Self.write(
         contributions, (.contributionTuple, .contributionStart, .contributionSums), to: &body)
+      if contributions.contains(where: { $0.measure != PartialRecord.commonMeasure }) {
+        body.column(.contributionMeasure, contributions.map(\.measure))
+      }
     }
     if !touches.isEmpty { writeTouches(to: &body) }
     if !unions.isEmpty { body.column(.unions, unions) }
     if !panes.isEmpty { Self.write(panes, (.paneTuple, .paneStart, .paneSums), to: &body) }
     if !feedbacks.isEmpty { body.column(.feedbacks, feedbacks) }
+    if !anchors.isEmpty { body.column(.anchors, anchors) }
     let header = head.header(count: count)
     reset()
     return body.frame(header)
@@ -135,6 +151,7 @@ public struct PartialFrameEncoder: ~Copyable {
   private static func order(_ records: inout [PartialRecord], by numbers: [UInt32]) {
     for index in records.indices { records[index].tuple = numbers[Int(records[index].tuple)] }
     records.sort { a, b in
+      if a.measure != b.measure { return a.measure < b.measure }
       if a.tuple != b.tuple { return a.tuple < b.tuple }
       if a.start != b.start { return a.start < b.start }
       let (x, y) = (a.sums, b.sums)
@@ -192,6 +209,7 @@ public struct PartialFrameEncoder: ~Copyable {
     unions.removeAll(keepingCapacity: true)
     panes.removeAll(keepingCapacity: true)
     feedbacks.removeAll(keepingCapacity: true)
+    anchors.removeAll(keepingCapacity: true)
   }
 }
 

@@ -102,12 +102,20 @@ public struct PartialRecord: Hashable, Sendable, BitwiseCopyable {
   /// Of the window or pane, microseconds since the epoch.
   public var start: Int64
   public var sums: PartialSums
+  /// Of a contribution: what its sums are of, a number below 256 that the stages agree on.
+  public var measure: UInt8
+
+  /// Contributions of this measure say nothing of it.
+  public static let commonMeasure: UInt8 = 1
 
   @inlinable
-  public init(tuple: UInt32, start: Int64, sums: PartialSums) {
+  public init(
+    tuple: UInt32, start: Int64, sums: PartialSums, measure: UInt8 = Self.commonMeasure
+  ) {
     self.tuple = tuple
     self.start = start
     self.sums = sums
+    self.measure = measure
   }
 }
 
@@ -125,6 +133,26 @@ public struct PartialFeedback: Hashable, Sendable, BitwiseCopyable {
     self.tuple = tuple
     self.verdict = verdict
   }
+}
+
+/// A user counts as exposed to a campaign by a touch that is counted elsewhere, such as one of its device
+/// long before it signed in.
+public struct PartialAnchor: Hashable, Sendable, BitwiseCopyable {
+  /// The person key of the user.
+  public var user: Key128
+  /// The campaign's hash.
+  public var campaign: UInt64
+  /// Of the touch, microseconds since the epoch.
+  public var time: Int64
+
+  @inlinable
+  public init(user: Key128, campaign: UInt64, time: Int64) {
+    self.user = user
+    self.campaign = campaign
+    self.time = time
+  }
+
+  static let byteCount = 32
 }
 
 /// Two person keys that are one person.

@@ -11,6 +11,7 @@ public struct PartialFrameView {
   public let unionCount: Int
   public let paneCount: Int
   public let feedbackCount: Int
+  public let anchorCount: Int
   @usableFromInline let base: UnsafeRawPointer
   @usableFromInline let tuples: FrameTexts
   @usableFromInline let contributions: Records
@@ -23,6 +24,8 @@ public struct PartialFrameView {
   @usableFromInline let touchRevenues: Int
   @usableFromInline let unions: Int
   @usableFromInline let feedbacks: Int
+  @usableFromInline let measures: Int
+  @usableFromInline let anchors: Int
 
   /// Where the three columns of contributions or panes are.
   @usableFromInline
@@ -69,14 +72,18 @@ public struct PartialFrameView {
     touchCount = Int(load(place + 24, UInt32.self))
     unionCount = Int(load(place + 28, UInt32.self))
     paneCount = Int(load(place + 32, UInt32.self))
-    // What was added later is the rest.
-    feedbackCount = header.count - (contributionCount + touchCount + unionCount + paneCount)
+    (anchors, anchorCount) = try directory.records(.anchors, width: PartialAnchor.byteCount)
+    // What is left is the rest.
+    feedbackCount =
+      header.count - (contributionCount + touchCount + unionCount + paneCount + anchorCount)
     guard feedbackCount >= 0 else {
       throw .malformedColumn(FrameColumn.partialHead.rawValue)
     }
     contributions = try Records(
       directory, count: contributionCount, tuples: .contributionTuple, starts: .contributionStart,
       sums: .contributionSums)
+    measures = try directory.fixed(
+      .contributionMeasure, width: 1, count: contributionCount, required: false)
     touchUsers = try directory.fixed(.touchUser, width: 16, count: touchCount, required: true)
     touchTimes = try directory.fixed(.touchTime, width: 8, count: touchCount, required: true)
     touchKeys = try directory.fixed(.touchKey, width: 16, count: touchCount, required: true)
@@ -124,13 +131,16 @@ public struct PartialFrameView {
         throw .invalidValue(.unions, record: index)
       }
     }
+    for index in 0..<anchorCount where anchor(index).user == .zero {
+      throw .invalidValue(.anchors, record: index)
+    }
   }
 
   // MARK: Records
 
   /// All records.
   public var recordCount: Int {
-    contributionCount + touchCount + unionCount + paneCount + feedbackCount
+    contributionCount + touchCount + unionCount + paneCount + feedbackCount + anchorCount
   }
 
   /// The number of distinct dimension tuples in the frame.
@@ -143,7 +153,11 @@ public struct PartialFrameView {
 
   /// What outcomes are added to a window.
   @inlinable public func contribution(_ index: Int) -> PartialRecord {
-    record(contributions, index)
+    var record = record(contributions, index)
+    if measures != 0 {
+      record.measure = base.load(fromByteOffset: measures &+ index, as: UInt8.self)
+    }
+    return record
   }
 
   /// What a pane of a hopping window has counted.
@@ -172,6 +186,16 @@ public struct PartialFrameView {
     let place = feedbacks &+ index &* 16
     return PartialFeedback(
       incident: int64(place, 0), tuple: uint32(place + 8, 0), verdict: uint32(place + 12, 0))
+  }
+
+  /// What a user counts as exposed to.
+  @inlinable public func anchor(_ index: Int) -> PartialAnchor {
+    let place = base + (anchors &+ index &* 32)
+    return PartialAnchor(
+      user: Key128(at: place),
+      campaign: UInt64(
+        littleEndian: place.loadUnaligned(fromByteOffset: 16, as: UInt64.self)),
+      time: Int64(littleEndian: place.loadUnaligned(fromByteOffset: 24, as: Int64.self)))
   }
 
   @inlinable func record(_ columns: Records, _ index: Int) -> PartialRecord {

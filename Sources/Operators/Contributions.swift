@@ -1,6 +1,6 @@
 public import Views
 
-/// What outcomes are to be added to which windows: differences, negative where something is taken
+/// What sums are to be added to which windows: differences, negative where something is taken
 /// back. Filled by an operator and read by the next; buffers keep their capacity.
 public struct Contributions: ~Copyable {
   /// One difference. Its tuple is valid until the collection is cleared.
@@ -9,14 +9,17 @@ public struct Contributions: ~Copyable {
     public var tuple: UnsafeRawBufferPointer
     /// Start of the 10 s window, microseconds since the epoch.
     public var start: Int64
-    public var outcomes: Outcomes
+    /// What the sums are of.
+    public var measure: Measure
+    public var sums: Counts
   }
 
   private struct Entry: BitwiseCopyable {
     var offset: Int
     var byteCount: Int
     var start: Int64
-    var outcomes: Outcomes
+    var measure: Measure
+    var sums: Counts
   }
 
   private var entries: [Entry] = []
@@ -34,11 +37,11 @@ public struct Contributions: ~Copyable {
     let entry = entries[index]
     return Contribution(
       tuple: UnsafeRawBufferPointer(start: bytes + entry.offset, count: entry.byteCount),
-      start: entry.start, outcomes: entry.outcomes)
+      start: entry.start, measure: entry.measure, sums: entry.sums)
   }
 
   public mutating func append(
-    tuple: UnsafeRawBufferPointer, start: Int64, outcomes: Outcomes
+    tuple: UnsafeRawBufferPointer, start: Int64, measure: Measure, sums: Counts
   ) {
     if byteCount + tuple.count > byteCapacity {
       byteCapacity = max(byteCapacity * 2, byteCount + tuple.count)
@@ -51,7 +54,8 @@ public struct Contributions: ~Copyable {
       (bytes + byteCount).copyMemory(from: base, byteCount: tuple.count)
     }
     entries.append(
-      Entry(offset: byteCount, byteCount: tuple.count, start: start, outcomes: outcomes))
+      Entry(
+        offset: byteCount, byteCount: tuple.count, start: start, measure: measure, sums: sums))
     byteCount += tuple.count
   }
 

@@ -52,6 +52,7 @@ public struct PartialEmitter: ~Copyable {
   private var touches: [(user: Key128, touch: Touch)] = []
   private var unions: [PersonUnion] = []
   private var feedbacks: [PartialFeedback] = []
+  private var anchors: [PartialAnchor] = []
   /// By slot and start of the pane.
   private var panes = FlatTable<Counts>()
   private var frameSlots: [Int] = []
@@ -94,14 +95,17 @@ public struct PartialEmitter: ~Copyable {
   /// True where a tick is open and holds something: a frame past its end would emit it.
   public var isHolding: Bool { count > 0 }
 
-  /// Touches, unions and panes of the open tick.
-  public var count: Int { touches.count + unions.count + panes.count + feedbacks.count }
+  /// Touches, unions, anchors, feedback and panes of the open tick.
+  public var count: Int {
+    touches.count + unions.count + anchors.count + feedbacks.count + panes.count
+  }
 
   public var stateSize: StateSize {
     let touchByteCount = touches.capacity * MemoryLayout<(user: Key128, touch: Touch)>.stride
     return StateSize(
       keyCount: count, keyCountMax: countMax,
       byteCount: touchByteCount + unions.capacity * MemoryLayout<PersonUnion>.stride
+        + anchors.capacity * MemoryLayout<PartialAnchor>.stride
         + feedbacks.capacity * MemoryLayout<PartialFeedback>.stride + panes.byteCount
         + tuples.byteCount)
   }
@@ -170,6 +174,9 @@ public struct PartialEmitter: ~Copyable {
     feedbacks.append(feedback)
   }
 
+  /// What a user counts as exposed to by a touch that is counted here.
+  public mutating func add(_ anchor: PartialAnchor) { anchors.append(anchor) }
+
   /// Counts an event in its pane.
   ///
   /// - Parameters:
@@ -198,7 +205,7 @@ public struct PartialEmitter: ~Copyable {
   /// - Parameters:
   ///   - sequence: the last frame of the source in the tick.
   ///   - logTime: of that frame.
-  ///   - contributions: outcomes by tuple and window, in any fixed order.
+  ///   - contributions: sums by measure, tuple and window, in any fixed order.
   ///   - isLast: the source ends with this tick.
   public mutating func close(
     sequence: UInt64, logTime: Int64, contributions: borrowing Contributions, isLast: Bool = false,
@@ -228,7 +235,7 @@ public struct PartialEmitter: ~Copyable {
       encoder.append(
         contribution: PartialRecord(
           tuple: encoder.tuple(contribution.tuple), start: contribution.start,
-          sums: PartialSums(contribution.outcomes.counts)))
+          sums: PartialSums(contribution.sums), measure: contribution.measure.rawValue))
     }
     func number(_ emitter: inout PartialEmitter, _ slot: Int) -> UInt32 {
       if let known = numbers[slot] { return known }
@@ -245,6 +252,10 @@ public struct PartialEmitter: ~Copyable {
     for union in unions {
       makeRoom(&self)
       encoder.append(union: union)
+    }
+    for anchor in anchors {
+      makeRoom(&self)
+      encoder.append(anchor: anchor)
     }
     for index in 0..<panes.count {
       makeRoom(&self)
@@ -291,6 +302,7 @@ public struct PartialEmitter: ~Copyable {
     touches.removeAll(keepingCapacity: true)
     unions.removeAll(keepingCapacity: true)
     feedbacks.removeAll(keepingCapacity: true)
+    anchors.removeAll(keepingCapacity: true)
     panes.removeAll()
     tuples = TupleTable()
     frameSlots.removeAll(keepingCapacity: true)
@@ -302,7 +314,8 @@ public struct PartialEmitter: ~Copyable {
   private static let sectionVersion: UInt16 = 2
 
   public var changeByteCount: Int {
-    64 + touches.count * 120 + panes.count * 120 + feedbacks.count * 80
+    72 + touches.count * 120 + (unions.count + anchors.count) * 32 + panes.count * 120
+      + feedbacks.count * 80
   }
 
   /// Writes what the open tick holds, in the order in which it came; the same for every scope.
@@ -328,6 +341,13 @@ public struct PartialEmitter: ~Copyable {
         writer.put(key.low)
         writer.put(key.high)
       }
+    }
+    writer.put(UInt64(anchors.count))
+    for anchor in anchors {
+      writer.put(anchor.user.low)
+      writer.put(anchor.user.high)
+      writer.put(anchor.campaign)
+      writer.put(anchor.time)
     }
     writer.put(UInt64(panes.count))
     for index in 0..<panes.count {
@@ -390,6 +410,13 @@ public struct PartialEmitter: ~Copyable {
         throw reader.malformed("a union without persons")
       }
       unions.append(union)
+    }
+    for _ in 0..<(try reader.getCount(elementByteCount: 32)) {
+      let anchor = PartialAnchor(
+        user: try getKey(&reader), campaign: try reader.get(UInt64.self),
+        time: try reader.get(Int64.self))
+      guard anchor.user != .zero else { throw reader.malformed("an anchor without a person") }
+      anchors.append(anchor)
     }
     for _ in 0..<(try reader.getCount(elementByteCount: 60)) {
       let pane = try reader.get(UInt64.self)

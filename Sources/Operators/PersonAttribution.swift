@@ -138,7 +138,7 @@ extension PersonHistories {
   }
 
   /// The tuple of one slot with the currency of another's.
-  private mutating func slot(of slot: Int, currencyOf other: Int) -> Int {
+  mutating func slot(of slot: Int, currencyOf other: Int) -> Int {
     let own = tuples.bytes(slot)
     let wanted = tuples.bytes(other)
     let ownEnd = EncodedTuple.end(of: Dimension.currency.rawValue, in: own)

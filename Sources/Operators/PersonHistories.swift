@@ -16,11 +16,15 @@ public import Views
 /// Touches are put in 128 at a time, so that the cache misses of different persons overlap.
 ///
 ///     person -> place (group's table) -> record (64 bytes) -> block of touches (40 bytes each)
+///                                                          -> block of anchors (16 bytes each)
 ///
 /// A person that is handed over takes along its sessions of the last ``PersonPolicy/takeOver``; state
 /// reaches back further, so that nothing that they may be joined with has left it. One that is united
 /// with another takes all along that is in state, however old; what is settled by then (a conversion
 /// whose click has left state) is not attributed anew: a click and a conversion count at most once.
+///
+/// Exposures to the variants of campaigns follow from the same touches where the policy declares
+/// experiments; see ``PersonExposures.swift`` and, for what of them outlives the touches, anchors.
 ///
 /// Cost: some 150 ns for a touch at the end of a person's history with a million persons; one in its
 /// middle costs a pass over what lies within the look-backs. Memory: 84 bytes a person, 40 bytes a
@@ -34,8 +38,11 @@ public struct PersonHistories: ~Copyable {
   /// By slot: the hash of site, campaign and content.
   private(set) var contents: UnsafeMutablePointer<UInt64>
   private(set) var contentCapacity = 64
+  /// By slot; nil where no exposures are counted.
+  private(set) var facets: UnsafeMutablePointer<Facet>?
   var table = PersonTable()
   var arena = TouchArena()
+  var anchorArena = AnchorArena()
   var timers = TimerQueue()
   private var due: [TimerQueue.Entry] = []
   /// Steps before this one have passed.
@@ -45,6 +52,11 @@ public struct PersonHistories: ~Copyable {
   private(set) var expiredBefore = Int64.min
   /// Differences that were not drained yet, by slot and 10 s window.
   var pending = FlatTable<Outcomes>(capacity: 1024)
+  /// The same of exposures.
+  var pendingExposures = FlatTable<ExposureSums>()
+  /// See ``findExposures(of:only:)``: what it has found, and by campaign the latest exposure.
+  var exposurePlaces: [UInt16] = []
+  var lastExposures = FlatTable<Int64>()
   private var frameSlots: [UInt32] = []
   /// Touches that wait to be put in together.
   private let queue: UnsafeMutablePointer<Queued>
@@ -53,12 +65,16 @@ public struct PersonHistories: ~Copyable {
 
   /// Persons in state; ids that were united count as one.
   public internal(set) var count = 0
+  /// Of these, those that are kept for their anchors alone.
+  var idleCount = 0
   /// Ids that were united with another.
   public internal(set) var unitedCount = 0
   /// Touches in state.
   public internal(set) var touchCount = 0
   /// Touches that were not kept because of the limits.
   public internal(set) var untracked: Int64 = 0
+  /// Exposures that are not remembered because of the limits.
+  public internal(set) var forgottenExposures: Int64 = 0
   /// Unions that were not kept because of the limits.
   public internal(set) var refusedUnions: Int64 = 0
   /// Records that changed since the last snapshot, about how many touches they have, and ids that were
@@ -86,6 +102,7 @@ public struct PersonHistories: ~Copyable {
   public init(policy: PersonPolicy) {
     self.policy = policy
     contents = .allocate(capacity: contentCapacity)
+    facets = policy.experiments == nil ? nil : .allocate(capacity: contentCapacity)
     queue = .allocate(capacity: Self.queueCapacity)
     precondition(
       TouchArena.capacity(UInt8(TouchArena.classCount - 1)) >= PersonPolicy.touchCountMax
@@ -94,6 +111,7 @@ public struct PersonHistories: ~Copyable {
 
   deinit {
     contents.deallocate()
+    facets?.deallocate()
     queue.deallocate()
   }
 
@@ -102,7 +120,8 @@ public struct PersonHistories: ~Copyable {
 
   /// Memory, about: records, touches, timers, what waits to be drained.
   public var byteCount: Int {
-    table.byteCount + arena.byteCount + timers.byteCount + pending.count * 80 + tuples.count * 160
+    table.byteCount + arena.byteCount + anchorArena.byteCount + timers.byteCount
+      + pending.count * 80 + pendingExposures.byteCount + tuples.count * 160
   }
 
   // MARK: Time
@@ -206,7 +225,9 @@ public struct PersonHistories: ~Copyable {
     let dropped = expiredCount(timeline)
     if dropped > 0 {
       settle(timeline, dropped: dropped)
+      anchorExposures(of: index, dropped: dropped)
       dropFirst(dropped, of: index)
+      limitAnchors(of: index)
     }
     armNext(index)
   }
@@ -241,8 +262,11 @@ public struct PersonHistories: ~Copyable {
     let timeline = record.pointee.timeline
     if timeline.count == 0 {
       if record.pointee.nextUnited != 0 && record.pointee.linkedUntil >= now {
+        setIdle(index, false)
         arm(index, record.pointee.linkedUntil)
-      } else {
+      } else if !keepAnchored(index) {
+        // Of one that has changed since, what was saved before does not leave state by itself.
+        if record.pointee.isChanged { noteRemoval(of: index) }
         remove(index)
       }
       return
@@ -283,7 +307,8 @@ public struct PersonHistories: ~Copyable {
   /// Puts a touch in. One of the same time and key as another of the person changes nothing.
   ///
   /// - Parameter touch: its tuple is an index of the begun frame; its kind is impression, view, click,
-  ///   engagement or conversion.
+  ///   engagement, conversion
+  ///   or exposure.
   @inline(__always)
   public mutating func insert(_ touch: Touch, of person: Key128) {
     queue[queued] = Queued(
@@ -337,16 +362,16 @@ public struct PersonHistories: ~Copyable {
   private mutating func put(_ touch: KeptTouch, of person: Key128) {
     var index = table.find(person)
     if index < 0 {
-      guard count < policy.personCountMax, hasRoom(for: touch) else {
+      guard hasRoomForPerson, hasRoom(for: touch) else {
         untracked += 1
         return
       }
-      index = table.add(person)
-      count += 1
+      index = addPerson(person)
     } else {
       let record = table.record(index)
       if record.pointee.root != 0 { index = Int(record.pointee.root) &- 1 }
-      guard table.record(index).pointee.count < PersonPolicy.touchCountMax, hasRoom(for: touch)
+      guard table.record(index).pointee.count < PersonPolicy.touchCountMax, hasRoom(for: touch),
+        !table.record(index).pointee.isIdle || hasRoomForPerson
       else {
         untracked += 1
         return
@@ -354,6 +379,9 @@ public struct PersonHistories: ~Copyable {
     }
     put(touch, in: index)
   }
+
+  @inline(__always)
+  var hasRoomForPerson: Bool { count - idleCount < policy.personCountMax }
 
   @inline(__always)
   private func hasRoom(for touch: KeptTouch) -> Bool {
@@ -371,12 +399,15 @@ public struct PersonHistories: ~Copyable {
       return
     }
     attribute(touch, in: timeline, place: place)
+    let isExposure = facets != nil && concernsExposures(touch, of: index, place: place)
+    if isExposure { emitExposures(around: touch, of: index, sign: -1) }
     tuples.retainLive(Int(touch.tuple))
     if place == timeline.count {
       append(touch, to: index)
     } else {
       insert(touch, at: place, of: index)
     }
+    if isExposure { emitExposures(around: touch, of: index, sign: 1) }
     markChanged(index)
   }
 
@@ -409,17 +440,19 @@ public struct PersonHistories: ~Copyable {
     pending.entries[index].value += outcomes
   }
 
-  /// Moves what was not handed out yet to `contributions`, in order of tuple and window.
+  /// Moves what was not handed out yet to `contributions`, in order of measure, tuple and window.
   public mutating func drain(into contributions: inout Contributions) {
     if queued > 0 { flush() }
-    guard pending.count > 0 else { return }
-    for index in orderedPending() {
-      let entry = pending.entries[index]
-      contributions.append(
-        tuple: tuples.bytes(WindowKey.slot(entry.key)), start: WindowKey.start(entry.key),
-        outcomes: entry.value)
+    if pending.count > 0 {
+      for index in orderedPending() {
+        let entry = pending.entries[index]
+        contributions.append(
+          tuple: tuples.bytes(WindowKey.slot(entry.key)), start: WindowKey.start(entry.key),
+          measure: .outcomes, sums: entry.value.counts)
+      }
+      clearPending()
     }
-    clearPending()
+    drainExposures(into: &contributions)
   }
 
   /// The indices of the differences that are not nought.
@@ -454,8 +487,15 @@ public struct PersonHistories: ~Copyable {
       contents = .allocate(capacity: capacity)
       contents.update(from: old, count: contentCapacity)
       old.deallocate()
+      if let old = facets {
+        let grown = UnsafeMutablePointer<Facet>.allocate(capacity: capacity)
+        grown.update(from: old, count: contentCapacity)
+        old.deallocate()
+        facets = grown
+      }
       contentCapacity = capacity
     }
     contents[slot] = EncodedTuple.contentHash(of: tuples.bytes(slot))
+    if let facets { facets[slot] = Facet(of: tuples.bytes(slot)) }
   }
 }

@@ -9,7 +9,7 @@ extension PersonHistories {
   public mutating func restore(
     from reader: inout SnapshotReader, keeping groups: Range<Int>
   ) throws(SnapshotFormatError) {
-    try reader.open(section: 43, version: 2)
+    try reader.open(section: 43, version: 3)
     let isComplete = try reader.get(UInt8.self) == 1
     let stored = try reader.get(Int64.self)
     let isInRange =
@@ -19,6 +19,7 @@ extension PersonHistories {
     }
     untracked = try reader.get(Int64.self)
     refusedUnions = try reader.get(Int64.self)
+    let forgotten = try reader.get(Int64.self)
     if isComplete {
       for group in groups { forget(group: group) }
     }
@@ -35,17 +36,23 @@ extension PersonHistories {
     }
     let slots = try readTuples(&reader)
     try readPending(slots, isShared: isShared, &reader)
+    try readExposures(slots, isShared: isShared, &reader)
     var loaded: [UInt32] = []
-    for _ in 0..<(try reader.getCount(elementByteCount: 28)) {
+    for _ in 0..<(try reader.getCount(elementByteCount: 31)) {
       let person = try key(&reader)
       let linkedUntil = try reader.get(Int64.self)
       let touches = try readTouches(slots, &reader)
+      let isForgetful = try reader.get(UInt8.self) == 1
+      let anchors = try readAnchors(&reader)
       let known = table.find(person)
       guard person != .zero, known < 0 || table.record(known).pointee.root == 0 else {
         throw reader.malformed("a person without an id, or one that is united with another")
       }
       if !groups.contains(KeyGroup.of(person: person)) { continue }
-      loaded.append(UInt32(load(person, touches, linkedUntil: linkedUntil)))
+      let index = load(person, touches, linkedUntil: linkedUntil)
+      table.record(index).pointee.isForgetful = isForgetful
+      setAnchors(anchors, of: index)
+      loaded.append(UInt32(index))
     }
     for _ in 0..<(try reader.getCount(elementByteCount: 32)) {
       let (id, root) = (try key(&reader), try key(&reader))
@@ -54,6 +61,7 @@ extension PersonHistories {
     }
     try reader.close()
     finish(loaded, from: stored)
+    forgottenExposures = forgotten
     for slot in slots { tuples.releasePending(slot) }
     tuples.releaseUnused()
     forgetChanges()
@@ -96,6 +104,7 @@ extension PersonHistories {
     if record.pointee.root == UInt32(kept + 1) { return }
     guard record.pointee.root == 0 else { return move(gone, to: kept) }
     dropFirst(Int(record.pointee.count), of: gone)
+    setAnchors([], of: gone)
     join(gone, to: kept)
   }
 
@@ -155,18 +164,64 @@ extension PersonHistories {
     for _ in 0..<(try reader.getCount(elementByteCount: 60)) {
       let slot = try slot(slots, &reader)
       let start = try reader.get(Int64.self)
-      let counts = Counts(
-        impressions: try reader.get(Int64.self), views: try reader.get(Int64.self),
-        clicks: try reader.get(Int64.self), engagements: try reader.get(Int64.self),
-        conversions: try reader.get(Int64.self), revenueMicros: try reader.get(Int64.self))
-      guard !isShared else {
-        throw reader.malformed("differences that were not drained, beside another's persons")
-      }
-      guard TimeRange.clamp(start) == start, WindowLevel.tenSeconds.start(of: start) == start else {
-        throw reader.malformed("outcomes of no window")
-      }
+      let counts = try Self.counts(&reader)
+      try Self.check(start, isShared: isShared, reader)
       emit(slot, start, Outcomes(counts))
     }
+  }
+
+  private mutating func readExposures(
+    _ slots: [Int], isShared: Bool, _ reader: inout SnapshotReader
+  ) throws(SnapshotFormatError) {
+    if !isShared { clearExposures() }
+    for _ in 0..<(try reader.getCount(elementByteCount: 108)) {
+      let slot = try slot(slots, &reader)
+      let start = try reader.get(Int64.self)
+      let sums = ExposureSums(
+        exposures: Exposures(try Self.counts(&reader)),
+        baselines: Baselines(try Self.counts(&reader)))
+      try Self.check(start, isShared: isShared, reader)
+      add(sums, slot, start: start)
+    }
+  }
+
+  private static func counts(
+    _ reader: inout SnapshotReader
+  ) throws(SnapshotFormatError) -> Counts {
+    Counts(
+      impressions: try reader.get(Int64.self), views: try reader.get(Int64.self),
+      clicks: try reader.get(Int64.self), engagements: try reader.get(Int64.self),
+      conversions: try reader.get(Int64.self), revenueMicros: try reader.get(Int64.self))
+  }
+
+  private static func check(
+    _ start: Int64, isShared: Bool, _ reader: borrowing SnapshotReader
+  ) throws(SnapshotFormatError) {
+    guard !isShared else {
+      throw reader.malformed("differences that were not drained, beside another's persons")
+    }
+    guard TimeRange.clamp(start) == start, WindowLevel.tenSeconds.start(of: start) == start else {
+      throw reader.malformed("outcomes of no window")
+    }
+  }
+
+  private func readAnchors(
+    _ reader: inout SnapshotReader
+  ) throws(SnapshotFormatError) -> [ExposureAnchor] {
+    let count = Int(try reader.get(UInt16.self))
+    guard count == 0 || (facets != nil && count <= ExposureAnchor.countMax) else {
+      throw reader.malformed("a person with too many anchors")
+    }
+    var anchors: [ExposureAnchor] = []
+    for _ in 0..<count {
+      let anchor = ExposureAnchor(
+        time: try reader.get(Int64.self), campaign: try reader.get(UInt64.self))
+      guard TimeRange.clamp(anchor.time) == anchor.time else {
+        throw reader.malformed("an anchor of no time")
+      }
+      anchors.append(anchor)
+    }
+    return anchors
   }
 
   private func readTouches(

@@ -107,6 +107,7 @@ extension PersonHistories {
   @inline(__always)
   private mutating func makeRoom(at place: Int, of record: UnsafeMutablePointer<Person>) {
     let count = Int(record.pointee.count)
+    if record.pointee.isIdle { wake(record) }
     if let touches = record.pointee.touches, count < TouchArena.capacity(record.pointee.size) {
       gap(at: place, of: touches, count: count)
     } else {
@@ -114,6 +115,12 @@ extension PersonHistories {
     }
     record.pointee.count &+= 1
     touchCount &+= 1
+  }
+
+  /// A person that was kept for its anchors has touches again.
+  private mutating func wake(_ record: UnsafeMutablePointer<Person>) {
+    record.pointee.isIdle = false
+    idleCount -= 1
   }
 
   private mutating func grow(_ record: UnsafeMutablePointer<Person>, gapAt place: Int) {
@@ -165,6 +172,7 @@ extension PersonHistories {
     let record = table.record(index)
     dropFirst(Int(record.pointee.count), of: index)
     if touches.isEmpty { return }
+    setIdle(index, false)
     let size = TouchArena.size(for: touches.count)
     let block = arena.allocate(size)
     for (place, touch) in touches.enumerated() { block[place] = touch }
@@ -185,6 +193,8 @@ extension PersonHistories {
       unitedCount -= 1
       united = next
     }
+    setIdle(index, false)
+    anchorArena.release(table.record(index).pointee.anchors)
     table.remove(index)
     count -= 1
   }

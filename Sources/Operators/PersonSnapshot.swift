@@ -2,23 +2,23 @@ import Events
 import Views
 
 // A section of persons: time and counters, persons that have left, tuples, what was not drained, then
-// persons with all of their touches, those of a group together in order of their ids, then united ids.
+// persons with all of their touches and anchors, those of a group together in order of their ids, then united ids.
 // What follows from the touches is not written. An increment holds the persons that changed, each whole;
 // what time alone has done to the others is done again when it is restored.
 extension PersonHistories {
   private static var sectionID: UInt16 { 43 }
-  private static var sectionVersion: UInt16 { 2 }
+  private static var sectionVersion: UInt16 { 3 }
   private static var touchByteCount: Int { 38 }
-  private static var personByteCount: Int { 28 }
+  private static var personByteCount: Int { 31 }
   /// Of a changed person: itself, and its share of the tuples.
-  private static var changeByteCount: Int { 84 }
+  private static var changeByteCount: Int { 87 }
 
   /// About how many bytes the changes take.
   public var changeByteCount: Int {
     isChangeLost
       ? count * Self.personByteCount + touchCount * (Self.touchByteCount + 8)
       : changed.count * Self.changeByteCount + changedTouchCount * Self.touchByteCount
-        + removed.count * 16 + pending.count * 96 + 64
+        + removed.count * 16 + pending.count * 96 + pendingExposures.count * 144 + 80
   }
 
   /// Forgets what has changed, as if a snapshot had been taken.
@@ -32,7 +32,7 @@ extension PersonHistories {
   }
 
   public var stateSize: StateSize {
-    StateSize(keyCount: count, keyCountMax: policy.personCountMax, byteCount: byteCount)
+    StateSize(keyCount: count - idleCount, keyCountMax: policy.personCountMax, byteCount: byteCount)
   }
 
   /// Writes all persons, or those that changed since the last snapshot or restore.
@@ -45,14 +45,17 @@ extension PersonHistories {
     writer.put(now)
     writer.put(untracked)
     writer.put(refusedUnions)
+    writer.put(forgottenExposures)
     let removed = isComplete ? [] : removed.sorted(by: Self.isOrdered)
     writer.put(UInt64(removed.count))
     for key in removed { Self.write(key, into: &writer) }
     self.removed.removeAll(keepingCapacity: true)
     isChangeLost = false
     let differences = orderedPending()
-    let numbers = writeTuples(differences, indices.roots, into: &writer)
+    let exposures = orderedExposures()
+    let numbers = writeTuples(differences, exposures, indices.roots, into: &writer)
     writePending(differences, numbers, into: &writer)
+    writeExposures(exposures, numbers, into: &writer)
     writer.put(UInt64(indices.roots.count))
     for index in indices.roots { write(person: index, numbers, into: &writer) }
     writer.put(UInt64(indices.united.count))
@@ -117,7 +120,7 @@ extension PersonHistories {
   ///
   /// - Returns: numbers by slot.
   private func writeTuples(
-    _ differences: [Int], _ roots: [Int], into writer: inout SnapshotWriter
+    _ differences: [Int], _ exposures: [Int], _ roots: [Int], into writer: inout SnapshotWriter
   ) -> [UInt32] {
     var numbers: [UInt32] = Array(repeating: .max, count: contentCapacity)
     var slots: [Int] = []
@@ -127,6 +130,7 @@ extension PersonHistories {
       slots.append(slot)
     }
     for index in differences { use(WindowKey.slot(pending.entries[index].key)) }
+    for index in exposures { use(WindowKey.slot(pendingExposures.entries[index].key)) }
     for index in roots {
       let timeline = table.record(index).pointee.timeline
       for place in 0..<timeline.count { use(Int(timeline[place].tuple)) }
@@ -148,13 +152,29 @@ extension PersonHistories {
       let entry = pending.entries[index]
       writer.put(numbers[WindowKey.slot(entry.key)])
       writer.put(WindowKey.start(entry.key))
-      let counts = entry.value.counts
-      for value in [
-        counts.impressions, counts.views, counts.clicks, counts.engagements, counts.conversions,
-        counts.revenueMicros,
-      ] {
-        writer.put(value)
-      }
+      Self.write(entry.value.counts, into: &writer)
+    }
+  }
+
+  private func writeExposures(
+    _ differences: [Int], _ numbers: [UInt32], into writer: inout SnapshotWriter
+  ) {
+    writer.put(UInt64(differences.count))
+    for index in differences {
+      let entry = pendingExposures.entries[index]
+      writer.put(numbers[WindowKey.slot(entry.key)])
+      writer.put(WindowKey.start(entry.key))
+      Self.write(entry.value.exposures.counts, into: &writer)
+      Self.write(entry.value.baselines.counts, into: &writer)
+    }
+  }
+
+  private static func write(_ counts: Counts, into writer: inout SnapshotWriter) {
+    for value in [
+      counts.impressions, counts.views, counts.clicks, counts.engagements, counts.conversions,
+      counts.revenueMicros,
+    ] {
+      writer.put(value)
     }
   }
 
@@ -172,6 +192,13 @@ extension PersonHistories {
       writer.put(numbers[Int(touch.tuple)])
       writer.put(touch.kind)
       writer.put(UInt8(touch.isSettled ? 1 : 0))
+    }
+    writer.put(UInt8(record.pointee.isForgetful ? 1 : 0))
+    let anchors = liveAnchors(of: index)
+    writer.put(UInt16(anchors.count))
+    for anchor in anchors {
+      writer.put(anchor.time)
+      writer.put(anchor.campaign)
     }
   }
 }

@@ -20,10 +20,34 @@ struct Person: BitwiseCopyable {
   /// Class of the block of touches.
   var size: UInt8 = 0
   var isChanged = false
-  /// Fills the cache line.
-  private var unused: UInt64 = 0
+  /// The number of anchors, and two flags above it.
+  private var anchorBits: UInt16 = 0
+  var firstAnchor: UnsafeMutablePointer<ExposureAnchor>?
 
   init(key: Key128) { self.key = key }
+
+  private static let forgetful: UInt16 = 0x8000
+  private static let idle: UInt16 = 0x4000
+
+  var anchorCount: UInt16 {
+    get { anchorBits & ~(Self.forgetful | Self.idle) }
+    set { anchorBits = anchorBits & (Self.forgetful | Self.idle) | newValue }
+  }
+
+  /// It came when there were too many persons to remember what it is exposed to once its touches have
+  /// left state.
+  var isForgetful: Bool {
+    get { anchorBits & Self.forgetful != 0 }
+    set { anchorBits = newValue ? anchorBits | Self.forgetful : anchorBits & ~Self.forgetful }
+  }
+
+  /// It is in state for its anchors alone.
+  var isIdle: Bool {
+    get { anchorBits & Self.idle != 0 }
+    set { anchorBits = newValue ? anchorBits | Self.idle : anchorBits & ~Self.idle }
+  }
+
+  var anchors: ExposureAnchors { ExposureAnchors(anchors: firstAnchor, count: Int(anchorCount)) }
 
   var timeline: PersonTimeline { PersonTimeline(touches: touches, count: Int(count)) }
 }

@@ -18,6 +18,10 @@ struct KeptTouch: BitwiseCopyable {
   }
 
   @inline(__always) var isImpression: Bool { kind == EventKind.impression.rawValue }
+  /// Where its tuple has a variant of a campaign: its person was shown it.
+  @inline(__always) var isShown: Bool {
+    kind <= EventKind.view.rawValue || kind == EventKind.exposure.rawValue
+  }
   @inline(__always) var isClick: Bool { kind == EventKind.click.rawValue }
   @inline(__always) var isConversion: Bool { kind == EventKind.conversion.rawValue }
 }

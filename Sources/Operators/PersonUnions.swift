@@ -21,20 +21,23 @@ extension PersonHistories {
   // MARK: Handing over
 
   /// Takes a person's last sessions out: what their touches have counted is taken back, and they are given
-  /// to `body` in order, with their encoded tuples.
+  /// to `body` in order, with their encoded tuples. What the person stays exposed to by what is left here,
+  /// or has left state, is given to `anchored`.
   ///
   /// Sessions that began longer ago than ``PersonPolicy/takeOver`` stay as they are: what they could be
   /// joined with elsewhere may have left state there, or here, as the click of a conversion.
   public mutating func handOver(
-    _ person: Key128, _ body: (Touch, UnsafeRawBufferPointer) -> Void
+    _ person: Key128, _ body: (Touch, UnsafeRawBufferPointer) -> Void,
+    anchored: (_ time: Int64, _ campaign: UInt64) -> Void = { _, _ in }
   ) {
     flush()
     let index = root(of: person)
     if index < 0 { return }
     let timeline = table.record(index).pointee.timeline
     let first = firstTakenOver(timeline)
-    if first == timeline.count && first > 0 { return }
+    if first == timeline.count && first > 0 { return giveAnchors(of: index, anchored) }
     emitAll(timeline, sign: -1)
+    emitExposures(of: index, sign: -1)
     for place in first..<timeline.count {
       let touch = timeline[place]
       body(
@@ -42,10 +45,30 @@ extension PersonHistories {
           time: touch.time, key: touch.key, revenueMicros: touch.revenueMicros, tuple: touch.tuple,
           kind: touch.kind), tuples.bytes(Int(touch.tuple)))
     }
-    if first > 0 { return keepFirst(first, of: index) }
+    if first > 0 {
+      keepFirst(first, of: index)
+      return giveAnchors(of: index, anchored)
+    }
+    giveAnchors(of: index, anchored, withTouches: false)
+    // It is remembered here, too, should it become somebody of its own again.
+    if keepsAnchors(index) { return keepFirst(0, of: index) }
     noteRemoval(of: index)
     dropFirst(timeline.count, of: index)
     remove(index)
+  }
+
+  /// Gives away what a person is exposed to: by its anchors, and by the touches that it has.
+  private mutating func giveAnchors(
+    of index: Int, _ body: (_ time: Int64, _ campaign: UInt64) -> Void, withTouches: Bool = true
+  ) {
+    for anchor in liveAnchors(of: index) { body(anchor.time, anchor.campaign) }
+    if facets == nil || !withTouches { return }
+    findExposures(of: index)
+    let timeline = table.record(index).pointee.timeline
+    for found in exposurePlaces {
+      let touch = timeline[Int(found)]
+      body(touch.time, facet(touch.tuple).campaign)
+    }
   }
 
   /// The first touch of the sessions that are handed over.
@@ -66,13 +89,14 @@ extension PersonHistories {
     let timeline = table.record(index).pointee.timeline
     setTouches((0..<count).map { timeline[$0] }, of: index)
     emitAll(table.record(index).pointee.timeline, sign: 1)
+    emitExposures(of: index, sign: 1)
     markChanged(index)
     armNext(index)
   }
 
-  /// Notes that a person leaves for another reason than time. An increment names all of its ids: each
+  /// Notes that a person leaves for another reason than time, or for time and another. An increment names all of its ids: each
   /// may have been a person of its own in what was saved before.
-  private mutating func noteRemoval(of root: Int) {
+  mutating func noteRemoval(of root: Int) {
     var member = root
     while true {
       let record = table.record(member)
@@ -115,14 +139,18 @@ extension PersonHistories {
   }
 
   mutating func addPerson(_ key: Key128) -> Int {
+    let index = table.add(key)
+    if facets != nil && count >= 2 * policy.personCountMax {
+      table.record(index).pointee.isForgetful = true
+    }
     count += 1
-    return table.add(key)
+    return index
   }
 
   private func isUnionAllowed(_ a: Int, _ b: Int) -> Bool {
     let newCount = (a < 0 ? 1 : 0) + (b < 0 ? 1 : 0)
     let memberCount = (a < 0 ? 0 : memberCount(a)) + (b < 0 ? 0 : memberCount(b))
-    return count + newCount <= policy.personCountMax && unitedCount < policy.personCountMax
+    return count - idleCount + newCount <= policy.personCountMax && unitedCount < policy.personCountMax
       && memberCount < Self.unitedMax
   }
 
@@ -159,10 +187,13 @@ extension PersonHistories {
   /// The touches of both in order; of equal ones one. Beyond the limit the latest are kept.
   private mutating func moveTouches(from gone: Int, to kept: Int) {
     let (a, b) = (table.record(kept).pointee.timeline, table.record(gone).pointee.timeline)
-    if b.count == 0 { return }
+    let anchors = liveAnchors(of: kept) + liveAnchors(of: gone)
+    if b.count == 0 && table.record(gone).pointee.anchorCount == 0 { return }
     changedTouchCount &+= b.count
     emitAll(a, sign: -1)
     emitAll(b, sign: -1)
+    emitExposures(of: kept, sign: -1)
+    emitExposures(of: gone, sign: -1)
     var touches: [KeptTouch] = []
     touches.reserveCapacity(a.count + b.count)
     var (i, j) = (0, 0)
@@ -188,12 +219,17 @@ extension PersonHistories {
     }
     setTouches(touches, of: kept)
     dropFirst(b.count, of: gone)
+    setAnchors(anchors, of: kept)
+    setAnchors([], of: gone)
     emitAll(table.record(kept).pointee.timeline, sign: 1)
+    limitAnchors(of: kept)
+    emitExposures(of: kept, sign: 1)
   }
 
   /// Makes a root without touches, and what is united with it, members of another.
   mutating func join(_ gone: Int, to kept: Int) {
     let record = table.record(gone)
+    setIdle(gone, false)
     record.pointee.timer = .max
     record.pointee.linkedUntil = .min
     var member = gone

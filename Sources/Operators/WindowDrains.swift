@@ -66,6 +66,19 @@ extension WindowAggregator {
     }
   }
 
+  /// Says that nobody reads a hot copy of what has changed, or that it has everything.
+  public mutating func forgetHotChanges() {
+    for level in windows {
+      for window in level {
+        for index in window.pointee.hotChanged {
+          window.pointee.rows.entry(Int(index)).pointee.value.isHotChanged = false
+        }
+        window.pointee.hotChanged.removeAll(keepingCapacity: true)
+      }
+    }
+    for index in retired.indices { retired[index].isChanged = false }
+  }
+
   /// The most changed rows that wait for a hot drain after their commit.
   private static var retiredCountMax: Int { 50_000 }
 

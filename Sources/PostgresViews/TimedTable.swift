@@ -11,16 +11,17 @@ enum TimedTable: Hashable {
   /// Those that a pipeline version has.
   static func all(of pipeline: PipelineSpec) -> [TimedTable] {
     var tables = WindowLevel.allCases.map { TimedTable.windows(.activity, $0) }
-    if pipeline.persons != nil { tables += WindowLevel.allCases.map { .windows(.outcomes, $0) } }
+    for measure in pipeline.personMeasures {
+      tables += WindowLevel.allCases.map { .windows(measure, $0) }
+    }
     if pipeline.trends != nil { tables.append(.trends) }
     return tables
   }
 
-  /// Within the version's schema, such as `metrics_10s`, `outcomes_1d`, `trends`.
+  /// Within the version's schema, such as `metrics_10s`, `outcomes_1d`, `exposures_1h`, `trends`.
   var name: String {
     switch self {
-    case .windows(.activity, let level): "metrics_\(level.name)"
-    case .windows(.outcomes, let level): "outcomes_\(level.name)"
+    case .windows(let measure, let level): "\(measure.tableName)_\(level.name)"
     case .trends: "trends"
     }
   }
@@ -41,6 +42,14 @@ enum TimedTable: Hashable {
     }
   }
 
+  /// The columns whose sums end at the ends of int8: money, and squares and products of it.
+  var bounded: [String] {
+    switch self {
+    case .windows(.exposures, _), .windows(.baselines, _): Array(sums.suffix(2))
+    case .windows, .trends: Array(sums.suffix(1))
+    }
+  }
+
   var division: WindowPartition.Division {
     switch self {
     case .windows(_, .tenSeconds), .trends: .days
@@ -54,8 +63,8 @@ enum TimedTable: Hashable {
   var fillFactor: Int {
     switch self {
     case .windows(.activity, let level): level.isCoarse ? 60 : 90
-    // Sessions and attributions change windows that are final.
-    case .windows(.outcomes, _), .trends: 60
+    // Sessions, attributions and exposures change windows that are final.
+    case .windows, .trends: 60
     }
   }
 
@@ -71,22 +80,7 @@ enum TimedTable: Hashable {
   var isOfSecondStage: Bool {
     switch self {
     case .windows(.activity, _): false
-    case .windows(.outcomes, _), .trends: true
-    }
-  }
-}
-
-extension Measure {
-  /// The columns of the six places of ``Counts``; the last one is money.
-  var columns: [String] {
-    switch self {
-    case .activity:
-      ["impressions", "views", "clicks", "engagements", "conversions", "revenue_micros"]
-    case .outcomes:
-      [
-        "sessions", "bounces", "session_micros", "attributed_clicks", "attributed_conversions",
-        "attributed_revenue_micros",
-      ]
+    case .windows, .trends: true
     }
   }
 }

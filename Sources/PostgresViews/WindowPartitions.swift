@@ -25,8 +25,10 @@ struct WindowPartitions {
     for batch: CommitBatch, _ connection: PostgresConnection
   ) throws(ViewStoreError) {
     var missing: Set<WindowPartition> = []
-    try collect(batch.rows, into: &missing) { .windows(batch.measure, $0.level) }
-    try collect(batch.deltas, into: &missing) { .windows(batch.measure, $0.level) }
+    for windows in batch.windows {
+      try collect(windows.rows, into: &missing) { .windows(windows.measure, $0.level) }
+      try collect(windows.deltas, into: &missing) { .windows(windows.measure, $0.level) }
+    }
     try collect(batch.trends, into: &missing) { _ in .trends }
     guard !missing.isEmpty else { return }
     let statements = missing.map { $0.creation(in: schema.name) }.sorted().joined(separator: "\n")

@@ -41,11 +41,13 @@ struct WindowStatements {
     _ batch: CommitBatch, trends: [Int], source: Int32, _ parameters: inout PostgresParameters,
     _ connection: PostgresConnection
   ) throws(PostgresError) {
-    for level in WindowLevel.allCases {
-      let table = TimedTable.windows(batch.measure, level)
-      for (rows, kind) in [(batch.rows, Kind.absolute), (batch.deltas, Kind.delta)] {
-        let indices = rows.indices.filter { rows[$0].level == level }
-        try write(rows, indices[...], kind, table, source: source, &parameters, connection)
+    for windows in batch.windows {
+      for level in WindowLevel.allCases {
+        let table = TimedTable.windows(windows.measure, level)
+        for (rows, kind) in [(windows.rows, Kind.absolute), (windows.deltas, Kind.delta)] {
+          let indices = rows.indices.filter { rows[$0].level == level }
+          try write(rows, indices[...], kind, table, source: source, &parameters, connection)
+        }
       }
     }
     try write(trends: batch.trends, trends[...], source: source, &parameters, connection)
@@ -98,14 +100,19 @@ struct WindowStatements {
       assignments = (sums + ["revision", "final"]).map { "\($0) = excluded.\($0)" }
     case .delta:
       // A batch may correct a row more than once.
+      let totals = zip(["a", "b", "c", "e", "f", "g"], sums).map { place, column in
+        table.bounded.contains(column) ? SumText.int8("sum(\(place))") : "sum(\(place))::int8"
+      }
       select =
-        "w, d, $1, sum(a)::int8, sum(b)::int8, sum(c)::int8, sum(e)::int8, sum(f)::int8,"
-        + " \(SumText.int8("sum(g)")), sum(r)::int4, true from rows group by w, d"
-      let money = sums[sums.count - 1]
-      let total = SumText.int8("t.\(money)::numeric + excluded.\(money)")
+        "w, d, $1, \(totals.joined(separator: ", ")), sum(r)::int4, true from rows group by w, d"
       assignments =
-        (sums.dropLast() + ["revision"]).map { "\($0) = t.\($0) + excluded.\($0)" }
-        + ["\(money) = \(total)", "final = true"]
+        (sums + ["revision"]).map { column in
+          let sum =
+            table.bounded.contains(column)
+            ? SumText.int8("t.\(column)::numeric + excluded.\(column)")
+            : "t.\(column) + excluded.\(column)"
+          return "\(column) = \(sum)"
+        } + ["final = true"]
     }
     let key = "\(table.time), dimension_id, source"
     return """

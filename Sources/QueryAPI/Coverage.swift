@@ -120,7 +120,7 @@ struct CoverageSum: Sendable {
   mutating func add(_ reach: Coverage.Reach, partition: Int, of measure: Measure) {
     switch measure {
     case .activity: position.advance(partition: partition, to: reach.sequence)
-    case .outcomes: advance(to: reach.sources ?? [])
+    case .outcomes, .exposures, .baselines: advance(to: reach.sources ?? [])
     }
     add(watermark: reach.watermark, logTime: reach.logTime)
   }

@@ -65,6 +65,8 @@ struct GroupTable {
 struct MeasuredSums: Hashable, Sendable {
   private var activity: Counts
   private var outcomes: Counts
+  private var exposures = Counts()
+  private var baselines = Counts()
 
   init(activity: Counts = Counts(), outcomes: Outcomes = Outcomes()) {
     self.activity = activity
@@ -72,11 +74,20 @@ struct MeasuredSums: Hashable, Sendable {
   }
 
   subscript(measure: Measure) -> Counts {
-    get { measure == .activity ? activity : outcomes }
+    get {
+      switch measure {
+      case .activity: activity
+      case .outcomes: outcomes
+      case .exposures: exposures
+      case .baselines: baselines
+      }
+    }
     set {
       switch measure {
       case .activity: activity = newValue
       case .outcomes: outcomes = newValue
+      case .exposures: exposures = newValue
+      case .baselines: baselines = newValue
       }
     }
   }
@@ -84,8 +95,7 @@ struct MeasuredSums: Hashable, Sendable {
   var isZero: Bool { self == MeasuredSums() }
 
   static func += (a: inout Self, b: Self) {
-    a.activity += b.activity
-    a.outcomes += b.outcomes
+    for measure in Measure.allCases { a[measure] += b[measure] }
   }
 }
 

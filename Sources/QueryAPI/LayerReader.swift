@@ -45,10 +45,10 @@ struct LayerReader: Sendable {
     var groups: [ViewGroup]
     var hotRows: [HotRow]
     var coverage: CoverageSum
-    /// Why there are only durable rows.
+    /// What is missing, and why.
     var warnings: [String] = []
-
-    var isDurableOnly: Bool { !warnings.isEmpty }
+    /// The hot copy should have had a part in it.
+    var isDurableOnly = false
   }
 
   /// - Parameter part: what an earlier call read; replaced where it no longer fits.
@@ -56,6 +56,10 @@ struct LayerReader: Sendable {
     _ selection: ViewSelection, reusing part: inout DurablePart?
   ) async throws(QueryError) -> Result {
     if part?.selection != selection { part = nil }
+    if view.layer(measure)?.hot == nil {
+      part = nil
+      return try await readDurable(selection, because: nil)
+    }
     let segments = selection.segments
     var reason = "durable rows and hot copy did not join; the processor is catching up"
     attempts: for _ in 0..<Self.attemptCountMax {
@@ -128,6 +132,9 @@ struct LayerReader: Sendable {
   private func readHot(
     _ layer: Layer, _ selection: ViewSelection, checkpoints: [Int: Checkpoint]
   ) async -> Swift.Result<HotRead, HotMissing> {
+    guard let copy = layer.hot else {
+      return .failure(HotMissing(reason: "there is no hot copy of it"))
+    }
     let wanted = selection.segments.filter { segment in
       checkpoints.values.contains { segment.to > $0.seams[segment.level] }
     }
@@ -135,9 +142,9 @@ struct LayerReader: Sendable {
       let answer: HotAnswer
       if wanted.isEmpty {
         answer = HotAnswer(
-          headers: try await layer.hot.headers(partitions: layer.partitions), rows: [])
+          headers: try await copy.headers(partitions: layer.partitions), rows: [])
       } else {
-        answer = try await layer.hot.read(
+        answer = try await copy.read(
           segments: wanted, seams: checkpoints.mapValues(\.seams),
           filter: TupleFilter(selection))
       }
@@ -160,7 +167,7 @@ struct LayerReader: Sendable {
   private func name(of partition: Int) -> String {
     switch measure {
     case .activity: "partition \(partition)"
-    case .outcomes: "the second stage"
+    case .outcomes, .exposures, .baselines: "the second stage"
     }
   }
 
@@ -176,8 +183,9 @@ struct LayerReader: Sendable {
     return coverage
   }
 
+  /// - Parameter reason: why the hot copy has no part in it; nil where there is none.
   private func readDurable(
-    _ selection: ViewSelection, because reason: String
+    _ selection: ViewSelection, because reason: String?
   ) async throws(QueryError) -> Result {
     let durable = try await read(selection, belowSeams: false)
     let layer = layer(at: durable.checkpoints)
@@ -187,12 +195,12 @@ struct LayerReader: Sendable {
         Coverage.durableReach(checkpoint, segments: selection.segments), partition: partition,
         of: measure)
     }
-    var warnings = ["answered from durable rows alone: \(reason)"]
+    var warnings = reason.map { ["answered from durable rows alone: \($0)"] } ?? []
     if selection.segments.contains(where: { !$0.level.isCoarse }) {
       warnings.append("windows of 10 s and 1 min that are still open are missing")
     }
     return Result(
       selection: selection, groups: durable.groups, hotRows: [], coverage: coverage,
-      warnings: warnings)
+      warnings: warnings, isDurableOnly: reason != nil)
   }
 }

@@ -10,11 +10,12 @@ enum OpenAPIDocument {
     {"openapi":"3.1.0",
     "info":{"title":"SmartContent","version":"1","summary":"From a pixel to a live, exact number.",
     "description":"Events go in by the pixel or the protocols of Segment, RudderStack, PostHog, Google Analytics 4, Snowplow, Matomo and CloudEvents, and come out as metrics. An ingest answer carries a position; a query with that position as `after` contains the event."},
-    "tags":[{"name":"ingest"},{"name":"debug"},{"name":"query"},{"name":"incidents"},{"name":"keys"},{"name":"operations"}],
+    "tags":[{"name":"ingest"},{"name":"debug"},{"name":"query"},{"name":"experiments"},{"name":"incidents"},{"name":"keys"},{"name":"operations"}],
     "paths":{\(ingestPaths),
     \(OpenAPIIngest.debugPaths),
     \(queryPaths),
     \(OpenAPIIncidents.paths),
+    \(OpenAPIExperiments.paths),
     \(keyPaths),
     \(operationsPaths)},
     "components":{\(components)}}
@@ -23,7 +24,7 @@ enum OpenAPIDocument {
   private static let ingestPaths = """
     "/p.gif":{"get":{"tags":["ingest"],"operationId":"pixel","summary":"Record one event; answered with a 43-byte GIF once it is durable","parameters":[
     {"name":"k","in":"query","required":true,"description":"Write key","schema":{"type":"string"}},
-    {"name":"t","in":"query","description":"Kind of event","schema":{"type":"string","enum":["impression","view","click","engagement","conversion","identify","custom","alias","unlink"],"default":"impression"}},
+    {"name":"t","in":"query","description":"Kind of event","schema":{"type":"string","enum":["impression","view","click","engagement","conversion","identify","custom","alias","unlink","exposure"],"default":"impression"}},
     {"name":"cid","in":"query","description":"Campaign","schema":{"type":"string"}},
     {"name":"cnt","in":"query","description":"Content","schema":{"type":"string"}},
     {"name":"var","in":"query","description":"Variant","schema":{"type":"string"}},
@@ -201,6 +202,7 @@ enum OpenAPIDocument {
     \(OpenAPIIncidents.schemas),
     \(OpenAPIIngest.schemas),
     \(OpenAPIScans.schemas),
+    \(OpenAPIExperiments.schemas),
     "Health":{"type":"object","required":["status","checks"],"properties":{"status":{"enum":["ok","degraded","failing"]},"checks":{"type":"array","items":{"type":"object","required":["name","status"],"properties":{"name":{"type":"string"},"status":{"enum":["ok","degraded","failing"]},"detail":{"type":"string"}}}}}},
     "Problem":{"type":"object","description":"RFC 9457","required":["type","title","status","detail","code","message"],"properties":{"type":{"type":"string"},"title":{"type":"string"},"status":{"type":"integer"},"detail":{"type":"string"},"code":{"type":"string"},"message":{"type":"string"},"path":{"type":"string"},"allowed":{"type":"array","items":{"type":"string"}},"position":{"type":"string"}}}
     """

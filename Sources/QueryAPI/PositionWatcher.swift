@@ -140,7 +140,7 @@ actor PositionWatcher {
     var headers: [[Int: HotHeader]] = []
     for layer in layers {
       do {
-        headers.append(try await layer.hot.headers(partitions: layer.partitions))
+        headers.append(try await layer.hot?.headers(partitions: layer.partitions) ?? [:])
       } catch {
         // Without the hot copy, checkpoints say how far durable rows have come.
         headers.append([:])

@@ -14,11 +14,13 @@ struct QueryAnswer: Sendable {
 
     init(
       bucketStart: Int64?, dimensions: DimensionValues, sums: MeasuredSums, revenue: [Money],
-      attributedRevenue: [Money] = []
+      attributedRevenue: [Money] = [], exposedRevenue: [Money] = []
     ) {
       self.bucketStart = bucketStart
       self.dimensions = dimensions
-      numbers = Numbers(sums: sums, revenue: revenue, attributedRevenue: attributedRevenue)
+      numbers = Numbers(
+        sums: sums, revenue: revenue, attributedRevenue: attributedRevenue,
+        exposedRevenue: exposedRevenue)
     }
 
     var sums: MeasuredSums {
@@ -45,6 +47,8 @@ struct QueryAnswer: Sendable {
     var revenue: [Money] = []
     /// The same of outcomes.
     var attributedRevenue: [Money] = []
+    /// The same of exposures.
+    var exposedRevenue: [Money] = []
 
     func value(_ metric: Metric) -> Metric.Value { metric.value(of: sums[metric.measure]) }
 
@@ -52,6 +56,9 @@ struct QueryAnswer: Sendable {
       switch measure {
       case .activity: revenue
       case .outcomes: attributedRevenue
+      case .exposures: exposedRevenue
+      // No metric follows from them.
+      case .baselines: []
       }
     }
 
@@ -147,7 +154,7 @@ extension QueryAnswer.Row {
 
   fileprivate var currencies: [String] {
     [numbers, before ?? QueryAnswer.Numbers()].flatMap {
-      ($0.revenue + $0.attributedRevenue).map(\.currency)
+      ($0.revenue + $0.attributedRevenue + $0.exposedRevenue).map(\.currency)
     }
   }
 }
@@ -158,9 +165,11 @@ extension QueryAnswer.Numbers {
       self.sums += sums
       if let money = Self.money(currency, sums[.activity]) { revenue.append(money) }
       if let money = Self.money(currency, sums[.outcomes]) { attributedRevenue.append(money) }
+      if let money = Self.money(currency, sums[.exposures]) { exposedRevenue.append(money) }
     }
     revenue.sort { $0.currency < $1.currency }
     attributedRevenue.sort { $0.currency < $1.currency }
+    exposedRevenue.sort { $0.currency < $1.currency }
   }
 
   /// Nil where there is nothing of the currency.

@@ -107,7 +107,7 @@ struct QueryService: Sendable {
       let parameters = try Self.parameters(http, allowed: nil)
       var request = try parser.request(
         content: http.parameters["id"] ?? "", parameters: parameters)
-      request.metrics = view(request.pipeline).now.executor.view.metrics
+      request.metrics = view(request.pipeline).now.executor.view.liveMetrics
       return try await answer(request, accept: http.header("Accept"))
     }
   }

@@ -1,6 +1,6 @@
 public import Dataflow
 public import Ports
-import Views
+public import Views
 
 /// One pipeline's read models: durable rows, their hot copy, and which partitions feed them.
 public struct ReadView: Sendable {
@@ -25,6 +25,8 @@ public struct ReadView: Sendable {
     public var hot: any HotViewReader
     public var stream: StreamPartition
     public var hasOutcomes: Bool
+    /// Nil where it counts no exposures.
+    public var experiments: ExperimentPolicy?
     public var hasTrends: Bool
 
     /// - Parameter hot: reads copies of the generation of the pipeline's partials.
@@ -34,6 +36,7 @@ public struct ReadView: Sendable {
       self.hot = hot
       stream = .partials(of: pipeline)
       hasOutcomes = pipeline.persons != nil
+      experiments = pipeline.persons?.experiments
       hasTrends = pipeline.trends != nil
     }
   }
@@ -60,7 +63,8 @@ struct Layer: Sendable {
   var measure: Measure
   /// The generation of events that is processed now, and its partitions as far as they are known.
   var events: (generation: UInt32, partitions: [Int])
-  var hot: any HotViewReader
+  /// Nil where durable rows are all that there is.
+  var hot: (any HotViewReader)?
   /// Of the streams.
   var generation: UInt32
   var partitions: [Int]
@@ -97,11 +101,21 @@ extension ReadView {
         measure: measure, events: events, hot: secondStage.hot,
         generation: secondStage.stream.generation,
         partitions: [secondStage.stream.partition])
+    case .exposures, .baselines:
+      // A cohort is looked at once it is old enough; nobody waits for its last seconds.
+      guard let secondStage, secondStage.experiments != nil else { return nil }
+      return Layer(
+        measure: measure, events: events, hot: nil,
+        generation: secondStage.stream.generation,
+        partitions: [secondStage.stream.partition])
     }
   }
 
   /// The metrics that the pipeline computes.
   var metrics: [Metric] { Metric.allCases.filter { layer($0.measure) != nil } }
+
+  /// Of these, those that a hot copy has: within a fraction of a second.
+  var liveMetrics: [Metric] { metrics.filter { layer($0.measure)?.hot != nil } }
 
   /// The streams that have committed something and whose hot copy is not there, in order of name:
   /// their processor is about to write it anew. Queries take longer to see what it had.
@@ -109,8 +123,8 @@ extension ReadView {
     let checkpoints = try await durable.checkpoints()
     var missing: [String] = []
     for measure in Measure.allCases {
-      guard let layer = layer(measure, at: checkpoints) else { continue }
-      let headers = try await layer.hot.headers(partitions: layer.partitions)
+      guard let layer = layer(measure, at: checkpoints), let hot = layer.hot else { continue }
+      let headers = try await hot.headers(partitions: layer.partitions)
       for (stream, checkpoint) in checkpoints
       where stream.generation == layer.generation && layer.partitions.contains(stream.partition)
         && checkpoint.sequence > 0 && !checkpoint.isFinished
@@ -128,9 +142,10 @@ extension ReadView {
       throw QueryError(
         .metricNotComputed, path: "$.metrics[\(index)]",
         detail:
-          "\(metric.rawValue) is not computed by pipeline \(name), which declares no persons; "
-          + "ask another pipeline, or add `persons` to it in Streams/pipelines.yaml with a higher "
-          + "version", allowed: self.metrics.map(\.rawValue))
+          "\(metric.rawValue) is not computed by pipeline \(name), which declares no "
+          + "\(metric.measure == .exposures ? "experiments" : "persons"); ask another pipeline, or add "
+          + "`\(metric.measure == .exposures ? "experiments" : "persons")` to it in "
+          + "Streams/pipelines.yaml with a higher version", allowed: self.metrics.map(\.rawValue))
     }
   }
 }

@@ -31,7 +31,8 @@ final class ServedView: Sendable {
       self.executor = executor
       let view = executor.view
       var watchers: [[Measure]: PositionWatcher] = [:]
-      for measures: [Measure] in [[.activity], [.outcomes], [.activity, .outcomes]]
+      // Whatever a request may ask for together; nobody waiting costs nothing.
+      for measures in [Measure.activity, .outcomes, .exposures].combinations()
       where measures.allSatisfy({ view.layer($0) != nil }) {
         watchers[measures] = PositionWatcher(view: view, measures: measures, settings: settings)
       }
@@ -68,5 +69,12 @@ final class ServedView: Sendable {
   /// Whether queries still read the version.
   func isCurrent(_ version: Version) -> Bool {
     source.current().version == version.executor.view.version
+  }
+}
+
+extension Array {
+  /// Every selection of elements, in their order, but for the empty one.
+  func combinations() -> [[Element]] {
+    reduce([[]]) { found, element in found + found.map { $0 + [element] } }.filter { !$0.isEmpty }
   }
 }

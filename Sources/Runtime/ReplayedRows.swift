@@ -43,10 +43,13 @@ struct ReplayedRows {
     add(stream.pipeline.drainCommit(includeCoarse: true), of: stream.pipeline.stream)
     let measure = stream.pipeline.stream.role == .partials ? Measure.outcomes : .activity
     let seams = stream.pipeline.seams
-    // Rows that have left state come along as they were then, without their corrections.
-    for hot in stream.pipeline.allHot() where hot.row.start >= seams[hot.row.level] {
-      tuples[hot.row.dimensionID] = hot.tuple
-      windows[key(hot.row, measure, stream.pipeline.stream)] = hot.row
+    let inState = [(measure: measure, rows: stream.pipeline.allHot())]
+    for (measure, rows) in inState + stream.pipeline.allExperiments() {
+      // Rows that have left state come along as they were then, without their corrections.
+      for hot in rows where hot.row.start >= seams[hot.row.level] {
+        tuples[hot.row.dimensionID] = hot.tuple
+        windows[key(hot.row, measure, stream.pipeline.stream)] = hot.row
+      }
     }
     let open = stream.pipeline.openTrends()
     for entry in open.dimensions { tuples[entry.id] = entry.encoded }
@@ -55,17 +58,19 @@ struct ReplayedRows {
 
   private mutating func add(_ batch: CommitBatch, of stream: StreamPartition) {
     for entry in batch.dimensions { tuples[entry.id] = entry.encoded }
-    for row in batch.rows { windows[key(row, batch.measure, stream)] = row }
-    for delta in batch.deltas {
-      let key = key(delta, batch.measure, stream)
-      guard var row = windows[key] else {
-        windows[key] = delta
-        continue
+    for measured in batch.windows {
+      for row in measured.rows { windows[key(row, measured.measure, stream)] = row }
+      for delta in measured.deltas {
+        let key = key(delta, measured.measure, stream)
+        guard var row = windows[key] else {
+          windows[key] = delta
+          continue
+        }
+        row.counts += delta.counts
+        row.revision += delta.revision
+        row.isFinal = true
+        windows[key] = row
       }
-      row.counts += delta.counts
-      row.revision += delta.revision
-      row.isFinal = true
-      windows[key] = row
     }
     // A commit that comes seldom writes early rows of another window than those that came often.
     for row in batch.trends where row.isFinal { add(row) }

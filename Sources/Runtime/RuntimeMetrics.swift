@@ -398,7 +398,7 @@ final class LoopMetrics: Sendable {
 
   func committed(_ batch: CommitBatch, durationMicros: Int64) {
     commits.observe(Double(durationMicros) / 1_000_000)
-    rows.add(batch.rows.count + batch.deltas.count)
+    rows.add(batch.windows.reduce(0) { $0 + $1.rows.count + $1.deltas.count })
     let now = batch.accounting
     accounting.update { before in
       accountingCounters.received.add(Int(max(0, now.received - before.received)))

@@ -4,7 +4,7 @@ import Ports
 import Views
 
 /// Sessions and attribution by person: tables `outcomes_10s`, `outcomes_1m`, `outcomes_1h`,
-/// `outcomes_1d`.
+/// `outcomes_1d`; and who was exposed to what: `exposures_…` and `baselines_…` of the same levels.
 ///
 /// Everybody's touches are kept, all of them, and looked at once at the end (``NaiveOutcomes``). Who a
 /// touch is of: of its user where the event names one; else of its device, until a user signs in on it,
@@ -57,6 +57,10 @@ final class OutcomeRecount: ReadModelRecount {
   private var partitions: [StreamPartition: Partition] = [:]
   private var links: [Key128: Link] = [:]
   private var held: [Person: [Held]] = [:]
+  /// Exposures of users that are counted for their devices; their person is not used.
+  private var anchors: [Key128: [NaiveExposures.Anchor]] = [:]
+  /// The group that a group became part of.
+  private var successors: [Int: Int] = [:]
   /// Users that an alias has made one, each pointing at the next.
   private var united: [Key128: Key128] = [:]
   /// By the last of those.
@@ -128,7 +132,7 @@ final class OutcomeRecount: ReadModelRecount {
       links[event.person] = Link(user: linked, usedHour: hour)
       user = linked
     }
-    guard (1...5).contains(event.kind), event.time >= moment.watermark - policy.lateness else {
+    guard (1...5).contains(event.kind) || event.kind == 10, event.time >= moment.watermark - policy.lateness else {
       return
     }
     let isKnown = user != .zero
@@ -156,7 +160,10 @@ final class OutcomeRecount: ReadModelRecount {
     if a == b { return }
     let before = [a, b].map { unions[$0] ?? beginUnion(of: $0) }
     let group = addGroup()
-    for union in before { move(union, to: group, watermark, policy) }
+    for union in before {
+      successors[union.groups[0]] = group
+      move(union, to: group, watermark, policy)
+    }
     united[a] = b
     unions[a] = nil
     unions[b] = Union(users: before.flatMap(\.users), groups: [group])
@@ -171,6 +178,7 @@ final class OutcomeRecount: ReadModelRecount {
     let groups = [addGroup()]
     let person = Person(key: user, isKnown: true)
     for index in (held[person] ?? []).indices { held[person]?[index].groups = groups }
+    for index in (anchors[user] ?? []).indices { anchors[user]?[index].groups = groups }
     return Union(users: [user], groups: groups)
   }
 
@@ -224,16 +232,45 @@ final class OutcomeRecount: ReadModelRecount {
     }
     settle()
     held[Person(key: device, isKnown: false)] = left.isEmpty ? nil : left
+    guard let experiments = policy.experiments else { return }
+    // What the device has been exposed to before stays so for its user, and is counted there.
+    let exposing = NaiveExposures.exposing(
+      NaiveExposures.ordered(left.compactMap { fact(of: $0, person: 0) }), experiments, anchors: [])
+    anchors[user, default: []] += exposing.map {
+      NaiveExposures.Anchor(
+        person: 0, campaign: NaiveExposures.Campaign($0.tuple), time: $0.time,
+        groups: groups(of: user))
+    }
+  }
+
+  private func fact(of touch: Held, person: Int) -> NaiveOutcomes.Fact? {
+    guard let kind = EventKind(rawValue: touch.kind),
+      let tuple = tuples.tuples[touch.tuple].withUnsafeBytes({ DimensionTuple(encoded: $0) })
+    else { return nil }
+    var fact = NaiveOutcomes.Fact(
+      person: person, time: touch.time, key: touch.key, kind: kind, tuple: tuple,
+      revenue: touch.revenue)
+    fact.groups = touch.groups
+    return fact
   }
 
   // MARK: Tables
 
   func expected(at instant: Instant) -> [ExpectedTable] {
     guard let policy = spec.persons, let checkpoint = instant.secondStage else { return [] }
-    var sums: [NaiveOutcomes.Place: Outcomes] = [:]
-    func add(_ facts: [NaiveOutcomes.Fact], _ watermark: Int64) {
-      for (place, outcomes) in NaiveOutcomes(facts, policy, watermark: watermark).sums {
-        sums[place, default: Outcomes()] += outcomes
+    var outcomes: [NaiveOutcomes.Place: Counts] = [:]
+    var exposures: [NaiveOutcomes.Place: Counts] = [:]
+    var baselines: [NaiveOutcomes.Place: Counts] = [:]
+    func add(_ known: Known, _ watermark: Int64) {
+      for (place, sums) in NaiveOutcomes(known.facts, policy, watermark: watermark).sums {
+        outcomes[place, default: Counts()] += sums.counts
+      }
+      guard let experiments = policy.experiments else { return }
+      let naive = NaiveExposures(
+        known.facts, experiments, anchors: known.anchors, successors: successors)
+      for (place, sums) in naive.sums {
+        exposures[place, default: Counts()] += sums.exposures.counts
+        baselines[place, default: Counts()] += sums.baselines.counts
       }
     }
     let watermarks = Set(held.keys.filter { !$0.isKnown }.map { watermark(of: $0.key) })
@@ -241,53 +278,61 @@ final class OutcomeRecount: ReadModelRecount {
       add(facts(of: { !$0.isKnown && self.watermark(of: $0.key) == watermark }), watermark)
     }
     add(facts(of: \.isKnown), checkpoint.watermark)
-    return WindowLevel.allCases.map { table($0, sums, checkpoint) }
+    let measured = [(Measure.outcomes, outcomes), (.exposures, exposures), (.baselines, baselines)]
+    return measured.filter { spec.personMeasures.contains($0.0) }.flatMap { measure, sums in
+      WindowLevel.allCases.map { table(measure, $0, sums, checkpoint) }
+    }
   }
 
-  private func facts(of isWanted: (Person) -> Bool) -> [NaiveOutcomes.Fact] {
-    var numbers: [Person: Int] = [:]
+  private struct Known {
     var facts: [NaiveOutcomes.Fact] = []
+    var anchors: [NaiveExposures.Anchor] = []
+  }
+
+  private func facts(of isWanted: (Person) -> Bool) -> Known {
+    var numbers: [Person: Int] = [:]
+    var known = Known()
     for (person, touches) in held where isWanted(person) {
       let root = Person(
         key: person.isKnown ? root(person.key) : person.key, isKnown: person.isKnown)
       let number = numbers[root] ?? numbers.count
       numbers[root] = number
-      for touch in touches {
-        guard let kind = EventKind(rawValue: touch.kind),
-          let tuple = tuples.tuples[touch.tuple].withUnsafeBytes({ DimensionTuple(encoded: $0) })
-        else { continue }
-        var fact = NaiveOutcomes.Fact(
-          person: number, time: touch.time, key: touch.key, kind: kind, tuple: tuple,
-          revenue: touch.revenue)
-        fact.groups = touch.groups
-        facts.append(fact)
+      known.facts += touches.compactMap { fact(of: $0, person: number) }
+    }
+    for (user, own) in anchors {
+      guard let number = numbers[Person(key: root(user), isKnown: true)] else { continue }
+      known.anchors += own.map {
+        NaiveExposures.Anchor(
+          person: number, campaign: $0.campaign, time: $0.time, groups: $0.groups)
       }
     }
-    return facts
+    return known
   }
 
   private func table(
-    _ level: WindowLevel, _ sums: [NaiveOutcomes.Place: Outcomes], _ checkpoint: Checkpoint
+    _ measure: Measure, _ level: WindowLevel, _ sums: [NaiveOutcomes.Place: Counts],
+    _ checkpoint: Checkpoint
   ) -> ExpectedTable {
-    var rows: [[Int64]: Outcomes] = [:]
+    var rows: [[Int64]: Counts] = [:]
     var table = ExpectedTable(
-      table: .sums("outcomes_\(level.name)", time: "window_start", Self.columns), rows: [:],
+      table: .sums(
+        "\(measure.tableName)_\(level.name)", time: "window_start", measure.columns), rows: [:],
       isSparse: true)
-    for (place, outcomes) in sums {
+    for (place, counts) in sums {
       let encoded = place.tuple.encoded
       let id = encoded.withUnsafeBytes { DimensionTuple.identifier(encoded: $0) }
-      rows[[level.start(of: place.window), id, 0], default: Outcomes()] += outcomes
+      rows[[level.start(of: place.window), id, 0], default: Counts()] += counts
       table.tuples[id] = encoded
     }
     if let retention = level.retention, checkpoint.logTime > .min + retention {
       table.comparedFrom = checkpoint.logTime - retention
     }
-    for (key, outcomes) in rows where !outcomes.isZero && key[0] >= table.comparedFrom {
+    for (key, counts) in rows where counts != Counts() && key[0] >= table.comparedFrom {
       let isFinal = key[0] + level.length <= checkpoint.watermark
       guard isFinal || level.isCoarse else { continue }
       let isOpen = !isFinal && checkpoint.coarseSequence < checkpoint.sequence
       table.rows[key] = ExpectedRow(
-        values: outcomes.counts.values + [isFinal ? 1 : 0], mayBeMissing: isOpen)
+        values: counts.values + [isFinal ? 1 : 0], mayBeMissing: isOpen)
     }
     if checkpoint.coarseSequence < checkpoint.sequence && level.isCoarse {
       // Rows of touches that were taken over since are open ones too.
@@ -297,9 +342,4 @@ final class OutcomeRecount: ReadModelRecount {
     table.tuples = table.tuples.filter { stored.contains($0.key) }
     return table
   }
-
-  private static let columns = [
-    "sessions", "bounces", "session_micros", "attributed_clicks", "attributed_conversions",
-    "attributed_revenue_micros",
-  ]
 }

@@ -17,6 +17,13 @@ public enum Metric: String, CaseIterable, Sendable {
   case attributedConversions = "attributed_conversions"
   case attributedConversionRate = "attributed_conversion_rate"
   case attributedRevenue = "attributed_revenue"
+  case exposedPersons = "exposed_persons"
+  case exposedClickers = "exposed_clickers"
+  case exposedConverters = "exposed_converters"
+  case exposedClickRate = "exposed_click_rate"
+  case exposedConversionRate = "exposed_conversion_rate"
+  case exposedRevenue = "exposed_revenue"
+  case mixedPersons = "mixed_persons"
 
   /// The rows that it follows from.
   public var measure: Measure {
@@ -27,6 +34,9 @@ public enum Metric: String, CaseIterable, Sendable {
     case .sessions, .bounces, .bounceRate, .sessionDuration, .attributedClicks,
       .attributedConversions, .attributedConversionRate, .attributedRevenue:
       .outcomes
+    case .exposedPersons, .exposedClickers, .exposedConverters, .exposedClickRate,
+      .exposedConversionRate, .exposedRevenue, .mixedPersons:
+      .exposures
     }
   }
 
@@ -40,13 +50,15 @@ public enum Metric: String, CaseIterable, Sendable {
   }
 
   /// `ctr` is clicks by impressions, `engagement_rate` engagements by views, `conversion_rate`
-  /// conversions by clicks, `bounce_rate` bounces by sessions, `attributed_conversion_rate` attributed
+  /// conversions by clicks, `exposed_click_rate` exposed persons who clicked by exposed persons,
+  /// `exposed_conversion_rate` those who converted by the same, `bounce_rate` bounces by sessions, `attributed_conversion_rate` attributed
   /// conversions by attributed clicks; each is a fraction from 0. `session_duration` is seconds from
   /// the first to the last event per session; one that has not ended counts with what is known of it.
   ///
   /// - Parameter sums: what a window keeps of ``measure``, in the places of ``Counts``.
   public func value(of sums: Counts) -> Value {
     let outcomes = Outcomes(sums)
+    let exposures = Exposures(sums)
     return switch self {
     case .impressions: .count(sums.impressions)
     case .views: .count(sums.views)
@@ -63,6 +75,13 @@ public enum Metric: String, CaseIterable, Sendable {
     case .ctr, .engagementRate, .conversionRate, .bounceRate, .attributedConversionRate:
       .ratio(rate(of: sums).flatMap { Self.ratio($0.part, $0.whole) })
     case .attributedRevenue: .money(outcomes.attributedRevenueMicros)
+    case .exposedPersons: .count(exposures.persons)
+    case .exposedClickers: .count(exposures.clickers)
+    case .exposedConverters: .count(exposures.converters)
+    case .exposedClickRate: .ratio(Self.ratio(exposures.clickers, exposures.persons))
+    case .exposedConversionRate: .ratio(Self.ratio(exposures.converters, exposures.persons))
+    case .exposedRevenue: .money(exposures.revenueMicros)
+    case .mixedPersons: .count(exposures.mixed)
     }
   }
 

@@ -63,11 +63,3 @@ public struct Outcomes: Hashable, Sendable, BitwiseCopyable {
       attributedRevenueMicros: -a.attributedRevenueMicros)
   }
 }
-
-/// Which numbers a window row holds in its six places.
-public enum Measure: UInt8, CaseIterable, Sendable {
-  /// ``Counts``, kept per partition of the events.
-  case activity = 0
-  /// ``Outcomes``, kept by the second stage.
-  case outcomes = 1
-}

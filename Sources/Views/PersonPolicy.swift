@@ -11,6 +11,8 @@ public struct PersonPolicy: Hashable, Sendable {
   /// The most persons whose history is kept per stream; of further ones nothing is kept, and that is
   /// counted.
   public var personCountMax: Int
+  /// Nil where the pipeline counts no exposures.
+  public var experiments: ExperimentPolicy?
 
   /// The most touches of one person that are kept; of further ones nothing is kept, and that is
   /// counted. It bounds what a single late event of a busy program can cost.
@@ -19,17 +21,20 @@ public struct PersonPolicy: Hashable, Sendable {
   public init(
     sessionGap: Int64 = 1_800_000_000, clickLookBack: Int64 = 7 * 86_400_000_000,
     impressionLookBack: Int64 = 86_400_000_000, lateness: Int64 = 86_400_000_000,
-    personCountMax: Int = 1_000_000
+    personCountMax: Int = 1_000_000, experiments: ExperimentPolicy? = nil
   ) {
     self.sessionGap = sessionGap
     self.clickLookBack = clickLookBack
     self.impressionLookBack = impressionLookBack
     self.lateness = lateness
     self.personCountMax = personCountMax
+    self.experiments = experiments
   }
 
   /// The longest time over which two touches have to do with each other.
-  private var reach: Int64 { max(sessionGap, clickLookBack, impressionLookBack) }
+  private var reach: Int64 {
+    max(sessionGap, clickLookBack, impressionLookBack, experiments?.reach ?? 0)
+  }
 
   /// How far back an anonymous person's history becomes that of the user who signs in: its sessions
   /// that began no longer than this before the watermark.

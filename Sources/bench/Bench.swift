@@ -11,7 +11,7 @@ struct Bench: AsyncParsableCommand {
       MemoryBench.self,
       YSBBench.self, HoppingBench.self, SessionBench.self,
       ConnectionsBench.self, FlatBench.self, LatencyBench.self, RebuildBench.self,
-      RestartBench.self, AnomalyBench.self, ScanBench.self,
+      RestartBench.self, AnomalyBench.self, ExperimentBench.self, ScanBench.self,
     ])
 }
 

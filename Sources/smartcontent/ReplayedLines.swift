@@ -19,8 +19,7 @@ enum ReplayedLines {
 
   private static func line(_ window: ReplayedViews.Window) -> String {
     let row = window.row
-    let table = window.measure == .activity ? "metrics_" : "outcomes_"
-    return object(table + row.level.name) { json in
+    return object("\(window.measure.tableName)_\(row.level.name)") { json in
       json.member("stream", window.stream.stream)
       json.member("window_start", Timestamp.format(row.start))
       json.members(window.tuple)
@@ -98,22 +97,10 @@ extension JSONWriter {
   }
 
   fileprivate mutating func members(_ counts: Counts, as measure: Measure) {
-    switch measure {
-    case .activity:
-      member("impressions", counts.impressions)
-      member("views", counts.views)
-      member("clicks", counts.clicks)
-      member("engagements", counts.engagements)
-      member("conversions", counts.conversions)
-      member("revenue_micros", counts.revenueMicros)
-    case .outcomes:
-      let outcomes = Outcomes(counts)
-      member("sessions", outcomes.sessions)
-      member("bounces", outcomes.bounces)
-      member("session_micros", outcomes.sessionMicros)
-      member("attributed_clicks", outcomes.attributedClicks)
-      member("attributed_conversions", outcomes.attributedConversions)
-      member("attributed_revenue_micros", outcomes.attributedRevenueMicros)
-    }
+    let values = [
+      counts.impressions, counts.views, counts.clicks, counts.engagements, counts.conversions,
+      counts.revenueMicros,
+    ]
+    for (name, value) in zip(measure.columns, values) { member(name, value) }
   }
 }

@@ -32,7 +32,7 @@ struct StreamsCommand: ParsableCommand {
       print(
         "\(place): \(definitions.streams.all.count) streams,"
           + " \(definitions.pipelines.count) pipelines, \(definitions.schemas.count) schemas,"
-          + " no problems")
+          + " \(definitions.experiments.count) experiments, no problems")
     }
   }
 

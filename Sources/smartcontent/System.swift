@@ -4,6 +4,7 @@ import Console
 import Dataflow
 import Definitions
 import Events
+import Experiments
 import FileSnapshots
 import HTTPServer
 import JetStreamLog
@@ -36,6 +37,7 @@ final class System: Sendable {
   private let processor: VersionedProcessor?
   private let follower: VersionFollower?
   private let business: BusinessMetrics?
+  private let experiments: ExperimentCatalog?
   private let logMetrics: LogMetrics?
   private let keyFile: KeyFileFollower?
   private let personKeys: PersonKeyVault?
@@ -125,12 +127,17 @@ final class System: Sendable {
           changed: { [keyFile] in keyFile?.look() }, log: logger
         ).declare(on: &routes)
       }
+      let experiments = Self.experiments(configuration, logger)
+      ExperimentRoutes(experiments, reader: ViewExperimentReader(views[0]), access: access)
+        .declare(on: &routes)
       Console.declare(on: &routes)
       checks += Self.checks(of: views[0])
       business = BusinessMetrics(view: views[0], registry: registry)
+      self.experiments = experiments
     } else {
       business = nil
       scans = nil
+      experiments = nil
     }
 
     OperationsRoutes(checks: checks, registry: registry).declare(on: &routes)
@@ -154,6 +161,7 @@ final class System: Sendable {
     logMetrics?.start()
     business?.start()
     incidents.start()
+    experiments?.start()
     return try await server.start()
   }
 
@@ -170,6 +178,7 @@ final class System: Sendable {
     keyFile?.stop()
     business?.stop()
     await incidents.stop(withinMs: min(1000, deadlineMs / 3))
+    experiments?.stop()
     // What it settles goes into the log.
     await personKeys?.stop()
     await ingest?.stop(withinMs: min(1000, deadlineMs / 3))
@@ -178,6 +187,21 @@ final class System: Sendable {
   }
 
   // MARK: Parts
+
+  private static func experiments(
+    _ configuration: SystemConfiguration, _ logger: Logger
+  ) -> ExperimentCatalog {
+    ExperimentCatalog(
+      declared: configuration.definitions.experiments,
+      facts: JetStreamFacts(
+        NATSConnection(configuration.nats, name: "smartcontent-facts"),
+        stream: configuration.definitions.streams.facts.name),
+      clock: QueryRoutes.systemClock,
+      eventID: {
+        Key128(low: .random(in: .min ... .max), high: .random(in: .min ... .max)).description
+      },
+      noticed: { logger.warning("\($0)") })
+  }
 
   /// Events are shown to those who may query. A collector that others can reach and that has no token
   /// shows none.

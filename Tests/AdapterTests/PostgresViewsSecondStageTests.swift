@@ -85,6 +85,64 @@ struct PostgresViewsSecondStageTests {
       try connection.query("select count(*) from p_s_outcomes_1.metrics_1h").int8(0, 0) == 0)
   }
 
+  @Test("exposures and baselines come with the outcomes' commit, in tables of their own")
+  func exposures() async throws {
+    let settings = try await ViewServers.postgres()
+    let pipeline = PipelineSpec(
+      name: "s_exposures", persons: PersonPolicy(experiments: ExperimentPolicy()))
+    let owner = try Owner(settings, pipeline, .partials(of: pipeline))
+    try owner.claim()
+    let reader = try PostgresViewReader(settings, pipeline: pipeline)
+    let exposed = Exposures(
+      persons: 9, clickers: 4, converters: 2, mixed: 1, revenueCentsSquared: .max - 5,
+      revenueMicros: 7_000_000)
+    let before = Baselines(
+      prior: 3, priorSquared: 5, priorClicked: 2, priorConverted: 1, priorRevenueCents: 700,
+      priorRevenueMicros: 4_000_000)
+    func measured(
+      _ counts: Counts, of measure: Measure, isDelta: Bool, _ level: WindowLevel
+    ) -> MeasuredRows {
+      let row = WindowRow(
+        level: level, start: Sample.day, dimensionID: entries[0].id, counts: counts,
+        revision: isDelta ? 1 : 0, isFinal: true)
+      return MeasuredRows(
+        measure: measure, rows: isDelta ? [] : [row], deltas: isDelta ? [row] : [])
+    }
+    try owner.commit { batch in
+      batch.measure = .outcomes
+      batch.dimensions = entries
+      batch.rows = [row(.hour, Sample.day, entries[0], Outcomes(sessions: 1))]
+      batch.experiments = WindowLevel.allCases.flatMap {
+        [
+          measured(exposed.counts, of: .exposures, isDelta: false, $0),
+          measured(before.counts, of: .baselines, isDelta: false, $0),
+        ]
+      }
+    }
+    // A sum that is too large for its column ends there, and no commit fails by it.
+    let more = Exposures(persons: 1, mixed: -1, revenueCentsSquared: 100, revenueMicros: -1)
+    try owner.commit { batch in
+      batch.measure = .outcomes
+      batch.experiments = [measured(more.counts, of: .exposures, isDelta: true, .hour)]
+    }
+    func read(_ measure: Measure, _ level: WindowLevel) async throws -> [Counts] {
+      try await reader.read(
+        ViewSelection(
+          measure: measure, site: "default",
+          segments: [Segment(level: level, from: Sample.day, to: Sample.day + Self.day)],
+          filters: [], groupBy: [.campaign], buckets: []), belowSeams: false
+      ).groups.map(\.counts)
+    }
+    let sum = Exposures(
+      persons: 10, clickers: 4, converters: 2, revenueCentsSquared: .max, revenueMicros: 6_999_999)
+    #expect(try await read(.exposures, .hour) == [sum.counts])
+    for level in [WindowLevel.tenSeconds, .minute, .day] {
+      #expect(try await read(.exposures, level) == [exposed.counts])
+      #expect(try await read(.baselines, level) == [before.counts])
+    }
+    #expect(try await read(.outcomes, .hour) == [Outcomes(sessions: 1).counts])
+  }
+
   @Test("outcomes are read by measure, below the second stage's own seam or all of them")
   func reading() async throws {
     let (owner, reader) = try await prepare("s_reading")

@@ -8,13 +8,15 @@ let standardMapping = EventMapping(
   names: [
     "Content Impression": .impression, "Content Viewed": .view, "Content Clicked": .click,
     "Content Engaged": .engagement, "Order Completed": .conversion, "Conversion": .conversion,
-    "Identity Unlinked": .unlink,
+    "Identity Unlinked": .unlink, "Experiment Viewed": .exposure,
+    "$feature_flag_called": .exposure,
   ],
   calls: [
     "page": .view, "screen": .view, "identify": .identify, "group": .custom, "alias": .alias,
   ],
   properties: [
-    .campaign: ["campaign_id"], .content: ["content_id"], .variant: ["variant_id"],
+    .campaign: ["campaign_id", "experiment_id", "$feature_flag"], .content: ["content_id"],
+    .variant: ["variant_id", "variation_id", "variation_name", "$feature_flag_response"],
     .channel: ["channel"],
   ],
   revenue: ["revenue", "value"], currency: ["currency"], defaultCurrency: "USD")

@@ -62,6 +62,20 @@ struct PostHogProtocolTests {
     #expect(event.name == name)
   }
 
+  @Test(
+    "A feature flag that was asked for is an exposure to a campaign's variant",
+    arguments: [
+      (#""test""#, "test"), ("true", "true"), ("false", "false"), ("null", ""),
+    ])
+  func featureFlag(_ response: String, _ variant: String) throws {
+    let properties = #"{"$feature_flag":"new-page","$feature_flag_response":\#(response)}"#
+    let event = try #require(
+      try batch(capture("$feature_flag_called", properties)).events.first)
+    #expect(event.kind == .exposure)
+    let tuple = try dimensions(event)
+    #expect(tuple.campaign == "new-page" && tuple.variant == variant)
+  }
+
   @Test("A site's mapping goes before PostHog's own meaning of a name")
   func mappingFirst() throws {
     var mapping = standardMapping

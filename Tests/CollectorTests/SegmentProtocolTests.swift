@@ -56,6 +56,22 @@ struct SegmentProtocolTests {
     #expect(event.name == name)
   }
 
+  @Test(
+    "An experiment that was viewed is an exposure to a campaign's variant",
+    arguments: [
+      (#"{"experiment_id":"e1","variation_id":"b"}"#, "e1", "b"),
+      (#"{"experiment_id":7,"experiment_name":"x","variation_name":"Control"}"#, "7", "Control"),
+      (#"{"variation_name":"Control","variation_id":"a","experiment_id":"e1"}"#, "e1", "a"),
+      (#"{"experiment_id":"e1","campaign_id":"c","variant_id":"v","variation_id":"b"}"#, "c", "v"),
+    ])
+  func exposure(_ properties: String, _ campaign: String, _ variant: String) throws {
+    let event = try #require(try batch(track("Experiment Viewed", properties)).events.first)
+    #expect(event.kind == .exposure)
+    #expect(
+      try dimensions(event)
+        == DimensionTuple(site: "default", campaign: campaign, variant: variant))
+  }
+
   @Test("The person is the anonymous id, else the user id; numbers are texts")
   func person() throws {
     func person(_ members: String) throws -> Key128? {

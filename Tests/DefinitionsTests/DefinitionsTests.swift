@@ -40,8 +40,8 @@ struct DefinitionsTests {
     #expect(
       definitions.pipeline("default")
         == PipelineSpec(
-          name: "default", persons: PersonPolicy(), trends: TrendPolicy(),
-          anomalies: IncidentPolicy()))
+          name: "default", persons: PersonPolicy(experiments: ExperimentPolicy()),
+          trends: TrendPolicy(), anomalies: IncidentPolicy()))
     #expect(
       definitions.pipeline("recent")
         == PipelineSpec(name: "recent", allowedLateness: 3_600_000_000))

@@ -16,7 +16,9 @@ struct Fixture: ~Copyable {
     let files = FileManager.default
     folder = files.temporaryDirectory.path + "/definitions-\(UInt64.random(in: .min ... .max))"
     try files.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    for name in ["streams.yaml", "pipelines.yaml", "event-mapping.yaml", "bots.yaml"] {
+    for name in [
+      "streams.yaml", "pipelines.yaml", "event-mapping.yaml", "bots.yaml", "experiments.yaml",
+    ] {
       try files.copyItem(atPath: "\(Self.original)/\(name)", toPath: "\(folder)/\(name)")
     }
   }

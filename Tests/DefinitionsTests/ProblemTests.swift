@@ -96,6 +96,19 @@ struct ProblemTests {
     Mistake(
       "pipelines", "    persons:", "    person:", key: "pipelines.default.person", "write persons"),
     Mistake(
+      "pipelines", "outcome_window: 1h", "outcome_window: 0s",
+      key: "pipelines.default.experiments.outcome_window", "from 1s to 90d"),
+    Mistake(
+      "pipelines", "memory: 90d", "memory: 30m", key: "pipelines.default.experiments.memory",
+      "less than outcome_window", "at least 1h"),
+    Mistake(
+      "pipelines", "look_back: 7d\n      # How long a person", "# How long a person",
+      key: "pipelines.default.experiments.look_back", "is missing"),
+    Mistake(
+      "pipelines", "allowed_lateness: 1h",
+      "allowed_lateness: 1h\n    experiments: {outcome_window: 1h, look_back: 1d, memory: 9d}",
+      key: "pipelines.recent.experiments", "needs persons", "add persons"),
+    Mistake(
       "pipelines", "window: 5m", "window: 305s", key: "pipelines.default.trends.window",
       "is 305s and slide is 10s", "write 5m"),
     Mistake(

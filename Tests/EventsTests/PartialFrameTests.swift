@@ -10,11 +10,13 @@ struct PartialContent: Equatable {
   var unions: [PersonUnion] = []
   var panes: [Record] = []
   var feedbacks: [Remark] = []
+  var anchors: [PartialAnchor] = []
 
   struct Record: Equatable {
     var tuple: [UInt8]
     var start: Int64
     var sums: PartialSums
+    var measure = PartialRecord.commonMeasure
   }
 
   struct Remark: Equatable {
@@ -42,8 +44,10 @@ struct PartialContent: Equatable {
     head = view.head
     func record(_ record: PartialRecord) -> Record {
       Record(
-        tuple: Array(view.tupleBytes(Int(record.tuple))), start: record.start, sums: record.sums)
+        tuple: Array(view.tupleBytes(Int(record.tuple))), start: record.start, sums: record.sums,
+        measure: record.measure)
     }
+    anchors = (0..<view.anchorCount).map { view.anchor($0) }
     contributions = (0..<view.contributionCount).map { record(view.contribution($0)) }
     panes = (0..<view.paneCount).map { record(view.pane($0)) }
     unions = (0..<view.unionCount).map { view.union($0) }
@@ -65,6 +69,7 @@ struct PartialContent: Equatable {
   var sorted: PartialContent {
     var content = self
     func precedes(_ a: Record, _ b: Record) -> Bool {
+      if a.measure != b.measure { return a.measure < b.measure }
       if a.tuple != b.tuple { return a.tuple.lexicographicallyPrecedes(b.tuple) }
       if a.start != b.start { return a.start < b.start }
       return [a.sums.first, a.sums.second].lexicographicallyPrecedes([b.sums.first, b.sums.second])
@@ -73,6 +78,10 @@ struct PartialContent: Equatable {
     content.panes.sort(by: precedes)
     content.unions.sort { $0.first != $1.first ? $0.first < $1.first : $0.second < $1.second }
     content.feedbacks.sort { $0.feedback.incident < $1.feedback.incident }
+    content.anchors.sort { a, b in
+      if a.user != b.user { return a.user < b.user }
+      return a.time != b.time ? a.time < b.time : a.campaign < b.campaign
+    }
     content.touches.sort { a, b in
       if a.user != b.user { return a.user < b.user }
       return a.touch.time != b.touch.time ? a.touch.time < b.touch.time : a.touch.key < b.touch.key
@@ -90,7 +99,8 @@ struct PartialContent: Equatable {
     for record in contributions {
       let tuple = record.tuple.withUnsafeBytes { encoder.tuple($0) }
       encoder.append(
-        contribution: PartialRecord(tuple: tuple, start: record.start, sums: record.sums))
+        contribution: PartialRecord(
+          tuple: tuple, start: record.start, sums: record.sums, measure: record.measure))
     }
     for entry in touches {
       var touch = entry.touch
@@ -103,6 +113,7 @@ struct PartialContent: Equatable {
       feedback.tuple = remark.tuple.withUnsafeBytes { encoder.tuple($0) }
       encoder.append(feedback: feedback)
     }
+    for anchor in anchors { encoder.append(anchor: anchor) }
     for record in panes {
       let tuple = record.tuple.withUnsafeBytes { encoder.tuple($0) }
       encoder.append(pane: PartialRecord(tuple: tuple, start: record.start, sums: record.sums))
@@ -125,10 +136,20 @@ struct PartialContent: Equatable {
         tuple: tuples.randomElement(using: &maker.random) ?? tuples[0], start: number(),
         sums: PartialSums(number(), number(), number(), number(), number(), number()))
     }
-    contributions = (0..<count()).map { _ in record() }
+    let hasMeasures = Bool.random(using: &maker.random)
+    contributions = (0..<count()).map { _ in
+      var record = record()
+      if hasMeasures { record.measure = .random(in: 1...3, using: &maker.random) }
+      return record
+    }
     panes = (0..<count()).map { _ in record() }
     unions = (0..<count()).map { _ in PersonUnion(maker.key(), maker.key()) }
     let users = (0..<4).map { _ in maker.key() }
+    anchors = (0..<count()).map { _ in
+      PartialAnchor(
+        user: users.randomElement(using: &maker.random) ?? users[0], campaign: maker.random.next(),
+        time: number())
+    }
     let hasMoney = Bool.random(using: &maker.random)
     touches = (0..<count()).map { _ in
       UserTouch(
@@ -160,7 +181,7 @@ struct PartialFrameTests {
       content.fill(&encoder)
       #expect(
         encoder.count == content.contributions.count + content.touches.count
-          + content.unions.count + content.panes.count)
+          + content.unions.count + content.panes.count + content.anchors.count)
       let bytes = encoder.seal(content.head)
       #expect(encoder.count == 0)
       #expect(try PartialContent(bytes: bytes) == content.sorted)
@@ -176,6 +197,7 @@ struct PartialFrameTests {
     content.touches.shuffle(using: &maker.random)
     content.unions.shuffle(using: &maker.random)
     content.panes.shuffle(using: &maker.random)
+    content.anchors.shuffle(using: &maker.random)
     #expect(content.encoded == bytes)
   }
 

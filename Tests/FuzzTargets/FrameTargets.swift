@@ -64,7 +64,11 @@ enum FrameTargets {
     }
     let record = PartialRecord(tuple: tuple, start: 0, sums: PartialSums(1, 2, 3, 4, 5, 6))
     encoder.append(contribution: record)
+    var exposures = record
+    exposures.measure = 2
+    encoder.append(contribution: exposures)
     encoder.append(pane: record)
+    encoder.append(anchor: PartialAnchor(user: Key128(low: 8, high: 9), campaign: 10, time: 11))
     encoder.append(union: PersonUnion(Key128(low: 1, high: 2), Key128(low: 3, high: 4)))
     encoder.append(
       Touch(time: 1, key: Key128(low: 5, high: 6), revenueMicros: 7, tuple: tuple, kind: 3),
@@ -160,6 +164,7 @@ enum FrameTargets {
       encoder.append(pane: record)
     }
     for index in 0..<view.unionCount { encoder.append(union: view.union(index)) }
+    for index in 0..<view.anchorCount { encoder.append(anchor: view.anchor(index)) }
     for index in 0..<view.touchCount {
       var touch = view.touch(index)
       touch.tuple = encoder.tuple(view.tupleBytes(Int(touch.tuple)))

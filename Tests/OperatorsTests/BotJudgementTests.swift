@@ -84,6 +84,14 @@ struct BotJudgementTests {
     let spec = PipelineSpec(name: "default", bots: Self.second)
     #expect(PipelineSpec(declaration: spec.declaration) == spec)
     #expect(spec.hash != PipelineSpec(name: "default").hash)
+    let followed = PipelineSpec(name: "default", persons: PersonPolicy())
+    let exposed = PipelineSpec(
+      name: "default", persons: PersonPolicy(experiments: ExperimentPolicy(memory: 1)))
+    #expect(PipelineSpec(declaration: exposed.declaration) == exposed)
+    #expect(exposed.hash != followed.hash)
+    // Exposures are of persons who are followed.
+    let alone = #"{"name":"default","experiments":{"outcome_window":1,"look_back":1,"memory":1}}"#
+    #expect(PipelineSpec(declaration: alone) == nil)
     #expect(spec.hash != PipelineSpec(name: "default", bots: Self.first).hash)
   }
 }

@@ -21,6 +21,8 @@ struct NaivePersons {
     var members: Set<Key128>
     var touches: [Kept] = []
     var linkedUntil = Int64.min
+    /// What has left state and still counts.
+    var anchors: Set<NaiveExposures.Anchor> = []
   }
 
   typealias Sums = [NaiveOutcomes.Place: Outcomes]
@@ -30,6 +32,8 @@ struct NaivePersons {
   var now = Int64.min
   /// Everything that was handed out.
   var sums: Sums = [:]
+  /// The same of exposures and baselines.
+  var exposed: [NaiveOutcomes.Place: NaiveExposures.Sums] = [:]
 
   init(_ policy: PersonPolicy) { self.policy = policy }
 
@@ -48,20 +52,32 @@ struct NaivePersons {
     if persons[key] == nil && persons.count >= policy.personCountMax { return }
     var after = before
     after.touches.append(touch)
-    add(counted(before), -1)
-    add(counted(after), 1)
+    add(before, -1)
+    add(after, 1)
     persons[key] = after
+  }
+
+  /// Somebody counts as exposed elsewhere.
+  mutating func insert(anchor: NaiveExposures.Anchor, of person: Key128) {
+    let key = root(person) ?? person
+    let before = persons[key] ?? Person(members: [person])
+    var after = before
+    after.anchors.insert(anchor)
+    add(before, -1)
+    add(after, 1)
+    persons[key] = after
+    if after.touches.isEmpty { expire(key) }
   }
 
   mutating func advance(watermark: Int64) {
     let step = Self.step(watermark)
     if step <= now { return }
     let isFirst = now == .min
-    for person in persons.values { add(counted(person), -1) }
+    for person in persons.values { add(person, -1) }
     now = step
     let linkEnd = linkEnd
     for (key, person) in persons {
-      add(counted(person), 1)
+      add(person, 1)
       if isFirst && person.linkedUntil == .max { persons[key]?.linkedUntil = linkEnd }
     }
     for key in persons.keys { expire(key) }
@@ -74,6 +90,13 @@ struct NaivePersons {
     let expired = sessions(person).filter { isExpired($0[$0.count - 1].time) }.flatMap { $0 }
     var rest = person
     rest.touches = person.touches.filter { !expired.contains($0) }
+    if let experiments = policy.experiments, let last = expired.map(\.time).max() {
+      for exposure in exposures(person)
+      where exposure.time <= last || exposure.time <= last + experiments.lookBack {
+        rest.anchors.insert(anchor(exposure))
+      }
+    }
+    forget(&rest)
     for (index, touch) in rest.touches.enumerated() where !touch.isSettled {
       switch touch.kind {
       case .click:
@@ -86,17 +109,29 @@ struct NaivePersons {
       }
     }
     let isLinked = rest.members.count > 1 && rest.linkedUntil >= now
-    persons[key] = rest.touches.isEmpty && !isLinked ? nil : rest
+    persons[key] = rest.touches.isEmpty && rest.anchors.isEmpty && !isLinked ? nil : rest
+  }
+
+  /// Lets go of anchors that nothing is within the memory of any more.
+  private func forget(_ person: inout Person) {
+    guard let memory = policy.experiments?.memory else { return }
+    let earliest = person.touches.map(\.time).min() ?? .max
+    person.anchors = person.anchors.filter {
+      Self.step($0.time + memory + policy.keep) >= now || earliest - memory <= $0.time
+    }
   }
 
   mutating func unite(_ a: Key128, _ b: Key128) {
     let (x, y) = (root(a) ?? a, root(b) ?? b)
     if a == b { return }
     var first = persons[x] ?? Person(members: [x])
-    let second = persons[y] ?? Person(members: [y])
+    var second = persons[y] ?? Person(members: [y])
     if x != y {
-      add(counted(first), -1)
-      add(counted(second), -1)
+      add(first, -1)
+      add(second, -1)
+      forget(&first)
+      forget(&second)
+      first.anchors.formUnion(second.anchors)
       first.members.formUnion(second.members)
       for touch in second.touches {
         if let place = first.touches.firstIndex(where: {
@@ -109,7 +144,7 @@ struct NaivePersons {
           first.touches.append(touch)
         }
       }
-      add(counted(first), 1)
+      add(first, 1)
     }
     first.linkedUntil = now == .min ? .max : linkEnd
     persons[x] = nil
@@ -117,18 +152,23 @@ struct NaivePersons {
     persons[min(x, y)] = first
   }
 
-  mutating func handOver(_ id: Key128) -> [Kept] {
-    guard let key = root(id), let person = persons[key] else { return [] }
+  mutating func handOver(
+    _ id: Key128
+  ) -> (touches: [Kept], anchors: Set<NaiveExposures.Anchor>) {
+    guard let key = root(id), var person = persons[key] else { return ([], []) }
+    forget(&person)
     let taken = sessions(person).filter {
       now == .min || Self.step($0[0].time + policy.takeOver) >= now
     }.flatMap { $0 }
-    if taken.isEmpty && !person.touches.isEmpty { return [] }
-    add(counted(person), -1)
     var rest = person
     rest.touches.removeAll { taken.contains($0) }
-    add(counted(rest), 1)
-    persons[key] = rest.touches.isEmpty ? nil : rest
-    return taken
+    let anchors = rest.anchors.union(exposures(rest).map(anchor))
+    if taken.isEmpty && !person.touches.isEmpty { return ([], anchors) }
+    add(person, -1)
+    add(rest, 1)
+    if rest.touches.isEmpty { forget(&rest) }
+    persons[key] = rest.touches.isEmpty && rest.anchors.isEmpty ? nil : rest
+    return (taken, anchors)
   }
 
   // MARK: What touches count
@@ -195,7 +235,50 @@ struct NaivePersons {
     return sums
   }
 
-  private mutating func add(_ counted: Sums, _ sign: Int) {
+  // MARK: What touches expose to
+
+  private func facts(_ person: Person) -> [NaiveOutcomes.Fact] {
+    ordered(person).map {
+      NaiveOutcomes.Fact(
+        person: 0, time: $0.time, key: $0.key, kind: $0.kind, tuple: $0.tuple,
+        revenue: $0.revenue)
+    }
+  }
+
+  private func exposures(_ person: Person) -> [NaiveOutcomes.Fact] {
+    guard let experiments = policy.experiments else { return [] }
+    return NaiveExposures.exposing(
+      facts(person), experiments, anchors: Array(person.anchors))
+  }
+
+  private func anchor(_ exposure: NaiveOutcomes.Fact) -> NaiveExposures.Anchor {
+    NaiveExposures.Anchor(
+      person: 0, campaign: NaiveExposures.Campaign(exposure.tuple), time: exposure.time)
+  }
+
+  private mutating func addExposures(_ person: Person, _ sign: Int64) {
+    guard let experiments = policy.experiments else { return }
+    func signed(_ counts: Counts) -> Counts {
+      Counts(
+        impressions: sign * counts.impressions, views: sign * counts.views,
+        clicks: sign * counts.clicks, engagements: sign * counts.engagements,
+        conversions: sign * counts.conversions, revenueMicros: sign * counts.revenueMicros)
+    }
+    let own = facts(person)
+    for exposure in exposures(person) {
+      for (place, sums) in NaiveExposures.counted(exposure, among: own, experiments) {
+        exposed[place, default: NaiveExposures.Sums()].exposures += Exposures(
+          signed(sums.exposures.counts))
+        exposed[place, default: NaiveExposures.Sums()].baselines += Baselines(
+          signed(sums.baselines.counts))
+        if exposed[place]?.isZero ?? false { exposed[place] = nil }
+      }
+    }
+  }
+
+  private mutating func add(_ person: Person, _ sign: Int) {
+    addExposures(person, Int64(sign))
+    let counted = counted(person)
     for (place, outcomes) in counted {
       sums[place, default: Outcomes()] += sign > 0 ? outcomes : -outcomes
       if sums[place]?.isZero ?? false { sums[place] = nil }

@@ -35,7 +35,7 @@ struct OutcomeLoop: ~Copyable {
       let contribution = contributions[index]
       guard let tuple = DimensionTuple(encoded: contribution.tuple) else { continue }
       let place = NaiveOutcomes.Place(tuple: tuple, window: contribution.start)
-      sums[place, default: Outcomes()] += contribution.outcomes
+      sums[place, default: Outcomes()] += Outcomes(contribution.sums)
       if sums[place]?.isZero ?? false { sums[place] = nil }
     }
     contributions.removeAll()
@@ -64,7 +64,9 @@ struct OutcomeLoop: ~Copyable {
 
   static func facts(_ generator: inout SeededGenerator, count: Int) -> [NaiveOutcomes.Fact] {
     (0..<count).map { index in
-      let kinds: [EventKind] = [.impression, .impression, .click, .view, .engagement, .conversion]
+      let kinds: [EventKind] = [
+        .impression, .impression, .click, .view, .engagement, .conversion, .exposure,
+      ]
       let kind = kinds.randomElement(using: &generator) ?? .view
       return NaiveOutcomes.Fact(
         person: .random(in: 0..<4, using: &generator),

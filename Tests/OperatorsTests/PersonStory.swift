@@ -23,11 +23,18 @@ struct PersonStory {
   var steps: [Step] = []
 
   static func policy(_ random: inout SeededGenerator) -> PersonPolicy {
-    PersonPolicy(
+    var policy = PersonPolicy(
       sessionGap: random.pick([second, 7 * second, minute]),
       clickLookBack: random.pick([second, minute, 10 * minute]),
       impressionLookBack: random.pick([second, 30 * second, 5 * minute]),
       lateness: random.pick([0, 20 * second, 3 * minute]), personCountMax: random.pick([3, 1000]))
+    if random.once(in: 3) { return policy }
+    policy.experiments = ExperimentPolicy(
+      outcomeWindow: random.pick([second, 20 * second, 2 * minute]),
+      lookBack: random.pick([second, minute, 4 * minute]),
+      memory: random.pick([2 * minute, 10 * minute, 2 * hour]))
+    policy.personCountMax = 1000
+    return policy
   }
 
   /// - Parameter movesPersons: with unions and persons that are handed over.
@@ -72,7 +79,8 @@ struct PersonStory {
             Self.person(random.below(personCount)), to: Self.person(random.below(personCount))))
       }
     }
-    steps.append(.advance(watermark + 3 * policy.keep + 10 * hour))
+    steps.append(
+      .advance(watermark + 3 * policy.keep + 10 * hour + (policy.experiments?.memory ?? 0)))
   }
 
   static func person(_ number: Int) -> Key128 {
@@ -84,7 +92,9 @@ struct PersonStory {
     _ random: inout SeededGenerator, _ watermark: Int64, _ policy: PersonPolicy, _ pace: Int64,
     _ number: Int
   ) -> NaivePersons.Kept {
-    let kind = random.pick([EventKind.impression, .impression, .click, .view, .conversion])
+    let kind = random.pick([
+      EventKind.impression, .impression, .click, .view, .conversion, .exposure,
+    ])
     let late = random.once(in: 3) ? random.time(upTo: policy.lateness + 1) : 0
     // Many at the same moments.
     let ahead = random.time(upTo: pace) / second * second
@@ -93,7 +103,7 @@ struct PersonStory {
       key: Key128(low: UInt64(number + 1), high: random.next()), kind: kind,
       tuple: DimensionTuple(
         site: "s", campaign: "c\(random.below(2))", content: "k\(random.below(2))",
-        variant: "v\(random.below(2))",
+        variant: random.pick(["v0", "v1", "v0", "v1", ""]),
         currency: kind == .conversion ? random.pick(["", "EUR", "USD"]) : ""),
       revenue: kind == .conversion ? random.time(upTo: 9_000_000) - 2_000_000 : 0)
   }
@@ -103,6 +113,7 @@ struct PersonStory {
 struct PersonRun: ~Copyable {
   var histories: PersonHistories
   var sums: NaivePersons.Sums = [:]
+  var exposed: [NaiveOutcomes.Place: NaiveExposures.Sums] = [:]
   private var contributions = Contributions()
   private var chain: [[UInt8]] = []
 
@@ -118,8 +129,11 @@ struct PersonRun: ~Copyable {
     }
   }
 
-  mutating func handOver(_ person: Key128) -> [NaivePersons.Kept] {
+  mutating func handOver(
+    _ person: Key128
+  ) -> (touches: [NaivePersons.Kept], anchors: [PartialAnchor]) {
     var moved: [NaivePersons.Kept] = []
+    var anchors: [PartialAnchor] = []
     histories.handOver(person) { touch, tuple in
       guard let tuple = DimensionTuple(encoded: tuple), let kind = EventKind(rawValue: touch.kind)
       else { return }
@@ -127,23 +141,44 @@ struct PersonRun: ~Copyable {
         NaivePersons.Kept(
           time: touch.time, key: touch.key, kind: kind, tuple: tuple,
           revenue: touch.revenueMicros))
+    } anchored: {
+      anchors.append(PartialAnchor(user: person, campaign: $1, time: $0))
     }
-    return moved
+    return (moved, anchors)
   }
+
+  mutating func insert(
+    _ moved: (touches: [NaivePersons.Kept], anchors: [PartialAnchor]), of person: Key128
+  ) {
+    for anchor in moved.anchors { histories.insert(anchor: anchor, of: person) }
+    for touch in moved.touches { insert(touch, of: person) }
+  }
+
+  func isEqual(to naive: NaivePersons) -> Bool { sums == naive.sums && exposed == naive.exposed }
 
   mutating func drain() {
     histories.drain(into: &contributions)
-    var last: (Int64, Int64)?
+    var last: (Int, Int64, Int64)?
     for index in 0..<contributions.count {
       let contribution = contributions[index]
-      let order = (DimensionTuple.identifier(encoded: contribution.tuple), contribution.start)
+      let order = (
+        Int(contribution.measure.rawValue),
+        DimensionTuple.identifier(encoded: contribution.tuple), contribution.start
+      )
       #expect(last.map { $0 < order } ?? true, "differences out of order")
-      #expect(!contribution.outcomes.isZero, "a difference of nothing")
+      #expect(contribution.sums != Counts(), "a difference of nothing")
       last = order
       guard let tuple = DimensionTuple(encoded: contribution.tuple) else { continue }
       let place = NaiveOutcomes.Place(tuple: tuple, window: contribution.start)
-      sums[place, default: Outcomes()] += contribution.outcomes
+      switch contribution.measure {
+      case .exposures:
+        exposed[place, default: NaiveExposures.Sums()].exposures += Exposures(contribution.sums)
+      case .baselines:
+        exposed[place, default: NaiveExposures.Sums()].baselines += Baselines(contribution.sums)
+      default: sums[place, default: Outcomes()] += Outcomes(contribution.sums)
+      }
       if sums[place]?.isZero ?? false { sums[place] = nil }
+      if exposed[place]?.isZero ?? false { exposed[place] = nil }
     }
     contributions.removeAll()
   }

@@ -20,7 +20,9 @@ struct StageLog {
 
   static let policy = PersonPolicy(
     sessionGap: 60 * second, clickLookBack: 300 * second, impressionLookBack: 120 * second,
-    lateness: 10 * minute, personCountMax: 10_000)
+    lateness: 10 * minute, personCountMax: 10_000,
+    experiments: ExperimentPolicy(
+      outcomeWindow: 40 * second, lookBack: 200 * second, memory: 30 * minute))
 
   var spec = PipelineSpec(
     name: "test", allowedDisorder: 2 * second, persons: policy,
@@ -178,8 +180,9 @@ struct StageLog {
   /// Who each fact is of, by the rules: a known user's facts are the user's; a device's are its own
   /// until a user signs in, who then takes its last sessions over, with those that follow until the device
   /// is unlinked.
-  func resolve() -> [NaiveOutcomes.Fact] {
+  func resolve() -> (facts: [NaiveOutcomes.Fact], anchors: [NaiveExposures.Anchor]) {
     var facts: [(fact: NaiveOutcomes.Fact, device: Int?)] = []
+    var anchors: [NaiveExposures.Anchor] = []
     var links: [Int: Int] = [:]
     for step in steps {
       if step.fact.kind == .unlink {
@@ -191,14 +194,28 @@ struct StageLog {
       if let device = step.device, let user = step.user, links[device] != user {
         links[device] = user
         takeOver(device, user, &facts, watermark: step.storedAt - spec.allowedDisorder)
+        anchors += self.anchors(of: device, for: user, facts)
       }
-      guard step.fact.kind.rawValue <= EventKind.conversion.rawValue else { continue }
+      guard step.fact.kind.rawValue <= EventKind.conversion.rawValue || step.fact.kind == .exposure
+      else { continue }
       var fact = step.fact
       let user = step.user ?? step.device.flatMap { links[$0] }
       fact.person = user ?? 100_000 + (step.device ?? 0)
       facts.append((fact, user == nil ? step.device : nil))
     }
-    return facts.map(\.fact)
+    return (facts.map(\.fact), anchors)
+  }
+
+  /// What a device whose last sessions have been taken over stays exposed to.
+  private func anchors(
+    of device: Int, for user: Int, _ facts: [(fact: NaiveOutcomes.Fact, device: Int?)]
+  ) -> [NaiveExposures.Anchor] {
+    guard let experiments = Self.policy.experiments else { return [] }
+    let left = NaiveExposures.ordered(facts.filter { $0.device == device }.map(\.fact))
+    return NaiveExposures.exposing(left, experiments, anchors: []).map {
+      NaiveExposures.Anchor(
+        person: user, campaign: NaiveExposures.Campaign($0.tuple), time: $0.time)
+    }
   }
 
   private func takeOver(

@@ -89,7 +89,8 @@ import Views
       found[place(tuple, row.start, shape), default: Outcomes()] += Outcomes(row.counts)
     }
     var expected: [NaiveOutcomes.Place: Outcomes] = [:]
-    let naive = NaiveOutcomes(log.resolve(), StageLog.policy, watermark: log.end)
+    let resolved = log.resolve()
+    let naive = NaiveOutcomes(resolved.facts, StageLog.policy, watermark: log.end)
     for (place, outcomes) in naive.sums {
       let day = WindowLevel.day.start(of: place.window)
       expected[self.place(place.tuple, day, shape), default: Outcomes()] += outcomes
@@ -97,6 +98,38 @@ import Views
     #expect(
       (found.filter { !$0.value.isZero } == expected.filter { !$0.value.isZero }) == true,
       "\(shape), seed \(seed)")
+    try compareExposures(log, batch, resolved, shape, seed)
+  }
+
+  private func compareExposures(
+    _ log: StageLog, _ batch: CommitBatch,
+    _ resolved: (facts: [NaiveOutcomes.Fact], anchors: [NaiveExposures.Anchor]), _ shape: Shape,
+    _ seed: UInt64
+  ) throws {
+    let tuples = tuples(batch)
+    #expect(batch.experiments.map(\.measure) == [.exposures, .baselines])
+    var found: [Measure: [NaiveOutcomes.Place: Counts]] = [:]
+    for measured in batch.experiments {
+      for row in measured.rows + measured.deltas where row.level == .day {
+        let tuple = try #require(tuples[row.dimensionID])
+        found[measured.measure, default: [:]][place(tuple, row.start, shape), default: Counts()] +=
+          row.counts
+      }
+    }
+    var expected: [Measure: [NaiveOutcomes.Place: Counts]] = [:]
+    let experiments = try #require(StageLog.policy.experiments)
+    let naive = NaiveExposures(resolved.facts, experiments, anchors: resolved.anchors)
+    for (place, sums) in naive.sums {
+      let place = self.place(place.tuple, WindowLevel.day.start(of: place.window), shape)
+      expected[.exposures, default: [:]][place, default: Counts()] += sums.exposures.counts
+      expected[.baselines, default: [:]][place, default: Counts()] += sums.baselines.counts
+    }
+    for measure in [Measure.exposures, .baselines] {
+      let (found, expected) = (found[measure] ?? [:], expected[measure] ?? [:])
+      #expect(
+        (found.filter { $0.value != Counts() } == expected.filter { $0.value != Counts() }) == true,
+        "\(measure), \(shape), seed \(seed)")
+    }
   }
 
   private func compareTrends(

@@ -1,4 +1,5 @@
 import Collector
+import Experiments
 import HTTPServer
 import Logging
 import Metrics
@@ -36,6 +37,12 @@ import Views
     KeyRoutes(
       KeyStore(path: "/nonexistent/keys.json"), check: { _ in }, changed: {},
       log: Logger(label: "test")
+    ).declare(on: &routes)
+    ExperimentRoutes(
+      ExperimentCatalog(
+        declared: [], facts: nil, clock: { 0 }, eventID: { "" }, noticed: { _ in }),
+      reader: ViewExperimentReader(ReadViewSource(view)),
+      access: try QueryAccess(token: nil, boundTo: "127.0.0.1")
     ).declare(on: &routes)
     OperationsRoutes(checks: [], registry: registry).declare(on: &routes)
     DebugRoutes(EventDebugger(), check: { _ in }).declare(on: &routes)

@@ -147,10 +147,43 @@ struct SecondStageTests {
     #expect(stream?.code == "metric_not_computed")
   }
 
-  @Test("a content's metrics are those that its pipeline computes")
+  @Test("exposures are answered from durable rows alone, as far as those have come")
+  func exposures() async throws {
+    stage.set(activity: (20, 30), outcomes: (40, 51))
+    // The simulated rows have the same number in every measure.
+    let answer = try await query(
+      #"{"metrics":["exposed_persons"],"dimensions":["campaign"],"date_range":"all","granularity":"hour"}"#)
+    #expect(answer.contains(#""metrics":[40]"#) && answer.contains(#""position":"1~0.20~1.20""#), "\(answer)")
+    #expect(!answer.contains("durable rows alone"))
+    let refused = await problem {
+      try await query(
+        #"{"metrics":["exposed_persons"],"date_range":"all","pipeline":"recent"}"#)
+    }
+    #expect(refused?.detail.contains("add `experiments`") == true)
+  }
+
+  @Test("each metric of exposures follows from their sums; money is by currency")
+  func exposureValues() throws {
+    let exposures = Exposures(
+      persons: 8, clickers: 4, converters: 2, mixed: 1, revenueCentsSquared: 99,
+      revenueMicros: 1_500_000)
+    let texts = Metric.allCases.filter { $0.measure == .exposures }.map {
+      "\($0.rawValue)=\($0.value(of: exposures.counts))"
+    }
+    #expect(
+      texts == [
+        "exposed_persons=count(8)", "exposed_clickers=count(4)", "exposed_converters=count(2)",
+        "exposed_click_rate=ratio(Optional(0.5))", "exposed_conversion_rate=ratio(Optional(0.25))",
+        "exposed_revenue=money(1500000)", "mixed_persons=count(1)",
+      ])
+    #expect(Exposures.cents(-123_456) == -12 && Exposures.cents(.max) == Exposures.centsMax)
+  }
+
+  @Test("a content's metrics are those that its pipeline computes, but for what is not live")
   func content() async throws {
     stage.set(activity: (20, 30), outcomes: (40, 60))
-    for (pipeline, count) in [("default", Metric.allCases.count), ("recent", 9)] {
+    let live = Metric.allCases.filter { $0.measure != .exposures }
+    for (pipeline, count) in [("default", live.count), ("recent", 9)] {
       let response = try await service.content(
         HTTPRequest(
           method: .get, path: "/v1/content/c/metrics", query: "pipeline=\(pipeline)",

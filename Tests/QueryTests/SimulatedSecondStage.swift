@@ -16,7 +16,8 @@ struct SimulatedSecondStage {
   private let countPerPartition: Int
 
   static let pipeline = PipelineSpec(
-    name: "default", persons: PersonPolicy(), trends: TrendPolicy())
+    name: "default", persons: PersonPolicy(experiments: ExperimentPolicy()),
+    trends: TrendPolicy())
 
   /// - Parameter times: event times of each partition, which are log times too.
   init(partitions: Int, times: [Int64]) {

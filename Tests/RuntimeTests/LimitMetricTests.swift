@@ -32,6 +32,7 @@ import Views
     }
     #expect(limit("persons", "untracked") == 7)
     #expect(limit("persons", "refused_unions") == 0)
+    #expect(limit("persons", "forgotten_exposures") == 0)
     #expect(limit("windows", "overflowed") ?? 0 > 0)
     #expect(limit("links", "refused") == 0)
     for name in ["dedupe", "windows", "persons", "links", "emitter"] {

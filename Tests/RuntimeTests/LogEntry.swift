@@ -13,6 +13,7 @@ struct TestEvent: Hashable {
   var time: Int64
   var kind = EventKind.impression
   var campaign = "c1"
+  var variant = ""
   var revenue: Int64 = 0
   /// The anonymous id of the device, and the id of the user, where a test has persons.
   var device: Int?
@@ -30,7 +31,9 @@ struct TestEvent: Hashable {
   static func known(_ user: Int) -> Key128 { Key128(low: UInt64(user * 97 % 256), high: 9) }
 
   var tuple: [UInt8] {
-    DimensionTuple(site: "shop", campaign: campaign, currency: revenue == 0 ? "" : "EUR").encoded
+    DimensionTuple(
+      site: "shop", campaign: campaign, variant: variant, currency: revenue == 0 ? "" : "EUR"
+    ).encoded
   }
 }
 

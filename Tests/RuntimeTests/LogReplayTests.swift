@@ -67,6 +67,8 @@ import Views
   func isAboutSomething() throws {
     var seen = Accounting()
     var outcomes = Outcomes()
+    var exposures = Exposures()
+    var baselines = Baselines()
     var trendCount = 0
     var lateCount = 0
     for seed in 0..<20 as Range<UInt64> {
@@ -80,11 +82,19 @@ import Views
       for window in views.windows where window.measure == .outcomes && window.row.level == .day {
         outcomes += Outcomes(window.row.counts)
       }
+      for window in views.windows where window.row.level == .day {
+        if window.measure == .exposures { exposures += Exposures(window.row.counts) }
+        if window.measure == .baselines { baselines += Baselines(window.row.counts) }
+      }
       trendCount += views.trends.count { $0.row.isFinal }
       lateCount += views.lateEvents.count
     }
     #expect(min(seen.duplicate, seen.late, seen.tooLate) > 20, "\(seen)")
     #expect(min(outcomes.sessions, outcomes.attributedClicks, outcomes.attributedConversions) > 20)
+    #expect(
+      min(exposures.persons, exposures.clickers, exposures.converters, exposures.mixed) > 20,
+      "\(exposures)")
+    #expect(min(baselines.prior, baselines.priorClicked, baselines.priorRevenueMicros) > 20)
     #expect(trendCount > 200 && lateCount > 50)
   }
 

@@ -24,7 +24,9 @@ struct RepartitionedLog {
   /// left state.
   static let policy = PersonPolicy(
     sessionGap: 60 * second, clickLookBack: 5 * minute, impressionLookBack: 2 * minute,
-    lateness: 4 * minute, personCountMax: 1000)
+    lateness: 4 * minute, personCountMax: 1000,
+    experiments: ExperimentPolicy(
+      outcomeWindow: minute, lookBack: 3 * minute, memory: 20 * minute))
 
   init(seed: UInt64, partitions: [Int], spec: PipelineSpec? = nil) {
     var random = SeededGenerator(seed: seed)
@@ -105,8 +107,8 @@ struct RepartitionedLog {
     let lateness = random.pick([0, second, 20 * second, 3 * minute, 20 * minute, 5 * hour])
     var event = TestEvent(
       id: UInt64(sent.count + 1), time: clock.logTime - random.time(upTo: lateness),
-      kind: random.pick([.impression, .impression, .click, .view, .conversion, .identify]),
-      campaign: "c\(random.below(2))")
+      kind: random.pick([.impression, .impression, .click, .view, .conversion, .identify, .exposure]),
+      campaign: "c\(random.below(2))", variant: random.pick(["", "a", "b"]))
     if event.kind == .conversion { event.revenue = random.pick([0, 1_250_000]) }
     switch random.below(5) {
     case 0: event.user = random.below(3)

@@ -82,8 +82,7 @@ final class ReplayedTables: StoredTableReader, StoredTables {
   private func windows(_ table: StoredTable) -> [(key: [Int64], values: [Int64])] {
     let hasRevision = table.values.contains { $0.name == "revision" }
     return views.windows.filter { window in
-      let prefix = window.measure == .activity ? "metrics_" : "outcomes_"
-      return table.name == prefix + window.row.level.name
+      return table.name == "\(window.measure.tableName)_\(window.row.level.name)"
         && (window.row.level.isCoarse || window.row.isFinal)
     }.map { window in
       let row = window.row

@@ -19,7 +19,7 @@ struct ModuleTests {
     "Cryptography": .client, "Threads": .client,
     "JetStreamLog": .adapter, "PostgresViews": .adapter, "RedisViews": .adapter,
     "FileSnapshots": .adapter, "JetStreamSnapshots": .adapter, "LogArchive": .adapter,
-    "Definitions": .application, "Collector": .application, "Runtime": .application,
+    "Experiments": .application, "Definitions": .application, "Collector": .application, "Runtime": .application,
     "QueryAPI": .application, "LogScans": .application, "Console": .application, "BrowserTracker": .application,
     "LocalServers": .application,
     "DemoTraffic": .application, "Verification": .application, "Notifications": .application,

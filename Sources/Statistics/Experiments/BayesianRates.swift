@@ -42,7 +42,7 @@ public struct BayesianRates: Sendable, Equatable {
   }
 
   /// The mean of a function of a rate.
-  private static func expectation(
+  static func expectation(
     over rate: BetaDistribution, _ function: (Double) -> Double
   ) -> Double {
     // In log odds t the density is x^a (1 − x)^b / B(a, b), highest at ln(a / b).

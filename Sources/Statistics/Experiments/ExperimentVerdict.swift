@@ -9,14 +9,41 @@ public struct ExperimentVerdict: Sendable, Equatable {
     case distrust, stopForHarm, takeTreatment, keepControl, stopForFutility, goOn
   }
 
+  /// What a test found of a metric of which more is better.
+  public struct Finding: Sendable, Equatable {
+    public let decision: SequentialRateTest.Decision?
+    /// In words.
+    public let effect: String
+    /// The chance of deciding for the treatment by the plan, if it has the effect of interest.
+    public let power: Double
+
+    public init(decision: SequentialRateTest.Decision?, effect: String, power: Double) {
+      self.decision = decision
+      self.effect = effect
+      self.power = power
+    }
+
+    /// - Parameter oddsRatioOfInterest: The smallest effect that would be worth having, as odds over odds,
+    ///   above 1.
+    public init(_ test: SequentialRateTest, oddsRatioOfInterest: Double = 1.05) {
+      decision = test.decision
+      effect = ExperimentVerdict.effect(test)
+      power = Futility.conditionalPower(of: test, oddsRatio: oddsRatioOfInterest)
+    }
+  }
+
   public struct Guardrail: Sendable {
     public let name: String
-    /// Of a rate of which more is better.
-    public let test: SequentialRateTest
+    public let finding: Finding
 
+    /// Of a rate of which more is better.
     public init(name: String, test: SequentialRateTest) {
+      self.init(name: name, finding: Finding(test))
+    }
+
+    public init(name: String, finding: Finding) {
       self.name = name
-      self.test = test
+      self.finding = finding
     }
   }
 
@@ -31,59 +58,74 @@ public struct ExperimentVerdict: Sendable, Equatable {
     primary: SequentialRateTest, guardrails: [Guardrail] = [],
     oddsRatioOfInterest: Double = 1.05, powerMin: Double = 0.05
   ) {
-    let mismatches = Self.mismatches(sampleRatio, dimensions)
+    self.init(
+      sampleRatio: sampleRatio, dimensions: dimensions,
+      primary: Finding(primary, oddsRatioOfInterest: oddsRatioOfInterest), guardrails: guardrails,
+      powerMin: powerMin)
+  }
+
+  /// - Parameters:
+  ///   - treatment: What the treatment is called.
+  ///   - arms: What the arms of the sample ratio are called, in their order; by their numbers where none are
+  ///     given.
+  public init(
+    sampleRatio: SampleRatioMonitor, dimensions: SampleRatioDimensions? = nil, primary: Finding,
+    guardrails: [Guardrail] = [], treatment: String = "the treatment", arms: [String] = [],
+    powerMin: Double = 0.05
+  ) {
+    let mismatches = Self.mismatches(sampleRatio, dimensions, arms)
     guard mismatches.isEmpty else {
       action = .distrust
       reasons = mismatches
       return
     }
-    let harmed = guardrails.filter { $0.test.decision == .treatmentIsWorse }
+    let harmed = guardrails.filter { $0.finding.decision == .treatmentIsWorse }
     guard harmed.isEmpty else {
       action = .stopForHarm
-      reasons = harmed.map { "the treatment harms \($0.name): \(Self.effect($0.test))" }
+      reasons = harmed.map { "\(treatment) harms \($0.name): \($0.finding.effect)" }
       return
     }
     switch primary.decision {
     case .treatmentIsBetter?:
       action = .takeTreatment
-      reasons = ["the treatment is better: \(Self.effect(primary))"]
+      reasons = ["\(treatment) is better: \(primary.effect)"]
     case .treatmentIsWorse?:
       action = .keepControl
-      reasons = ["the treatment is worse: \(Self.effect(primary))"]
+      reasons = ["\(treatment) is worse: \(primary.effect)"]
     case nil:
-      let power = Futility.conditionalPower(of: primary, oddsRatio: oddsRatioOfInterest)
-      let odds = Self.text(power * 100)
-      if power < powerMin {
+      let odds = Self.text(primary.power * 100)
+      if primary.power < powerMin {
         action = .stopForFutility
         reasons = [
-          "no decision so far, and only \(odds) % chance of one by the plan even if the treatment has "
+          "no decision so far, and only \(odds) % chance of one by the plan even if \(treatment) has "
             + "the effect of interest"
         ]
       } else {
         action = .goOn
         reasons = [
-          "no decision so far: \(Self.effect(primary)); \(odds) % chance of one by the plan if the "
-            + "treatment has the effect of interest"
+          "no decision so far: \(primary.effect); \(odds) % chance of one by the plan if "
+            + "\(treatment) has the effect of interest"
         ]
       }
     }
   }
 
   private static func mismatches(
-    _ sampleRatio: SampleRatioMonitor, _ dimensions: SampleRatioDimensions?
+    _ sampleRatio: SampleRatioMonitor, _ dimensions: SampleRatioDimensions?, _ arms: [String]
   ) -> [String] {
+    func name(_ arm: Int) -> String { arms.indices.contains(arm) ? arms[arm] : "arm \(arm)" }
     var reasons: [String] = []
     if sampleRatio.isMismatch {
       let worst = sampleRatio.worstArm.arm
       reasons.append(
-        "visitors do not reach the arms as allocated (p \(text(sampleRatio.pValue))): arm \(worst) has "
+        "visitors do not reach the arms as allocated (p \(text(sampleRatio.pValue))): \(name(worst)) has "
           + "\(text(sampleRatio.observed[worst])) where \(text(sampleRatio.expected[worst])) were due; "
           + "find out why before reading on")
     }
     for failure in dimensions?.failures ?? [] {
       reasons.append(
-        "visitors with \(failure.name) do not reach the arms as allocated (p \(text(failure.pValue))): arm \(failure.arm) is "
-          + "\(text(failure.score)) standard deviations off")
+        "visitors with \(failure.name) do not reach the arms as allocated (p \(text(failure.pValue))): "
+          + "\(name(failure.arm)) is \(text(failure.score)) standard deviations off")
     }
     return reasons
   }
@@ -98,7 +140,7 @@ public struct ExperimentVerdict: Sendable, Equatable {
   }
 
   /// Three digits.
-  private static func text(_ value: Double) -> String {
+  public static func text(_ value: Double) -> String {
     guard value.isFinite, value != 0 else { return value == 0 ? "0" : "∞" }
     var scale = 1.0
     while value.magnitude * scale < 100, scale < 1e12 { scale *= 10 }

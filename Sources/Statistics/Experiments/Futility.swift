@@ -12,12 +12,26 @@ public enum Futility {
     if let decision = test.decision { return decision == .treatmentIsBetter ? 1 : 0 }
     guard test.information > 0, test.visitors > 0 else { return 1 }
     let now = test.information
-    let end = now * test.spending.plan / test.visitors
+    return conditionalPower(
+      score: test.score, information: now, end: now * test.spending.plan / test.visitors,
+      bound: min(test.boundary, Normal.upperQuantile(test.spending.alpha / 8)),
+      effect: Elementary.log(oddsRatio))
+  }
+
+  /// The same of any score.
+  ///
+  /// - Parameters:
+  ///   - score: In standard deviations.
+  ///   - information: The inverse of the effect's variance.
+  ///   - end: The information by the end of the plan.
+  ///   - bound: The score that decides.
+  ///   - effect: The smallest that would be worth having.
+  public static func conditionalPower(
+    score: Double, information now: Double, end: Double, bound: Double, effect: Double
+  ) -> Double {
     guard end > now else { return 0 }
-    let bound = min(test.boundary, Normal.upperQuantile(test.spending.alpha / 8))
     let left = end - now
-    let drift = Elementary.log(oddsRatio) * left
-    let missing = bound * end.squareRoot() - test.score * now.squareRoot() - drift
+    let missing = bound * end.squareRoot() - score * now.squareRoot() - effect * left
     return Normal.upper(missing / left.squareRoot())
   }
 }

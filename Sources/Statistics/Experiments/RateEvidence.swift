@@ -32,10 +32,17 @@ public struct RateEvidence: Sendable, Equatable {
   public mutating func add(
     control moreControl: ArmCounts, treatment moreTreatment: ArmCounts
   ) throws(ExperimentError) {
-    guard
-      let block = try blocks.add(control: moreControl, treatment: moreTreatment),
-      block.isInformative
-    else { return }
+    guard let block = try blocks.add(control: moreControl, treatment: moreTreatment) else { return }
+    take(block)
+  }
+
+  /// Ends a stratum, as where the allocation changes: nobody after it is compared with anybody before it.
+  public mutating func endStratum() {
+    if let block = blocks.end() { take(block) }
+  }
+
+  private mutating func take(_ block: VisitorBlocks.Block) {
+    guard block.isInformative else { return }
     let likelihood = ConditionalOdds(block)
     for index in Self.grid.indices {
       logLikelihoods[index] += likelihood.log(Self.grid[index])

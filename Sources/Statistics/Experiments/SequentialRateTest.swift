@@ -53,6 +53,13 @@ public struct SequentialRateTest: Sendable, Equatable {
     take(block)
   }
 
+  /// Ends a stratum, as where the allocation changes: nobody after it is compared with anybody before it.
+  public mutating func endStratum() {
+    guard let block = blocks.end() else { return }
+    visitors += block.balanced
+    take(block)
+  }
+
   /// The chance of a false decision so far, if the arms convert alike.
   public var errorSpent: Double { spentBelow + spentAbove }
 

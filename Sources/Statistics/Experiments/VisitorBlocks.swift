@@ -1,7 +1,7 @@
 /// Visitors of two arms in the blocks in which they are compared.
 ///
 /// A block closes with 16 visitors and at least one in 200 of all so far, each arm having one. When it
-/// closes hangs on visitors alone, never on what they did, so that in a block every assignment of its
+/// closes hangs on visitors and time alone, never on what they did, so that in a block every assignment of its
 /// conversions to its visitors stays equally likely. Small blocks of unequal arms lose information (about
 /// 1/size), large ones delay a decision by as much.
 struct VisitorBlocks: Sendable, Equatable {
@@ -40,6 +40,19 @@ struct VisitorBlocks: Sendable, Equatable {
       pendingControl.visitors > 0, pendingTreatment.visitors > 0, pending >= Self.visitorsMin,
       pending >= all / Self.share
     else { return nil }
+    return close()
+  }
+
+  /// Closes the block that is open, whatever its size: who comes next is not to be compared with who is in it.
+  ///
+  /// - Returns: nil where an arm has no visitor; who is in it counts for nothing then.
+  mutating func end() -> Block? {
+    let isComparable = pendingControl.visitors > 0 && pendingTreatment.visitors > 0
+    let block = close()
+    return isComparable ? block : nil
+  }
+
+  private mutating func close() -> Block {
     let block = Block(control: pendingControl, treatment: pendingTreatment)
     pendingControl = ArmCounts()
     pendingTreatment = ArmCounts()

@@ -12,6 +12,7 @@ final class EmitterSubject: LawSubject {
     /// One that was kept until its person became known.
     case keptTouch(Touch, of: Key128, DimensionTuple)
     case union(PersonUnion)
+    case anchor(PartialAnchor)
     case count(kind: EventKind, time: Int64, DimensionTuple, revenue: Int64)
     case outcome(Outcomes, start: Int64, DimensionTuple)
     case feedback(PartialFeedback, DimensionTuple)
@@ -44,7 +45,9 @@ final class EmitterSubject: LawSubject {
       var contributions = Contributions()
       for case .outcome(let outcomes, let start, let tuple) in input.before.outcomes {
         tuple.encoded.withUnsafeBytes {
-          contributions.append(tuple: $0, start: start, outcomes: outcomes)
+          contributions.append(
+            tuple: $0, start: start, measure: outcomes.sessions == 0 ? .exposures : .outcomes,
+            sums: outcomes.counts)
         }
       }
       emitter.close(
@@ -90,6 +93,7 @@ final class EmitterSubject: LawSubject {
         case .feedback(var feedback, _):
           feedback.tuple = UInt32(place)
           emitter.add(feedback)
+        case .anchor(let anchor): emitter.add(anchor)
         case .count(let kind, let time, _, let revenue):
           emitter.count(tuple: place, time: time, kind: kind.rawValue, revenueMicros: revenue)
         case .outcome: break
@@ -109,7 +113,15 @@ final class EmitterSubject: LawSubject {
         let id = DimensionTuple.identifier(encoded: view.tupleBytes(Int(record.tuple)))
         said.add([sort, record.start, id], Counts(record.sums).numbers)
       }
-      for index in 0..<view.contributionCount { add(0, view.contribution(index)) }
+      for index in 0..<view.contributionCount {
+        let record = view.contribution(index)
+        add(record.measure == Measure.outcomes.rawValue ? 0 : 5, record)
+      }
+      for index in 0..<view.anchorCount {
+        let anchor = view.anchor(index)
+        said.add(
+          [4, Int64(anchor.user.low), anchor.time, Int64(bitPattern: anchor.campaign)], [1])
+      }
       for index in 0..<view.paneCount { add(1, view.pane(index)) }
       for index in 0..<view.unionCount {
         let union = view.union(index)
@@ -149,7 +161,7 @@ extension EmitterSubject.Item {
     case .touch(_, _, let tuple), .keptTouch(_, _, let tuple), .count(_, _, let tuple, _),
       .outcome(_, _, let tuple), .feedback(_, let tuple):
       tuple
-    case .union: nil
+    case .union, .anchor: nil
     }
   }
 }
@@ -195,11 +207,14 @@ struct EmitterStory: LawStory {
       case 3: .union(PersonUnion(user, Key128(low: UInt64(100 + person), high: 9)))
       case 4:
         .outcome(
-          Outcomes(sessions: 1, attributedRevenueMicros: -random.time(upTo: 1000)),
+          Outcomes(
+            sessions: Int64(random.below(2)), attributedClicks: 1,
+            attributedRevenueMicros: -random.time(upTo: 1000)),
           start: WindowLevel.tenSeconds.start(of: time), tuple)
       case 5:
         .feedback(
           PartialFeedback(incident: Int64(1 + random.below(9)), tuple: 0, verdict: 1), tuple)
+      case 6: .anchor(PartialAnchor(user: user, campaign: random.next(), time: time))
       default:
         .count(
           kind: random.pick([.impression, .click, .conversion]), time: time, tuple,

@@ -18,8 +18,9 @@ final class PersonSubject: LawSubject {
     case .unite(let a, let b): run.histories.unite(a, b)
     case .handOver(let from, let to):
       let moved = run.handOver(from)
-      said.decisions.append(moved.map { Int64(bitPattern: $0.key.low) })
-      for touch in moved { run.insert(touch, of: to) }
+      said.decisions.append(moved.touches.map { Int64(bitPattern: $0.key.low) })
+      said.decisions.append(moved.anchors.map(\.time).sorted())
+      run.insert(moved, of: to)
     case .drain: hand(out: !isSilent, into: &said)
     case .save, .restart: break
     }
@@ -34,7 +35,13 @@ final class PersonSubject: LawSubject {
       guard isSaid else { break }
       said.add([NaiveOracle.id(place.tuple.encoded), place.window], outcomes.counts.numbers)
     }
+    for (place, sums) in run.exposed where isSaid {
+      let id = NaiveOracle.id(place.tuple.encoded)
+      said.add([id, place.window, 1], sums.exposures.counts.numbers)
+      said.add([id, place.window, 2], sums.baselines.counts.numbers)
+    }
     run.sums = [:]
+    run.exposed = [:]
   }
 
   func snapshot(_ scope: SnapshotScope, into writer: inout SnapshotWriter) {

@@ -63,7 +63,7 @@ import Views
         "\(shape), seed \(seed)")
       #expect(second.earliestTimer == nil, "\(shape), seed \(seed)")
       if log.steps.count > 60 {
-        #expect(held == ["emitter", "persons", "links", "trends"], "\(shape), seed \(seed)")
+        #expect(held == ["emitter", "persons", "links", "experiments", "trends"], "\(shape), seed \(seed)")
       }
     }
   }

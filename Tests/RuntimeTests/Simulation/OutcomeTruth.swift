@@ -18,6 +18,8 @@ struct OutcomeTruth {
   private var held: [Held] = []
   private var links: [Int: (user: Int, usedHour: Int64)] = [:]
   private let policy: PersonPolicy
+  /// What users are exposed to by touches of their devices that stay the devices' own.
+  private(set) var anchors: [NaiveExposures.Anchor] = []
 
   var facts: [NaiveOutcomes.Fact] { held.map(\.fact) }
 
@@ -38,13 +40,16 @@ struct OutcomeTruth {
         if user == nil || user == known { links[device] = nil }
         return
       }
-      if let user, known != user { takeOver(device, user, watermark) }
+      if let user, known != user {
+        takeOver(device, user, watermark)
+        anchor(device, user)
+      }
       if let linked = user ?? known {
         links[device] = (linked, hour)
         user = linked
       }
     }
-    guard event.kind.rawValue <= EventKind.conversion.rawValue,
+    guard event.kind.rawValue <= EventKind.conversion.rawValue || event.kind == .exposure,
       event.time >= watermark - policy.lateness
     else { return }
     guard let tuple = event.tuple.withUnsafeBytes({ DimensionTuple(encoded: $0) }) else { return }
@@ -56,6 +61,15 @@ struct OutcomeTruth {
           key: Key128(low: event.id, high: 7), kind: event.kind, tuple: tuple,
           revenue: event.revenue),
         device: own))
+  }
+
+  private mutating func anchor(_ device: Int, _ user: Int) {
+    guard let experiments = policy.experiments else { return }
+    let left = NaiveExposures.ordered(held.filter { $0.device == device }.map(\.fact))
+    anchors += NaiveExposures.exposing(left, experiments, anchors: []).map {
+      NaiveExposures.Anchor(
+        person: user, campaign: NaiveExposures.Campaign($0.tuple), time: $0.time)
+    }
   }
 
   private mutating func takeOver(_ device: Int, _ user: Int, _ watermark: Int64) {

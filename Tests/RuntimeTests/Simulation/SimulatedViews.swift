@@ -20,6 +20,8 @@ final class SimulatedViews: @unchecked Sendable {
     var checkpoint = Checkpoint()
     var accounting = Accounting()
     var rows: [RowKey: RowValue] = [:]
+    /// Of exposures and baselines.
+    var experiments: [Measure: [RowKey: RowValue]] = [:]
     var trends: [TrendKey: TrendRow] = [:]
     var tuples: [Int64: [UInt8]] = [:]
     var lateCount = 0
@@ -121,8 +123,10 @@ final class SimulatedViews: @unchecked Sendable {
       violate("\(stream.stream) went back to \(batch.checkpoint.sequence)")
     }
     if defect != nil { return }
-    for row in batch.rows where row.start < table.checkpoint.seams[row.level] {
-      violate("a row of an expired window: \(row)")
+    for measured in batch.windows {
+      for row in measured.rows where row.start < table.checkpoint.seams[row.level] {
+        violate("a row of an expired window of \(measured.measure): \(row)")
+      }
     }
     for row in batch.trends where row.isFinal != (row.end <= batch.checkpoint.watermark) {
       violate("a trend that is final too early or too late: \(row)")
@@ -144,6 +148,14 @@ final class SimulatedViews: @unchecked Sendable {
     for delta in batch.deltas {
       table.rows[key(delta), default: RowValue()].counts += delta.counts
       table.rows[key(delta), default: RowValue()].revision += delta.revision
+    }
+    for measured in batch.experiments {
+      var rows = table.experiments[measured.measure] ?? [:]
+      for row in measured.rows {
+        rows[key(row)] = RowValue(counts: row.counts, revision: row.revision)
+      }
+      for delta in measured.deltas { rows[key(delta), default: RowValue()].counts += delta.counts }
+      table.experiments[measured.measure] = rows
     }
     for row in batch.trends {
       let key = TrendKey(end: row.end, tuple: tuple(row.dimensionID))

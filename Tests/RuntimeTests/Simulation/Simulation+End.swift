@@ -147,11 +147,31 @@ extension Simulation {
       }
     }
     compare("outcomes", table.rows, expected)
+    if let experiments = policy.experiments { compareExposures(experiments, table, truth) }
     guard let hot else { return }
     func isInState(_ key: RowKey) -> Bool { key.start >= hot.header.seams[key.level] }
     compare(
       "hot outcomes", hot.rows.filter { isInState($0.key) },
       expected.filter { isInState($0.key) })
+  }
+
+  private mutating func compareExposures(
+    _ policy: ExperimentPolicy, _ table: SimulatedViews.Table, _ truth: OutcomeTruth
+  ) {
+    var expected: [Measure: [RowKey: Outcomes]] = [:]
+    for (place, sums) in NaiveExposures(truth.facts, policy, anchors: truth.anchors).sums {
+      for level in WindowLevel.allCases {
+        let key = RowKey(
+          level: level, start: level.start(of: place.window), tuple: place.tuple.encoded)
+        expected[.exposures, default: [:]][key, default: Outcomes()] += Outcomes(
+          sums.exposures.counts)
+        expected[.baselines, default: [:]][key, default: Outcomes()] += Outcomes(
+          sums.baselines.counts)
+      }
+    }
+    for measure in [Measure.exposures, .baselines] {
+      compare("\(measure)", table.experiments[measure] ?? [:], expected[measure] ?? [:])
+    }
   }
 
   private mutating func compare(

@@ -87,7 +87,9 @@ struct Simulation {
 
   private static let persons = PersonPolicy(
     sessionGap: 60 * second, clickLookBack: 5 * minute, impressionLookBack: 2 * minute,
-    lateness: 10 * minute, personCountMax: 1000)
+    lateness: 10 * minute, personCountMax: 1000,
+    experiments: ExperimentPolicy(
+      outcomeWindow: minute, lookBack: 3 * minute, memory: 20 * minute))
 
   private init(seed: UInt64, defect: Defect?) {
     var random = SeededGenerator(seed: seed)

@@ -1,0 +1,151 @@
+public import Events
+public import Views
+
+/// What an experiment compares and how it is judged. Fixed once it runs: whoever changes the rules while
+/// numbers come in has no error rate left.
+public struct ExperimentPlan: Sendable, Hashable {
+  public var site: String
+  /// Its variants are the campaign's.
+  public var campaign: String
+  public var variants: [String]
+  /// One of them.
+  public var control: String
+  public var metric: ExperimentMetric
+  /// What a variant must not harm.
+  public var guardrails: [ExperimentMetric]
+  /// ISO 4217 code of the money that counts; other money is left out.
+  public var currency: String
+  /// The smallest relative rise of the metric that would be worth having, such as 0.05.
+  public var minimalEffect: Double
+  /// Persons of each variant that it is planned for: how soon effects are found hangs on it, never how often
+  /// a false one is.
+  public var plannedPersons: Int
+  /// The chance of ever deciding for a difference that is none, over all variants.
+  public var alpha: Double
+  /// What is known of a person before the assignment: results are broken down by it, and each value's sample
+  /// ratio is watched. Not what hangs on the variant.
+  public var segments: [Dimension]
+  /// Persons are counted by the window of their first exposure, and compared within it.
+  public var cohort: WindowLevel
+
+  public static let variantCounts = 2...20
+  public static let minimalEffects = 0.0001...10.0
+  public static let plannedPersonsAllowed = 10_000...1_000_000_000
+  public static let alphas = 0.0001...0.2
+  public static let segmentsAllowed: [Dimension] = [.channel, .content]
+
+  public init(
+    site: String = "default", campaign: String, variants: [String], control: String,
+    metric: ExperimentMetric = .clickRate, guardrails: [ExperimentMetric] = [],
+    currency: String = "USD", minimalEffect: Double = 0.05, plannedPersons: Int = 20_000,
+    alpha: Double = 0.05,
+    segments: [Dimension] = [.channel], cohort: WindowLevel = .minute
+  ) {
+    self.site = site
+    self.campaign = campaign
+    self.variants = variants
+    self.control = control
+    self.metric = metric
+    self.guardrails = guardrails
+    self.currency = currency
+    self.minimalEffect = minimalEffect
+    self.plannedPersons = plannedPersons
+    self.alpha = alpha
+    self.segments = segments
+    self.cohort = cohort
+  }
+
+  /// The control's place among the variants.
+  public var controlIndex: Int { variants.firstIndex(of: control) ?? 0 }
+}
+
+/// One experiment: its plan, who was to get which variant from when on, and how far it is.
+public struct Experiment: Sendable, Hashable {
+  public enum Status: Sendable, Hashable {
+    /// Can become running.
+    case draft
+    /// Can become stopped.
+    case running
+    /// For ever.
+    case stopped(at: Int64, Decision)
+
+    public var name: String {
+      switch self {
+      case .draft: "draft"
+      case .running: "running"
+      case .stopped: "stopped"
+      }
+    }
+  }
+
+  /// What everybody gets from the end on.
+  public struct Decision: Sendable, Hashable {
+    public var variant: String
+    public var reason: String
+
+    public init(variant: String, reason: String) {
+      self.variant = variant
+      self.reason = reason
+    }
+  }
+
+  /// The time between two changes of the allocation.
+  public struct Epoch: Sendable, Hashable {
+    /// Microseconds since the epoch.
+    public var since: Int64
+    /// Of all persons, in parts of ``Allocation/parts``, by variant; the rest is not in the experiment.
+    public var shares: [Int]
+
+    public init(since: Int64, shares: [Int]) {
+      self.since = since
+      self.shares = shares
+    }
+  }
+
+  /// Changes of the allocation that are kept.
+  public static let epochCountMax = 100
+
+  public let id: String
+  public var plan: ExperimentPlan
+  /// Rising, at least one. A draft's shows what it would begin with.
+  public var epochs: [Epoch]
+  public var status: Status
+
+  public init(id: String, plan: ExperimentPlan, epochs: [Epoch], status: Status) {
+    self.id = id
+    self.plan = plan
+    self.epochs = epochs
+    self.status = status
+  }
+
+  /// Starts of the windows whose cohorts are the experiment's: those that lie in its time as a whole.
+  public var cohortRange: Range<Int64> {
+    let level = plan.cohort
+    let since = epochs.first?.since ?? .min
+    let first = level.start(of: since) < since ? level.start(of: since) + level.length : since
+    switch status {
+    case .draft: return first..<first
+    case .running: return first..<Int64.max
+    case .stopped(let time, _): return first..<max(first, level.start(of: time))
+    }
+  }
+
+  /// 1 to 64 of a-z, 0-9, - and _.
+  public static func isID(_ text: String) -> Bool {
+    (1...64).contains(text.utf8.count)
+      && text.utf8.allSatisfy { byte in
+        byte &- UInt8(ascii: "0") <= 9 || byte &- UInt8(ascii: "a") <= 25
+          || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_")
+      }
+  }
+}
+
+/// Why something about an experiment is refused: what, where, what is allowed, the next step.
+public enum ExperimentRefusal: Error, Hashable, Sendable {
+  /// - Parameter path: where in what was sent, such as `$.weights`.
+  case invalid(path: String, detail: String, allowed: [String] = [])
+  /// It can't be done to the experiment as it is now.
+  case conflict(String)
+  case unknown(String)
+  case unavailable(String)
+}

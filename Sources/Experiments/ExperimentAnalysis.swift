@@ -1,0 +1,255 @@
+import Events
+public import Ports
+public import Statistics
+import Views
+
+/// The results of an experiment from its cohorts, in their order.
+///
+///     window:    |  too young: shown, not decided on  |
+///     ──cohorts──┴──────────────┬─────────────────────┴──▶ time
+///                 watermark − outcome window      watermark
+///
+/// A cohort belongs to the epoch of its start; one in which the allocation changed counts nowhere, since
+/// its persons came by two. Everything is a function of the rows: the same cohorts give the same answer to
+/// the bit, and a correction of an old one corrects the answer.
+///
+/// Error: α of the plan over all comparisons of the primary metric, as much again over those of the
+/// guardrails, and ``sampleRatioAlpha`` for false alarms about the sample ratio, each for all looks together.
+public struct ExperimentAnalysis: Sendable {
+  /// Of the monitor of all persons, and as much of those of single values.
+  static let sampleRatioAlpha = 0.005
+  /// More persons than this share with two variants or more is an alarm.
+  static let mixedShareMax = 0.01
+  /// Values of segments whose results are shown.
+  static let segmentCountMax = 20
+
+  private struct Segment {
+    let dimension: Int
+    let value: String
+    var analysis: MetricAnalysis
+  }
+
+  private let experiment: Experiment
+  private var primary: MetricAnalysis
+  private var guardrails: [MetricAnalysis]
+  private var segments: [Segment] = []
+  private var hiddenSegments: Set<String> = []
+  private var sampleRatio: SampleRatioMonitor
+  private var dimensions: SampleRatioDimensions
+  private var undeclared: [String: Int64] = [:]
+  private var otherCurrencies: Set<String> = []
+  private var immature = 0
+  private var betweenEpochs = 0
+  private var matureUntil: Int64?
+
+  private init(_ experiment: Experiment) throws(ExperimentError) {
+    self.experiment = experiment
+    let plan = experiment.plan
+    primary = try MetricAnalysis(plan.metric, of: plan, alpha: plan.alpha, hasEvidence: true)
+    guardrails = []
+    for metric in plan.guardrails {
+      guardrails.append(
+        try MetricAnalysis(
+          metric, of: plan, alpha: plan.alpha / Double(plan.guardrails.count), hasEvidence: false))
+    }
+    sampleRatio = try SampleRatioMonitor(
+      arms: plan.variants.count, alpha: Self.sampleRatioAlpha)
+    dimensions = try SampleRatioDimensions(
+      arms: plan.variants.count, alpha: Self.sampleRatioAlpha)
+  }
+
+  /// - Parameter cohorts: of the experiment's time, by start.
+  public static func results(
+    of experiment: Experiment, _ cohorts: ExperimentCohorts
+  ) throws(ExperimentError) -> ExperimentResults {
+    var analysis = try ExperimentAnalysis(experiment)
+    let rows = cohorts.cohorts
+    var first = 0
+    while first < rows.count {
+      var end = first + 1
+      while end < rows.count, rows[end].start == rows[first].start { end += 1 }
+      try analysis.add(CohortStep(rows[first..<end], plan: experiment.plan), cohorts)
+      first = end
+    }
+    return try analysis.results(cohorts)
+  }
+
+  // MARK: Cohorts
+
+  private mutating func add(
+    _ step: CohortStep, _ cohorts: ExperimentCohorts
+  ) throws(ExperimentError) {
+    let end = step.start + experiment.plan.cohort.length
+    let persons = step.arms.reduce(0) { $0 + Int($1.exposures.persons) }
+    guard let epoch = experiment.epochs.lastIndex(where: { $0.since <= step.start }) else { return }
+    let isWhole =
+      experiment.epochs.dropFirst(epoch + 1).first.map { $0.since >= end } ?? true
+    guard isWhole else {
+      betweenEpochs += persons
+      return
+    }
+    guard let watermark = cohorts.watermark, watermark >= end + cohorts.outcomeWindow else {
+      immature += persons
+      return
+    }
+    matureUntil = end
+    undeclared.merge(step.undeclared, uniquingKeysWith: +)
+    otherCurrencies.formUnion(step.otherCurrencies)
+    try watch(step, shares: experiment.epochs[epoch].shares)
+    try primary.add(step.arms, epoch: epoch)
+    for index in guardrails.indices { try guardrails[index].add(step.arms, epoch: epoch) }
+    for segment in step.segments { try add(segment, epoch: epoch) }
+  }
+
+  private mutating func watch(_ step: CohortStep, shares: [Int]) throws(ExperimentError) {
+    let probabilities = shares.map { Double($0) / Double(Allocation.parts) }
+    try sampleRatio.add(
+      visitors: step.arms.map { Int($0.exposures.persons) }, probabilities: probabilities)
+    for segment in step.segments {
+      try dimensions.add(
+        Self.name(experiment.plan.segments[segment.dimension].name, segment.value),
+        visitors: segment.arms.map { Int($0.exposures.persons) }, probabilities: probabilities)
+    }
+    if step.bots.contains(where: { $0 > 0 }) {
+      try dimensions.add("traffic=bot", visitors: step.bots, probabilities: probabilities)
+    }
+  }
+
+  /// The n-th value that is seen has the share 1/(n (n + 1)) of α, as in ``SampleRatioDimensions``.
+  private mutating func add(
+    _ part: (dimension: Int, value: String, arms: [ArmSums]), epoch: Int
+  ) throws(ExperimentError) {
+    let known = segments.firstIndex { $0.dimension == part.dimension && $0.value == part.value }
+    if let known {
+      try segments[known].analysis.add(part.arms, epoch: epoch)
+      return
+    }
+    guard segments.count < Self.segmentCountMax else {
+      hiddenSegments.insert("\(part.dimension)=\(part.value)")
+      return
+    }
+    let place = Double(segments.count + 1)
+    let plan = experiment.plan
+    var analysis = try MetricAnalysis(
+      plan.metric, of: plan, alpha: plan.alpha / (place * (place + 1)), hasEvidence: false)
+    try analysis.add(part.arms, epoch: epoch)
+    segments.append(Segment(dimension: part.dimension, value: part.value, analysis: analysis))
+  }
+
+  static func name(_ dimension: String, _ value: String) -> String {
+    "\(dimension)=\(value.isEmpty ? "(none)" : value)"
+  }
+
+  // MARK: Results
+
+  private func results(
+    _ cohorts: ExperimentCohorts
+  ) throws(ExperimentError) -> ExperimentResults {
+    let plan = experiment.plan
+    let totals = primary.totals
+    let metrics = [primary] + guardrails
+    let best = totals.contains { $0.exposures.persons == 0 } ? nil : BestArm(primary.beliefs)
+    var variants: [ExperimentResults.Variant] = []
+    for (arm, name) in plan.variants.enumerated() {
+      var values: [ExperimentResults.MetricValue] = []
+      for metric in metrics { values.append(try Self.value(metric, arm)) }
+      variants.append(
+        ExperimentResults.Variant(
+          name: name, isControl: arm == primary.control,
+          persons: Int(totals[arm].exposures.persons), metrics: values,
+          chanceToBeBest: best?.chances[arm],
+          expectedLoss: best.map { Self.shown($0.losses[arm], plan.metric) }))
+    }
+    var shown: [ExperimentResults.Segment] = []
+    for segment in segments {
+      var values: [ExperimentResults.MetricValue] = []
+      for arm in plan.variants.indices { values.append(try Self.value(segment.analysis, arm)) }
+      shown.append(
+        ExperimentResults.Segment(
+          dimension: plan.segments[segment.dimension].name, value: segment.value,
+          persons: segment.analysis.totals.map { Int($0.exposures.persons) }, metrics: values))
+    }
+    return ExperimentResults(
+      variants: variants, segments: shown, hiddenSegments: hiddenSegments.count,
+      sampleRatio: ExperimentResults.SampleRatio(
+        alpha: sampleRatio.alpha, pValue: sampleRatio.pValue,
+        isMismatch: sampleRatio.isMismatch || !dimensions.failures.isEmpty,
+        observed: sampleRatio.observed, expected: sampleRatio.expected,
+        failures: dimensions.failures),
+      mixedPersons: totals.reduce(0) { $0 + Int($1.exposures.mixed) },
+      decision: ExperimentDecision(
+        plan, primary: primary, guardrails: guardrails, sampleRatio: sampleRatio,
+        dimensions: dimensions
+      ).decision,
+      completeness: ExperimentResults.Completeness(
+        watermark: cohorts.watermark, outcomeWindow: cohorts.outcomeWindow,
+        matureUntil: matureUntil, immaturePersons: immature, betweenEpochs: betweenEpochs),
+      warnings: warnings)
+  }
+
+  private static func value(
+    _ metric: MetricAnalysis, _ arm: Int
+  ) throws(ExperimentError) -> ExperimentResults.MetricValue {
+    func interval(
+      _ value: Double, _ lower: Double, _ upper: Double
+    ) -> ExperimentResults.Interval {
+      ExperimentResults.Interval(
+        value: shown(value, metric.metric), lower: shown(lower, metric.metric),
+        upper: shown(upper, metric.metric))
+    }
+    var result = ExperimentResults.MetricValue(metric: metric.metric)
+    if let value = try metric.value(of: arm, alpha: metric.alpha) {
+      result.value = interval(value.value, value.lower, value.upper)
+    }
+    guard let index = metric.treatments.firstIndex(of: arm) else { return result }
+    let comparison = metric.comparison(index)
+    result.comparison = ExperimentResults.MetricComparison(
+      lift: comparison.lift, liftLower: comparison.lower, liftUpper: comparison.upper,
+      varianceReduction: comparison.varianceReduction, pValue: comparison.pValue,
+      decision: comparison.decision)
+    if let value = comparison.difference, let lower = comparison.differenceLower,
+      let upper = comparison.differenceUpper
+    {
+      result.comparison?.difference = interval(value, lower, upper)
+    }
+    return result
+  }
+
+  /// Money is added up in hundredths and shown in units.
+  static func shown(_ value: Double, _ metric: ExperimentMetric) -> Double {
+    metric == .revenuePerPerson ? value / 100 : value
+  }
+
+  private var warnings: [String] {
+    var warnings: [String] = []
+    let totals = primary.totals
+    let persons = totals.reduce(0) { $0 + $1.exposures.persons }
+    let mixed = totals.reduce(0) { $0 + $1.exposures.mixed }
+    if persons > 0, Double(mixed) > Self.mixedShareMax * Double(persons) {
+      let share = ExperimentVerdict.text(100 * Double(mixed) / Double(persons))
+      warnings.append(
+        "\(share) % of persons saw more than one variant: what shows them does not ask for the"
+          + " assignment, or asks for it by another id of the person; differences look smaller than they"
+          + " are")
+    }
+    for (index, treatment) in primary.treatments.enumerated()
+    where primary.comparison(index).isReversed {
+      warnings.append(
+        "over all persons together \(experiment.plan.variants[treatment]) differs the other way round,"
+          + " because rates and weights changed at the same time; it is compared within each allocation"
+      )
+    }
+    if !undeclared.isEmpty {
+      let names = undeclared.keys.sorted().prefix(5).map { $0.isEmpty ? "(none)" : $0 }
+      warnings.append(
+        "\(undeclared.values.reduce(0, +)) persons saw variants of the campaign that the experiment does"
+          + " not have: \(names.joined(separator: ", "))")
+    }
+    if !otherCurrencies.isEmpty {
+      warnings.append(
+        "money in \(otherCurrencies.sorted().joined(separator: ", ")) is left out; the experiment"
+          + " counts \(experiment.plan.currency)")
+    }
+    return warnings
+  }
+}

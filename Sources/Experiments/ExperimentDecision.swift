@@ -1,0 +1,95 @@
+import Statistics
+import Views
+
+/// One decision from the verdicts on each variant.
+///
+/// What keeps numbers from being trusted comes first. Else the best of the variants that are better than
+/// the control is to be taken; without one the experiment goes on for as long as any variant may still turn
+/// out better; then the control is kept, because the variants do harm, are worse, or can't succeed any more.
+struct ExperimentDecision {
+  private typealias Finding = ExperimentVerdict.Finding
+
+  let decision: ExperimentResults.Decision
+
+  init(
+    _ plan: ExperimentPlan, primary: MetricAnalysis, guardrails: [MetricAnalysis],
+    sampleRatio: SampleRatioMonitor, dimensions: SampleRatioDimensions
+  ) {
+    guard primary.totals.contains(where: { $0.exposures.persons > 0 }) else {
+      decision = ExperimentResults.Decision(
+        action: .goOn, variant: nil,
+        reasons: ["nobody was exposed so long ago that the outcome is known"])
+      return
+    }
+    let verdicts = primary.treatments.indices.map { index in
+      ExperimentVerdict(
+        sampleRatio: sampleRatio, dimensions: dimensions,
+        primary: Self.finding(primary, index, plan),
+        guardrails: guardrails.map {
+          ExperimentVerdict.Guardrail(
+            name: $0.metric.words, finding: Self.finding($0, index, plan))
+        }, treatment: plan.variants[primary.treatments[index]], arms: plan.variants)
+    }
+    func having(_ action: ExperimentVerdict.Action) -> [Int] {
+      verdicts.indices.filter { verdicts[$0].action == action }
+    }
+    func decided(
+      _ action: ExperimentVerdict.Action, _ variant: String?, first: Int? = nil
+    ) -> ExperimentResults.Decision {
+      let order = verdicts.indices.sorted { $0 == first && $1 != first }
+      var reasons: [String] = []
+      for reason in order.flatMap({ verdicts[$0].reasons }) where !reasons.contains(reason) {
+        reasons.append(reason)
+      }
+      return ExperimentResults.Decision(action: action, variant: variant, reasons: reasons)
+    }
+    if verdicts.first?.action == .distrust {
+      decision = decided(.distrust, nil)
+    } else if let winner = having(.takeTreatment).max(by: {
+      primary.comparison($0).lift ?? 0 < primary.comparison($1).lift ?? 0
+    }) {
+      decision = decided(
+        .takeTreatment, plan.variants[primary.treatments[winner]], first: winner)
+    } else if !having(.goOn).isEmpty {
+      decision = decided(.goOn, nil)
+    } else if let harmful = having(.stopForHarm).first {
+      decision = decided(.stopForHarm, plan.control, first: harmful)
+    } else if let futile = having(.stopForFutility).first {
+      decision = decided(.stopForFutility, plan.control, first: futile)
+    } else {
+      decision = decided(.keepControl, plan.control)
+    }
+  }
+
+  private static func finding(
+    _ analysis: MetricAnalysis, _ index: Int, _ plan: ExperimentPlan
+  ) -> Finding {
+    Finding(
+      decision: analysis.decision(index), effect: effect(analysis, index, plan),
+      power: analysis.power(index, minimalEffect: plan.minimalEffect))
+  }
+
+  private static func effect(
+    _ analysis: MetricAnalysis, _ index: Int, _ plan: ExperimentPlan
+  ) -> String {
+    func part(_ arm: Int) -> (value: String, persons: Int64) {
+      let total = analysis.totals[arm]
+      let mean = total.moments(of: analysis.metric).first.mean
+      let text =
+        analysis.metric == .revenuePerPerson
+        ? "\(ExperimentVerdict.text(mean / 100)) \(plan.currency)"
+        : "\(ExperimentVerdict.text(100 * mean)) %"
+      return (text, total.exposures.persons)
+    }
+    let treatment = part(analysis.treatments[index])
+    let control = part(analysis.control)
+    let numbers =
+      "\(treatment.value) of \(treatment.persons) persons against \(control.value) of"
+      + " \(control.persons)"
+    let comparison = analysis.comparison(index)
+    guard let lift = comparison.lift, let lower = comparison.lower, let upper = comparison.upper
+    else { return numbers }
+    let texts = [lift, lower, upper].map { ExperimentVerdict.text(100 * $0) }
+    return numbers + ", \(texts[0]) % more (\(texts[1]) to \(texts[2]))"
+  }
+}

@@ -1,0 +1,91 @@
+public import Statistics
+
+/// What an experiment has come to, at one position of the log. A function of its cohorts alone.
+public struct ExperimentResults: Sendable, Equatable {
+  public struct Interval: Sendable, Equatable {
+    public var value: Double
+    public var lower: Double
+    public var upper: Double
+  }
+
+  /// One metric of one variant.
+  public struct MetricValue: Sendable, Equatable {
+    public var metric: ExperimentMetric
+    /// Nil without persons.
+    public var value: Interval?
+    /// Nil for the control.
+    public var comparison: MetricComparison?
+  }
+
+  /// A variant against the control.
+  public struct MetricComparison: Sendable, Equatable {
+    /// Relative: 0.05 is five per cent more. Nil where the control has nothing.
+    public var lift: Double?
+    public var liftLower: Double?
+    public var liftUpper: Double?
+    /// In the metric's own unit, within epochs, after CUPED.
+    public var difference: Interval?
+    public var varianceReduction: Double?
+    /// Nil where it is not worked out.
+    public var pValue: Double?
+    public var decision: SequentialRateTest.Decision?
+  }
+
+  public struct Variant: Sendable, Equatable {
+    public var name: String
+    public var isControl: Bool
+    /// Whose outcome window has passed.
+    public var persons: Int
+    public var metrics: [MetricValue]
+    /// By the primary metric.
+    public var chanceToBeBest: Double?
+    public var expectedLoss: Double?
+  }
+
+  public struct Segment: Sendable, Equatable {
+    public var dimension: String
+    public var value: String
+    public var persons: [Int]
+    /// By variant.
+    public var metrics: [MetricValue]
+  }
+
+  public struct SampleRatio: Sendable, Equatable {
+    public var alpha: Double
+    public var pValue: Double
+    public var isMismatch: Bool
+    public var observed: [Double]
+    public var expected: [Double]
+    public var failures: [SampleRatioDimensions.Failure]
+  }
+
+  /// How far the numbers go.
+  public struct Completeness: Sendable, Equatable {
+    public var watermark: Int64?
+    public var outcomeWindow: Int64
+    /// Of the newest exposures that count; nil where none do.
+    public var matureUntil: Int64?
+    /// Persons whose outcome window has not passed.
+    public var immaturePersons: Int
+    /// Persons in windows in which the allocation changed; they count nowhere.
+    public var betweenEpochs: Int
+  }
+
+  public struct Decision: Sendable, Equatable {
+    public var action: ExperimentVerdict.Action
+    /// To take; nil where there is none to take.
+    public var variant: String?
+    public var reasons: [String]
+  }
+
+  public var variants: [Variant]
+  public var segments: [Segment]
+  /// Values of segments that are not shown, since there are too many.
+  public var hiddenSegments: Int
+  public var sampleRatio: SampleRatio
+  /// Persons who saw more than one variant within their outcome window.
+  public var mixedPersons: Int
+  public var decision: Decision
+  public var completeness: Completeness
+  public var warnings: [String]
+}

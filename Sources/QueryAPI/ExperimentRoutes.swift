@@ -1,0 +1,181 @@
+public import Experiments
+public import HTTPServer
+public import Ports
+import Statistics
+import Views
+
+/// Experiments over HTTP: `GET` and `POST /v1/experiments`, `GET` and `PATCH /v1/experiments/{id}`,
+/// `GET` and `POST /v1/experiments/{id}/assignment`, `GET /v1/experiments/{id}/results`.
+///
+/// Assignments come from memory: they go on while every store is away.
+public struct ExperimentRoutes: Sendable {
+  private static let bodyBytesMax = 64 * 1024
+
+  private let catalog: ExperimentCatalog
+  private let reader: any ExperimentReader
+  private let access: QueryAccess
+
+  public init(_ catalog: ExperimentCatalog, reader: any ExperimentReader, access: QueryAccess) {
+    self.catalog = catalog
+    self.reader = reader
+    self.access = access
+  }
+
+  public func declare(on routes: inout Routes) {
+    let options = RouteOptions(maxBodyBytes: Self.bodyBytesMax)
+    let (catalog, reader) = (catalog, reader)
+    routes.on(
+      .get, "/v1/experiments",
+      answering { (_) throws(ExperimentRefusal) in
+        Self.answer(ExperimentWriter.list(catalog.all))
+      })
+    routes.on(
+      .post, "/v1/experiments", options: options,
+      changing { (request) throws(ExperimentRefusal) in
+        Self.answer(
+          ExperimentWriter.entry(try await catalog.declare(request.body)), status: .created)
+      })
+    routes.on(
+      .get, "/v1/experiments/{id}",
+      answering { (request) throws(ExperimentRefusal) in
+        Self.answer(ExperimentWriter.entry(try catalog.entry(Self.id(request))))
+      })
+    routes.on(
+      .patch, "/v1/experiments/{id}", options: options,
+      changing { (request) throws(ExperimentRefusal) in
+        Self.answer(
+          ExperimentWriter.entry(try await catalog.change(Self.id(request), request.body)))
+      })
+    let assignment: AsyncHandler = answering { (request) throws(ExperimentRefusal) in
+      let person = try Self.person(request)
+      let (entry, assignment) = try catalog.assign(person, in: Self.id(request))
+      return Self.answer(
+        ExperimentWriter.assignment(assignment, of: person, in: entry.experiment))
+    }
+    routes.on(.get, "/v1/experiments/{id}/assignment", assignment)
+    routes.on(.post, "/v1/experiments/{id}/assignment", options: options, assignment)
+    routes.on(
+      .get, "/v1/experiments/{id}/results",
+      answering { (request) throws(ExperimentRefusal) in
+        let experiment = try catalog.entry(Self.id(request)).experiment
+        return Self.answer(
+          ExperimentWriter.results(
+            try await Self.results(of: experiment, reader), of: experiment))
+      })
+  }
+
+  // MARK: Parts
+
+  static func results(
+    of experiment: Experiment, _ reader: any ExperimentReader
+  ) async throws(ExperimentRefusal) -> ExperimentResults {
+    let plan = experiment.plan
+    let range = experiment.cohortRange
+    do throws(ViewReadError) {
+      let cohorts = try await reader.cohorts(
+        site: plan.site, campaign: plan.campaign, from: range.lowerBound, to: range.upperBound,
+        level: plan.cohort)
+      do throws(ExperimentError) {
+        return try ExperimentAnalysis.results(of: experiment, cohorts)
+      } catch {
+        throw ViewReadError.unavailable("the rows of the experiment do not fit: \(error)")
+      }
+    } catch {
+      switch error {
+      case .unavailable(let reason): throw .unavailable(reason)
+      case .refused(let reason): throw .conflict(reason)
+      }
+    }
+  }
+
+  private static func id(_ request: HTTPRequest) -> String { request.parameters["id"] ?? "" }
+
+  /// Of the query's `person`; of a POST also of its body's member.
+  private static func person(_ request: HTTPRequest) throws(ExperimentRefusal) -> String {
+    guard let fields = request.queryFields() else {
+      throw .invalid(path: "?person", detail: "the query is not percent-encoded UTF-8")
+    }
+    for (name, _) in fields where name != "person" {
+      throw .invalid(
+        path: "?\(name)", detail: "there is no such parameter", allowed: ["person"])
+    }
+    let given = fields.map(\.value)
+    guard given.count <= 1 else {
+      throw .invalid(path: "?person", detail: "the parameter is repeated")
+    }
+    if let person = given.first {
+      return try ExperimentFormat.person(person, path: "?person")
+    }
+    guard request.method == .post, !request.body.isEmpty else {
+      throw .invalid(path: "?person", detail: "the person's id is needed")
+    }
+    return try ExperimentFormat.person(body: request.body)
+  }
+
+  /// A handler whose refusals are answered as problems.
+  private func answering(
+    _ body:
+      @escaping @Sendable (HTTPRequest) async throws(ExperimentRefusal) -> HTTPResponse
+  ) -> AsyncHandler {
+    { [access] request in
+      try access.check(request)
+      do throws(ExperimentRefusal) {
+        return try await body(request)
+      } catch {
+        throw Self.problem(error)
+      }
+    }
+  }
+
+  private func changing(
+    _ body:
+      @escaping @Sendable (HTTPRequest) async throws(ExperimentRefusal) -> HTTPResponse
+  ) -> AsyncHandler {
+    let handler = answering(body)
+    return { request in
+      try Self.checkOrigin(request)
+      return try await handler(request)
+    }
+  }
+
+  /// A page of another site must not change experiments by the browser of somebody who may.
+  private static func checkOrigin(_ request: HTTPRequest) throws(Problem) {
+    guard let origin = request.header("Origin")?.lowercased() else { return }
+    let host = (request.header("Host") ?? "").lowercased()
+    guard origin == "http://\(host)" || origin == "https://\(host)" else {
+      throw Problem(
+        .forbidden, code: "cross_origin",
+        detail:
+          "Experiments are changed by pages of this server and by programs, not by other pages.")
+    }
+  }
+
+  private static func problem(_ refusal: ExperimentRefusal) -> Problem {
+    switch refusal {
+    case .invalid(let path, let detail, let allowed):
+      let list = allowed.map { JSONText.quoted($0) }.joined(separator: ",")
+      return Problem(
+        .unprocessableContent, code: "invalid_experiment",
+        detail: "\(path): \(detail)"
+          + (allowed.isEmpty ? "" : "; allowed: " + allowed.joined(separator: ", ")),
+        members: [(name: "path", json: JSONText.quoted(path))]
+          + (allowed.isEmpty ? [] : [(name: "allowed", json: "[\(list)]")]))
+    case .conflict(let detail):
+      return Problem(.conflict, code: "experiment_conflict", detail: detail)
+    case .unknown(let detail):
+      return Problem(.notFound, code: "unknown_experiment", detail: detail)
+    case .unavailable(let detail):
+      return Problem(
+        .serviceUnavailable, code: "experiments_unavailable", detail: detail, retryAfterSeconds: 1)
+    }
+  }
+
+  private static func answer(_ json: [UInt8], status: HTTPStatus = .ok) -> HTTPResponse {
+    HTTPResponse(
+      status: status,
+      headers: [
+        (name: "Content-Type", value: "application/json"),
+        (name: "Cache-Control", value: "no-store"),
+      ], body: .bytes(json))
+  }
+}

@@ -1,0 +1,137 @@
+import Foundation
+import HTTPClient
+import Testing
+
+@Suite("Experiments on a running system", .serialized, .endsWhatItStarts)
+struct ExperimentProofTests {
+  private static let json = [HTTPHeader("Content-Type", "application/json")]
+  private static let persons = 2_000
+
+  private struct Person {
+    let id: String
+    let variant: String
+    let clicks: Bool
+  }
+
+  private let client: HTTPClient
+
+  init() throws { client = try HTTPClient() }
+
+  private func ask(
+    _ url: String, _ method: String = "GET", _ body: String? = nil, status: Int = 200
+  ) throws -> [String: Any] {
+    let answer = try client.send(
+      method: method, url, headers: Self.json, body: body.map { Array($0.utf8) })
+    #expect(answer.status == status, "\(method) \(url): \(answer.text)")
+    let object = try JSONSerialization.jsonObject(with: Data(answer.text.utf8))
+    return try #require(object as? [String: Any])
+  }
+
+  @Test(
+    "declared and started by the API, assigned, exposed through Segment's API, decided as its cohorts say"
+  )
+  func proof() async throws {
+    let streams = try TemporaryFolder.make("proof-experiments-streams") + "/Streams"
+    try FileManager.default.copyItem(atPath: "\(SDKPython.root)/Streams", toPath: streams)
+    let pipelines = try TextFile.read("\(streams)/pipelines.yaml")
+    #expect(pipelines.contains("outcome_window: 1h"))
+    try TextFile.write(
+      pipelines.replacing("outcome_window: 1h", with: "outcome_window: 2s"),
+      to: "\(streams)/pipelines.yaml")
+    let system = try await ProofSystem("experiments", streams: streams)
+    let all = system.url + "/v1/experiments"
+    let one = all + "/greeting"
+    let declared = try ask(
+      all, "POST",
+      #"{"id":"greeting","campaign":"hello","variants":["a","b"],"control":"a","cohort":"10s","minimal_effect":0.5,"weights":{"a":0.5,"b":0.5}}"#,
+      status: 201)
+    #expect(declared["status"] as? String == "draft")
+    _ = try ask(one, "PATCH", #"{"status":"running"}"#)
+    let started = try #require(
+      (try ask(one)["allocation"] as? [[String: Any]])?.first?["since"] as? String)
+
+    // Who is exposed before the first whole window is not in a cohort of the experiment.
+    let windowMs: Int64 = 10_000
+    let first = (try Self.milliseconds(started) / windowMs + 1) * windowMs
+    #expect(
+      await eventually(withinMs: 20_000, everyMs: 50) { Self.now() > first + 3_000 })
+    let persons = try (0..<Self.persons).map { number in
+      let id = "person-\(number)"
+      let answer = try ask(one + "/assignment?person=\(id)")
+      let variant = try #require(answer["variant"] as? String)
+      // One in twenty of a, one in five of b.
+      return Person(id: id, variant: variant, clicks: number % (variant == "a" ? 20 : 5) == 0)
+    }
+    try expose(persons, from: first, system.url)
+
+    let due = ["a", "b"].map { variant in
+      let own = persons.filter { $0.variant == variant }
+      return (persons: own.count, clickers: own.count { $0.clicks })
+    }
+    var last: [String: Any] = [:]
+    let isThere = try await eventually(withinMs: 60_000, everyMs: 200) {
+      last = try ask(one + "/results")
+      let variants = last["variants"] as? [[String: Any]] ?? []
+      return variants.map { $0["persons"] as? Int } == due.map(\.persons)
+    }
+    #expect(isThere, "\(last)")
+    let variants = try #require(last["variants"] as? [[String: Any]])
+    for (variant, due) in zip(variants, due) {
+      let metrics = variant["metrics"] as? [String: [String: Any]]
+      let rate = try #require(metrics?["click_rate"]?["value"] as? Double)
+      #expect((rate - Double(due.clickers) / Double(due.persons)).magnitude < 1e-12)
+    }
+    let decision = try #require(last["decision"] as? [String: Any])
+    #expect(decision["action"] as? String == "take_treatment", "\(decision)")
+    #expect(decision["variant"] as? String == "b")
+    #expect((last["sample_ratio"] as? [String: Any])?["is_mismatch"] as? Bool == false)
+    #expect((last["mixed"] as? [String: Any])?["persons"] as? Int == 0)
+    #expect(last["warnings"] as? [String] == [])
+
+    _ = try ask(one, "PATCH", #"{"status":"stopped","decision":{"variant":"b","reason":"more"}}"#)
+    // What was declared is known after a start, and everybody gets what was decided.
+    await system.stop()
+    try await system.start(isReady: true)
+    #expect(
+      try await eventually(withinMs: 10_000) {
+        try client.get(one + "/assignment?person=person-1").text.contains(#""variant":"b","in"#)
+      })
+    let verified = try await system.run(["verify"])
+    #expect(verified.code == 0, "\(verified.text)")
+  }
+
+  /// Exposures at the window's second second, clicks half a second after, in batches of Segment's API.
+  private func expose(_ persons: [Person], from first: Int64, _ url: String) throws {
+    let size = 200
+    for start in stride(from: 0, to: persons.count, by: size) {
+      var calls: [String] = []
+      for person in persons[start..<min(start + size, persons.count)] {
+        calls.append(Self.call("Experiment Viewed", person, at: first + 1_000))
+        if person.clicks { calls.append(Self.call("Content Clicked", person, at: first + 1_500)) }
+      }
+      let answer = try client.post(
+        url + "/v1/batch",
+        headers: Self.json + [
+          HTTPHeader("Authorization", "Basic " + Data("dev:".utf8).base64EncodedString())
+        ], body: Array(#"{"batch":[\#(calls.joined(separator: ","))]}"#.utf8))
+      #expect(answer.status == 200, "\(answer.text)")
+    }
+  }
+
+  private static func call(_ event: String, _ person: Person, at milliseconds: Int64) -> String {
+    let time = Date(timeIntervalSince1970: Double(milliseconds) / 1_000)
+      .formatted(.iso8601.time(includingFractionalSeconds: true))
+    return """
+      {"type":"track","event":"\(event)","userId":"\(person.id)","messageId":"\(event)-\(person.id)",\
+      "timestamp":"\(time)","properties":{"campaign_id":"hello","variant_id":"\(person.variant)",\
+      "channel":"web"}}
+      """
+  }
+
+  private static func now() -> Int64 { Int64(Date().timeIntervalSince1970 * 1_000) }
+
+  private static func milliseconds(_ text: String) throws -> Int64 {
+    let seconds = try Date(text.prefix(19) + "Z", strategy: .iso8601).timeIntervalSince1970
+    return Int64(seconds) * 1_000
+  }
+}
