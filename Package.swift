@@ -140,7 +140,8 @@ let package = Package(
       dependencies: [
         "Events", "Statistics", "Views", "Operators", "Dataflow", "Analyses", "Ports", "LogScans",
         "LogArchive", "NATSClient", "JetStreamLog",
-        "PostgresViews", "RedisViews", "FileSnapshots", "Definitions", "Experiments", "Collector", "Runtime",
+        "PostgresViews", "RedisViews", "FileSnapshots", "Definitions", "Experiments", "Collector",
+        "Runtime",
         "LocalServers", "PostgresClient", "RedisClient", "HTTPClient", "HTTPServer", "Metrics",
         "CShims", "CMemory", log, nioCore, nioPosix, nioHTTP1, arguments,
       ], swiftSettings: strict),
@@ -202,7 +203,8 @@ let package = Package(
     tests(
       "QueryTests",
       [
-        "Events", "Views", "Dataflow", "Analyses", "Ports", "Experiments", "LogScans", "Collector", "QueryAPI",
+        "Events", "Views", "Dataflow", "Analyses", "Ports", "Experiments", "LogScans", "Collector",
+        "QueryAPI",
         "HTTPServer", "Metrics", "MemoryPorts", log,
       ]),
     tests(
@@ -229,7 +231,9 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "Events", "Statistics", "Operators", "Ports", "Experiments", "HTTPServer", "Collector",
+        "Events", "Views", "Statistics", "Operators", "Analyses", "Ports", "Experiments",
+        "HTTPServer",
+        "Collector",
         "QueryAPI",
       ],
       path: "Tests/FuzzTargets", swiftSettings: strict),
@@ -250,7 +254,7 @@ let package = Package(
 if let sanitizers = Context.environment["SMARTCONTENT_FUZZ"] {
   let flags = ["-sanitize=\(sanitizers)"]
   let parsers: Set = [
-    "Events", "Operators", "Experiments", "HTTPServer", "Collector", "QueryAPI",
+    "Events", "Operators", "Analyses", "Experiments", "HTTPServer", "Collector", "QueryAPI",
   ]
   for target in package.targets where parsers.contains(target.name) {
     target.swiftSettings = strict + [.unsafeFlags(flags)]

@@ -1,4 +1,4 @@
-from grafana import board, lines, site, table
+from grafana import board, lines, query_variable, site, stat, table, worse
 
 # The newest trend window of five minutes and the one before it, of people.
 TRENDS = """
@@ -12,11 +12,93 @@ TRENDS = """
     group by campaign, content
 """
 
+# In the order of their numbers in the table.
+KIND = """
+    (array['traffic down', 'traffic up', 'rate down', 'rate up', 'conversion down', 'conversion up'])[kind + 1]
+"""
+SEVERITY = "(array['info', 'warning', 'critical'])[severity + 1]"
+
+INCIDENT = query_variable(
+    "incident",
+    "Incident",
+    "select id::text from smartcontent.incidents where site = ${site:sqlstring} order by begin_at desc limit 200",
+)
+
 BOARD = board(
     "anomalies",
     "Anomalies",
     "What is out of its usual range, and what moves most.",
     {
+        "Incidents": [
+            stat(
+                "Open, critical",
+                "Incidents that go on, of each group one.",
+                'sum(smartcontent_incidents_open{severity="critical"}) or vector(0)',
+                thresholds=worse(1, 1),
+            ),
+            stat(
+                "Open, warning",
+                "Incidents that go on, of each group one.",
+                'sum(smartcontent_incidents_open{severity="warning"}) or vector(0)',
+                thresholds=worse(1),
+            ),
+            stat(
+                "Open, info",
+                "Incidents that go on, of each group one; nobody is told of them.",
+                'sum(smartcontent_incidents_open{severity="info"}) or vector(0)',
+            ),
+            lines(
+                "Open incidents by kind",
+                "Of each group one.",
+                {"{{site}} {{kind}}": "sum by (site, kind) (smartcontent_incidents_open)"},
+                width=12,
+                height=4,
+            ),
+            table(
+                "Incidents of the chosen time",
+                "What was not as it usually is at that hour; expected is where 95 of 100 lie. The first of a group"
+                " stands for all of it. The id shows one below.",
+                f"""
+                select id::text as id, {SEVERITY} as severity, {KIND} as kind, campaign, content, begin_at, end_at,
+                observed, round(expected::numeric, 1)::float8 as expected,
+                round(expected_lower::numeric, 1) || ' to ' || round(expected_upper::numeric, 1) as "usual range",
+                contributor_dimension || ' ' || contributor_value as "most of it", contributor_share as share,
+                case when group_id = id then '' else group_id::text end as "group"
+                from smartcontent.incidents
+                where $__timeFilter(begin_at) and site = ${{site:sqlstring}}
+                order by end_at is not null, begin_at desc limit 200
+                """,
+                24,
+                units={"share": "percentunit"},
+                links={
+                    "id": ("Show it below", "/d/smartcontent-anomalies?var-incident=${__value.raw}&${__url_time_range}")
+                },
+            ),
+            lines(
+                "The chosen incident",
+                "Observed beside what is usual, in the bins before and after it began. Choose the time of the incident.",
+                """
+                select to_timestamp(start / 1e6) as time, seen as observed, usual as expected
+                from smartcontent.incidents, unnest(series_start, series_observed, series_expected)
+                as bins (start, seen, usual)
+                where id::text = ${incident:sqlstring} order by 1
+                """,
+                width=12,
+            ),
+            lines(
+                "Incidents by day",
+                "By severity, at the day of their beginning.",
+                f"""
+                select $__timeGroupAlias(begin_at, '1d'), {SEVERITY} as metric, count(*) as incidents
+                from smartcontent.incidents
+                where $__timeFilter(begin_at) and site = ${{site:sqlstring}}
+                group by 1, 2 order by 1
+                """,
+                width=12,
+                style="bars",
+                stacked=True,
+            ),
+        ],
         "What moves": [
             table(
                 "Rising and falling contents",
@@ -44,7 +126,7 @@ BOARD = board(
             ),
         ],
     },
-    variables=[site()],
+    variables=[site(), INCIDENT],
     since="now-6h",
     refresh="30s",
 )

@@ -15,13 +15,75 @@ SO_FAR = f"""
     window before as (partition by variant order by window_start)
 """
 
+# The same of persons who were exposed: what follows within the outcome window counts at their first exposure.
+EXPOSED = f"""
+    select window_start as time, variant, sum(sum(persons)) over before as persons,
+    sum(sum(clickers)) over before as clickers, sum(sum(converters)) over before as converters
+    from smartcontent.exposures_1h
+    where {CHOSEN}
+    group by window_start, variant
+    window before as (partition by variant order by window_start)
+"""
+
 BOARD = board(
     "experiment",
     "Experiment",
     "The variants of a campaign side by side. Rates are added up from the beginning of the chosen time on, so choose"
     " the beginning of the experiment. Decisions are made by the API of experiments, which knows how often one looked.",
     {
-        "Variants": [
+        "Exposed persons": [
+            table(
+                "Persons by variant",
+                "Exposed by the first touch of the campaign that showed a variant; they clicked or converted within the"
+                " outcome window. Mixed: shown another variant, too. Revenue per person, where there is one currency."
+                " Prior: clicks and conversions per person before the exposure; it should be alike.",
+                f"""
+                select variant, persons, mixed::float8 / nullif(persons, 0) as mixed,
+                prior::float8 / nullif(persons, 0) as prior, (revenue / nullif(persons, 0))::float8 as revenue,
+                clickers::float8 / nullif(persons, 0) as clicked, converters::float8 / nullif(persons, 0) as converted
+                from (select variant, sum(persons) as persons, sum(clickers) as clickers, sum(converters) as converters,
+                sum(mixed) as mixed, sum(revenue) as revenue from smartcontent.exposures_1h
+                where {CHOSEN} group by variant) exposed
+                left join (select variant, sum(prior) as prior from smartcontent.baselines_1h
+                where {CHOSEN} group by variant) before using (variant)
+                where persons > 0 order by variant
+                """,
+                24,
+                7,
+                units={"clicked": "percentunit", "converted": "percentunit", "mixed": "percentunit"},
+            ),
+            lines(
+                "Persons who clicked so far",
+                "Share of those exposed since the beginning of the chosen time. The last outcome window is still open.",
+                f"""
+                select time, variant as metric, clickers::float8 / nullif(persons, 0) as clicked
+                from ({EXPOSED}) so_far order by time
+                """,
+                "percentunit",
+                8,
+            ),
+            lines(
+                "Persons who converted so far",
+                "Share of those exposed since the beginning of the chosen time. The last outcome window is still open.",
+                f"""
+                select time, variant as metric, converters::float8 / nullif(persons, 0) as converted
+                from ({EXPOSED}) so_far order by time
+                """,
+                "percentunit",
+                8,
+            ),
+            lines(
+                "Share of the persons so far",
+                "It should stay at the allocation: if not, the sample ratio is wrong and the rates cannot be compared.",
+                f"""
+                select time, variant as metric, persons::float8 / nullif(sum(persons) over (partition by time), 0) as share
+                from ({EXPOSED}) so_far order by time
+                """,
+                "percentunit",
+                8,
+            ),
+        ],
+        "Events by variant": [
             table(
                 "Variants",
                 "Clicks by impressions and conversions by clicks of people.",
@@ -38,7 +100,7 @@ BOARD = board(
                 units={"ctr": "percentunit", "conversion": "percentunit"},
             ),
         ],
-        "So far": [
+        "Events so far": [
             lines(
                 "Clicks by impressions so far",
                 "Of each variant since the beginning of the chosen time.",

@@ -210,6 +210,11 @@ def campaign(many=True):
     return _variable("campaign", "Campaign", POSTGRES, sql, sql, many=many)
 
 
+def query_variable(name, label, sql):
+    """One value of an SQL query."""
+    return _variable(name, label, POSTGRES, sql, sql)
+
+
 def _variable(name, label, source, query, definition, many=False, value=None):
     variable = {
         "type": "query",

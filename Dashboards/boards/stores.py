@@ -114,7 +114,7 @@ BOARD = board(
                 "Versions of the pipelines",
                 "Which of them queries and these boards read; a rebuild computes one beside the active one.",
                 """
-                select name as pipeline, version, state, active, created_at, activated_at
+                select name as pipeline, version, created_at, activated_at, state, active
                 from smartcontent.pipelines order by name, version desc
                 """,
             ),

@@ -26,7 +26,7 @@ public final class Breakdown: Analysis {
   public func merge(_ other: Breakdown) throws(AnalysisError) { table.merge(other.table) }
 
   /// One for each group, and where there were too many one for `(other)` in each bucket; by bucket, then by the bytes
-  /// of the values.
+  /// of the values, `(other)` last.
   public func rows() -> [BreakdownRow] { table.rows() }
 
   /// Of the events that were counted, the share that is in rows of `(other)`; 0 where nothing was counted.

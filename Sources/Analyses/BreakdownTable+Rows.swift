@@ -90,10 +90,10 @@ extension BreakdownTable {
 
   private static func precedes(_ a: BreakdownRow, _ b: BreakdownRow) -> Bool {
     if a.bucket != b.bucket { return a.bucket < b.bucket }
+    if a.isOther != b.isOther { return b.isOther }
     for (x, y) in zip(a.values, b.values) where !x.utf8.elementsEqual(y.utf8) {
       return x.utf8.lexicographicallyPrecedes(y.utf8)
     }
-    // A value that is called so comes before those that were one too many.
-    return !a.isOther && b.isOther
+    return false
   }
 }

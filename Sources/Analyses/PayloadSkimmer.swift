@@ -2,7 +2,8 @@
 ///
 /// Collectors have checked every payload, so only the structure is followed here: quotes, escapes and brackets, eight
 /// bytes at a time (SWAR, as ``JSONScanner`` does). Of bytes that are no JSON it finds something or nothing, and
-/// never reads outside of them. Cost: about a nanosecond for four bytes.
+/// never reads outside of them. Cost: some 0.6 ns a byte where texts are as short as
+/// those of trackers.
 struct PayloadSkimmer {
   private let base: UnsafeRawPointer
   private let count: Int
@@ -16,7 +17,7 @@ struct PayloadSkimmer {
   }
 
   /// Where a text is, between its quotes.
-  struct Text {
+  struct Text: BitwiseCopyable {
     var start: Int
     var count: Int
     var isEscaped: Bool
@@ -24,6 +25,22 @@ struct PayloadSkimmer {
 
   func bytes(_ text: Text) -> UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(start: base + text.start, count: text.count)
+  }
+
+  /// The first eight bytes of a text, or all of it and zeros: texts with others are others.
+  @inline(__always)
+  func head(_ text: Text) -> UInt64 {
+    guard text.start &+ 8 <= count else {
+      return Self.head(bytes(text))
+    }
+    let word = UInt64(littleEndian: base.loadUnaligned(fromByteOffset: text.start, as: UInt64.self))
+    return text.count >= 8 ? word : word & ((1 << UInt64(text.count &* 8)) &- 1)
+  }
+
+  static func head(_ bytes: some Sequence<UInt8>) -> UInt64 {
+    var head: UInt64 = 0
+    for (index, byte) in bytes.prefix(8).enumerated() { head |= UInt64(byte) << UInt64(index * 8) }
+    return head
   }
 
   /// The next byte that is no white space, not consumed; 0 at the end.

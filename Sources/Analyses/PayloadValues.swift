@@ -14,12 +14,17 @@ struct PayloadValues {
 
   init(for question: BreakdownQuestion) {
     var fields: Set<PayloadField> = []
+    var fallbacks: Set<PayloadField> = []
     for dimension in question.dimensions + question.filters.map(\.dimension) {
       switch dimension {
       case .country: fields.insert(.country)
       case .segment: fields.insert(.segment)
-      case .source: fields.formUnion([.source, .page, .referrer])
-      case .medium: fields.formUnion([.medium, .page, .referrer])
+      case .source:
+        fields.insert(.source)
+        fallbacks.formUnion([.page, .referrer])
+      case .medium:
+        fields.insert(.medium)
+        fallbacks.formUnion([.page, .referrer])
       case .referrer: fields.formUnion([.page, .referrer])
       default: break
       }
@@ -29,7 +34,9 @@ struct PayloadValues {
       fields.formUnion([.dwellMilliseconds, .dwellSeconds])
     }
     if question.measures.contains(.scroll) { fields.formUnion([.scrollPercent, .scrollShare]) }
-    reader = PayloadReader(PayloadField.allCases.filter(fields.contains))
+    reader = PayloadReader(
+      PayloadField.allCases.filter(fields.union(fallbacks).contains),
+      fallbacks: fallbacks.subtracting(fields))
   }
 
   mutating func read(_ payload: UnsafeRawBufferPointer) { reader.read(payload) }

@@ -162,9 +162,12 @@ extension Pipeline {
     persons?.handOver(person) {
       moved.append(($0, Array($1)))
     } anchored: {
-      anchors.append(PartialAnchor(user: user, campaign: $1, time: $0))
+      anchors.append($0)
     }
-    for anchor in anchors { emitter?.add(anchor) }
+    for var anchor in anchors {
+      anchor.user = user
+      emitter?.add(anchor)
+    }
     for (touch, tuple) in moved {
       tuple.withUnsafeBytes { emitter?.add(touch, tuple: $0, of: user) }
     }

@@ -56,7 +56,8 @@ enum PipelineDefinitions {
     let tuples = section.integer("tuple_count_max", 1...100_000_000)
     let dedupe = section.integer("dedupe_count_max", 1000...10_000_000_000)
     var persons = SecondStageDefinitions.persons(section, eventLateness: lateness ?? nil)
-    persons?.experiments = SecondStageDefinitions.experiments(section)
+    let experiments = SecondStageDefinitions.experiments(section)
+    persons?.experiments = experiments
     let trends = SecondStageDefinitions.trends(section)
     let anomalies = SecondStageDefinitions.anomalies(section, trends: trends)
     let rules = section.value(

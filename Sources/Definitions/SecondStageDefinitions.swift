@@ -38,7 +38,8 @@ enum SecondStageDefinitions {
   /// - Returns: nil where there is no such section, and where a problem was noted.
   static func experiments(_ pipeline: Section) -> ExperimentPolicy? {
     guard
-      let section = pipeline.section("experiments", keys: ["outcome_window", "look_back", "memory"])
+      let section = pipeline.section(
+        "experiments", keys: ["outcome_window", "look_back", "memory"])
     else { return nil }
     let window = section.duration("outcome_window", second...(90 * day))
     let lookBack = section.duration("look_back", second...(90 * day))

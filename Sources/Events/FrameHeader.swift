@@ -145,8 +145,8 @@ public enum FrameColumn: UInt16, CaseIterable, Sendable {
   case feedbacks = 35
   /// `UInt8` per contribution: what its sums are of, 1 for outcomes. Absent where all are outcomes.
   case contributionMeasure = 36
-  /// 32 bytes per anchor: the person key of the user, low half first, the campaign (8), the time (8). The
-  /// column's length tells how many there are.
+  /// 40 bytes per anchor: the person key of the user, low half first, the campaign (8), the time (8), the
+  /// time from which on it counts (8). The column's length tells how many there are.
   case anchors = 37
 }
 

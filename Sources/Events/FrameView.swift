@@ -215,7 +215,9 @@ public struct FrameView {
   }
 
   /// The event's JSON as it came.
-  @inlinable public func payload(_ index: Int) -> UnsafeRawBufferPointer { payloads.text(index, base) }
+  @inlinable public func payload(_ index: Int) -> UnsafeRawBufferPointer {
+    payloads.text(index, base)
+  }
 
   private func label(_ column: Int, _ index: Int) -> String {
     let label = UInt32(

@@ -29,7 +29,7 @@ public struct PartialFrameEncoder: ~Copyable {
   /// At least how long the frame would be if it were sealed now, in bytes.
   public var byteCount: Int {
     1024 + tupleByteCount + (contributions.count + panes.count) * 61 + touches.count * 53
-      + (unions.count + anchors.count) * 32 + feedbacks.count * 16
+      + unions.count * 32 + anchors.count * 40 + feedbacks.count * 16
   }
 
   /// True where the frame is to be sealed before more is appended.
@@ -105,7 +105,7 @@ public struct PartialFrameEncoder: ~Copyable {
     unions.sort { a, b in a.first != b.first ? a.first < b.first : a.second < b.second }
     anchors.sort { a, b in
       if a.user != b.user { return a.user < b.user }
-      return a.time != b.time ? a.time < b.time : a.campaign < b.campaign
+      return (a.time, a.campaign, a.from) < (b.time, b.campaign, b.from)
     }
     Self.order(&contributions, by: numbers)
     Self.order(&panes, by: numbers)

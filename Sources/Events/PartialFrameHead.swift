@@ -144,15 +144,18 @@ public struct PartialAnchor: Hashable, Sendable, BitwiseCopyable {
   public var campaign: UInt64
   /// Of the touch, microseconds since the epoch.
   public var time: Int64
+  /// The user's touches before it, microseconds since the epoch, are not its concern.
+  public var from: Int64
 
   @inlinable
-  public init(user: Key128, campaign: UInt64, time: Int64) {
+  public init(user: Key128, campaign: UInt64, time: Int64, from: Int64) {
     self.user = user
     self.campaign = campaign
     self.time = time
+    self.from = from
   }
 
-  static let byteCount = 32
+  static let byteCount = 40
 }
 
 /// Two person keys that are one person.

@@ -190,12 +190,13 @@ public struct PartialFrameView {
 
   /// What a user counts as exposed to.
   @inlinable public func anchor(_ index: Int) -> PartialAnchor {
-    let place = base + (anchors &+ index &* 32)
+    let place = base + (anchors &+ index &* 40)
     return PartialAnchor(
       user: Key128(at: place),
       campaign: UInt64(
         littleEndian: place.loadUnaligned(fromByteOffset: 16, as: UInt64.self)),
-      time: Int64(littleEndian: place.loadUnaligned(fromByteOffset: 24, as: Int64.self)))
+      time: Int64(littleEndian: place.loadUnaligned(fromByteOffset: 24, as: Int64.self)),
+      from: Int64(littleEndian: place.loadUnaligned(fromByteOffset: 32, as: Int64.self)))
   }
 
   @inlinable func record(_ columns: Records, _ index: Int) -> PartialRecord {

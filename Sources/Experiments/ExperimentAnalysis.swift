@@ -42,7 +42,7 @@ public struct ExperimentAnalysis: Sendable {
   private var betweenEpochs = 0
   private var matureUntil: Int64?
 
-  private init(_ experiment: Experiment) throws(ExperimentError) {
+  init(_ experiment: Experiment) throws(ExperimentError) {
     self.experiment = experiment
     let plan = experiment.plan
     primary = try MetricAnalysis(plan.metric, of: plan, alpha: plan.alpha, hasEvidence: true)
@@ -63,15 +63,34 @@ public struct ExperimentAnalysis: Sendable {
     of experiment: Experiment, _ cohorts: ExperimentCohorts
   ) throws(ExperimentError) -> ExperimentResults {
     var analysis = try ExperimentAnalysis(experiment)
+    _ = try analysis.add(cohorts, from: 0, mature: false)
+    return try analysis.results(cohorts)
+  }
+
+  /// Takes in cohorts, in order.
+  ///
+  /// - Parameters:
+  ///   - first: the row to begin with.
+  ///   - mature: only those whose outcome window has passed.
+  /// - Returns: the first row that was not taken in.
+  mutating func add(
+    _ cohorts: ExperimentCohorts, from first: Int, mature: Bool
+  ) throws(ExperimentError) -> Int {
     let rows = cohorts.cohorts
-    var first = 0
+    var first = first
     while first < rows.count {
+      if mature, !isMature(rows[first].start, cohorts) { break }
       var end = first + 1
       while end < rows.count, rows[end].start == rows[first].start { end += 1 }
-      try analysis.add(CohortStep(rows[first..<end], plan: experiment.plan), cohorts)
+      try add(CohortStep(rows[first..<end], plan: experiment.plan), cohorts)
       first = end
     }
-    return try analysis.results(cohorts)
+    return first
+  }
+
+  private func isMature(_ start: Int64, _ cohorts: ExperimentCohorts) -> Bool {
+    guard let watermark = cohorts.watermark else { return false }
+    return watermark >= start + experiment.plan.cohort.length + cohorts.outcomeWindow
   }
 
   // MARK: Cohorts
@@ -88,7 +107,7 @@ public struct ExperimentAnalysis: Sendable {
       betweenEpochs += persons
       return
     }
-    guard let watermark = cohorts.watermark, watermark >= end + cohorts.outcomeWindow else {
+    guard isMature(step.start, cohorts) else {
       immature += persons
       return
     }
@@ -142,7 +161,7 @@ public struct ExperimentAnalysis: Sendable {
 
   // MARK: Results
 
-  private func results(
+  func results(
     _ cohorts: ExperimentCohorts
   ) throws(ExperimentError) -> ExperimentResults {
     let plan = experiment.plan

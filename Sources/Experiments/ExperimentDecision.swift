@@ -90,6 +90,6 @@ struct ExperimentDecision {
     guard let lift = comparison.lift, let lower = comparison.lower, let upper = comparison.upper
     else { return numbers }
     let texts = [lift, lower, upper].map { ExperimentVerdict.text(100 * $0) }
-    return numbers + ", \(texts[0]) % more (\(texts[1]) to \(texts[2]))"
+    return numbers + ", lift \(texts[0]) % (\(texts[1]) to \(texts[2]))"
   }
 }

@@ -18,7 +18,7 @@ public final class JetStreamFacts: FactLog {
 
   private let stream: String
   private let admin: StreamAdmin
-  private let pool = SessionPool<Void>(size: threads, waitingMax: waitingMax)
+  private let pool = SessionPool<NATSConnection>(size: threads, waitingMax: waitingMax)
 
   /// - Parameters:
   ///   - stream: its name; it is made by applying the definitions.
@@ -73,7 +73,7 @@ public final class JetStreamFacts: FactLog {
     _ work: @escaping @Sendable () throws(FactError) -> Value
   ) async throws(FactError) -> Value {
     try await pool.run(orElse: FactError.unavailable("too many facts are waiting")) {
-      (_: inout Void?) throws(FactError) in try work()
+      (_: inout NATSConnection?) throws(FactError) in try work()
     }
   }
 

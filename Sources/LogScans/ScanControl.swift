@@ -8,9 +8,9 @@ public final class ScanControl: Sendable {
     public var framesTotal: Int
     public var eventsRead: Int
 
-    /// 0 to 1; 1 where there is nothing to read.
+    /// 0 to 1; 0 until it is known how much there is to read.
     public var share: Double {
-      framesTotal == 0 ? 1 : min(1, Double(framesDone) / Double(framesTotal))
+      framesTotal == 0 ? 0 : min(1, Double(framesDone) / Double(framesTotal))
     }
   }
 
@@ -32,6 +32,9 @@ public final class ScanControl: Sendable {
   }
 
   func expect(frames: Int) { framesTotal.add(frames, ordering: .relaxed) }
+
+  /// They need not be read.
+  func skip(frames: Int) { framesTotal.subtract(frames, ordering: .relaxed) }
 
   func read(frames: Int, events: Int) {
     framesDone.add(frames, ordering: .relaxed)

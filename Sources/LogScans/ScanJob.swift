@@ -23,6 +23,8 @@ public final class ScanJob: Sendable {
     self.started = started
   }
 
+  deinit { thread.withLock { $0 }?.detach() }
+
   public var state: State { now.withLock { $0 } }
 
   public var isRunning: Bool {

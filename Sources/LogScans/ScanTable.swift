@@ -1,6 +1,7 @@
 public import Analyses
 import Dataflow
 import Events
+import Glibc
 public import Logging
 public import Metrics
 import Ports
@@ -24,6 +25,9 @@ public final class ScanTable: Sendable {
 
     public init(threadCount: Int = ScanTable.processorCount) { self.threadCount = threadCount }
   }
+
+  /// Processors that this process may run on.
+  public static var processorCount: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
 
   private struct State {
     var jobs: [String: ScanJob] = [:]

@@ -52,6 +52,11 @@ final class StreamWork<A: Analysis>: @unchecked Sendable {
         throw .analysis(error)
       }
     }
+    let times = analysis.times
+    outcome.sequence = try patiently(control) { () throws(LogError) in
+      try StreamStart.find(stream, last: last, for: times, knownAt: knownAt, source)
+    }
+    control.skip(frames: Int(outcome.sequence))
     try read(source.log, into: &judge, knownAt: knownAt, control: control, isStopped: isStopped)
     outcome.logTime = judge.logTime
     outcome.watermark = judge.watermark
@@ -68,17 +73,11 @@ final class StreamWork<A: Analysis>: @unchecked Sendable {
     while outcome.sequence < last {
       if isStopped() { return }
       if control.stop.isSet { throw .cancelled }
-      var frames: [any StoredFrame] = []
-      do throws(LogError) {
+      let frames = try patiently(control) { () throws(LogError) in
         if reader == nil {
           reader = try log.reader(stream: stream.stream, after: outcome.sequence)
         }
-        frames = try reader?.next(timeoutMs: 1_000) ?? []
-      } catch .unavailable(let reason) {
-        guard waitedMs < Self.patienceMs else { throw .log(.unavailable(reason)) }
-        if control.stop.wait(milliseconds: 100) { throw .cancelled }
-      } catch {
-        throw .log(error)
+        return try reader?.next(timeoutMs: 1_000) ?? []
       }
       guard !frames.isEmpty else {
         waitedMs += 1_000
@@ -92,6 +91,24 @@ final class StreamWork<A: Analysis>: @unchecked Sendable {
       }
       waitedMs = 0
       guard try take(frames, into: &judge, knownAt: knownAt, control) else { return }
+    }
+  }
+
+  /// Tries again while the log is away, not for ever.
+  private func patiently<Value>(
+    _ control: ScanControl, _ body: () throws(LogError) -> Value
+  ) throws(ScanError) -> Value {
+    var waitedMs = 0
+    while true {
+      do throws(LogError) {
+        return try body()
+      } catch .unavailable(let reason) {
+        guard waitedMs < Self.patienceMs else { throw .log(.unavailable(reason)) }
+        if control.stop.wait(milliseconds: 100) { throw .cancelled }
+        waitedMs += 100
+      } catch {
+        throw .log(error)
+      }
     }
   }
 

@@ -78,8 +78,11 @@ final class ReceiverLoop: Sendable {
       for notice in owed {
         if stop.isSet || state.plan.isResting(now: clockMs()) { break }
         guard state.plan.isDue(notice.messageID, now: clockMs()) else { continue }
-        guard try tell(notice, ledger, &state) else { continue }
-        settled += 1
+        switch try tell(notice, ledger, &state) {
+        case .isSettled: settled += 1
+        case .isOwed: continue
+        case .isOver: return Self.elsewhereMs
+        }
       }
       metrics.owes(owed.count - settled, to: terms.name)
       // More may be owed than was looked at.
@@ -90,10 +93,16 @@ final class ReceiverLoop: Sendable {
     }
   }
 
-  /// - Returns: whether nothing is owed of it any more.
+  /// What became of one notice.
+  private enum Outcome {
+    case isSettled, isOwed
+    /// The receiver is told nothing any more.
+    case isOver
+  }
+
   private func tell(
     _ notice: IncidentNotice, _ ledger: any IncidentLedger, _ state: inout State
-  ) throws(ViewStoreError) -> Bool {
+  ) throws(ViewStoreError) -> Outcome {
     switch state.receiver.tell(notice) {
     case .accepted(let sequence):
       try ledger.note(notice, sequence: sequence)
@@ -101,27 +110,27 @@ final class ReceiverLoop: Sendable {
       if state.problem != nil { say(.notice, "takes incidents again", "") }
       state.problem = nil
       metrics.told(terms.name, .accepted)
-      return true
+      return .isSettled
     case .refused(let reason):
       metrics.told(terms.name, .refused)
       explain(reason, &state)
-      guard state.plan.refused(notice.messageID, now: clockMs()) else { return false }
+      guard state.plan.refused(notice.messageID, now: clockMs()) else { return .isOwed }
       try ledger.note(notice, sequence: notice.told?.sequence ?? 0)
       metrics.told(terms.name, .givenUp)
       say(.error, "was not told of \(notice.messageID), which it refused each time", reason)
-      return true
+      return .isSettled
     case .away(let reason, let afterMs):
       metrics.told(terms.name, .away)
       explain(reason, &state)
       state.plan.wasAway(notice.messageID, afterMs: afterMs, now: clockMs())
-      return false
+      return .isOwed
     case .gone:
       try ledger.end()
       metrics.ended(terms.name)
       say(
         .error, "wants to be told nothing any more (410)",
         "give it another url or name in Streams/notifications.yaml, or remove it there")
-      return false
+      return .isOver
     }
   }
 

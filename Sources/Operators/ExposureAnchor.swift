@@ -2,7 +2,11 @@ import Views
 
 /// A campaign that a person was exposed to, when what exposed it has left state or is counted elsewhere.
 struct ExposureAnchor: BitwiseCopyable, Hashable {
+  /// Of the touch that exposed.
   var time: Int64
+  /// Earlier touches are not its concern: its own time, or where it is of another's touch the time from
+  /// which on nothing was settled when it came.
+  var from: Int64
   /// See `PersonHistories.Facet`.
   var campaign: UInt64
 
@@ -10,7 +14,7 @@ struct ExposureAnchor: BitwiseCopyable, Hashable {
   static let countMax = ExperimentPolicy.anchorCountMax + PersonPolicy.touchCountMax
 
   static func precedes(_ a: ExposureAnchor, _ b: ExposureAnchor) -> Bool {
-    a.time != b.time ? a.time < b.time : a.campaign < b.campaign
+    (a.time, a.campaign, a.from) < (b.time, b.campaign, b.from)
   }
 }
 
@@ -19,13 +23,14 @@ struct ExposureAnchors {
   let anchors: UnsafeMutablePointer<ExposureAnchor>?
   let count: Int
 
-  /// True where no touch at `time` exposes to the campaign, because an anchor lies within the memory on
-  /// either side.
+  /// True where no touch at `time` exposes to the campaign, because it lies within the memory of an anchor.
   @inline(__always)
   func block(_ campaign: UInt64, at time: Int64, memory: Int64) -> Bool {
     guard count > 0, let anchors else { return false }
     for index in 0..<count
-    where anchors[index].campaign == campaign && abs(anchors[index].time - time) <= memory {
+    where anchors[index].campaign == campaign && anchors[index].from <= time
+      && time - anchors[index].time <= memory
+    {
       return true
     }
     return false

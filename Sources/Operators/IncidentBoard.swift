@@ -16,8 +16,8 @@ public import Views
 /// most events stay: a newcomer takes the place of a key that has half as many or fewer. A key without
 /// any event for a week is forgotten, with what feedback has made of it.
 ///
-/// A pure function of the bins, whatever order their sums are in. Cost: 4 µs a key and bin, 0.5 µs a tuple.
-/// Memory: some 12 kB a key, 3 kB an incident of the last week.
+/// A pure function of the bins, whatever order their sums are in. Cost: 13 ms a bin of 2,000 keys and 7,600 tuples.
+/// Memory: some 14 kB a key, 3 kB an incident of the last week.
 public struct IncidentBoard {
   /// A tuple's sums in a bin.
   public typealias Sum = (tuple: [UInt8], counts: IncidentCounts)

@@ -96,8 +96,8 @@ extension IncidentBoard {
 
   /// What is sure and large is worth waking somebody, what is sure enough and not small worth a look.
   ///
-  /// Of evidence of 9 nats chance gives less than one false alarm of a key in years, of 7 in months; the sizes
-  /// are of what a person would call much.
+  /// Each nat of evidence makes false alarms rarer by e at most; the sizes are of what a person would call
+  /// much.
   static func severity(_ row: IncidentRow) -> IncidentRow.Severity {
     let size = (Double(row.observed) - row.expected).magnitude
     let larger = max(Double(row.observed), row.expected)

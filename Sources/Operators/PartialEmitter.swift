@@ -314,7 +314,7 @@ public struct PartialEmitter: ~Copyable {
   private static let sectionVersion: UInt16 = 2
 
   public var changeByteCount: Int {
-    72 + touches.count * 120 + (unions.count + anchors.count) * 32 + panes.count * 120
+    72 + touches.count * 120 + unions.count * 32 + anchors.count * 40 + panes.count * 120
       + feedbacks.count * 80
   }
 
@@ -348,6 +348,7 @@ public struct PartialEmitter: ~Copyable {
       writer.put(anchor.user.high)
       writer.put(anchor.campaign)
       writer.put(anchor.time)
+      writer.put(anchor.from)
     }
     writer.put(UInt64(panes.count))
     for index in 0..<panes.count {
@@ -411,10 +412,10 @@ public struct PartialEmitter: ~Copyable {
       }
       unions.append(union)
     }
-    for _ in 0..<(try reader.getCount(elementByteCount: 32)) {
+    for _ in 0..<(try reader.getCount(elementByteCount: 40)) {
       let anchor = PartialAnchor(
         user: try getKey(&reader), campaign: try reader.get(UInt64.self),
-        time: try reader.get(Int64.self))
+        time: try reader.get(Int64.self), from: try reader.get(Int64.self))
       guard anchor.user != .zero else { throw reader.malformed("an anchor without a person") }
       anchors.append(anchor)
     }

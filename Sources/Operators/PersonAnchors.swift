@@ -28,14 +28,21 @@ extension PersonHistories {
     }
   }
 
-  /// Sets a person's anchors, in any order, repeated ones too; of far too many the latest.
+  /// Sets a person's anchors, in any order; of several of one touch that which reaches back furthest, of
+  /// far too many the latest.
   mutating func setAnchors(_ anchors: [ExposureAnchor], of index: Int) {
     let record = table.record(index)
     anchorArena.release(record.pointee.anchors)
     var ordered = anchors.sorted(by: ExposureAnchor.precedes)
     var kept = 0
-    for place in ordered.indices where place == 0 || ordered[place] != ordered[place - 1] {
-      ordered[kept] = ordered[place]
+    for place in ordered.indices {
+      let anchor = ordered[place]
+      if kept > 0 && ordered[kept - 1].time == anchor.time
+        && ordered[kept - 1].campaign == anchor.campaign
+      {
+        continue
+      }
+      ordered[kept] = anchor
       kept += 1
     }
     ordered.removeLast(ordered.count - kept)
@@ -61,7 +68,8 @@ extension PersonHistories {
       let touch = timeline[Int(found)]
       guard Int(found) < dropped || touch.time <= end else { break }
       anchors.append(
-        ExposureAnchor(time: touch.time, campaign: facet(touch.tuple).campaign))
+        ExposureAnchor(
+          time: touch.time, from: touch.time, campaign: facet(touch.tuple).campaign))
     }
     if anchors.count > before { setAnchors(anchors, of: index) }
   }
@@ -136,7 +144,9 @@ extension PersonHistories {
     } else if table.record(index).pointee.root != 0 {
       index = Int(table.record(index).pointee.root) - 1
     }
-    let anchor = ExposureAnchor(time: TimeRange.clamp(anchor.time), campaign: anchor.campaign)
+    let anchor = ExposureAnchor(
+      time: TimeRange.clamp(anchor.time), from: TimeRange.clamp(anchor.from),
+      campaign: anchor.campaign)
     var anchors = liveAnchors(of: index)
     if !anchors.contains(anchor) {
       anchors.append(anchor)

@@ -219,7 +219,8 @@ extension PersonHistories {
         Exposures(
           revenueCentsSquared: sign * cents * cents, revenueMicros: sign * max(own.revenue, -.max)),
         Baselines(
-          priorRevenueCents: sign * prior * cents, priorRevenueMicros: sign * max(own.prior, -.max)))
+          priorRevenueCents: sign * prior * cents, priorRevenueMicros: sign * max(own.prior, -.max))
+      )
     }
   }
 

@@ -16,7 +16,7 @@ public import Views
 /// Touches are put in 128 at a time, so that the cache misses of different persons overlap.
 ///
 ///     person -> place (group's table) -> record (64 bytes) -> block of touches (40 bytes each)
-///                                                          -> block of anchors (16 bytes each)
+///                                                          -> block of anchors (24 bytes each)
 ///
 /// A person that is handed over takes along its sessions of the last ``PersonPolicy/takeOver``; state
 /// reaches back further, so that nothing that they may be joined with has left it. One that is united
@@ -60,7 +60,7 @@ public struct PersonHistories: ~Copyable {
   private var frameSlots: [UInt32] = []
   /// Touches that wait to be put in together.
   private let queue: UnsafeMutablePointer<Queued>
-  private var queued = 0
+  private(set) var queued = 0
   private static let queueCapacity = 128
 
   /// Persons in state; ids that were united count as one.
@@ -418,60 +418,11 @@ public struct PersonHistories: ~Copyable {
     if record.pointee.isChanged { return }
     record.pointee.isChanged = true
     changed.append(UInt32(truncatingIfNeeded: index))
-    changedTouchCount &+= Int(record.pointee.count)
+    // Two anchors take about as much as a touch.
+    changedTouchCount &+= Int(record.pointee.count) &+ Int(record.pointee.anchorCount) / 2
   }
 
-  // MARK: Differences
-
-  @inline(__always)
-  mutating func emit(_ touch: KeptTouch, _ outcomes: Outcomes) {
-    emit(Int(touch.tuple), touch.time, outcomes)
-  }
-
-  @inline(__always)
-  mutating func emit(_ slot: Int, _ time: Int64, _ outcomes: Outcomes) {
-    let key = WindowKey.key(
-      slot, window: WindowKey.window(.tenSeconds, WindowLevel.tenSeconds.start(of: time)))
-    var index = pending.find(key)
-    if index < 0 {
-      index = pending.insert(key, Outcomes())
-      tuples.retainPending(slot)
-    }
-    pending.entries[index].value += outcomes
-  }
-
-  /// Moves what was not handed out yet to `contributions`, in order of measure, tuple and window.
-  public mutating func drain(into contributions: inout Contributions) {
-    if queued > 0 { flush() }
-    if pending.count > 0 {
-      for index in orderedPending() {
-        let entry = pending.entries[index]
-        contributions.append(
-          tuple: tuples.bytes(WindowKey.slot(entry.key)), start: WindowKey.start(entry.key),
-          measure: .outcomes, sums: entry.value.counts)
-      }
-      clearPending()
-    }
-    drainExposures(into: &contributions)
-  }
-
-  /// The indices of the differences that are not nought.
-  func orderedPending() -> [Int] {
-    var order: [(id: Int64, start: Int64, index: Int)] = []
-    for index in 0..<pending.count where !pending.entries[index].value.isZero {
-      let key = pending.entries[index].key
-      order.append((tuples.slots[WindowKey.slot(key)].id, WindowKey.start(key), index))
-    }
-    order.sort { ($0.id, $0.start) < ($1.id, $1.start) }
-    return order.map(\.index)
-  }
-
-  mutating func clearPending() {
-    for index in 0..<pending.count {
-      tuples.releasePending(WindowKey.slot(pending.entries[index].key))
-    }
-    pending.removeAll()
-  }
+  // MARK: Tuples
 
   mutating func intern(_ bytes: UnsafeRawBufferPointer) -> Int {
     let before = tuples.count

@@ -215,8 +215,11 @@ extension PersonHistories {
     var anchors: [ExposureAnchor] = []
     for _ in 0..<count {
       let anchor = ExposureAnchor(
-        time: try reader.get(Int64.self), campaign: try reader.get(UInt64.self))
-      guard TimeRange.clamp(anchor.time) == anchor.time else {
+        time: try reader.get(Int64.self), from: try reader.get(Int64.self),
+        campaign: try reader.get(UInt64.self))
+      guard TimeRange.clamp(anchor.time) == anchor.time,
+        TimeRange.clamp(anchor.from) == anchor.from
+      else {
         throw reader.malformed("an anchor of no time")
       }
       anchors.append(anchor)

@@ -17,6 +17,7 @@ extension PersonHistories {
   public var changeByteCount: Int {
     isChangeLost
       ? count * Self.personByteCount + touchCount * (Self.touchByteCount + 8)
+        + anchorArena.byteCount
       : changed.count * Self.changeByteCount + changedTouchCount * Self.touchByteCount
         + removed.count * 16 + pending.count * 96 + pendingExposures.count * 144 + 80
   }
@@ -198,6 +199,7 @@ extension PersonHistories {
     writer.put(UInt16(anchors.count))
     for anchor in anchors {
       writer.put(anchor.time)
+      writer.put(anchor.from)
       writer.put(anchor.campaign)
     }
   }

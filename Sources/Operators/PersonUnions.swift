@@ -28,7 +28,7 @@ extension PersonHistories {
   /// joined with elsewhere may have left state there, or here, as the click of a conversion.
   public mutating func handOver(
     _ person: Key128, _ body: (Touch, UnsafeRawBufferPointer) -> Void,
-    anchored: (_ time: Int64, _ campaign: UInt64) -> Void = { _, _ in }
+    anchored: (PartialAnchor) -> Void = { _ in }
   ) {
     flush()
     let index = root(of: person)
@@ -57,24 +57,37 @@ extension PersonHistories {
     remove(index)
   }
 
-  /// Gives away what a person is exposed to: by its anchors, and by the touches that it has.
+  /// Gives away what a person is exposed to: by its anchors, and by the touches that it has. It concerns
+  /// touches that may be taken over now, and later ones: what whoever gets it has counted of them is not
+  /// settled.
   private mutating func giveAnchors(
-    of index: Int, _ body: (_ time: Int64, _ campaign: UInt64) -> Void, withTouches: Bool = true
+    of index: Int, _ body: (PartialAnchor) -> Void, withTouches: Bool = true
   ) {
-    for anchor in liveAnchors(of: index) { body(anchor.time, anchor.campaign) }
+    let person = table.record(index).pointee.key
+    let from = takenOverFrom
+    for anchor in liveAnchors(of: index) {
+      body(
+        PartialAnchor(user: person, campaign: anchor.campaign, time: anchor.time, from: from))
+    }
     if facets == nil || !withTouches { return }
     findExposures(of: index)
     let timeline = table.record(index).pointee.timeline
     for found in exposurePlaces {
       let touch = timeline[Int(found)]
-      body(touch.time, facet(touch.tuple).campaign)
+      let campaign = facet(touch.tuple).campaign
+      body(PartialAnchor(user: person, campaign: campaign, time: touch.time, from: from))
     }
+  }
+
+  /// Sessions that began earlier are not handed over.
+  private var takenOverFrom: Int64 {
+    now == .min ? TimeRange.earliest : now * Self.step - policy.takeOver
   }
 
   /// The first touch of the sessions that are handed over.
   private func firstTakenOver(_ timeline: PersonTimeline) -> Int {
     if now == .min { return 0 }
-    let earliest = now * Self.step - policy.takeOver
+    let earliest = takenOverFrom
     var first = timeline.count
     while first > 0 {
       let start = timeline.sessionStart(first - 1, gap: policy.sessionGap)
@@ -150,7 +163,8 @@ extension PersonHistories {
   private func isUnionAllowed(_ a: Int, _ b: Int) -> Bool {
     let newCount = (a < 0 ? 1 : 0) + (b < 0 ? 1 : 0)
     let memberCount = (a < 0 ? 0 : memberCount(a)) + (b < 0 ? 0 : memberCount(b))
-    return count - idleCount + newCount <= policy.personCountMax && unitedCount < policy.personCountMax
+    return count - idleCount + newCount <= policy.personCountMax
+      && unitedCount < policy.personCountMax
       && memberCount < Self.unitedMax
   }
 

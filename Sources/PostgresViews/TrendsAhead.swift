@@ -5,13 +5,15 @@ import Views
 /// Rows of trends that are written before the commit they belong to, some thousands in a transaction each.
 ///
 /// Every slide closes a window with a row for each tuple in it. A hundred thousand of them in one
-/// transaction hold up whoever takes the stream over, or ends this process, for most of a second; the
-/// pieces take a twentieth of it. Written twice they are the same rows, so a commit that fails, and an owner that
+/// transaction hold up whoever takes the stream over, or ends this process, for most of a second; a piece
+/// takes a twelfth of that. Written twice they are the same rows, so a commit that fails, and an owner that
 /// dies between two pieces, leave nothing to be undone:
 ///
 ///     checkpoint ──── piece ─ piece ─ piece ─ … ─ the commit: the other rows, checkpoint moves
-///                     rows of windows that are open at the checkpoint, so nobody reads them yet
+///                     rows of windows that are open at the checkpoint
 ///
+/// A window that has no early rows is not read before its commit (``TrendStatement``); one that has them is read
+/// as what it is at the checkpoint, open, with early results of which some are newer than others.
 /// Each piece holds the checkpoint's row, so none is written by an owner that another one has followed.
 struct TrendsAhead {
   /// Commits with fewer rows have all of them.

@@ -94,12 +94,19 @@ struct AnswerWriter {
     writeIntervals(named: "differences", to: &output) { change.difference($0) }
   }
 
-  /// Ends by the names of the query's rates; nothing where it has none.
   private func writeIntervals(
     named name: String, to output: inout [UInt8],
     _ ends: (Metric) -> (lower: Double, upper: Double)?
   ) {
-    let rates = request.metrics.filter(\.isRate)
+    Self.writeIntervals(named: name, of: request.metrics, to: &output, ends)
+  }
+
+  /// Ends by the names of the rates among metrics; nothing where there is none.
+  static func writeIntervals(
+    named name: String, of metrics: [Metric], to output: inout [UInt8],
+    _ ends: (Metric) -> (lower: Double, upper: Double)?
+  ) {
+    let rates = metrics.filter(\.isRate)
     guard !rates.isEmpty else { return }
     output.append(contentsOf: #","\#(name)":{"#.utf8)
     for (index, metric) in rates.enumerated() {

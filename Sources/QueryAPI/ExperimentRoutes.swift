@@ -14,6 +14,7 @@ public struct ExperimentRoutes: Sendable {
   private let catalog: ExperimentCatalog
   private let reader: any ExperimentReader
   private let access: QueryAccess
+  private let settled = SettledAnalyses()
 
   public init(_ catalog: ExperimentCatalog, reader: any ExperimentReader, access: QueryAccess) {
     self.catalog = catalog
@@ -23,7 +24,7 @@ public struct ExperimentRoutes: Sendable {
 
   public func declare(on routes: inout Routes) {
     let options = RouteOptions(maxBodyBytes: Self.bodyBytesMax)
-    let (catalog, reader) = (catalog, reader)
+    let (catalog, reader, settled) = (catalog, reader, settled)
     routes.on(
       .get, "/v1/experiments",
       answering { (_) throws(ExperimentRefusal) in
@@ -60,14 +61,14 @@ public struct ExperimentRoutes: Sendable {
         let experiment = try catalog.entry(Self.id(request)).experiment
         return Self.answer(
           ExperimentWriter.results(
-            try await Self.results(of: experiment, reader), of: experiment))
+            try await Self.results(of: experiment, reader, settled), of: experiment))
       })
   }
 
   // MARK: Parts
 
   static func results(
-    of experiment: Experiment, _ reader: any ExperimentReader
+    of experiment: Experiment, _ reader: any ExperimentReader, _ settled: SettledAnalyses
   ) async throws(ExperimentRefusal) -> ExperimentResults {
     let plan = experiment.plan
     let range = experiment.cohortRange
@@ -76,7 +77,7 @@ public struct ExperimentRoutes: Sendable {
         site: plan.site, campaign: plan.campaign, from: range.lowerBound, to: range.upperBound,
         level: plan.cohort)
       do throws(ExperimentError) {
-        return try ExperimentAnalysis.results(of: experiment, cohorts)
+        return try settled.results(of: experiment, cohorts)
       } catch {
         throw ViewReadError.unavailable("the rows of the experiment do not fit: \(error)")
       }

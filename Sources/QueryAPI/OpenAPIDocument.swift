@@ -59,6 +59,7 @@ enum OpenAPIDocument {
   private static let queryPaths = """
     "/v1/query":{"post":{"tags":["query"],"operationId":"query","summary":"Metrics by dimensions and time","security":[{"token":[]},{}],"parameters":[\(waiting),\(OpenAPIScans.wait)],"requestBody":{"required":true,"content":{"application/json":{"schema":{"anyOf":[{"$ref":"#/components/schemas/Query"},{"$ref":"#/components/schemas/ScanQuery"}]}}}},"responses":{"200":{"description":"The answer","content":{"application/json":{"schema":{"anyOf":[{"$ref":"#/components/schemas/Answer"},{"$ref":"#/components/schemas/ScanAnswer"}]}}}},\(OpenAPIScans.responses),"400":{"$ref":"#/components/responses/Problem"},"401":{"$ref":"#/components/responses/Problem"},"503":{"$ref":"#/components/responses/Unavailable"},"504":{"$ref":"#/components/responses/Problem"}}}},
     \(OpenAPIScans.paths),
+    \(OpenAPIPersons.paths),
     "/v1/content/{id}/metrics":{"get":{"tags":["query"],"operationId":"contentMetrics","summary":"All metrics of one content by variant","security":[{"token":[]},{}],"parameters":[
     {"name":"id","in":"path","required":true,"description":"Content","schema":{"type":"string"}},
     {"name":"date_range","in":"query","description":"As in a query; two edges with a comma between them","schema":{"type":"string","default":"30d"}},
@@ -203,6 +204,7 @@ enum OpenAPIDocument {
     \(OpenAPIIngest.schemas),
     \(OpenAPIScans.schemas),
     \(OpenAPIExperiments.schemas),
+    \(OpenAPIPersons.schemas),
     "Health":{"type":"object","required":["status","checks"],"properties":{"status":{"enum":["ok","degraded","failing"]},"checks":{"type":"array","items":{"type":"object","required":["name","status"],"properties":{"name":{"type":"string"},"status":{"enum":["ok","degraded","failing"]},"detail":{"type":"string"}}}}}},
     "Problem":{"type":"object","description":"RFC 9457","required":["type","title","status","detail","code","message"],"properties":{"type":{"type":"string"},"title":{"type":"string"},"status":{"type":"integer"},"detail":{"type":"string"},"code":{"type":"string"},"message":{"type":"string"},"path":{"type":"string"},"allowed":{"type":"array","items":{"type":"string"}},"position":{"type":"string"}}}
     """

@@ -250,7 +250,7 @@ struct QueryRequestParser {
     request.granularity = granularity
   }
 
-  private func filters(_ value: JSONValue, path: String) throws(QueryError) -> [DimensionFilter] {
+  func filters(_ value: JSONValue, path: String) throws(QueryError) -> [DimensionFilter] {
     guard case .array(let items) = value else {
       throw QueryError(.invalidValue, path: path, detail: "\(value.kind) is not a list of filters")
     }

@@ -3,7 +3,7 @@ public import HTTPServer
 public import Metrics
 import Views
 
-/// The routes of the query API: `POST /v1/query`, `GET` and `DELETE /v1/scans/{id}`, `GET /v1/content/{id}/metrics`,
+/// The routes of the query API: `POST /v1/query`, `/v1/funnels`, `/v1/retention` and `/v1/attribution`, `GET` and `DELETE /v1/scans/{id}`, `GET /v1/content/{id}/metrics`,
 /// `GET /v1/stream`, `GET /v1/trends`, `GET /v1/accounting` and `GET /openapi.json`.
 public struct QueryRoutes: Sendable {
   /// Bounds of what requests may use.
@@ -78,6 +78,11 @@ public struct QueryRoutes: Sendable {
     }
     let options = RouteOptions(maxBodyBytes: limits.queryBytesMax)
     routes.on(.post, "/v1/query", options: options, guarded { try await service.query($0) })
+    for kind in PersonRequest.Kind.allCases {
+      routes.on(
+        .post, "/v1/\(kind.rawValue)", options: options,
+        guarded { try await service.persons(kind, $0) })
+    }
     routes.on(.get, "/v1/scans/{id}", guarded { try await service.scan($0) })
     routes.on(.delete, "/v1/scans/{id}", guarded { try await service.cancelScan($0) })
     routes.on(.get, "/v1/content/{id}/metrics", guarded { try await service.content($0) })

@@ -1,4 +1,5 @@
 import Analyses
+import Dataflow
 import Events
 import HTTPServer
 import Metrics
@@ -89,8 +90,27 @@ struct QueryService: Sendable {
       ScanService.Question(
         pipeline: request.base.pipeline,
         text: "query " + String(decoding: writer.query, as: UTF8.self), knownAt: request.knownAt),
-      wait: try ScanService.wait(parameters), { Breakdown(question) },
+      wait: try ScanService.wait(parameters), { _ in Breakdown(question) },
       answer: { writer.json($0, $1, asOf: clock()) })
+  }
+
+  /// Funnels, retention and attribution.
+  func persons(
+    _ kind: PersonRequest.Kind, _ http: HTTPRequest
+  ) async throws(Problem) -> HTTPResponse {
+    try await measured(kind.rawValue) { () async throws(QueryError) -> HTTPResponse in
+      let parameters = try Self.parameters(http, allowed: ["wait"])
+      let request = try PersonRequestParser(parser: parser).request(
+        kind, json: http.body, now: clock())
+      let plan = try PersonPlan(request, now: clock(), zone: try zone(of: request.base))
+      let clock = clock
+      return try await served().answer(
+        ScanService.Question(
+          pipeline: request.base.pipeline, text: plan.text, knownAt: request.knownAt),
+        wait: try ScanService.wait(parameters),
+        { PersonScan(plan.question($0.persons ?? PersonPolicy())) },
+        answer: { PersonAnswer(plan: plan).json($0, $1, asOf: clock()) })
+    }
   }
 
   private func served() throws(QueryError) -> ScanService {

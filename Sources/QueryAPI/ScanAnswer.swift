@@ -109,12 +109,20 @@ struct ScanAnswer: Sendable {
       if index > 0 { output.append(UInt8(ascii: ",")) }
       write(metric, of: row, to: &output)
     }
-    output.append(contentsOf: "]}".utf8)
+    output.append(UInt8(ascii: "]"))
+    AnswerWriter.writeIntervals(named: "intervals", of: declared, to: &output) { metric in
+      row.row.numbers.interval(metric).map { ($0.lower, $0.upper) }
+    }
+    output.append(UInt8(ascii: "}"))
+  }
+
+  private var declared: [Metric] {
+    request.metrics.compactMap { if case .declared(let metric) = $0 { metric } else { nil } }
   }
 
   private func write(_ metric: ScanMetric, of row: Row, to output: inout [UInt8]) {
     switch metric {
-    case .declared(let metric): row.row.write(metric, to: &output)
+    case .declared(let metric): row.row.numbers.write(metric, to: &output)
     case .events: output.append(contentsOf: "\(row.found.events)".utf8)
     case .uniques:
       let estimate = row.found.uniques?.estimate ?? 0

@@ -239,7 +239,7 @@ struct ScanRequestParser {
     return order
   }
 
-  private func knownAt(_ value: JSONValue, now: Int64) throws(QueryError) -> Int64 {
+  func knownAt(_ value: JSONValue, now: Int64) throws(QueryError) -> Int64 {
     guard case .string(let text) = value, let time = CivilTime.parseTimestamp(text) else {
       throw QueryError(
         .invalidValue, path: "$.as_known_at", detail: "\(value.kind) is not a time",

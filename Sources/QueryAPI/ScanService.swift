@@ -1,4 +1,5 @@
 import Analyses
+import Dataflow
 import Events
 import HTTPServer
 public import LogScans
@@ -51,19 +52,19 @@ struct ScanService: Sendable {
   /// Begins or finds the scan of a question, and waits for it a while.
   ///
   /// - Parameters:
-  ///   - make: an analysis that has seen nothing.
+  ///   - make: an analysis that has seen nothing, for a pipeline.
   ///   - answer: the JSON that is sent of it.
   func answer<A: Analysis>(
-    _ question: Question, wait: Duration, _ make: @escaping @Sendable () -> A,
+    _ question: Question, wait: Duration, _ make: @escaping @Sendable (PipelineSpec) -> A,
     answer: @escaping @Sendable (A, ScanReach) -> [UInt8]
   ) async throws(QueryError) -> HTTPResponse {
     let source = source
     let started = await Self.offPool { () -> Result<ScanJob, ScanError> in
       do throws(ScanError) {
+        let log = try source.open(question.pipeline)
         return .success(
           try source.table.start(
-            question.text, of: try source.open(question.pipeline), knownAt: question.knownAt, make,
-            answer: answer))
+            question.text, of: log, knownAt: question.knownAt, { make(log.spec) }, answer: answer))
       } catch {
         return .failure(error)
       }

@@ -33,8 +33,8 @@ public struct ViewExperimentReader: ExperimentReader {
     let view = source.current()
     guard let stage = view.secondStage, let policy = stage.experiments else {
       throw .refused(
-        "pipeline \(view.name) counts no exposures; add `experiments` to its `persons` in"
-          + " Streams/pipelines.yaml with a higher version, and rebuild")
+        "pipeline \(view.name) counts no exposures; add `experiments` to it in Streams/pipelines.yaml"
+          + " with a higher version, and rebuild")
     }
     let checkpoints = try await view.durable.checkpoints()
     let checkpoint = checkpoints[stage.stream] ?? Checkpoint()

@@ -37,6 +37,9 @@ struct HotCopy: ~Copyable {
   private var lastUpdate: Int64 = 0
   private var duration: Int64 = 0
   private var isAway: Bool { problem != nil }
+  /// Since the copy was last written. The first may be that of a connection that died: another attempt
+  /// is made at once.
+  private var failureCount = 0
   /// Why the copy could not be written last; nil where it could.
   private(set) var problem: String?
   /// Whether its store has no room, until that takes something again.
@@ -96,7 +99,11 @@ struct HotCopy: ~Copyable {
   }
 
   private var interval: Int64 {
-    if isAway { return Int64(parameters.hotIntervalMsMax) * 1000 }
+    if isAway {
+      let milliseconds =
+        failureCount > 1 ? parameters.hotIntervalMsMax : parameters.hotIntervalMs
+      return Int64(milliseconds) * 1000
+    }
     return min(
       Int64(parameters.hotIntervalMsMax) * 1000,
       max(Int64(parameters.hotIntervalMs) * 1000, duration * Int64(parameters.sinkShare)))
@@ -144,9 +151,11 @@ struct HotCopy: ~Copyable {
       sequence = header.sequence
       if isAway { logger.info("hot copy is back") }
       problem = nil
+      failureCount = 0
       isStoreFull = false
     } catch {
       isFenced = error == .fenced
+      failureCount += 1
       metrics.hotFailed()
       if !isAway { logger.warning("hot copy cannot be written", metadata: ["error": "\(error)"]) }
       problem = "\(error)"

@@ -22,13 +22,18 @@ public struct NaiveExposures {
     public var person: Int
     public var campaign: Campaign
     public var time: Int64
+    /// What the person did before it is not its concern.
+    public var from: Int64
     /// As those of a fact.
     public var groups: [Int]
 
-    public init(person: Int, campaign: Campaign, time: Int64, groups: [Int] = []) {
+    public init(
+      person: Int, campaign: Campaign, time: Int64, from: Int64? = nil, groups: [Int] = []
+    ) {
       self.person = person
       self.campaign = campaign
       self.time = time
+      self.from = from ?? time
       self.groups = groups
     }
   }
@@ -81,7 +86,8 @@ public struct NaiveExposures {
       let campaign = Campaign(fact.tuple)
       if let last = last[campaign], fact.time - last <= policy.memory { return false }
       let isAnchored = anchors.contains {
-        $0.campaign == campaign && abs($0.time - fact.time) <= policy.memory
+        $0.campaign == campaign && $0.from <= fact.time
+          && fact.time - $0.time <= policy.memory
       }
       if isAnchored { return false }
       last[campaign] = fact.time

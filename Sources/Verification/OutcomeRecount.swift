@@ -132,7 +132,9 @@ final class OutcomeRecount: ReadModelRecount {
       links[event.person] = Link(user: linked, usedHour: hour)
       user = linked
     }
-    guard (1...5).contains(event.kind) || event.kind == 10, event.time >= moment.watermark - policy.lateness else {
+    guard (1...5).contains(event.kind) || event.kind == 10,
+      event.time >= moment.watermark - policy.lateness
+    else {
       return
     }
     let isKnown = user != .zero
@@ -236,9 +238,12 @@ final class OutcomeRecount: ReadModelRecount {
     // What the device has been exposed to before stays so for its user, and is counted there.
     let exposing = NaiveExposures.exposing(
       NaiveExposures.ordered(left.compactMap { fact(of: $0, person: 0) }), experiments, anchors: [])
+    let from =
+      watermark == .min
+      ? watermark : NaiveOutcomes.step(watermark) * 10_000_000 - policy.takeOver
     anchors[user, default: []] += exposing.map {
       NaiveExposures.Anchor(
-        person: 0, campaign: NaiveExposures.Campaign($0.tuple), time: $0.time,
+        person: 0, campaign: NaiveExposures.Campaign($0.tuple), time: $0.time, from: from,
         groups: groups(of: user))
     }
   }
@@ -303,7 +308,8 @@ final class OutcomeRecount: ReadModelRecount {
       guard let number = numbers[Person(key: root(user), isKnown: true)] else { continue }
       known.anchors += own.map {
         NaiveExposures.Anchor(
-          person: number, campaign: $0.campaign, time: $0.time, groups: $0.groups)
+          person: number, campaign: $0.campaign, time: $0.time, from: $0.from,
+          groups: $0.groups)
       }
     }
     return known

@@ -9,7 +9,7 @@ struct Quality: AsyncParsableCommand {
     abstract: "Measure how good the statistics are, beside published baselines.",
     subcommands: [
       ABQuality.self, SketchQuality.self, NABQuality.self, RateStreamQuality.self,
-      HourlyQuality.self,
+      HourlyQuality.self, BanditQuality.self, OffPolicyQuality.self,
     ])
 }
 

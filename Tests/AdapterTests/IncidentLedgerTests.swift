@@ -9,8 +9,8 @@ import Views
 /// Rows of incidents in a real Postgres, read and told.
 @Suite("Incidents in Postgres", .serialized)
 struct IncidentLedgerTests {
-  /// 2026-11-30 10:15:00 UTC.
-  private static let begin: Int64 = 1_796_033_700_000_000
+  /// 2026-11-23 10:15:00 UTC: long over.
+  private static let begin: Int64 = 1_795_428_900_000_000
 
   private static func pipeline(_ name: String) -> PipelineSpec {
     PipelineSpec(name: name, trends: TrendPolicy(), anomalies: IncidentPolicy())

@@ -97,6 +97,7 @@ struct PostgresIncidentTests {
     try PostgresViewStore(settings, pipeline: plain).migrate()
     let result = try PostgresConnection(settings).query(
       "select to_regclass('p_s_incidents_none_1.incidents') is null")
-    #expect(result.bool(0, 0))
+    let isMissing = result.bool(0, 0)
+    #expect(isMissing)
   }
 }

@@ -1,4 +1,5 @@
 import Dataflow
+import Events
 import LocalServers
 import Ports
 import PostgresClient
@@ -122,13 +123,26 @@ struct PostgresViewsTrendsAheadTests {
         } catch {
           guard case .unavailable = error else { throw error }
         }
-        try owner.commit(close)
+        try commit(owner)
       }
       let connection = try PostgresConnection(try await ViewServers.postgres())
       #expect(
         try number(connection, "select count(*) from p_\(name)_1.trends")
           == Int64(Self.rowCount + 1))
     }
+  }
+
+  /// The cutter needs a moment until it takes another connection.
+  private func commit(_ owner: Owner) throws {
+    let deadline = ContinuousClock.now + .seconds(30)
+    while ContinuousClock.now < deadline {
+      do {
+        return try owner.commit(close)
+      } catch ViewStoreError.unavailable {
+        continue
+      }
+    }
+    Issue.record("no connection came about")
   }
 
   private func batch(after owner: Owner) -> CommitBatch {

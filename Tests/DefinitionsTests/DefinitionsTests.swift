@@ -82,7 +82,8 @@ struct DefinitionsTests {
     #expect(mapping.otherwise == .custom)
     #expect(
       mapping.properties == [
-        .campaign: ["campaign_id"], .content: ["content_id"], .variant: ["variant_id"],
+        .campaign: ["campaign_id", "experiment_id", "$feature_flag"], .content: ["content_id"],
+        .variant: ["variant_id", "variation_id", "variation_name", "$feature_flag_response"],
         .channel: ["channel"],
       ])
     #expect(mapping.revenue == ["revenue", "value"] && mapping.currency == ["currency"])

@@ -39,7 +39,8 @@ struct NotificationTests {
 
   @Test("a folder without the file has none, and the repository's file names none")
   func none() throws {
-    #expect(try Definitions(folder: Fixture().folder).webhooks.isEmpty)
+    let fixture = try Fixture()
+    #expect(try Definitions(folder: fixture.folder).webhooks.isEmpty)
     #expect(try Definitions(folder: Fixture.original).webhooks.isEmpty)
   }
 

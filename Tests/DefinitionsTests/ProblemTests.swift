@@ -138,7 +138,7 @@ struct ProblemTests {
     Mistake(
       "event-mapping", "page: view", "pages: view", key: "segment.calls.pages", "write page"),
     Mistake(
-      "event-mapping", "campaign: [campaign_id]", "site: [campaign_id]",
+      "event-mapping", "campaign: [campaign_id,", "site: [campaign_id,",
       key: "segment.dimensions.site", "campaign, content, variant, channel"),
     Mistake(
       "event-mapping", "[channel]", "[content_id]", key: "segment.dimensions.channel",

@@ -80,7 +80,7 @@ struct PartialContent: Equatable {
     content.feedbacks.sort { $0.feedback.incident < $1.feedback.incident }
     content.anchors.sort { a, b in
       if a.user != b.user { return a.user < b.user }
-      return a.time != b.time ? a.time < b.time : a.campaign < b.campaign
+      return (a.time, a.campaign, a.from) < (b.time, b.campaign, b.from)
     }
     content.touches.sort { a, b in
       if a.user != b.user { return a.user < b.user }
@@ -148,7 +148,7 @@ struct PartialContent: Equatable {
     anchors = (0..<count()).map { _ in
       PartialAnchor(
         user: users.randomElement(using: &maker.random) ?? users[0], campaign: maker.random.next(),
-        time: number())
+        time: number(), from: number())
     }
     let hasMoney = Bool.random(using: &maker.random)
     touches = (0..<count()).map { _ in
@@ -181,7 +181,8 @@ struct PartialFrameTests {
       content.fill(&encoder)
       #expect(
         encoder.count == content.contributions.count + content.touches.count
-          + content.unions.count + content.panes.count + content.anchors.count)
+          + content.unions.count + content.panes.count + content.anchors.count
+          + content.feedbacks.count)
       let bytes = encoder.seal(content.head)
       #expect(encoder.count == 0)
       #expect(try PartialContent(bytes: bytes) == content.sorted)

@@ -37,15 +37,15 @@ struct ExperimentAnalysisTests {
     let cases: [(SimulatedCohorts, ExperimentVerdict.Action, String?, String)] = [
       (
         Self.steady(windows: 100, persons: 100, clickers: (5, 8), plan: plan), .takeTreatment, "b",
-        "b is better: 8 % of 10000 persons against 5 % of 10000, 60 % more (41.7 to 81.7)"
+        "b is better: 8 % of 10000 persons against 5 % of 10000, lift 60 % (34.5 to 86.2)"
       ),
       (
         Self.steady(windows: 100, persons: 100, clickers: (8, 5), plan: plan), .keepControl, "a",
-        "b is worse: 5 % of 10000 persons against 8 % of 10000, -37.5 % more (-45 to -29)"
+        "b is worse: 5 % of 10000 persons against 8 % of 10000, lift -37.5 % (-46.6 to -25.4)"
       ),
       (
         Self.steady(windows: 10, persons: 100, clickers: (5, 5), plan: plan), .goOn, nil,
-        "no decision so far: 5 % of 1000 persons against 5 % of 1000, 0 % more (-45.6 to 74.2); 5.39 % chance"
+        "no decision so far: 5 % of 1000 persons against 5 % of 1000, lift 0 % (-45.4 to 79.6); 7.11 % chance"
           + " of one by the plan if b has the effect of interest"
       ),
       (
@@ -78,10 +78,17 @@ struct ExperimentAnalysisTests {
     let whole = cohorts.cohorts
     #expect(try Self.results(cohorts) == Self.results(cohorts))
     var decided: ExperimentVerdict.Action?
+    let settled = SettledAnalyses()
     for count in 1...60 {
       var part = whole
       part.watermark = Int64(count) * cohorts.plan.cohort.length + SimulatedCohorts.outcomeWindow
       let results = try ExperimentAnalysis.results(of: cohorts.experiment(), part)
+      // Late events correct a cohort that had been settled.
+      if count == 40 { part.cohorts[7].exposures.clickers += 1 }
+      let expected =
+        count == 40
+        ? try ExperimentAnalysis.results(of: cohorts.experiment(), part) : results
+      #expect(try settled.results(of: cohorts.experiment(), part) == expected)
       if let decided { #expect(results.decision.action == decided) }
       if results.decision.action != .goOn { decided = results.decision.action }
       let persons = results.variants.reduce(0) { $0 + $1.persons }
@@ -93,7 +100,7 @@ struct ExperimentAnalysisTests {
   }
 
   /// Two equal arms, looked at after every window: a difference is found in at most α of all experiments.
-  /// 300 of them have 15 at 5 % on average with a deviation of 3.8; 24 is beyond 2.3 of them.
+  /// 200 of them have 10 at 5 % on average with a deviation of 3.1; 17 is beyond 2.3 of them.
   @Test(
     "equal variants are told apart no more often than declared, however often one looks",
     arguments: ExperimentMetric.allCases)
@@ -101,14 +108,14 @@ struct ExperimentAnalysisTests {
     var plan = ExperimentHistoryTests.plan
     plan.variants = ["a", "b", "c"]
     plan.metric = metric
-    let runs = 300
+    let runs = 200
     var wrong = 0
     var mismatches = 0
     for seed in 0..<runs {
       var cohorts = SimulatedCohorts(seed: UInt64(seed), plan: plan)
-      cohorts.windows(60) { cohorts in
+      cohorts.windows(30) { cohorts in
         for variant in plan.variants {
-          cohorts.add(variant, 60, click: 0.05, convert: 0.15) { random in
+          cohorts.add(variant, 80, click: 0.05, convert: 0.15) { random in
             // Amounts with a long tail.
             Int64(1 << random.below(10)) * 100
           }
@@ -123,8 +130,8 @@ struct ExperimentAnalysisTests {
       if results.sampleRatio.isMismatch { mismatches += 1 }
     }
     print("\(metric.rawValue): \(wrong) of \(runs) experiments with equal variants were decided")
-    #expect(wrong <= 24)
-    #expect(mismatches <= 3 + 6)
+    #expect(wrong <= 17)
+    #expect(mismatches <= 6)
   }
 
   @Test("an imbalance is found, and the channel in which it is is named")

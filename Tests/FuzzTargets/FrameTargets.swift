@@ -68,7 +68,8 @@ enum FrameTargets {
     exposures.measure = 2
     encoder.append(contribution: exposures)
     encoder.append(pane: record)
-    encoder.append(anchor: PartialAnchor(user: Key128(low: 8, high: 9), campaign: 10, time: 11))
+    encoder.append(
+      anchor: PartialAnchor(user: Key128(low: 8, high: 9), campaign: 10, time: 11, from: 12))
     encoder.append(union: PersonUnion(Key128(low: 1, high: 2), Key128(low: 3, high: 4)))
     encoder.append(
       Touch(time: 1, key: Key128(low: 5, high: 6), revenueMicros: 7, tuple: tuple, kind: 3),

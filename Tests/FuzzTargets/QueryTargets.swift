@@ -1,7 +1,11 @@
+import Events
 import HTTPServer
+import Ports
+import Views
+
 @testable import QueryAPI
 
-/// What the query API reads: queries, their parameters, and the files of time zones.
+/// What the query API reads: queries, their parameters, feedback on incidents, and the files of time zones.
 enum QueryTargets {
   private static let query = """
     {"site_id":"s","pipeline":"recent","metrics":["impressions","ctr","revenue"],
@@ -22,6 +26,20 @@ enum QueryTargets {
         "by=content&window=5m&limit=10&site_id=default".bytes,
       ], words: ["date_range=", "&", "=", "%2C", "limit=", "after=", "timeout=", "24h"],
       run: parameters),
+    FuzzTarget(
+      "incident-parameters",
+      seeds: [
+        "site_id=s&campaign=c&open=true&since=2026-11-30T10:15:00Z&severity=warning&limit=5".bytes,
+        "before=1796033700000000~4711&timezone=Europe/Berlin&pipeline=default".bytes,
+      ], words: ["open=false", "&", "=", "%20", "before=", "~", "since=", "severity=critical"],
+      run: incidents),
+    FuzzTarget(
+      "incident-feedback",
+      seeds: [
+        #"{"verdict":"expected","note":"a \"sale\" \u00e4"}"#.bytes,
+        #"{"verdict":"not_an_anomaly"}"#.bytes,
+      ], words: words(FeedbackRequest.members, ["\"expected\"", "\"not_an_anomaly\"", "\\u0000"]),
+      run: feedback),
     FuzzTarget(
       "time-zone",
       seeds: [zoneFile(footer: "CET-1CEST,M3.5.0,M10.5.0/3"), zoneFile(footer: "<-03>3")],
@@ -65,6 +83,36 @@ enum QueryTargets {
     } catch {
       // It is said what is wrong with it, and where.
     }
+  }
+
+  @Sendable private static func incidents(_ input: UnsafeRawBufferPointer) throws(BrokenLaw) {
+    let http = HTTPRequest(method: .get, path: "/", query: text(input))
+    guard let fields = http.queryFields() else { return }
+    do throws(QueryError) {
+      let request = try IncidentRequest(
+        fields.filter { IncidentRequest.parameters.contains($0.name) },
+        parser: QueryRequestParser(pipelines: ["default"]))
+      precondition((1...IncidentRequest.limitMax).contains(request.question.limit))
+    } catch {
+      // It is said what is wrong with it, and where.
+    }
+  }
+
+  @Sendable private static func feedback(_ input: UnsafeRawBufferPointer) throws(BrokenLaw) {
+    let request: FeedbackRequest
+    do throws(QueryError) {
+      request = try FeedbackRequest(json: Array(input))
+    } catch {
+      return
+    }
+    let row = IncidentRow(
+      id: 7, site: "s", campaign: "", content: "", kind: .rateUp, begin: 0, evidence: 6,
+      severity: .info, observed: 1, expected: 0, lower: 0, upper: 0, group: 7)
+    let payload = request.event(about: row, now: ProtocolTargets.now).payload
+    let read = payload.withUnsafeBytes { IncidentFeedback(payload: $0) }
+    try BrokenLaw.unless(
+      read == IncidentFeedback(incident: 7, verdict: request.verdict),
+      "what the log gets is read as it was said")
   }
 
   @Sendable private static func zone(_ input: UnsafeRawBufferPointer) throws(BrokenLaw) {

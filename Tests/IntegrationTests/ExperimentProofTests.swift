@@ -119,8 +119,8 @@ struct ExperimentProofTests {
   }
 
   private static func call(_ event: String, _ person: Person, at milliseconds: Int64) -> String {
-    let time = Date(timeIntervalSince1970: Double(milliseconds) / 1_000)
-      .formatted(.iso8601.time(includingFractionalSeconds: true))
+    let time = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
+      .format(Date(timeIntervalSince1970: Double(milliseconds) / 1_000))
     return """
       {"type":"track","event":"\(event)","userId":"\(person.id)","messageId":"\(event)-\(person.id)",\
       "timestamp":"\(time)","properties":{"campaign_id":"hello","variant_id":"\(person.variant)",\

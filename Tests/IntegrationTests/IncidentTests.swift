@@ -49,10 +49,10 @@ struct IncidentTests {
         \(severity), 58, 190.5, 161.5, 219.5,
         array(select (extract(epoch from t + interval '5 minutes' * i) * 1000000)::int8
           from generate_series(-18, 5) i),
-        '{\(seen.map(String.init).joined(separator: ","))}',
-        '{\(points.map { "\(31.75 + Double($0 % 4) / 4)" }.joined(separator: ","))}', 'variant', 'b', 0.7,
+        '{\(seen.map(String.init).joined(separator: ","))}'::int8[],
+        '{\(points.map { "\(31.75 + Double($0 % 4) / 4)" }.joined(separator: ","))}'::float8[], 'variant', 'b', 0.7,
         \(id), \(revision), 0
-      from date_trunc('hour', now()) - interval '1 hour' as t
+      from (select date_trunc('hour', now()) - interval '1 hour' as t) place
       on conflict (id) do update set severity = excluded.severity, end_at = excluded.end_at,
         revision = excluded.revision
       """)
@@ -87,7 +87,12 @@ struct IncidentTests {
       #expect(try message.content.data.summary.contains("70 % below what is usual"))
     }
 
-    // A restart sends nothing again that was accepted.
+    // A restart sends nothing again that was accepted, once that is noted.
+    let isNoted = try await eventually(withinMs: 20_000) {
+      try HTTPClient().get(system.url + "/metrics").text.contains(
+        #"smartcontent_incident_notices_total{receiver="desk",outcome="accepted"} 2.0"#)
+    }
+    #expect(isNoted)
     await system.kill()
     try await system.start(isReady: true)
     try await put(4714, in: system)

@@ -72,8 +72,8 @@ struct IncidentTextTests {
     #expect(notice.message == notice.message)
     let fact = String(decoding: notice.fact, as: UTF8.self)
     #expect(!fact.contains("series") && fact.hasSuffix("}"))
-    try fact.utf8.withContiguousStorageIfAvailable { bytes in
-      var json = JSONScanner(UnsafeRawBufferPointer(bytes))
+    try Array(fact.utf8).withUnsafeBytes { bytes in
+      var json = JSONScanner(bytes)
       _ = try json.skipValue()
       try json.end()
     }

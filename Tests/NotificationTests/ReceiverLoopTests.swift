@@ -30,7 +30,7 @@ struct ReceiverLoopTests {
   }
 
   private func metric(_ line: String) -> Bool {
-    String(decoding: registry.exposition(.prometheusText), as: UTF8.self).contains(line + "\n")
+    String(decoding: registry.exposition(.prometheusText), as: UTF8.self).contains(line + ".0\n")
   }
 
   @Test("is told once that an incident opened, once that it changed, once that it is over")

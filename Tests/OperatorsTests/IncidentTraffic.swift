@@ -43,6 +43,15 @@ struct IncidentTraffic {
     return max(0, Int64((mean + sum * mean.squareRoot()).rounded()))
   }
 
+  /// How many of so many, each by itself with that probability.
+  private mutating func count(of all: Int64, _ probability: Double) -> Int64 {
+    var count: Int64 = 0
+    for _ in 0..<all where Double(random.below(1 << 30)) < probability * Double(1 << 30) {
+      count += 1
+    }
+    return count
+  }
+
   mutating func sums(_ factors: (DimensionTuple) -> Factors) -> [IncidentBoard.Sum] {
     // A day as a triangle: low at midnight.
     let place = Double(binCount % Self.binsPerDay) / Double(Self.binsPerDay)
@@ -55,8 +64,8 @@ struct IncidentTraffic {
           channel: campaign % 2 == 0 ? "mail" : "web")
         let factor = factors(tuple)
         let views = count(impressions / 2 * wave * factor.impressions)
-        let clicks = count(Double(views) * clickRate * factor.clicks)
-        let conversions = count(Double(clicks) * 0.2 * factor.conversions)
+        let clicks = count(of: views, clickRate * factor.clicks)
+        let conversions = count(of: clicks, 0.2 * factor.conversions)
         sums.append(
           (
             tuple.encoded,

@@ -162,7 +162,11 @@ struct NaivePersons {
     }.flatMap { $0 }
     var rest = person
     rest.touches.removeAll { taken.contains($0) }
-    let anchors = rest.anchors.union(exposures(rest).map(anchor))
+    let from = now == .min ? now : now * 10_000_000 - policy.takeOver
+    let anchors = Set(
+      rest.anchors.union(exposures(rest).map(anchor)).map {
+        NaiveExposures.Anchor(person: 0, campaign: $0.campaign, time: $0.time, from: from)
+      })
     if taken.isEmpty && !person.touches.isEmpty { return ([], anchors) }
     add(person, -1)
     add(rest, 1)

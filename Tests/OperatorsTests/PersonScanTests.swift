@@ -52,7 +52,7 @@ struct PersonScanTests {
         person: device, time: now - random.time(upTo: random.once(in: 4) ? minute : second),
         storedAt: now,
         tuple: DimensionTuple(
-          site: random.once(in: 20) ? "other" : "s", campaign: "c\(random.below(3))",
+          site: "s", campaign: "c\(random.below(3))",
           currency: random.pick(["EUR", "USD"])))
       switch random.below(12) {
       case 0, 1:
@@ -157,12 +157,12 @@ struct PersonScanTests {
         let isOwn = Self.partition(event, partitions) == partition
         try stage.take(
           (isOwn ? event.frame : StageLog.heartbeat(), event.storedAt), sequence: sequence)
-        partials += stage.takeEmitted().map { (event.storedAt, $0) }
+        partials += stage.takeEmitted().map { (storedAt: event.storedAt, frame: $0) }
       }
       for time in [end, end + second] {
         sequence += 1
         try stage.take((StageLog.heartbeat(), time), sequence: sequence)
-        partials += stage.takeEmitted().map { (time, $0) }
+        partials += stage.takeEmitted().map { (storedAt: time, frame: $0) }
       }
       _ = stage.drainCommit(includeCoarse: true)
     }
@@ -183,7 +183,6 @@ struct PersonScanTests {
     var revenue: [Place: Int64] = [:]
     for row in batch.rows + batch.deltas where row.level == .day {
       let tuple = try #require(tuples[row.dimensionID])
-      guard tuple.site == "s" else { continue }
       let outcomes = Outcomes(row.counts)
       conversions[tuple.campaign, default: 0] += outcomes.attributedConversions
       revenue[Place(campaign: tuple.campaign, currency: tuple.currency), default: 0] +=
@@ -197,14 +196,74 @@ struct PersonScanTests {
     arguments: 0..<200)
   func pipeline(seed: UInt64) throws {
     var random = SeededGenerator(seed: seed)
-    let events = Self.events(&random, count: 20 + random.below(150)).filter {
-      $0.tuple.site == "s" || $0.kind.rawValue <= EventKind.conversion.rawValue
-    }
+    let events = Self.events(&random, count: 20 + random.below(150))
     let partitions = 1 + random.below(3)
     let scanned = try attributed(events, partitions: partitions)
     let counted = try counted(events, partitions: partitions)
     #expect(scanned.conversions == counted.conversions, "seed \(seed)")
     #expect(scanned.revenue == counted.revenue, "seed \(seed)")
     if seed == 0 { #expect(!counted.conversions.isEmpty) }
+  }
+
+  /// Conversions by campaign of what one or more generations of streams have.
+  private func credits(_ scan: PersonScan) -> [String: Int64] {
+    var attribution = Attribution(
+      Attribution.Question(
+        model: .linear, lookBack: StageLog.policy.clickLookBack, times: .min ..< .max))
+    let people = scan.people { attribution.add($0) }
+    var credits: [String: Int64] = [:]
+    for (value, credit) in attribution.credits {
+      credits[String(decoding: people.values[Int(value)], as: UTF8.self)] = credit.conversionMicros
+    }
+    return credits
+  }
+
+  @Test(
+    "Another number of streams, and another generation of them, changes nothing", arguments: 0..<60)
+  func generations(seed: UInt64) throws {
+    var random = SeededGenerator(seed: seed)
+    let events = Self.events(&random, count: 120)
+    let one = try credits(scan(events, partitions: 1, Self.question))
+    #expect(try credits(scan(events, partitions: 3, Self.question)) == one, "seed \(seed)")
+    let middle = random.below(events.count)
+    let whole = try scan(Array(events[..<middle]), partitions: 2, Self.question)
+    try whole.merge(scan(Array(events[middle...]), partitions: 3, Self.question))
+    #expect(credits(whole) == one, "seed \(seed)")
+  }
+
+  @Test("The order in which events of devices arrive changes nothing", arguments: 0..<40)
+  func order(seed: UInt64) throws {
+    var random = SeededGenerator(seed: seed)
+    var events = Self.events(&random, count: 100).filter { $0.user == .zero && $0.kind != .unlink }
+    for index in events.indices { events[index].time = noon + random.time(upTo: 8 * minute) }
+    var results: Set<[String: Int64]> = []
+    for _ in 0..<4 {
+      events.shuffle(using: &random)
+      // Arrival as it comes now; times stay.
+      for index in events.indices {
+        events[index].storedAt = noon + 8 * minute + Int64(index) * second / 4
+      }
+      results.insert(try credits(scan(events, partitions: 2, Self.question)))
+    }
+    #expect(results.count == 1, "seed \(seed)")
+  }
+
+  @Test("Too many persons or touches end the question and say what to narrow")
+  func limits() throws {
+    var random = SeededGenerator(seed: 1)
+    let events = Self.events(&random, count: 100)
+    for (persons, touches, what) in [
+      (2, 1_000, "persons"), (1_000, 5, "touches and sign-ins"),
+    ] {
+      var question = Self.question
+      question.personCountMax = persons
+      question.touchCountMax = touches
+      let error = #expect(throws: AnalysisError.self) {
+        try scan(events, partitions: 1, question)
+      }
+      #expect(
+        "\(error ?? .full(what: "", max: 0, advice: ""))".contains(
+          "more than \(persons == 2 ? 2 : 5) \(what); ask about a shorter range"))
+    }
   }
 }

@@ -142,7 +142,7 @@ struct PersonRun: ~Copyable {
           time: touch.time, key: touch.key, kind: kind, tuple: tuple,
           revenue: touch.revenueMicros))
     } anchored: {
-      anchors.append(PartialAnchor(user: person, campaign: $1, time: $0))
+      anchors.append($0)
     }
     return (moved, anchors)
   }

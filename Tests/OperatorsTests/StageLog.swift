@@ -193,8 +193,9 @@ struct StageLog {
       }
       if let device = step.device, let user = step.user, links[device] != user {
         links[device] = user
-        takeOver(device, user, &facts, watermark: step.storedAt - spec.allowedDisorder)
-        anchors += self.anchors(of: device, for: user, facts)
+        let watermark = step.storedAt - spec.allowedDisorder
+        takeOver(device, user, &facts, watermark: watermark)
+        anchors += self.anchors(of: device, for: user, facts, watermark: watermark)
       }
       guard step.fact.kind.rawValue <= EventKind.conversion.rawValue || step.fact.kind == .exposure
       else { continue }
@@ -208,13 +209,15 @@ struct StageLog {
 
   /// What a device whose last sessions have been taken over stays exposed to.
   private func anchors(
-    of device: Int, for user: Int, _ facts: [(fact: NaiveOutcomes.Fact, device: Int?)]
+    of device: Int, for user: Int, _ facts: [(fact: NaiveOutcomes.Fact, device: Int?)],
+    watermark: Int64
   ) -> [NaiveExposures.Anchor] {
     guard let experiments = Self.policy.experiments else { return [] }
     let left = NaiveExposures.ordered(facts.filter { $0.device == device }.map(\.fact))
     return NaiveExposures.exposing(left, experiments, anchors: []).map {
       NaiveExposures.Anchor(
-        person: user, campaign: NaiveExposures.Campaign($0.tuple), time: $0.time)
+        person: user, campaign: NaiveExposures.Campaign($0.tuple), time: $0.time,
+        from: NaiveOutcomes.step(watermark) * 10_000_000 - Self.policy.takeOver)
     }
   }
 

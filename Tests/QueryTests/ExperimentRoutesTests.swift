@@ -192,7 +192,7 @@ struct ExperimentRoutesTests {
       json["decision"]?["reasons"]
         == .array([
           .string(
-            "b is better: 8 % of 10000 persons against 5 % of 10000, 60 % more (41.7 to 81.7)")
+            "b is better: 8 % of 10000 persons against 5 % of 10000, lift 60 % (34.5 to 86.2)")
         ]))
     guard case .array(let variants)? = json["variants"] else {
       Issue.record("\(json)")

@@ -231,7 +231,7 @@ struct IncidentServiceTests {
       #"smartcontent_incidents_open{site="shop",severity="warning",kind="rate_down"} 1"#,
       #"smartcontent_incidents_total{severity="info"} 0"#,
       #"smartcontent_incidents_total{severity="warning"} 3"#,
-    ] { #expect(text.contains(line + "\n"), "\(line)") }
+    ] { #expect(text.contains(line + ".0\n"), "\(line)") }
     #expect(!text.contains(#"id="8""#) && !text.contains(#"id="7""#))
   }
 }

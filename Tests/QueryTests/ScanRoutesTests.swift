@@ -70,8 +70,9 @@ import Views
     let text = text(response)
     #expect(
       text.hasPrefix(
-        #"{"results":[{"dimensions":["desktop"],"metrics":[5,5,1,5]},"#
-          + #"{"dimensions":["mobile"],"metrics":[10,0,0,5]}],"meta":{"position":"1~0.10~1.10","#),
+        #"{"results":[{"dimensions":["desktop"],"metrics":[5,5,1,5],"intervals":{"ctr":[0.620623,1]}},"#
+          + #"{"dimensions":["mobile"],"metrics":[10,0,0,5],"intervals":{"ctr":[0,0.217196]}}],"#
+          + #""meta":{"position":"1~0.10~1.10","#),
       "\(text)")
     for part in [
       #""scanned":true"#, #""frames_read":20"#, #""events_read":20"#, #""other_share":0"#,
@@ -242,7 +243,7 @@ import Views
 }
 
 /// A log in memory whose readers get nothing while it is closed.
-private final class ScannedMemoryLog: EventLog {
+final class ScannedMemoryLog: EventLog {
   private struct State {
     var streams: [String: [ScannedMemoryFrame]] = [:]
     var isClosed = false
@@ -287,7 +288,7 @@ private final class ScannedMemoryLog: EventLog {
   }
 }
 
-private final class ScannedMemoryReader: FrameReader {
+final class ScannedMemoryReader: FrameReader {
   private let log: ScannedMemoryLog
   private let stream: String
   private var position: UInt64
@@ -308,7 +309,7 @@ private final class ScannedMemoryReader: FrameReader {
 }
 
 /// `@unchecked Sendable`: nothing changes it.
-private final class ScannedMemoryFrame: StoredFrame, @unchecked Sendable {
+final class ScannedMemoryFrame: StoredFrame, @unchecked Sendable {
   let sequence: UInt64
   let storedAt: Int64
   private let memory: UnsafeMutableRawBufferPointer

@@ -147,21 +147,6 @@ struct SecondStageTests {
     #expect(stream?.code == "metric_not_computed")
   }
 
-  @Test("exposures are answered from durable rows alone, as far as those have come")
-  func exposures() async throws {
-    stage.set(activity: (20, 30), outcomes: (40, 51))
-    // The simulated rows have the same number in every measure.
-    let answer = try await query(
-      #"{"metrics":["exposed_persons"],"dimensions":["campaign"],"date_range":"all","granularity":"hour"}"#)
-    #expect(answer.contains(#""metrics":[40]"#) && answer.contains(#""position":"1~0.20~1.20""#), "\(answer)")
-    #expect(!answer.contains("durable rows alone"))
-    let refused = await problem {
-      try await query(
-        #"{"metrics":["exposed_persons"],"date_range":"all","pipeline":"recent"}"#)
-    }
-    #expect(refused?.detail.contains("add `experiments`") == true)
-  }
-
   @Test("each metric of exposures follows from their sums; money is by currency")
   func exposureValues() throws {
     let exposures = Exposures(

@@ -108,6 +108,49 @@ import Views
     }
   }
 
+  @Test("A question about some hours reads those and the horizon before, and counts the same")
+  func start() throws {
+    let clock = SimulatedClock()
+    let log = SimulatedLog(clock: clock)
+    var random = SeededGenerator(seed: 4)
+    var sent: [TestEvent] = []
+    for index in 0..<1200 {
+      var event = TestEvent(
+        id: UInt64(index + 1), time: clock.logTime - random.time(upTo: 40 * minute),
+        campaign: "c\(index % 2)")
+      if index > 20, random.once(in: 4) { event = sent[index - 1 - random.below(20)] }
+      sent.append(event)
+      log.append(LogEntry.events([event], at: clock.logTime).bytes, to: "events-00")
+      clock.advance(micros: minute)
+    }
+    let spec = PipelineSpec(name: "test", dedupeHorizon: 30 * minute)
+    let source = ScannedLog(
+      spec: spec, generations: [LogGeneration(number: 1, streams: ["events-00"])], log: log)
+    func scan(_ times: Range<Int64>, _ buckets: [Int64]) throws -> ([Counts], ScanReach) {
+      let question = BreakdownQuestion(
+        site: "shop", times: times, dimensions: [.campaign], buckets: buckets)
+      let (breakdown, reach) = try LogScan(
+        source, try source.extent(), control: ScanControl(), threadCount: 1
+      ).run { Breakdown(question) }
+      return (
+        breakdown.rows().filter { $0.bucket == buckets.count - 1 }.map {
+          $0.counts[""] ?? Counts()
+        },
+        reach
+      )
+    }
+    let from = ten + 18 * hour
+    let (whole, all) = try scan(.min..<Int64.max, [ten - hour, from])
+    let (part, some) = try scan(from..<Int64.max, [from])
+    #expect(part == whole && part.count == 2 && part[0].impressions > 20)
+    #expect(all.tally.frames == 1200 && all.tally.duplicate > 200)
+    // Two hours of events, their tolerance, the horizon and an hour for clocks.
+    #expect(some.tally.frames == 120 + 65 + 30 + 60, "\(some.tally.frames)")
+    #expect(some.position == all.position && some.watermark == all.watermark)
+    // A later time than there is reads the last frame alone.
+    #expect(try scan(ten + 90 * hour..<Int64.max, [0]).1.tally.frames == 1)
+  }
+
   @Test("A scan that is cancelled ends, and says so")
   func cancelled() throws {
     let made = RepartitionedLog(seed: 1, partitions: [2])

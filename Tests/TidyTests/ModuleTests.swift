@@ -19,10 +19,13 @@ struct ModuleTests {
     "Cryptography": .client, "Threads": .client,
     "JetStreamLog": .adapter, "PostgresViews": .adapter, "RedisViews": .adapter,
     "FileSnapshots": .adapter, "JetStreamSnapshots": .adapter, "LogArchive": .adapter,
-    "Experiments": .application, "Definitions": .application, "Collector": .application, "Runtime": .application,
-    "QueryAPI": .application, "LogScans": .application, "Console": .application, "BrowserTracker": .application,
+    "Experiments": .application, "Definitions": .application, "Collector": .application,
+    "Runtime": .application,
+    "QueryAPI": .application, "LogScans": .application, "Console": .application,
+    "BrowserTracker": .application,
     "LocalServers": .application,
-    "DemoTraffic": .application, "Verification": .application, "Notifications": .application,
+    "DemoTraffic": .application, "Verification": .application,
+    "Notifications": .application,
     "smartcontent": .root, "bench": .root, "chaos": .root, "quality": .root,
   ]
 
@@ -44,7 +47,8 @@ struct ModuleTests {
 
   /// Modules that have no need of Foundation and start faster and stay smaller without it.
   private static let withoutFoundation: Set<String> = [
-    "Collector", "Runtime", "Notifications", "Console", "BrowserTracker", "LocalServers", "DemoTraffic",
+    "Collector", "Runtime", "Notifications", "Console", "BrowserTracker", "LocalServers",
+    "DemoTraffic",
   ]
 
   private static func declared() throws -> [String: Set<String>] {

@@ -52,6 +52,9 @@ public struct Funnel: Sendable {
     public internal(set) var steps: [Step]
     /// Persons who may still go further.
     public internal(set) var open: Int64 = 0
+
+    /// Of nobody.
+    public init(steps: Int) { self.steps = (0..<steps).map { _ in Step() } }
   }
 
   public let question: Question
@@ -85,13 +88,13 @@ public struct Funnel: Sendable {
     let start = touches[first].time
     var counts =
       self.counts[touches[first].value]
-      ?? Counts(steps: question.isOptional.map { _ in Step() })
+      ?? Counts(steps: question.isOptional.count)
     for (place, index) in way.enumerated() {
       reach(
         required[place], touches[index].time - touches[way[max(0, place - 1)]].time, &counts)
       countOptional(after: place, of: way, touches, &counts)
     }
-    let isOver = question.watermark == .max || start < question.watermark - question.within
+    let isOver = start + question.within < question.watermark
     if way.count < required.count && !isOver { counts.open += 1 }
     self.counts[touches[first].value] = counts
   }

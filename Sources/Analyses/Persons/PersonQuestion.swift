@@ -19,7 +19,7 @@ public struct PersonQuestion: Hashable, Sendable {
 
   public static let selectorCountMax = 32
   public static let personCountMax = 1_000_000
-  /// 64 bytes each, while they are put in order 80.
+  /// 64 bytes each, and 12 more while it is told whose they are.
   public static let touchCountMax = 4_000_000
   /// Different values of the dimension.
   public static let valueCountMax = 100_000

@@ -13,8 +13,8 @@ import Views
 /// pipeline's. A device's sessions, which decide what a user takes over who signs in on it, are those of the
 /// touches that the question asks for.
 ///
-/// Cost: some 10 ns for an event that is not asked for and 100 ns for one that is; 64 bytes for each touch and
-/// 48 for each person. Limits: see ``PersonQuestion``; where one is reached the question fails and says what
+/// Cost: a look-up for an event that is not asked for, two and a record of 64 bytes for one that is; some 70
+/// bytes for each person. Limits: see ``PersonQuestion``; where one is reached the question fails and says what
 /// to narrow.
 public final class PersonScan: Analysis {
   public let question: PersonQuestion

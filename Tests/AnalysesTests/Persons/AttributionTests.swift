@@ -24,14 +24,14 @@ struct AttributionTests {
   @Test(
     "credit is divided as the models say",
     arguments: zip(
-      models,
+      AttributionTests.models,
       [
         [4: 1_000_000], [1: 1_000_000], [1: 250_000, 2: 250_000, 3: 250_000, 4: 250_000],
         [1: 400_000, 2: 100_000, 3: 100_000, 4: 400_000],
         // Ages 40, 20, 10 and 0 minutes: 1/16, 1/4, 1/2 and 1 of 29/16.
         [1: 34_483, 2: 137_931, 3: 275_862, 4: 551_724],
       ] as [[UInt32: Int64]]))
-  func models(model: AttributionModel, right: [UInt32: Int64]) {
+  func division(model: AttributionModel, right: [UInt32: Int64]) {
     var attribution = attribution(model)
     attribution.add(history("a10=1 a30=2 a40=3 a50=4 b50$3000001"))
     #expect(credits(attribution) == right)
@@ -151,7 +151,7 @@ struct AttributionTests {
         var size = 1.0
         // In whole halves here: moments are minutes, and the half-life is ten.
         let age = Double(conversion.time - touch.time) / Double(halfLife)
-        for _ in 0..<Int(age * 10) { size *= 0.933_032_991_536_807_4 }
+        for _ in 0..<Int((age * 10).rounded()) { size *= 0.933_032_991_536_807_4 }
         return size
       }
       return sizes.map { $0 / sizes.reduce(0, +) }

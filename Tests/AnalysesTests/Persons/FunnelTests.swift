@@ -1,5 +1,6 @@
 import Events
 import Oracles
+import Statistics
 import Testing
 
 @testable import Analyses

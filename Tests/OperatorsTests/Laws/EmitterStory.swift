@@ -120,7 +120,10 @@ final class EmitterSubject: LawSubject {
       for index in 0..<view.anchorCount {
         let anchor = view.anchor(index)
         said.add(
-          [4, Int64(anchor.user.low), anchor.time, Int64(bitPattern: anchor.campaign)], [1])
+          [
+            4, Int64(anchor.user.low), anchor.time, anchor.from,
+            Int64(bitPattern: anchor.campaign),
+          ], [1])
       }
       for index in 0..<view.paneCount { add(1, view.pane(index)) }
       for index in 0..<view.unionCount {
@@ -214,7 +217,8 @@ struct EmitterStory: LawStory {
       case 5:
         .feedback(
           PartialFeedback(incident: Int64(1 + random.below(9)), tuple: 0, verdict: 1), tuple)
-      case 6: .anchor(PartialAnchor(user: user, campaign: random.next(), time: time))
+      case 6:
+        .anchor(PartialAnchor(user: user, campaign: random.next(), time: time, from: time - 7))
       default:
         .count(
           kind: random.pick([.impression, .click, .conversion]), time: time, tuple,

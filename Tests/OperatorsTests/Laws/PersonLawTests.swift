@@ -41,14 +41,6 @@ import Views
         run.drain()
         let isEqual = run.isEqual(to: naive)
         #expect(isEqual, "step \(index), seed \(seed)")
-        if !isEqual {
-          print("DEBUG restarts", restarts, story.policy, "keep", story.policy.keep, "out", run.sums == naive.sums)
-          for place in Set(run.exposed.keys).union(naive.exposed.keys) where run.exposed[place] != naive.exposed[place] {
-            print("DEBUG", place, run.exposed[place] as Any, naive.exposed[place] as Any)
-          }
-          for (i, step) in story.steps.enumerated() where i <= index { print("DEBUG", i, step) }
-          for (k, p) in naive.persons { print("DEBUG naive", k, p) }
-        }
         if !isEqual { return [] }
       }
     }
@@ -56,7 +48,8 @@ import Views
     let isEqual = run.isEqual(to: naive)
     #expect(isEqual, "seed \(seed)")
     #expect(run.histories.count == 0 && run.histories.idleCount == 0, "seed \(seed)")
-    #expect(run.histories.anchorArena.byteCount == 0 && run.histories.touchCount == 0, "seed \(seed)")
+    #expect(
+      run.histories.anchorArena.byteCount == 0 && run.histories.touchCount == 0, "seed \(seed)")
     #expect(run.histories.unitedCount == 0 && run.histories.arena.byteCount == 0, "seed \(seed)")
     run.histories.begin(tupleCount: 0) { _ in UnsafeRawBufferPointer(start: nil, count: 0) }
     #expect(run.histories.tuples.count == 0, "seed \(seed)")
@@ -193,6 +186,48 @@ import Views
     }
     run.drain()
     #expect(run.histories.touchCount == 128 && run.histories.untracked == 1 + 200 - 126)
+  }
+
+  private func show(_ run: inout PersonRun, _ campaign: Int, at time: Int64, to person: Int) {
+    let touch = NaivePersons.Kept(
+      time: time, key: Key128(low: UInt64(time), high: UInt64(campaign + 1)), kind: .exposure,
+      tuple: DimensionTuple(site: "s", campaign: "c\(campaign)", variant: "v"), revenue: 0)
+    run.insert(touch, of: PersonStory.person(person))
+  }
+
+  @Test(
+    "Of a person's campaigns the latest are remembered, and nothing of who comes after too many")
+  func anchorLimits() {
+    let experiments = ExperimentPolicy(outcomeWindow: second, lookBack: second, memory: day)
+    let policy = PersonPolicy(
+      sessionGap: second, clickLookBack: second, impressionLookBack: second, lateness: 0,
+      personCountMax: 2, experiments: experiments)
+    var run = PersonRun(policy)
+    run.histories.advance(watermark: noon)
+    for campaign in 0..<70 { show(&run, campaign, at: noon + Int64(campaign), to: 0) }
+    run.histories.advance(watermark: noon + hour)
+    #expect(run.histories.touchCount == 0 && run.histories.forgottenExposures == 6)
+    #expect(run.histories.count == 1 && run.histories.idleCount == 1)
+    for campaign in [0, 5, 6, 69] { show(&run, campaign, at: noon + hour, to: 0) }
+    run.drain()
+    let persons = Dictionary(
+      run.exposed.map { ($0.key.tuple.campaign, $0.value.exposures.persons) }, uniquingKeysWith: +)
+    #expect([0, 5, 6, 69].map { persons["c\($0)"] } == [2, 2, 1, 1])
+    // Persons that are there for their anchors alone are not too many.
+    for person in 1...6 {
+      let time = noon + Int64(person + 1) * hour
+      run.histories.advance(watermark: time)
+      show(&run, 7, at: time, to: person)
+    }
+    run.histories.advance(watermark: noon + 8 * hour)
+    #expect(run.histories.untracked == 0 && run.histories.touchCount == 0)
+    #expect(run.histories.count == 4 && run.histories.forgottenExposures == 6 + 2 + 3)
+    for person in 1...6 { show(&run, 7, at: noon + 8 * hour, to: person) }
+    run.drain()
+    #expect(run.histories.untracked > 0)
+    run.histories.advance(watermark: noon + 3 * day)
+    #expect(run.histories.count == 0 && run.histories.idleCount == 0)
+    #expect(run.histories.anchorArena.byteCount == 0)
   }
 
   @Test("A person's touches are bounded, and those of a hot person are where brute force has them")

@@ -63,7 +63,9 @@ import Views
         "\(shape), seed \(seed)")
       #expect(second.earliestTimer == nil, "\(shape), seed \(seed)")
       if log.steps.count > 60 {
-        #expect(held == ["emitter", "persons", "links", "experiments", "trends"], "\(shape), seed \(seed)")
+        #expect(
+          held == ["emitter", "persons", "links", "experiments", "trends"], "\(shape), seed \(seed)"
+        )
       }
     }
   }

@@ -42,7 +42,7 @@ struct OutcomeTruth {
       }
       if let user, known != user {
         takeOver(device, user, watermark)
-        anchor(device, user)
+        anchor(device, user, watermark)
       }
       if let linked = user ?? known {
         links[device] = (linked, hour)
@@ -63,12 +63,13 @@ struct OutcomeTruth {
         device: own))
   }
 
-  private mutating func anchor(_ device: Int, _ user: Int) {
+  private mutating func anchor(_ device: Int, _ user: Int, _ watermark: Int64) {
     guard let experiments = policy.experiments else { return }
     let left = NaiveExposures.ordered(held.filter { $0.device == device }.map(\.fact))
     anchors += NaiveExposures.exposing(left, experiments, anchors: []).map {
       NaiveExposures.Anchor(
-        person: user, campaign: NaiveExposures.Campaign($0.tuple), time: $0.time)
+        person: user, campaign: NaiveExposures.Campaign($0.tuple), time: $0.time,
+        from: NaiveOutcomes.step(watermark) * 10_000_000 - policy.takeOver)
     }
   }
 

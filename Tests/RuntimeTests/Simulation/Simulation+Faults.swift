@@ -86,7 +86,9 @@ extension Simulation {
     let lateness = random.pick([0, second, 20 * second, 3 * minute, 20 * minute])
     var event = TestEvent(
       id: nextID, time: now - random.time(upTo: lateness),
-      kind: random.pick([.impression, .impression, .click, .view, .conversion, .identify, .exposure]),
+      kind: random.pick([
+        .impression, .impression, .click, .view, .conversion, .identify, .exposure,
+      ]),
       campaign: "c\(random.below(2))", variant: random.pick(["", "a", "b"]))
     if event.kind == .conversion { event.revenue = random.pick([0, 1_250_000]) }
     switch random.below(5) {
