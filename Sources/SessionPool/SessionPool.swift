@@ -31,11 +31,13 @@ public final class SessionPool<Session: AnyObject>: Sendable {
   ) async throws(Failure) -> Value {
     let result: Result<Value, Failure> = await withUnsafeContinuation { continuation in
       let accepted = shared.add { session in
+        let result: Result<Value, Failure>
         do throws(Failure) {
-          continuation.resume(returning: .success(try work(&session)))
+          result = .success(try work(&session))
         } catch {
-          continuation.resume(returning: .failure(error))
+          result = .failure(error)
         }
+        return { continuation.resume(returning: result) }
       }
       if !accepted { continuation.resume(returning: .failure(refusal)) }
     }

@@ -5,7 +5,8 @@ import Glibc
 /// `@unchecked Sendable`: every stored property is either constant or only touched while `mutex` is
 /// held. A session never leaves the thread that opened it.
 final class SessionQueue<Session: AnyObject>: @unchecked Sendable {
-  typealias Work = @Sendable (inout Session?) -> Void
+  /// Gives what tells the caller, which is run once the pools know what became of the session.
+  typealias Work = @Sendable (inout Session?) -> () -> Void
 
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private let changed: UnsafeMutablePointer<pthread_cond_t>
@@ -72,9 +73,10 @@ final class SessionQueue<Session: AnyObject>: @unchecked Sendable {
     while let work = next() {
       if losses.count != known { session = nil }
       let before = session
-      work(&session)
+      let answer = work(&session)
       if let before, before !== session { losses.add() }
       known = losses.count
+      answer()
     }
   }
 

@@ -120,12 +120,18 @@ struct IncidentLedgerTests {
 
     try writer.write(
       Self.row(1) {
-        $0.observed = 50; $0.revision = 2
-      }, Self.row(2) { $0.revision = 2 })
+        $0.observed = 50
+        $0.revision = 2
+      },
+      Self.row(2) {
+        $0.severity = .info
+        $0.revision = 2
+      })
     #expect(try owed() == [])
     try writer.write(
       Self.row(1) {
-        $0.severity = .critical; $0.revision = 3
+        $0.severity = .critical
+        $0.revision = 3
       })
     #expect(try owed() == ["1 open open"])
     try ledger.note(try ledger.owed(limit: 1)[0], sequence: 0)

@@ -48,7 +48,7 @@ struct DimensionTests {
     #expect(
       EventKind.allCases.map { "\($0.rawValue) \($0.name)" } == [
         "1 impression", "2 view", "3 click", "4 engagement", "5 conversion", "6 identify",
-        "7 custom", "8 alias", "9 unlink", "11 feedback",
+        "7 custom", "8 alias", "9 unlink", "10 exposure", "11 feedback",
       ])
   }
 }

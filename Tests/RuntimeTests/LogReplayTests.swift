@@ -92,9 +92,9 @@ import Views
     #expect(min(seen.duplicate, seen.late, seen.tooLate) > 20, "\(seen)")
     #expect(min(outcomes.sessions, outcomes.attributedClicks, outcomes.attributedConversions) > 20)
     #expect(
-      min(exposures.persons, exposures.clickers, exposures.converters, exposures.mixed) > 20,
+      min(exposures.persons, exposures.clickers, exposures.converters, exposures.mixed) > 10,
       "\(exposures)")
-    #expect(min(baselines.prior, baselines.priorClicked, baselines.priorRevenueMicros) > 20)
+    #expect(min(baselines.prior, baselines.priorClicked, baselines.priorRevenueMicros) > 10)
     #expect(trendCount > 200 && lateCount > 50)
   }
 

@@ -1,7 +1,7 @@
 import Analyses
 import Dataflow
 import Events
-import Glibc
+import Foundation
 import LogArchive
 import LogScans
 import Oracles
@@ -85,13 +85,11 @@ import Views
       let before = try Self.scanned(made, made.log, until: .max)
       let archive = Archive(folder: "\(folder)-\(seed)")
       defer {
-        for name in ["events-00", "events-01", "events-g2-00", "events-g2-01", "events-g2-02"] {
-          for file in (try? archive.files(of: name)) ?? [] {
-            unlink("\(archive.folder)/\(file.name)")
-          }
+        do {
+          try FileManager.default.removeItem(atPath: archive.folder)
+        } catch {
+          Issue.record("the archive cannot be removed: \(error)")
         }
-        unlink("\(archive.folder)/.lock")
-        rmdir(archive.folder)
       }
       let trim = try LogTrim(archive: archive, log: made.log, fileBytesMax: 3000) {
         made.log.trim($0, upTo: $1 - 1)

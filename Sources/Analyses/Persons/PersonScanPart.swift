@@ -109,8 +109,14 @@ final class PersonScanPart {
         frame: UInt32(frames.count), kind: kind)
       if marks != 0 { (record.value, record.currency) = try values(of: tuple, frame) }
       records.append(record)
-      if userNumber != 0 { states[Int(device)].user = userNumber }
-      states[Int(device)].hour = kind == EventKind.unlink.rawValue ? .min : hour
+      if kind == EventKind.unlink.rawValue {
+        // Whoever signs in next is news, even if it is the same user.
+        states[Int(device)].user = 0
+        states[Int(device)].hour = .min
+      } else {
+        if userNumber != 0 { states[Int(device)].user = userNumber }
+        states[Int(device)].hour = hour
+      }
       if user != .zero && user != person { states[Int(device)].isLinked = true }
     }
     guard records.count > first else { return }
