@@ -1,8 +1,7 @@
 /// Random draws of a policy: the same ones from the same seed, on every processor.
 ///
 /// SplitMix64 (Steele, Lea, Flood 2014), the normal by the inverse of its distribution function, the gamma
-/// distribution by Marsaglia and Tsang 2000, the beta distribution as a share of two of those. A beta draw takes
-/// some 100 ns.
+/// distribution by Marsaglia and Tsang 2000, the beta distribution as a share of two of those.
 public struct Draws: Sendable, Equatable {
   private var state: UInt64
 

@@ -1,6 +1,6 @@
 /// The best arm so far, and with a small chance any: the simplest there is, with a known floor of propensities.
 ///
-/// Its regret grows for ever, by `epsilon` of the arms' mean distance from the best. 10 ns an arm.
+/// Its regret grows for ever, by `epsilon` of the arms' mean distance from the best.
 public struct EpsilonGreedy: BanditPolicy, Equatable {
   private var sums: ArmSums
   private let epsilon: Double

@@ -2,7 +2,7 @@
 ///
 /// UCB1 (Auer, Cesa-Bianchi and Fischer 2002) bounds by √(2 ln t / n), which for rates of a few per cent explores
 /// far too long; KL-UCB (Garivier and Cappé 2011) by the rate that n trials can't tell from the mean at ln t,
-/// and is optimal for clicks. UCB1 takes 20 ns an arm, KL-UCB some 1 µs. Both never forget, and give no
+/// and is optimal for clicks. KL-UCB takes 40 bisections an arm. Both never forget, and give no
 /// propensities but 0 and 1: what they log can't be evaluated off-policy without a floor.
 public struct UpperConfidence: BanditPolicy, Equatable {
   public enum Bound: Sendable, Equatable { case hoeffding, kullbackLeibler }

@@ -9,7 +9,7 @@
 /// the direct method is as wrong as its model; the rest give up some bias for less variance. All fail where the
 /// logging policy never showed what the other would show, which nothing in the log can tell: log propensities
 /// above 0 for every arm. Sums only: additive, so estimates of parts of a log can be merged, and an event can
-/// be taken back. Some 10 ns a decision.
+/// be taken back, but for the last digits.
 public struct OffPolicyEstimates: Sendable, Equatable {
   /// Weights above it count for nothing in switch-DR.
   public let switchThreshold: Double

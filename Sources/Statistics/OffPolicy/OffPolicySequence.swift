@@ -6,7 +6,7 @@
 /// it at all times together. The intervals are intersected as they come.
 ///
 /// The greatest weight is known beforehand: the evaluated policy's chance over the floor of the logging one.
-/// Costs 80 ns a decision. Wide while the log has fewer than some hundred rewards times the greatest weight.
+/// Costs one step of that sequence a decision. Wide while the log has fewer than some hundred rewards times the greatest weight.
 public struct OffPolicySequence: Sendable, Equatable {
   public let weightMax: Double
   private var sequence: EmpiricalBernsteinSequence
