@@ -286,7 +286,8 @@ enum CardNumber {
   /// - Parameter start: of a run of digits, of which there are four or more.
   static func mayHaveScheme(_ text: UnsafeRawBufferPointer, from start: Int) -> Bool {
     let prefix = prefix(text, start..<text.count)
-    return (13...19).contains { hasScheme(prefix, $0) }
+    // A scheme with numbers of several lengths has some of sixteen digits; American Express has fifteen alone.
+    return hasScheme(prefix, 16) || hasScheme(prefix, 15)
   }
 
   private static func isDigit(_ byte: UInt8) -> Bool { byte &- UInt8(ascii: "0") <= 9 }

@@ -75,7 +75,7 @@ struct EventDraft {
       eventTime: time ?? receivedAt, receivedAt: receivedAt, sentAt: sentAt,
       dimensions: tuple.encoded, revenueMicros: revenue, id: id,
       name: try FieldText.check(name, "the event's name"),
-      source: source ?? "\(protocolName)/\(key.source)",
+      source: source ?? protocolName + "/" + key.source,
       payload: payload,
       fingerprint: payload.withUnsafeBytes { EventIdentity.fingerprint($0, without: gap) })
   }

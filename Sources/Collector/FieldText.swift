@@ -10,7 +10,8 @@ enum FieldText {
     if text.utf8.count > bytesMax {
       throw Refusal(.textTooLong, "\(field) may have \(bytesMax) bytes")
     }
-    if text.utf8.contains(0) {
+    var text = text
+    if text.withUTF8({ $0.contains(0) }) {
       throw Refusal(.nulCharacter, "\(field) holds U+0000, which is not allowed")
     }
     return text

@@ -10,7 +10,8 @@ public struct IngestParameters: Sendable {
   /// Frames of one partition that are published and not yet acknowledged. One is written while
   /// the next is on its way; more would only make frames smaller.
   public var framesInFlightMax = 2
-  /// A frame with this many bytes of events goes at once. A shorter one waits while another of
+  /// A frame with this many bytes of events goes at once; with up to twice as many where much more than two frames'
+  /// worth is on its way. A shorter one waits while another of
   /// its partition is on its way, and until the next tick of ``frameIntervalMicros`` after it.
   public var longFrameBytes = 96 * 1024
   /// Time between ticks at which short frames go, all partitions' together. It bounds the frames

@@ -112,8 +112,15 @@ final class Lane: Sendable {
   private func add(_ bytes: Int, to waiting: borrowing Atomic<Int>) -> Bool {
     let (before, after) = waiting.add(bytes, ordering: .sequentiallyConsistent)
     let round = roundBytes.load(ordering: .relaxed)
-    let long = parameters.longFrameBytes
+    let long = longBytes(round: round)
     return before == 0 || before < long && after >= long || before < round && after >= round
+  }
+
+  /// From so many bytes on a frame goes at once. Where much more than two such frames' worth of events is on its way
+  /// frames are up to twice as long: each costs the log a sync, which takes as long as some hundred kilobytes do.
+  private func longBytes(round: Int) -> Int {
+    let long = parameters.longFrameBytes
+    return round == .max ? long : max(long, min(2 * long, parameters.frameBytesMax, round / 2))
   }
 
   /// Told after frames were published: the bytes of all events on their way to one of `lanes`, of which this is
@@ -178,11 +185,12 @@ final class Lane: Sendable {
     // An old frame leaves room for live ones that come meanwhile.
     let inFlightMax = live > 0 ? parameters.framesInFlightMax : 1
     let inFlight = inFlight.load(ordering: .sequentiallyConsistent)
-    if waiting >= parameters.longFrameBytes {
+    let round = roundBytes.load(ordering: .relaxed)
+    if waiting >= longBytes(round: round) {
       return inFlight < inFlightMax ? 0 : nil
     }
     guard inFlight == 0 else { return nil }
-    if waiting >= roundBytes.load(ordering: .relaxed) { return 0 }
+    if waiting >= round { return 0 }
     // Ticks are the same for all lanes, so that one wake of the publisher serves them all.
     let ticks = waiting >= parameters.crowdedFrameBytes ? 2 : 1
     let interval = Int64(max(1, parameters.frameIntervalMicros * ticks))

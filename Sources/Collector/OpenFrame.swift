@@ -2,15 +2,16 @@ import Events
 
 /// A frame that is being filled, with the requests that wait for it.
 final class OpenFrame: @unchecked Sendable {
-  // In a lane it is touched under the lane's lock; taken out of it, by the publisher's thread.
+  // In a lane it is touched under the lane's lock; taken out of it, by the publisher's thread. So what every event
+  // touches need not be watched for overlapping accesses, which costs more than the accesses.
 
-  var encoder = FrameEncoder()
-  var waiters: [PendingRequest] = []
+  @exclusivity(unchecked) var encoder = FrameEncoder()
+  @exclusivity(unchecked) var waiters: [PendingRequest] = []
   /// Steady time of its first event.
   var openedMicros: Int64 = 0
   /// What it counts for in its lane.
-  private(set) var waitingBytes = 0
-  private(set) var shares = LaneShares()
+  @exclusivity(unchecked) private(set) var waitingBytes = 0
+  @exclusivity(unchecked) private(set) var shares = LaneShares()
   /// The queue of the lane that it was in.
   var isOld = false
 

@@ -186,6 +186,11 @@ struct PayloadScrubber {
     ) throws(JSONError) {
       try json.beginObject()
       while let name = try json.nextKey() {
+        if rules.identify == nil, places.isEmpty, !name.isEscaped, PersonalNames.isPlain(name.bytes)
+        {
+          try value(inTraits: false)
+          continue
+        }
         let key = name.isEscaped ? unescapedKey(name) : PersonalNames.Key(name.bytes)
         if key.mayHoldData && rules.removesPersonalData { scrub(name) }
         let inner = places.isEmpty ? [] : rules.marks.places(places, member: name.string)

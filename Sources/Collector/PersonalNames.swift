@@ -119,6 +119,54 @@ enum PersonalNames {
     return words
   }()
 
+  /// Of the same names, by their first two letters and their last one: most members are told by these alone.
+  private static let letters: [UInt64] = {
+    var words = [UInt64](repeating: 0, count: (letterCount * letterCount * letterCount + 63) / 64)
+    let all = names.flatMap(\.1) + ofTraits + traits + ["database64"]
+    for name in all {
+      let bytes = Array(name.utf8)
+      // A digit at the end is none of the letters; names with digits are read in full.
+      guard let last = bytes.last, let place = place(bytes[0], bytes[1], last) else { continue }
+      words[place >> 6] |= 1 << (place & 63)
+    }
+    return words
+  }()
+  private static let letterCount = 26
+
+  @inline(__always)
+  private static func place(_ first: UInt8, _ second: UInt8, _ last: UInt8) -> Int? {
+    let first = Int((first | 0x20) &- UInt8(ascii: "a"))
+    let second = Int((second | 0x20) &- UInt8(ascii: "a"))
+    let last = Int((last | 0x20) &- UInt8(ascii: "a"))
+    guard first < letterCount, second < letterCount, last < letterCount else { return nil }
+    return (first &* letterCount &+ second) &* letterCount &+ last
+  }
+
+  /// Whether a name, as it is written, is certainly none that means something here, and holds nothing itself. False
+  /// where its ``Key`` has to be asked.
+  static func isPlain(_ name: UnsafeRawBufferPointer) -> Bool {
+    let count = name.count
+    // Names of vendors' own members begin with a dollar or an underscore.
+    let start = count > 0 && (name[0] == UInt8(ascii: "$") || name[0] == UInt8(ascii: "_")) ? 1 : 0
+    guard count >= start &+ 2, count <= 32,
+      let place = place(name[start], name[start &+ 1], name[count &- 1])
+    else { return false }
+    if letters[place &>> 6] & 1 &<< UInt64(place & 63) != 0 { return false }
+    var index = 0
+    while index < count {
+      if hasSign(ByteWord.tail(name, from: index)) { return false }
+      index &+= 8
+    }
+    return true
+  }
+
+  /// Whether there is a digit or one of `@%[`, see ``Key``.
+  @inline(__always)
+  private static func hasSign(_ word: UInt64) -> Bool {
+    ByteWord.isDigit(word) | ByteWord.isEqual(word, UInt8(ascii: "@"))
+      | ByteWord.isEqual(word, UInt8(ascii: "%")) | ByteWord.isEqual(word, UInt8(ascii: "[")) != 0
+  }
+
   /// False where neither ``role(_:inTraits:)`` nor ``isTraits(_:)`` nor ``bytes`` says anything of it.
   static func mayMean(_ key: Key) -> Bool {
     mayMean[Int(key.hash >> 6 & 63)] & 1 << (key.hash & 63) != 0

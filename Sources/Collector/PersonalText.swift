@@ -13,7 +13,7 @@ import Events
 /// encoded more than once. A bare number without groups and `+` is no phone number: ids and times look the
 /// same. Fails on what people write to deceive, such as `ada at example dot org`.
 ///
-/// About 1 ns per byte where there is nothing to find.
+/// Most texts in which there is nothing are told by one look (``PlainText``); the others cost about 1 ns per byte.
 enum PersonalText {
   enum Kind: Hashable {
     case mail, phone, card
@@ -40,6 +40,11 @@ enum PersonalText {
 
   /// What a text holds, in its order, without overlaps.
   static func find(in text: UnsafeRawBufferPointer) -> [Finding] {
+    PlainText.isPlain(text) ? [] : read(text)
+  }
+
+  /// The same of any text, without the first look.
+  static func read(_ text: UnsafeRawBufferPointer) -> [Finding] {
     var findings: [Finding] = []
     let isEncoded = scan(text, &findings)
     if isEncoded { scanDecoded(Array(text), Array(0...text.count), decodingsMax, &findings) }

@@ -33,30 +33,60 @@ struct PixelFields {
   var value = ""
   var currency = ""
 
+  /// The names of the fields: the raw value is their bytes, the first in the lowest bits.
+  enum Name: UInt32 {
+    case k = 0x6b
+    case t = 0x74
+    case n = 0x6e
+    case cid = 0x64_6963
+    case cnt = 0x74_6e63
+    case `var` = 0x72_6176
+    case ch = 0x6863
+    case uid = 0x64_6975
+    case aid = 0x64_6961
+    case pid = 0x64_6970
+    case eid = 0x64_6965
+    case ts = 0x7374
+    case v = 0x76
+    case cur = 0x72_7563
+
+    init?(_ bytes: UnsafeRawBufferPointer) {
+      guard bytes.count <= 3 else { return nil }
+      var code: UInt32 = 0
+      for index in bytes.indices { code |= UInt32(bytes[index]) &<< UInt32(8 &* index) }
+      self.init(rawValue: code)
+    }
+  }
+
   /// Reads the value of a field where its name means something here.
   ///
   /// - Returns: false where it does not; the value is then still to be read.
   mutating func take<E: Error>(
     _ field: String, _ value: () throws(E) -> String
   ) throws(E) -> Bool {
-    switch field {
-    case "k": key = try value()
-    case "t": kind = try value()
-    case "n": name = try value()
-    case "cid": campaign = try value()
-    case "cnt": content = try value()
-    case "var": variant = try value()
-    case "ch": channel = try value()
-    case "uid": user = try value()
-    case "aid": anonymous = try value()
-    case "pid": previous = try value()
-    case "eid": id = try value()
-    case "ts": time = try value()
-    case "v": self.value = try value()
-    case "cur": currency = try value()
-    default: return false
-    }
+    var field = field
+    guard let name = field.withUTF8({ Name(UnsafeRawBufferPointer($0)) }) else { return false }
+    set(name, try value())
     return true
+  }
+
+  mutating func set(_ name: Name, _ text: String) {
+    switch name {
+    case .k: key = text
+    case .t: kind = text
+    case .n: self.name = text
+    case .cid: campaign = text
+    case .cnt: content = text
+    case .var: variant = text
+    case .ch: channel = text
+    case .uid: user = text
+    case .aid: anonymous = text
+    case .pid: previous = text
+    case .eid: id = text
+    case .ts: time = text
+    case .v: value = text
+    case .cur: currency = text
+    }
   }
 
   /// - Parameters:
@@ -67,7 +97,7 @@ struct PixelFields {
     sentAt: Int64 = 0, payload: [UInt8], fallbackID: () throws(Refusal) -> String
   ) throws(Refusal) -> IncomingEvent {
     guard let kind = stated ?? (kind.isEmpty ? .impression : EventKind(name: kind)) else {
-      let kinds = EventKind.allCases.map(\.name).joined(separator: ", ")
+      let kinds = EventKind.sent.map(\.name).joined(separator: ", ")
       throw Refusal(.unknownKind, "t is one of \(kinds)")
     }
     var draft = EventDraft()
@@ -113,24 +143,40 @@ struct PixelQuery {
   /// - Parameter taking: gets each field first; what it takes is no field of the event and not kept.
   init(
     _ query: UnsafeRawBufferPointer,
-    taking: (_ name: String, _ value: String) -> Bool = { _, _ in false }
+    taking: ((_ name: String, _ value: String) -> Bool)? = nil
   ) {
     payload.beginObject()
+    let isPlain = taking == nil && Self.isASCII(query)
     var scanner = QueryScanner()
     while let field = scanner.next(in: query.bytes) {
+      if isPlain, !field.nameIsEncoded, !field.valueIsEncoded {
+        take(
+          plain: UnsafeRawBufferPointer(rebasing: query[field.name]),
+          UnsafeRawBufferPointer(rebasing: query[field.value]))
+        continue
+      }
       guard let name = Self.text(field.name, field.nameIsEncoded, query),
         let value = Self.text(field.value, field.valueIsEncoded, query)
       else {
         isMalformed = true
         continue
       }
-      if taking(name, value) { continue }
+      if taking?(name, value) ?? false { continue }
       _ = fields.take(name) { value }
       if name == "k" { continue }
       payload.key(name)
       payload.string(value)
     }
     payload.endObject()
+  }
+
+  /// Takes a field in ASCII without escapes, as nearly all are: only what means something becomes a text.
+  private mutating func take(plain name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+    let known = PixelFields.Name(name)
+    if let known { fields.set(known, String(decoding: value, as: UTF8.self)) }
+    if known == .k { return }
+    payload.key(utf8: name)
+    payload.string(utf8: value)
   }
 
   /// See ``PixelFields/event(protocolName:kind:key:receivedAt:sentAt:payload:fallbackID:)``.
@@ -148,18 +194,14 @@ struct PixelQuery {
   private static func text(
     _ range: Range<Int>, _ isEncoded: Bool, _ query: UnsafeRawBufferPointer
   ) -> String? {
-    if !isEncoded {
-      let bytes = UnsafeRawBufferPointer(rebasing: query[range])
-      return isASCII(bytes)
-        ? String(decoding: bytes, as: UTF8.self) : String(validating: bytes, as: UTF8.self)
-    }
+    if !isEncoded { return String(validating: query[range], as: UTF8.self) }
     var decoded: [UInt8] = []
     decoded.reserveCapacity(range.count)
     guard PercentEncoding.decode(range, in: query.bytes, to: &decoded) else { return nil }
     return String(validating: decoded, as: UTF8.self)
   }
 
-  /// Nearly every field is; checking that is much cheaper than validating UTF-8.
+  /// Nearly every query is; checking that is much cheaper than validating UTF-8.
   private static func isASCII(_ bytes: UnsafeRawBufferPointer) -> Bool {
     var all: UInt8 = 0
     for byte in bytes { all |= byte }

@@ -53,7 +53,7 @@ enum PostHogEvent {
       self.sentAt = sentAt
       self.defaultName = defaultName
       self.uniqueID = uniqueID
-      source = "\(PostHogProtocol.name)/\(key.source)"
+      source = PostHogProtocol.name + "/" + key.source
     }
 
     /// Reads the next value of `json` as an event.

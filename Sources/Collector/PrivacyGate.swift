@@ -40,9 +40,10 @@ public struct PrivacyGate: EventGate {
   public func admit(
     _ event: inout IncomingEvent, _ request: borrowing RequestFacts, _ key: WriteKey
   ) throws(Refusal) -> GateVerdict {
-    let protocolName = Substring(event.source.utf8.prefix { $0 != UInt8(ascii: "/") })
-    var scrubber = scrubber(request, key, protocolName: protocolName)
-    if !marks.isEmpty, scrubber.removesPersonalData, let marks = marks[String(protocolName)] {
+    let isSnowplow = event.source.utf8.starts(with: Self.snowplowSource)
+    var scrubber = scrubber(
+      request, key, isSnowplow: isSnowplow, protocolName: Self.protocolName(event))
+    if !marks.isEmpty, scrubber.removesPersonalData, let marks = marks[Self.protocolName(event)] {
       scrubber.marks = marks[event.name] ?? marks[event.kind.name] ?? .none
     }
     do {
@@ -62,6 +63,12 @@ public struct PrivacyGate: EventGate {
     }
     if key.policy.personalData != .keep { Self.scrubColumns(&event) }
     return .pass
+  }
+
+  private static let snowplowSource = Array("\(SnowplowProtocol.name)/".utf8)
+
+  private static func protocolName(_ event: IncomingEvent) -> String {
+    String(Substring(event.source.utf8.prefix { $0 != UInt8(ascii: "/") }))
   }
 
   /// - Returns: nil where nothing can be encrypted now; see ``SealClaims/failure``.
@@ -89,7 +96,8 @@ public struct PrivacyGate: EventGate {
     protocolName: String
   ) -> Rejection {
     var rejection = rejection
-    var scrubber = scrubber(request, key, protocolName: protocolName)
+    var scrubber = scrubber(
+      request, key, isSnowplow: protocolName == SnowplowProtocol.name, protocolName: protocolName)
     if scrubber.removesPersonalData { scrubber.marks = anyMarks[protocolName] ?? .none }
     scrubber.removesCompressed = scrubber.removesPersonalData || scrubber.identify != nil
     do {
@@ -115,18 +123,18 @@ public struct PrivacyGate: EventGate {
   // MARK: Parts
 
   private func scrubber(
-    _ request: borrowing RequestFacts, _ key: WriteKey, protocolName: some StringProtocol
+    _ request: borrowing RequestFacts, _ key: WriteKey, isSnowplow: Bool,
+    protocolName: @autoclosure () -> String
   ) -> PayloadScrubber {
     var scrubber = PayloadScrubber(agents: agents)
     scrubber.removesPersonalData = key.policy.personalData != .keep
     scrubber.addresses =
       key.policy.address == .drop
-        || protocolName == SnowplowProtocol.name
-          && request.header("sp-anonymous") != nil
+        || isSnowplow && request.header("sp-anonymous") != nil
       ? .remove : .truncate
     if key.policy.identifiers == .pseudonym {
       scrubber.identify = { key.identify($0) }
-      scrubber.identifierNames = IdentifierNames.names(of: protocolName)
+      scrubber.identifierNames = IdentifierNames.names(of: protocolName())
     }
     return scrubber
   }

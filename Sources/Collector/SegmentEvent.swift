@@ -32,7 +32,7 @@ enum SegmentEvent {
     init(key: WriteKey, receivedAt: Int64) {
       self.key = key
       self.receivedAt = receivedAt
-      source = "segment/\(key.source)"
+      source = "segment/" + key.source
     }
 
     /// Reads the next value of `json` as an event.

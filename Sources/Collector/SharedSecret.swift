@@ -10,6 +10,8 @@ public enum SharedSecret: String, CaseIterable, Sendable {
   case pseudonyms
   /// Keys of persons are wrapped with it. Whoever loses it can read nothing that is encrypted with them.
   case personKeys = "person-keys"
+  /// Tokens of decisions are signed with it. Whoever loses it can learn nothing of what was decided before.
+  case decisions
 
   /// Of the secret, at least.
   public static let byteCount = 32

@@ -1,9 +1,25 @@
-/// The columns of a frame one after the other, each at a multiple of eight bytes.
+/// The columns of a frame one after the other, each at a multiple of eight bytes, behind room for what stands in
+/// front of them: a frame is laid out where it stays, and nothing of it is copied twice.
 struct FrameBody: ~Copyable {
-  private(set) var bytes: [UInt8] = []
+  private var bytes: [UInt8]
+  /// Bytes in front of the columns.
+  private let room: Int
   private var columns: [(id: FrameColumn, offset: Int)] = []
 
-  init(reserving capacity: Int) { bytes.reserveCapacity(capacity) }
+  /// - Parameters:
+  ///   - columns: how many there will be; where there are others, they are moved in the end.
+  ///   - capacity: bytes of all columns, about.
+  init(columns: Int, reserving capacity: Int) {
+    room = Self.room(columns)
+    bytes = []
+    bytes.reserveCapacity(room + capacity)
+    bytes.append(contentsOf: repeatElement(0, count: room))
+    self.columns.reserveCapacity(columns)
+  }
+
+  private static func room(_ columns: Int) -> Int {
+    (FrameHeader.byteCount + columns * FrameHeader.directoryEntryByteCount + 7) & ~7
+  }
 
   /// What is appended from here on is the column `id`.
   mutating func begin(_ id: FrameColumn) { columns.append((id, bytes.count)) }
@@ -21,13 +37,17 @@ struct FrameBody: ~Copyable {
 
   /// Header, directory and columns, with length and checksum.
   consuming func frame(_ header: FrameHeader) -> [UInt8] {
-    let directory = columns.count * FrameHeader.directoryEntryByteCount
-    let start = (FrameHeader.byteCount + directory + 7) & ~7
-    let total = start + bytes.count
-    var frame: [UInt8] = []
-    frame.reserveCapacity(total)
+    let start = Self.room(columns.count)
+    if start < room {
+      bytes.removeFirst(room - start)
+    } else if start > room {
+      bytes.insert(contentsOf: repeatElement(0, count: start - room), at: 0)
+    }
+    let total = bytes.count
+    var front: [UInt8] = []
+    front.reserveCapacity(start)
     func put<T: FixedWidthInteger>(_ value: T) {
-      withUnsafeBytes(of: value.littleEndian) { frame.append(contentsOf: $0) }
+      withUnsafeBytes(of: value.littleEndian) { front.append(contentsOf: $0) }
     }
     put(FrameHeader.magic)
     put(UInt32(0))
@@ -48,19 +68,18 @@ struct FrameBody: ~Copyable {
     put(UInt32(total))
     put(UInt32(0))
     for (index, column) in columns.enumerated() {
-      let end = index + 1 < columns.count ? columns[index + 1].offset : bytes.count
+      let end = index + 1 < columns.count ? columns[index + 1].offset : room - start + total
       put(column.id.rawValue)
       put(UInt16(0))
-      put(UInt32(start + column.offset))
+      put(UInt32(start - room + column.offset))
       put(UInt32(end - column.offset))
     }
-    while frame.count < start { frame.append(0) }
-    frame.append(contentsOf: bytes)
-    frame.withUnsafeMutableBytes { buffer in
+    bytes.withUnsafeMutableBytes { buffer in
+      front.withUnsafeBytes { buffer.copyMemory(from: $0) }
       let checksum = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: buffer[8...]))
       buffer.storeBytes(of: checksum.littleEndian, toByteOffset: 4, as: UInt32.self)
     }
-    return frame
+    return bytes
   }
 }
 
@@ -70,6 +89,24 @@ struct TextColumn {
   private(set) var bytes: [UInt8] = []
 
   var count: Int { ends.count - 1 }
+
+  func holds(_ text: UnsafeRawBufferPointer, at index: Int) -> Bool {
+    let range = Int(ends[index])..<Int(ends[index + 1])
+    guard range.count == text.count else { return false }
+    return bytes.withUnsafeBytes { bytes in
+      var offset = 0
+      while offset &+ 8 <= text.count {
+        let one = bytes.loadUnaligned(fromByteOffset: range.lowerBound &+ offset, as: UInt64.self)
+        if one != text.loadUnaligned(fromByteOffset: offset, as: UInt64.self) { return false }
+        offset &+= 8
+      }
+      while offset < text.count {
+        if bytes[range.lowerBound &+ offset] != text[offset] { return false }
+        offset &+= 1
+      }
+      return true
+    }
+  }
 
   mutating func append(_ text: UnsafeRawBufferPointer) {
     bytes.append(contentsOf: text)

@@ -21,10 +21,8 @@ public struct FrameEncoder: ~Copyable {
   private var payloads = TextColumn()
   private var tuples = TextColumn()
   private var labels = TextColumn()
-  /// By checksum, which costs less than hashing an array byte by byte; of two that have the same one the second
-  /// is at the next number that is free.
-  private var tupleIndex: [UInt32: (bytes: [UInt8], index: UInt32)] = [:]
-  private var labelIndex: [String: UInt32] = [:]
+  private var tupleIndex = TextIndex()
+  private var labelIndex = TextIndex()
   /// Events in a row are often alike: comparing with the last one saves hashing.
   private var lastTuple: (bytes: [UInt8]?, index: UInt32) = (nil, .max)
   private var lastName: (text: String?, index: UInt32) = (nil, .max)
@@ -36,6 +34,9 @@ public struct FrameEncoder: ~Copyable {
   private var hasSent = false
   private var hasUser = false
   private var hasFingerprint = false
+
+  /// Columns of every frame that has events.
+  private static let columnsAlways = 12
 
   public init() {}
 
@@ -81,27 +82,14 @@ public struct FrameEncoder: ~Copyable {
 
   private mutating func tuple(_ dimensions: [UInt8]) -> UInt32 {
     if dimensions == lastTuple.bytes { return lastTuple.index }
-    var place = dimensions.withUnsafeBytes { CRC32C.checksum($0) }
-    while let known = tupleIndex[place] {
-      if known.bytes == dimensions {
-        lastTuple = known
-        return known.index
-      }
-      place &+= 1
-    }
-    let index = UInt32(tuples.count)
+    let index = dimensions.withUnsafeBytes { tupleIndex.number(of: $0, in: &tuples) }
     lastTuple = (dimensions, index)
-    tupleIndex[place] = (dimensions, index)
-    dimensions.withUnsafeBytes { tuples.append($0) }
     return index
   }
 
   private mutating func label(_ text: String) -> UInt32 {
-    if let known = labelIndex[text] { return known }
-    let index = UInt32(labels.count)
-    labelIndex[text] = index
-    labels.append(text)
-    return index
+    var text = text
+    return text.withUTF8 { labelIndex.number(of: UnsafeRawBufferPointer($0), in: &labels) }
   }
 
   /// Seals what was appended since the last seal and starts anew.
@@ -114,7 +102,10 @@ public struct FrameEncoder: ~Copyable {
     let base = header.receivedBase
     // A request that waited over an hour for its frame would overflow; the clamp keeps the order.
     let receivedDeltas = received.map { UInt32(clamping: $0 - base) }
-    var body = FrameBody(reserving: byteCount + 512)
+    let optional = [hasUser, hasRevenue, hasSent, hasFingerprint, hasAgent, hasBot]
+    var body = FrameBody(
+      columns: kinds.isEmpty ? 0 : Self.columnsAlways + optional.count { $0 },
+      reserving: byteCount + 512)
     if !kinds.isEmpty {
       body.begin(.kind)
       kinds.withUnsafeBytes { body.append(column: $0) }
@@ -171,7 +162,7 @@ public struct FrameEncoder: ~Copyable {
 
   /// A frame without events that moves log time forward.
   public static func heartbeat(_ header: FrameHeader) -> [UInt8] {
-    FrameBody(reserving: 0).frame(header)
+    FrameBody(columns: 0, reserving: 0).frame(header)
   }
 
   private mutating func reset() {
@@ -193,8 +184,8 @@ public struct FrameEncoder: ~Copyable {
     payloads.removeAll()
     tuples.removeAll()
     labels.removeAll()
-    tupleIndex.removeAll(keepingCapacity: true)
-    labelIndex.removeAll(keepingCapacity: true)
+    tupleIndex.removeAll()
+    labelIndex.removeAll()
     lastTuple = (nil, .max)
     lastName = (nil, .max)
     lastSource = (nil, .max)

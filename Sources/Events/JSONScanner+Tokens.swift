@@ -16,6 +16,12 @@ extension JSONScanner {
 
   @inline(__always)
   mutating func skipWhitespace() {
+    // Texts of programs have none, which one look tells.
+    if offset < count, byte(offset) > 0x20 { return }
+    skipWhitespaceThatIsThere()
+  }
+
+  private mutating func skipWhitespaceThatIsThere() {
     while offset < count {
       switch byte(offset) {
       case 0x20, 0x0a, 0x0d, 0x09: offset &+= 1
@@ -60,12 +66,27 @@ extension JSONScanner {
   }
 
   /// The rest of a string whose opening quote is consumed.
+  @inline(__always)
   mutating func scanString() throws(JSONError) -> JSONString {
     let start = offset
-    var index = start
+    let index = firstSpecial(from: start)
+    guard index < count, byte(index) == UInt8(ascii: "\"") else {
+      return try scanString(from: start, special: index)
+    }
+    offset = index &+ 1
+    return JSONString(
+      bytes: UnsafeRawBufferPointer(start: base + start, count: index &- start), isEscaped: false)
+  }
+
+  /// The same of a string that has escapes or characters beyond ASCII, or no end.
+  ///
+  /// - Parameter special: the first place that is not plain text.
+  private mutating func scanString(
+    from start: Int, special: Int
+  ) throws(JSONError) -> JSONString {
+    var index = special
     var isEscaped = false
     while true {
-      index = firstSpecial(from: index)
       guard index < count else { throw error(.character, at: count) }
       let special = byte(index)
       switch special {
@@ -80,6 +101,7 @@ extension JSONScanner {
       case ..<0x20: throw error(.character, at: index)
       default: index = try sequenceEnd(index)
       }
+      index = firstSpecial(from: index)
     }
   }
 

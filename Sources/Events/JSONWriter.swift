@@ -21,6 +21,16 @@ public struct JSONWriter {
 
   public mutating func key(_ key: String) {
     string(key)
+    endKey()
+  }
+
+  /// - Parameter utf8: text that is known to be valid UTF-8, not escaped.
+  public mutating func key(utf8: UnsafeRawBufferPointer) {
+    string(utf8: utf8)
+    endKey()
+  }
+
+  private mutating func endKey() {
     bytes.append(UInt8(ascii: ":"))
     needsComma = false
   }
@@ -35,16 +45,37 @@ public struct JSONWriter {
     separate()
     bytes.append(UInt8(ascii: "\""))
     var start = 0
-    for index in 0..<utf8.count {
+    var index = Self.plainCount(utf8)
+    while index < utf8.count {
       let byte = utf8[index]
-      if byte >= 0x20 && byte != 0x22 && byte != 0x5c { continue }
-      bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: utf8[start..<index]))
-      appendEscape(byte)
-      start = index + 1
+      if Self.needsEscape(byte) {
+        bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: utf8[start..<index]))
+        appendEscape(byte)
+        start = index + 1
+      }
+      index += 1
     }
     bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: utf8[start...]))
     bytes.append(UInt8(ascii: "\""))
     needsComma = true
+  }
+
+  private static func needsEscape(_ byte: UInt8) -> Bool {
+    byte < 0x20 || byte == 0x22 || byte == 0x5c
+  }
+
+  /// How many bytes at the beginning need no escape, eight at a time; most texts have no others.
+  private static func plainCount(_ utf8: UnsafeRawBufferPointer) -> Int {
+    var index = 0
+    while index &+ 8 <= utf8.count {
+      let word = ByteWord.load(utf8, at: index)
+      let escaped =
+        ByteWord.isBelow(word, 0x20) | ByteWord.isEqual(word, UInt8(ascii: "\""))
+        | ByteWord.isEqual(word, UInt8(ascii: "\\"))
+      if escaped != 0 { return index &+ escaped.trailingZeroBitCount &>> 3 }
+      index &+= 8
+    }
+    return index
   }
 
   public mutating func integer(_ value: some FixedWidthInteger) { raw("\(value)") }

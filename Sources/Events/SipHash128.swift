@@ -59,6 +59,20 @@ public struct SipHash128: Sendable {
     }
   }
 
+  /// - Parameters:
+  ///   - word: bytes, the first in the lowest bits; zero beyond them.
+  ///   - count: of the bytes, less than eight.
+  @inlinable
+  mutating func update(word: UInt64, count: UInt64) {
+    let held = (length & 7) &* 8
+    tail |= word &<< held
+    length &+= count
+    if held &+ count &* 8 >= 64 {
+      compress(tail)
+      tail = held == 0 ? 0 : word &>> (64 &- held)
+    }
+  }
+
   @inlinable
   public mutating func update(_ bytes: UnsafeRawBufferPointer) {
     // Words of the text lie across words of the hash wherever it was not begun at a multiple of eight.
@@ -72,17 +86,27 @@ public struct SipHash128: Sendable {
       index &+= 8
     }
     length &+= UInt64(truncatingIfNeeded: index)
-    while index < count {
-      update(byte: bytes[index])
-      index &+= 1
+    guard index < count else { return }
+    let left = UInt64(truncatingIfNeeded: count &- index)
+    if count >= 8 {
+      // The last eight bytes, without those that are in the hash already.
+      let word = UInt64(
+        littleEndian: bytes.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self))
+      update(word: word &>> (64 &- left &* 8), count: left)
+    } else {
+      var word: UInt64 = 0
+      while index < count {
+        word |= UInt64(bytes[index]) &<< UInt64(truncatingIfNeeded: index &* 8)
+        index &+= 1
+      }
+      update(word: word, count: left)
     }
   }
 
   /// Adds the length before the bytes, so that ("ab", "c") and ("a", "bc") differ.
   @inlinable
   public mutating func update(field bytes: UnsafeRawBufferPointer) {
-    var size = UInt32(truncatingIfNeeded: bytes.count).littleEndian
-    withUnsafeBytes(of: &size) { update($0) }
+    update(word: UInt64(UInt32(truncatingIfNeeded: bytes.count)), count: 4)
     update(bytes)
   }
 

@@ -2,6 +2,8 @@
 public struct AccessRecord: Sendable {
   /// The declared path, such as `/v1/content/{id}/metrics`; empty where none matched.
   public let route: String
+  /// Of the declared path, from 1 in the order of declaration; 0 where none matched.
+  public let routeNumber: Int
   public let method: HTTPMethod
   public let status: HTTPStatus
   public let requestBodyBytes: Int

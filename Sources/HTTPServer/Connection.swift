@@ -289,7 +289,8 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     guard let observer = core.observer else { return }
     observer(
       AccessRecord(
-        route: exchange.endpoint?.pattern ?? "", method: exchange.method, status: status,
+        route: exchange.endpoint?.pattern ?? "", routeNumber: exchange.endpoint?.number ?? 0,
+        method: exchange.method, status: status,
         requestBodyBytes: exchange.requestBodyBytes, responseBodyBytes: bodyBytes,
         durationNanoseconds: NIODeadline.now().uptimeNanoseconds &- exchange.startedNanoseconds))
   }

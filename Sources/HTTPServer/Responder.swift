@@ -38,6 +38,8 @@ public struct ResponseBatch: Sendable {
     var answers: [(responder: Responder, response: FastResponse)]
   }
 
+  /// Of answers to the requests of one frame, about.
+  private static let usualCount = 32
   /// By index of event loop; at most one entry per loop.
   private var batches: [LoopBatch?] = []
 
@@ -48,6 +50,7 @@ public struct ResponseBatch: Sendable {
     while batches.count <= index { batches.append(nil) }
     if batches[index] == nil {
       batches[index] = LoopBatch(loop: responder.connection.loop, answers: [])
+      batches[index]?.answers.reserveCapacity(Self.usualCount)
     }
     batches[index]?.answers.append((responder: responder, response: response))
   }

@@ -10,6 +10,8 @@ final class Router: Sendable {
   /// One path with all its methods.
   final class Endpoint: Sendable {
     let pattern: String
+    /// From 1, in the order of declaration.
+    let number: Int
     let path: [UInt8]
     /// Segments of a pattern; nil is a parameter. Empty for an exact path.
     let segments: [[UInt8]?]
@@ -22,8 +24,9 @@ final class Router: Sendable {
     /// See ``RouteOptions/allowsOrigin``; of the path's first route that has one.
     let allowsOrigin: (@Sendable (_ origin: String, _ query: String) -> Bool)?
 
-    init(pattern: String, declarations: [Routes.Declaration]) {
+    init(pattern: String, number: Int, declarations: [Routes.Declaration]) {
       self.pattern = pattern
+      self.number = number
       path = Array(pattern.utf8)
       if pattern.contains("{") {
         let parts = pattern.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
@@ -65,8 +68,9 @@ final class Router: Sendable {
     }
     var exact: [[Endpoint]] = []
     var patterns: [Endpoint] = []
-    for path in order {
-      let endpoint = Endpoint(pattern: path, declarations: byPath[path] ?? [])
+    for (index, path) in order.enumerated() {
+      let endpoint = Endpoint(
+        pattern: path, number: index + 1, declarations: byPath[path] ?? [])
       guard endpoint.segments.isEmpty else {
         patterns.append(endpoint)
         continue

@@ -6,6 +6,10 @@ import Events
 /// home is the high half of its key scaled to the number of buckets (Lemire 2016), and full buckets
 /// spill into the next; because homes rise with keys, rebuilding reads and writes in order. Nothing
 /// is removed: rebuilding at four fifths full drops what has expired. Cost: 27 to 43 bytes per id.
+///
+/// Groups get the same share of ids, so tables that were equally long would all be rebuilt within a moment, and
+/// nothing else done meanwhile. Each has a phase, by which young ones are longer than the ids need and restored ones
+/// shorter: then rebuilding is spread over the time in which tables grow by 60 %.
 struct DedupeTable: ~Copyable {
   /// 64 bytes; free places hold ``Key128/zero``.
   struct Bucket: BitwiseCopyable {
@@ -50,8 +54,16 @@ struct DedupeTable: ~Copyable {
   private(set) var buckets: UnsafeMutablePointer<Bucket>
   private(set) var bucketCount: Int
   private var countMax: Int
+  private let phase: Int
 
-  init() {
+  /// Phases are told apart so finely.
+  static let phaseCount = 256
+  /// A table with fewer buckets is young.
+  private static let youngBucketCountMax = 160
+
+  /// - Parameter phase: below ``phaseCount``.
+  init(phase: Int = 0) {
+    self.phase = phase
     bucketCount = Self.bucketCountMin
     countMax = Self.countMax(bucketCount)
     buckets = Self.allocate(bucketCount)
@@ -210,14 +222,25 @@ struct DedupeTable: ~Copyable {
   /// Replaces everything by `entries`, whose keys differ.
   mutating func fill(_ entries: [Entry]) {
     UnsafeMutableRawPointer(buckets).deallocate()
-    start(for: entries.count)
+    let half = Self.halfFull(entries.count)
+    start(for: entries.count, bucketCount: half - half * phase / (4 * Self.phaseCount))
     for entry in entries { Self.add(entry, buckets, bucketCount) }
   }
 
   /// Puts empty buckets in place of the present ones, which the caller frees.
   private mutating func start(for live: Int) {
-    // Half full, so that the next rebuild is 60 % more ids away.
-    bucketCount = max(Self.bucketCountMin, (live * 2 + 2) / 3)
+    let half = Self.halfFull(live)
+    let isYoung = half < Self.youngBucketCountMax
+    start(
+      for: live,
+      bucketCount: isYoung ? half + half * 3 * phase / (5 * Self.phaseCount) : half)
+  }
+
+  /// Half full the next rebuild is 60 % more ids away.
+  private static func halfFull(_ live: Int) -> Int { (live * 2 + 2) / 3 }
+
+  private mutating func start(for live: Int, bucketCount wanted: Int) {
+    bucketCount = max(Self.bucketCountMin, wanted)
     buckets = Self.allocate(bucketCount)
     count = live
     countMax = Self.countMax(bucketCount)

@@ -107,6 +107,64 @@ struct PersonalTextTests {
   }
 
   @Test(
+    "The first look at a text passes over nothing that reading it finds",
+    arguments: UInt64(1)...20)
+  func firstLookAtText(seed: UInt64) {
+    var random = SplitMix(seed: seed)
+    let parts = [
+      "0", "1", "2", "30", "49", "170", "555", "2026", "4111", "1234567", "91234", "abcdef", "e",
+      " ", "-", ".", "/", "(", ")", "+", "a", "T", ":", "Z", "@", "%40", "%2540", ".org", "ä",
+      "2026-11-23T", "09:00:00", "00.123", "0192f3d2-0000-7000-8000-000000000001", "01234567-",
+    ]
+    func check(_ text: String) {
+      Array(text.utf8).withUnsafeBytes { bytes in
+        #expect(PersonalText.find(in: bytes) == PersonalText.read(bytes), "\(text)")
+      }
+    }
+    for _ in 0..<400 {
+      check(
+        (0..<1 + random.next() % 9).map { _ in parts[Int(random.next() % UInt64(parts.count))] }
+          .joined())
+      // One sign of an instant or a UUID is another one.
+      for form in [
+        "2026-11-23T09:00:00Z", "2026-11-23T09:00:00.123Z", "0192f3d2-0000-7000-8000-000000000001",
+        "01701234-5678-7000-8000-000000000001",
+      ] {
+        var signs = Array(form.utf8)
+        let place = Int(random.next() % UInt64(signs.count))
+        let other = parts[Int(random.next() % UInt64(parts.count))].utf8.first ?? 0
+        signs[place] = other
+        check(String(decoding: signs, as: UTF8.self))
+      }
+    }
+  }
+
+  @Test(
+    "The first look at a name passes over none that means something or holds something",
+    arguments: UInt64(1)...20)
+  func firstLookAtNames(seed: UInt64) {
+    var random = SplitMix(seed: seed)
+    let parts = [
+      "e", "mail", "first", "name", "phone", "number", "ip", "set", "once", "user", "agent", "ua",
+      "campaign", "id", "context", "Traits", "E", "address", "line", "1", "_", "-", "$", ".", "@",
+      "%", "[", "ä", "data", "base64", "properties", "p", "s",
+    ]
+    for _ in 0..<2000 {
+      let name = (0..<1 + random.next() % 5).map { _ in
+        parts[Int(random.next() % UInt64(parts.count))]
+      }.joined()
+      Array(name.utf8).withUnsafeBytes { bytes in
+        guard PersonalNames.isPlain(bytes) else { return }
+        let key = PersonalNames.Key(bytes)
+        let means =
+          PersonalNames.role(key, inTraits: true) != nil || PersonalNames.isTraits(key)
+          || key == PersonalNames.bytes
+        #expect(!means && !key.mayHoldData, "\(name)")
+      }
+    }
+  }
+
+  @Test(
     "Addresses are cut to their network",
     arguments: [
       ("203.0.113.9", "203.0.113.0"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1::"),

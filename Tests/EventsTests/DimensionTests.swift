@@ -40,6 +40,7 @@ struct DimensionTests {
     for dimension in Dimension.allCases { #expect(Dimension(name: dimension.name) == dimension) }
     for kind in EventKind.sent { #expect(EventKind(name: kind.name) == kind) }
     #expect(EventKind(name: EventKind.feedback.name) == nil)
+    #expect(EventKind(name: EventKind.decision.name) == nil)
     #expect(Dimension(name: "Site") == nil && EventKind(name: "") == nil)
   }
 
@@ -49,6 +50,7 @@ struct DimensionTests {
       EventKind.allCases.map { "\($0.rawValue) \($0.name)" } == [
         "1 impression", "2 view", "3 click", "4 engagement", "5 conversion", "6 identify",
         "7 custom", "8 alias", "9 unlink", "10 exposure", "11 feedback",
+        "12 decision",
       ])
   }
 }

@@ -49,6 +49,27 @@ struct FrameTests {
     #expect(tuples == 1)
   }
 
+  @Test("thousands of tuples and names have one number each, frame after frame")
+  func manyTuples() throws {
+    var maker = FrameMaker(seed: 8)
+    var encoder = FrameEncoder()
+    for frame in 1...2 {
+      let events = (0..<3000).map { number in
+        var event = maker.event()
+        let place = number % (frame * 700)
+        event.dimensions = DimensionTuple(site: "s", content: "content-\(place)").encoded
+        event.name = "name \(place)"
+        return event
+      }
+      for event in events { encoder.append(event) }
+      let header = maker.header()
+      let bytes = encoder.seal(header)
+      #expect(try FrameContent(bytes: bytes) == FrameContent(header: header, events: events))
+      let tuples = try bytes.withUnsafeBytes { try FrameView($0).tupleCount }
+      #expect(tuples == frame * 700)
+    }
+  }
+
   @Test("tuples with the same checksum stay apart")
   func equalChecksums() throws {
     // Among so many some two have the same (the birthday paradox).
