@@ -117,7 +117,7 @@ public struct Pipeline: ~Copyable {
   /// are none. Heartbeats are needed while it is not nil.
   public var earliestTimer: Int64? {
     let timers = [
-      windows.earliestTimer, personTimer, experimentTimer, trendTimer, watchTimer,
+      windows.earliestTimer, personTimer, experimentTimer, trendTimer, watchTimer, cohortTimer,
     ].compactMap { $0 }
     return timers.min()
   }

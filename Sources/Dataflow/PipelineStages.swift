@@ -234,6 +234,20 @@ extension Pipeline {
     return IncidentPolicy.floor(watermark, policy.part) + policy.part
   }
 
+  /// The next watermark at which a first stage asks for a frame, so that cohorts of experiments come of age
+  /// where nothing happens any more: each minute, until the longest cohort that the last event can be in, a
+  /// day, and the outcome window after it have passed.
+  var cohortTimer: Int64? {
+    guard emitter != nil, !hasEnded, let policy = spec.persons?.experiments, eventsAt > .min
+    else { return nil }
+    let (minute, day) = (WindowLevel.minute, WindowLevel.day)
+    let newest = TimeRange.clamp(eventsAt) + WindowPolicy.futureTolerance
+    // The second stage is told the time of a frame by the next one.
+    let end = day.start(of: newest) + day.length + policy.outcomeWindow + minute.length
+    guard watermark < end else { return nil }
+    return minute.start(of: watermark) + minute.length
+  }
+
   var pendingIncidentCount: Int {
     switch incidents {
     case .some(let incidents): incidents.pendingCount

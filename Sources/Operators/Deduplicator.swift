@@ -43,8 +43,12 @@ public struct Deduplicator: ~Copyable, Operator {
     let seconds = max(0, horizon) / 1_000_000
     horizonSeconds = UInt32(clamping: seconds * 1_000_000 < horizon ? seconds + 1 : seconds)
     self.countMax = countMax
-    tables = .allocate(capacity: max(1, groups.count))
-    for index in 0..<max(1, groups.count) { (tables + index).initialize(to: DedupeTable()) }
+    let tableCount = max(1, groups.count)
+    tables = .allocate(capacity: tableCount)
+    for index in 0..<tableCount {
+      (tables + index).initialize(
+        to: DedupeTable(phase: index * DedupeTable.phaseCount / tableCount))
+    }
     tableOfGroup = .allocate(capacity: KeyGroup.count)
     for group in 0..<KeyGroup.count {
       let table =

@@ -110,20 +110,38 @@ public struct IncidentBoard {
     if isSilent { changed.removeAll() }
   }
 
+  /// The key of a level that the last tuple was of: neighbours have it in common, mostly.
+  private struct Found {
+    var end = -1
+    var hash = Key128.zero
+    var place: Int?
+  }
+
   private mutating func rollUp(_ sums: [Sum], _ start: Int64) -> [Key128: Newcomer] {
     var newcomers: [Key128: Newcomer] = [:]
+    var found = [Found](repeating: Found(), count: IncidentLevel.allCases.count)
+    var hashes = [UInt64?](repeating: nil, count: Dimension.allCases.count)
+    var before: [UInt8] = []
     for (tuple, counts) in sums {
+      let common = Self.common(before, tuple)
+      before = tuple
       tuple.withUnsafeBytes { bytes in
         let fields = EncodedTuple.fields(bytes)
-        var hashes: [UInt64?] = Array(repeating: nil, count: fields.count)
+        for index in hashes.indices { hashes[index] = nil }
         for level in policy.levels {
           let last = Dimension.site.rawValue + Int(level.rawValue)
           // What has no campaign or content is of none.
           if level > .site && fields[last].isEmpty { continue }
-          let prefix = UnsafeRawBufferPointer(rebasing: bytes[..<fields[last].upperBound])
-          let hash = IncidentKey.hash(level, prefix)
-          guard let place = places[hash] else {
-            newcomers[hash, default: Newcomer(level: level, bytes: Array(prefix))].counts += counts
+          let end = fields[last].upperBound
+          let index = Int(level.rawValue)
+          if found[index].end != end || common < end {
+            let hash = IncidentKey.hash(level, UnsafeRawBufferPointer(rebasing: bytes[..<end]))
+            found[index] = Found(end: end, hash: hash, place: places[hash])
+          }
+          guard let place = found[index].place else {
+            newcomers[
+              found[index].hash, default: Newcomer(level: level, bytes: Array(bytes[..<end]))
+            ].counts += counts
             continue
           }
           keys[place].pending += counts
@@ -137,6 +155,14 @@ public struct IncidentBoard {
       }
     }
     return newcomers
+  }
+
+  /// The number of bytes that two texts begin with alike.
+  private static func common(_ a: [UInt8], _ b: [UInt8]) -> Int {
+    let count = min(a.count, b.count)
+    var index = 0
+    while index < count && a[index] == b[index] { index += 1 }
+    return index
   }
 
   // MARK: Keys

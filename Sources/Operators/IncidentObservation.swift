@@ -35,7 +35,7 @@ extension IncidentBoard {
       keys[place].weight +=
         (counts.sum - keys[place].weight) * max(gain, 1 / Double(binCount))
       if !counts.isZero { keys[place].seenAt = start }
-      guard let bin = keys[place].series.bins.last else { continue }
+      guard let bin = keys[place].series.last else { continue }
       keys[place].shares.settle(
         counts, expected: bin.expected, isUsual: !keys[place].hasIncident)
       for kind in IncidentRow.Kind.allCases {

@@ -17,8 +17,9 @@ struct IncidentSeries {
 
   private var clicks: RateDetector
   private var conversions: RateDetector
-  /// In order of time, at most ``IncidentRow/seriesCountMax``.
-  private(set) var bins: [Bin] = []
+  /// At most ``IncidentRow/seriesCountMax``; once there are so many the newest takes the place of the oldest.
+  private var ring: [Bin] = []
+  private var oldest = 0
   /// All that were observed.
   private(set) var binCount: Int64 = 0
 
@@ -31,6 +32,11 @@ struct IncidentSeries {
       preconditionFailure("a declaration's values are checked: \(error)")
     }
   }
+
+  /// In order of time.
+  private var bins: [Bin] { Array(ring[oldest...] + ring[..<oldest]) }
+
+  var last: Bin? { oldest > 0 ? ring[oldest - 1] : ring.last }
 
   /// - Parameter start: of the bin, microseconds since the epoch, after all before.
   /// - Returns: the evidence of each kind, nats, 0 to 12.
@@ -46,11 +52,15 @@ struct IncidentSeries {
       vector.y * ofConversions.expectedRate)
     let dispersion = SIMD3(
       ofClicks.impressionDispersion, ofClicks.clickDispersion, ofConversions.clickDispersion)
-    if bins.count == IncidentRow.seriesCountMax { bins.removeFirst() }
-    bins.append(
-      Bin(
-        start: start, counts: counts, expected: expected,
-        variance: expected + dispersion * expected * expected))
+    let bin = Bin(
+      start: start, counts: counts, expected: expected,
+      variance: expected + dispersion * expected * expected)
+    if ring.count < IncidentRow.seriesCountMax {
+      ring.append(bin)
+    } else {
+      ring[oldest] = bin
+      oldest = (oldest + 1) % ring.count
+    }
     binCount += 1
     return ofClicks.evidence + ofConversions.evidence[2...]
   }
@@ -64,7 +74,7 @@ struct IncidentSeries {
     }
   }
 
-  var byteCount: Int { 6_144 + bins.count * MemoryLayout<Bin>.stride }
+  var byteCount: Int { 6_144 + ring.count * MemoryLayout<Bin>.stride }
 
   // MARK: Snapshots
 
@@ -97,10 +107,10 @@ struct IncidentSeries {
     }
     for _ in 0..<count {
       let start = try reader.get(Int64.self)
-      guard start == policy.floor(start), bins.last.map({ $0.start < start }) ?? true else {
+      guard start == policy.floor(start), ring.last.map({ $0.start < start }) ?? true else {
         throw reader.malformed("bins are not in order, or begin at no begin of a bin")
       }
-      bins.append(
+      ring.append(
         Bin(
           start: start,
           counts: IncidentCounts(

@@ -87,7 +87,9 @@ struct IncidentShares {
       return x != y ? x > y : Self.precedes(a.value, b.value)
     }
     newcomers.removeAll(keepingCapacity: true)
-    for (hash, value) in ordered {
+    // Dimensions in which the rest is too small.
+    var settled: Set<Dimension> = []
+    for (hash, value) in ordered where !settled.contains(value.dimension) {
       let own = values.indices.filter { values[$0].dimension == value.dimension }
       if own.count < Self.valueCountMax {
         values.append(value)
@@ -98,7 +100,10 @@ struct IncidentShares {
         let (x, y) = (Self.weight(values[a]), Self.weight(values[b]))
         return x != y ? x < y : Self.precedes(values[a], values[b])
       }
-      guard let smallest, value.pending.sum > Self.weight(values[smallest]) else { continue }
+      guard let smallest, value.pending.sum > Self.weight(values[smallest]) else {
+        settled.insert(value.dimension)
+        continue
+      }
       values[smallest] = value
       hashes[smallest] = hash
     }

@@ -122,12 +122,13 @@ enum CheckpointTable {
     in schema: ViewSchema, _ connection: PostgresConnection
   ) throws(PostgresError) -> [StreamPartition: (epoch: Int64, checkpoint: Checkpoint)] {
     let result = try connection.query(
+      prepared: "checkpoints_\(schema.name)",
       """
       select stream, generation, partition, epoch, sequence, fingerprint_checksum,
         fingerprint_stored_at, log_time, watermark, coarse_sequence, last_delta_sequence,
         seam_10s, seam_1m, seam_1h, seam_1d, sources
       from \(schema.name).checkpoints
-      """)
+      """, PostgresParameters())
     try result.require(
       .text, .int4, .int4, .int8, .int8, .int8, .int8, .int8, .int8, .int8, .int8, .timestamptz,
       .timestamptz, .timestamptz, .timestamptz, .text)

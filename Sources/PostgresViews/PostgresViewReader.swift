@@ -17,6 +17,7 @@ public final class PostgresViewReader: DurableViewReader {
   private let pool: SessionPool<PostgresConnection>
   /// Groups that one answer may have; more is refused, since the answer is held in memory.
   private let groupCountMax: Int
+  private let settled = SettledSums()
 
   /// - Parameters:
   ///   - sessions: threads and Postgres sessions, opened when first used.
@@ -36,11 +37,20 @@ public final class PostgresViewReader: DurableViewReader {
   public func read(
     _ selection: ViewSelection, belowSeams: Bool
   ) async throws(ViewReadError) -> DurableAnswer {
-    let statement = SelectionStatement(
-      selection, schema: schema, belowSeams: belowSeams, groupCountMax: groupCountMax)
-    let answer = try await withSession { [schema] session throws(PostgresError) in
+    let answer = try await withSession {
+      [schema, settled, groupCountMax] session throws(PostgresError) in
+      let asOf = ContinuousClock.now
       let checkpoints = try CheckpointTable.read(in: schema, session).mapValues(\.checkpoint)
-      let groups = try statement.run(session)
+      let groups =
+        try belowSeams
+        ? settled.read(
+          selection,
+          SettledSums.Snapshot(
+            session: session, schema: schema, checkpoints: checkpoints,
+            groupCountMax: groupCountMax, asOf: asOf))
+        : SelectionStatement(
+          selection, schema: schema, belowSeams: false, groupCountMax: groupCountMax
+        ).run(session)
       return DurableAnswer(groups: groups, checkpoints: checkpoints)
     }
     try check(answer.groups)

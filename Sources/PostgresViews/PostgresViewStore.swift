@@ -162,6 +162,7 @@ public final class PostgresViewStore: ViewStore {
       guard let commits = moved else { return .rollback(nil) }
       if let source = stream.source {
         try statements.write(batch, trends: trends, source: source, &parameters, connection)
+        try CorrectionTable.write(batch, source: source, in: schema, connection)
       }
       try IncidentTable.write(
         batch.incidents, logTime: batch.checkpoint.logTime, in: schema, connection)

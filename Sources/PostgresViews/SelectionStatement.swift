@@ -15,12 +15,18 @@ struct SelectionStatement: Sendable {
   private let schema: ViewSchema
   private let belowSeams: Bool
   private let groupCountMax: Int
+  private let corrections: [Int32: UInt64]?
 
-  init(_ selection: ViewSelection, schema: ViewSchema, belowSeams: Bool, groupCountMax: Int) {
+  /// - Parameter corrections: what commits past these sequences have added to rows, in place of the rows.
+  init(
+    _ selection: ViewSelection, schema: ViewSchema, belowSeams: Bool, groupCountMax: Int,
+    corrections: [Int32: UInt64]? = nil
+  ) {
     self.selection = selection
     self.schema = schema
     self.belowSeams = belowSeams
     self.groupCountMax = groupCountMax
+    self.corrections = corrections
   }
 
   private var sums: [String] { selection.measure.columns }
@@ -83,6 +89,7 @@ struct SelectionStatement: Sendable {
       parameters.append(timestamptzArray: selection.buckets) { $0 }
       bucket = "greatest(width_bucket(m.window_start, $\(parameters.count)::timestamptz[]) - 1, 0)"
     }
+    if let corrections { return correctedText(bucket, after: corrections, &parameters) }
     let totals = (sums.map { "sum(m.\($0)) as \($0)" } + ["max(m.revision) as revision"])
       .joined(separator: ", ")
     var parts: [String] = []
@@ -104,6 +111,31 @@ struct SelectionStatement: Sendable {
           and m.dimension_id in (select id from picked)
         group by 1, 2
         """)
+    }
+    return parts.joined(separator: "\nunion all\n")
+  }
+
+  /// Sums of what was added, and the revisions that the rows have now.
+  private func correctedText(
+    _ bucket: String, after sequences: [Int32: UInt64], _ parameters: inout PostgresParameters
+  ) -> String {
+    let totals = zip(1..., sums).map { "sum(m.s\($0)) as \($1)" }.joined(separator: ", ")
+    let parts = selection.segments.map { segment in
+      parameters.append(timestamptz: segment.from)
+      let from = parameters.count
+      parameters.append(timestamptz: segment.to)
+      let condition = CorrectionTable.condition(after: sequences, &parameters)
+      return """
+        select \(bucket) as bucket, m.dimension_id, \(totals), coalesce(max((
+          select t.revision from \(schema.table(.windows(selection.measure, segment.level))) t
+          where t.window_start = m.window_start and t.dimension_id = m.dimension_id
+            and t.source = m.source)), 0) as revision
+        from \(schema.name).corrections m
+        where m.measure = \(selection.measure.rawValue) and m.level = \(segment.level.rawValue)
+          and m.window_start >= $\(from) and m.window_start < $\(from + 1)
+          and m.dimension_id in (select id from picked) and \(condition)
+        group by 1, 2
+        """
     }
     return parts.joined(separator: "\nunion all\n")
   }

@@ -184,7 +184,7 @@ struct ViewSchema: Sendable {
       dimension_id bigint not null,
       revenue_micros bigint not null,
       primary key (stream, sequence, index));
-    """ + TimedTable.all(of: pipeline).map(timed).joined()
+    """ + CorrectionTable.creation(in: name) + TimedTable.all(of: pipeline).map(timed).joined()
       + (pipeline.anomalies == nil ? "" : IncidentTable.creation(in: name))
   }
 

@@ -5,6 +5,13 @@ enum AnswerFormat: String, CaseIterable, Sendable {
   case json
   case csv
 
+  var mediaType: String {
+    switch self {
+    case .json: "application/json"
+    case .csv: "text/csv; charset=utf-8; header=present"
+    }
+  }
+
   /// What a client would rather have, by the header `Accept` (RFC 9110 section 12.5.1); JSON where it has no
   /// preference. Only names count: `*/*` is no wish for CSV.
   init(accept: String?) {

@@ -19,36 +19,36 @@ struct CSVAnswer {
     let currencies = answer.meta.currencies
     var header = request.granularity.map { [$0.dimensionName] } ?? []
     header += request.dimensions.map(\.name)
-    for metric in request.metrics { header += names(metric, currencies) }
+    for metric in request.metrics { header += Self.names(metric, currencies) }
     if plan.before != nil {
-      for metric in request.metrics { header += namesBefore(metric, currencies) }
+      for metric in request.metrics { header += Self.namesBefore(metric, currencies) }
     }
     var table = CSVTable(header: header)
     let writer = AnswerWriter(request: request, plan: plan, zone: zone)
     for row in answer.rows {
       var cells: [CSVTable.Cell] = row.bucketStart.map { [.text(writer.time($0))] } ?? []
       cells += row.dimensions.texts.map { .text($0) }
-      for metric in request.metrics { cells += self.cells(row.numbers, metric, currencies) }
+      for metric in request.metrics { cells += Self.cells(row.numbers, metric, currencies) }
       if plan.before != nil {
-        for metric in request.metrics { cells += cellsBefore(row, metric, currencies) }
+        for metric in request.metrics { cells += Self.cellsBefore(row, metric, currencies) }
       }
       table.append(cells)
     }
     return table.bytes
   }
 
-  private func columns(_ metric: Metric, _ currencies: [String]) -> [String] {
+  private static func columns(_ metric: Metric, _ currencies: [String]) -> [String] {
     guard case .money = metric.value(of: Counts()) else { return [metric.rawValue] }
     return currencies.map { "\(metric.rawValue)_\($0)" }
   }
 
-  private func names(_ metric: Metric, _ currencies: [String]) -> [String] {
+  static func names(_ metric: Metric, _ currencies: [String]) -> [String] {
     let columns = columns(metric, currencies)
     return metric.isRate
       ? columns + ["\(metric.rawValue)_low", "\(metric.rawValue)_high"] : columns
   }
 
-  private func namesBefore(_ metric: Metric, _ currencies: [String]) -> [String] {
+  private static func namesBefore(_ metric: Metric, _ currencies: [String]) -> [String] {
     let columns = columns(metric, currencies)
     let name = metric.rawValue
     let ends = metric.isRate ? ["\(name)_before_low", "\(name)_before_high"] : []
@@ -56,7 +56,7 @@ struct CSVAnswer {
     return columns.map { "\($0)_before" } + ends + columns.map { "\($0)_change" } + differences
   }
 
-  private func cells(
+  static func cells(
     _ numbers: QueryAnswer.Numbers, _ metric: Metric, _ currencies: [String]
   ) -> [CSVTable.Cell] {
     switch numbers.value(metric) {
@@ -65,7 +65,7 @@ struct CSVAnswer {
       let cell: CSVTable.Cell = ratio.map { .number(AnswerWriter.text($0)) } ?? .empty
       guard metric.isRate else { return [cell] }
       let interval = numbers.interval(metric)
-      return [cell, self.cell(interval?.lower), self.cell(interval?.upper)]
+      return [cell, Self.cell(interval?.lower), Self.cell(interval?.upper)]
     case .money:
       return currencies.map {
         .number(AnswerWriter.text(micros: numbers.micros($0, metric.measure)))
@@ -73,7 +73,7 @@ struct CSVAnswer {
     }
   }
 
-  private func cellsBefore(
+  private static func cellsBefore(
     _ row: QueryAnswer.Row, _ metric: Metric, _ currencies: [String]
   ) -> [CSVTable.Cell] {
     guard let before = row.before else {
@@ -93,7 +93,7 @@ struct CSVAnswer {
     return cells
   }
 
-  private func cell(_ value: Double?) -> CSVTable.Cell {
+  private static func cell(_ value: Double?) -> CSVTable.Cell {
     value.map { .number(AnswerWriter.text(AnswerWriter.rounded($0))) } ?? .empty
   }
 }

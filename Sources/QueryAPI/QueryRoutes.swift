@@ -47,10 +47,11 @@ public struct QueryRoutes: Sendable {
   ///
   /// - Parameter target: path and query, such as `/v1/trends?by=content`.
   public func answer(
-    _ method: HTTPMethod, _ target: String, body: [UInt8] = []
+    _ method: HTTPMethod, _ target: String, body: [UInt8] = [], incidents: IncidentRoutes? = nil
   ) async throws(Problem) -> String {
     var routes = Routes()
     declare(on: &routes)
+    incidents?.declare(on: &routes)
     let response: HTTPResponse?
     do {
       response = try await routes.answer(method, target, body: body)

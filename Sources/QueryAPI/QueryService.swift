@@ -45,7 +45,9 @@ struct QueryService: Sendable {
   func query(_ http: HTTPRequest) async throws(Problem) -> HTTPResponse {
     try await measured("query") { () async throws(QueryError) -> HTTPResponse in
       let parameters = try Self.parameters(http, allowed: ["after", "timeout", "wait"])
-      if let scan = try scan(http.body, parameters) { return try await answer(scan, parameters) }
+      if let scan = try scan(http.body, parameters) {
+        return try await answer(scan, parameters, accept: http.header("Accept"))
+      }
       let request = try parser.request(json: http.body, parameters: parameters)
       return try await answer(request, accept: http.header("Accept"))
     }
@@ -78,9 +80,11 @@ struct QueryService: Sendable {
   }
 
   private func answer(
-    _ request: ScanRequest, _ parameters: [(name: String, value: String)]
+    _ request: ScanRequest, _ parameters: [(name: String, value: String)], accept: String?
   ) async throws(QueryError) -> HTTPResponse {
     let service = try served()
+    let format = request.base.format ?? AnswerFormat(accept: accept)
+    if format == .csv { try request.checkIsTable() }
     let zone = try zone(of: request.base)
     let (question, range) = try request.question(now: clock(), zone: zone)
     let writer = ScanAnswer(
@@ -89,9 +93,10 @@ struct QueryService: Sendable {
     return try await service.answer(
       ScanService.Question(
         pipeline: request.base.pipeline,
-        text: "query " + String(decoding: writer.query, as: UTF8.self), knownAt: request.knownAt),
+        text: "query " + String(decoding: writer.query, as: UTF8.self), format: format,
+        knownAt: request.knownAt),
       wait: try ScanService.wait(parameters), { _ in Breakdown(question) },
-      answer: { writer.json($0, $1, asOf: clock()) })
+      answer: { format == .csv ? writer.csv($0) : writer.json($0, $1, asOf: clock()) })
   }
 
   /// Funnels, retention and attribution.
@@ -276,7 +281,7 @@ struct QueryService: Sendable {
     return HTTPResponse(
       status: .ok,
       headers: [
-        (name: "Content-Type", value: "text/csv; charset=utf-8; header=present"),
+        (name: "Content-Type", value: AnswerFormat.csv.mediaType),
         (name: "Cache-Control", value: "no-store"), (name: "Vary", value: "Accept"),
         (name: "SmartContent-Position", value: answer.meta.position.description),
         (name: "SmartContent-Final", value: "\(answer.meta.isFinal)"),

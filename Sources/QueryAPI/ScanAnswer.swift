@@ -5,7 +5,7 @@ import LogScans
 import Statistics
 import Views
 
-/// Writes what a scan has found as JSON, in the form of ``AnswerWriter``.
+/// Writes what a scan has found: as JSON in the form of ``AnswerWriter``, as CSV in that of ``CSVAnswer``.
 ///
 ///     {"results":[{"dimensions":["mobile"],"metrics":[10,7]}],
 ///      "meta":{"position":…,"watermark":…,"scanned":true,"events_read":…,"other_share":0,…},"query":{…}}
@@ -23,15 +23,9 @@ struct ScanAnswer: Sendable {
 
   /// - Parameter asOf: the server's clock.
   func json(_ breakdown: Breakdown, _ reach: ScanReach, asOf: Int64) -> [UInt8] {
-    var rows = breakdown.rows().map(row)
-    if rows.isEmpty && request.dimensions.isEmpty && request.base.granularity == nil {
-      rows = [row(BreakdownRow(bucket: 0, values: [], isOther: false))]
-    }
-    let currencies = Set(rows.flatMap { $0.row.revenue.map(\.currency) }).sorted()
-    sort(&rows, currencies)
+    let (rows, currencies) = rows(of: breakdown)
     var output = Array(#"{"results":["#.utf8)
-    for (index, row) in rows.dropFirst(request.base.offset).prefix(request.base.limit).enumerated()
-    {
+    for (index, row) in page(rows).enumerated() {
       if index > 0 { output.append(UInt8(ascii: ",")) }
       write(row, to: &output)
     }
@@ -43,6 +37,55 @@ struct ScanAnswer: Sendable {
     output.append(contentsOf: query)
     output.append(UInt8(ascii: "}"))
     return output
+  }
+
+  /// Of a request that is a table (``ScanRequest/checkIsTable()``).
+  func csv(_ breakdown: Breakdown) -> [UInt8] {
+    let (rows, currencies) = rows(of: breakdown)
+    var header = request.base.granularity.map { [$0.dimensionName] } ?? []
+    header += request.dimensions.map(\.rawValue)
+    for metric in request.metrics {
+      if case .declared(let declared) = metric {
+        header += CSVAnswer.names(declared, currencies)
+      } else {
+        header.append(metric.name)
+      }
+    }
+    var table = CSVTable(header: header)
+    for row in page(rows) {
+      var cells: [CSVTable.Cell] = row.row.bucketStart.map { [.text(time($0))] } ?? []
+      cells += row.found.values.map { .text($0) }
+      for metric in request.metrics { cells += self.cells(metric, of: row, currencies) }
+      table.append(cells)
+    }
+    return table.bytes
+  }
+
+  private func cells(
+    _ metric: ScanMetric, of row: Row, _ currencies: [String]
+  ) -> [CSVTable.Cell] {
+    if case .declared(let declared) = metric {
+      return CSVAnswer.cells(row.row.numbers, declared, currencies)
+    }
+    var text: [UInt8] = []
+    write(metric, of: row, to: &text)
+    let number = String(decoding: text, as: UTF8.self)
+    return [number == "null" ? .empty : .number(number)]
+  }
+
+  /// In order, and their currencies.
+  private func rows(of breakdown: Breakdown) -> ([Row], currencies: [String]) {
+    var rows = breakdown.rows().map(row)
+    if rows.isEmpty && request.dimensions.isEmpty && request.base.granularity == nil {
+      rows = [row(BreakdownRow(bucket: 0, values: [], isOther: false))]
+    }
+    let currencies = Set(rows.flatMap { $0.row.revenue.map(\.currency) }).sorted()
+    sort(&rows, currencies)
+    return (rows, currencies)
+  }
+
+  private func page(_ rows: [Row]) -> ArraySlice<Row> {
+    rows.dropFirst(request.base.offset).prefix(request.base.limit)
   }
 
   private func row(_ found: BreakdownRow) -> Row {

@@ -46,6 +46,16 @@ struct ScanRequest: Sendable {
     }
   }
 
+  /// Lists of the most frequent are no cells of a table.
+  func checkIsTable() throws(QueryError) {
+    for (index, metric) in metrics.enumerated()
+    where metric == .topContents || metric == .topReferrers {
+      throw QueryError(
+        .invalidValue, path: "$.metrics[\(index)]",
+        detail: "\(metric.name) is a list, which CSV has no cell for; ask for JSON")
+    }
+  }
+
   var measures: BreakdownMeasures {
     metrics.reduce(into: []) { $0.formUnion($1.measures) }
   }

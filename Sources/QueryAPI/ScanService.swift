@@ -30,6 +30,7 @@ struct ScanService: Sendable {
     var pipeline: String
     /// In one form for each question.
     var text: String
+    var format = AnswerFormat.json
     /// What was stored later is left out, microseconds since the epoch; nil for nothing.
     var knownAt: Int64?
   }
@@ -53,7 +54,7 @@ struct ScanService: Sendable {
   ///
   /// - Parameters:
   ///   - make: an analysis that has seen nothing, for a pipeline.
-  ///   - answer: the JSON that is sent of it.
+  ///   - answer: what is sent of it, in the question's format.
   func answer<A: Analysis>(
     _ question: Question, wait: Duration, _ make: @escaping @Sendable (PipelineSpec) -> A,
     answer: @escaping @Sendable (A, ScanReach) -> [UInt8]
@@ -64,7 +65,8 @@ struct ScanService: Sendable {
         let log = try source.open(question.pipeline)
         return .success(
           try source.table.start(
-            question.text, of: log, knownAt: question.knownAt, { make(log.spec) }, answer: answer))
+            "\(question.format.rawValue) \(question.text)", of: log, knownAt: question.knownAt,
+            mediaType: question.format.mediaType, { make(log.spec) }, answer: answer))
       } catch {
         return .failure(error)
       }
@@ -112,8 +114,8 @@ struct ScanService: Sendable {
       return HTTPResponse(
         status: .ok,
         headers: [
-          (name: "Content-Type", value: "application/json"),
-          (name: "Cache-Control", value: "no-store"),
+          (name: "Content-Type", value: job.mediaType),
+          (name: "Cache-Control", value: "no-store"), (name: "Vary", value: "Accept"),
         ], body: .bytes(answer))
     case .failed(let error): throw error
     case .running:

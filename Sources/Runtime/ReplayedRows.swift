@@ -26,6 +26,7 @@ struct ReplayedRows {
   private let trendPolicy: TrendPolicy?
   private var windows: [WindowKey: WindowRow] = [:]
   private var trends: [TrendKey: TrendRow] = [:]
+  private var incidents: [Int64: IncidentRow] = [:]
   private var lateEvents: [(stream: StreamPartition, event: LateEvent)] = []
   private var tuples: [Int64: [UInt8]] = [:]
   private var checkpoints: [StreamPartition: Checkpoint] = [:]
@@ -74,6 +75,7 @@ struct ReplayedRows {
     }
     // A commit that comes seldom writes early rows of another window than those that came often.
     for row in batch.trends where row.isFinal { add(row) }
+    for row in batch.incidents { incidents[row.id] = row }
     lateEvents += batch.lateEvents.map { (stream, $0) }
     checkpoints[stream] = batch.checkpoint
     accounting[stream] = batch.accounting
@@ -104,6 +106,7 @@ struct ReplayedRows {
       let logTime = key.measure == .activity ? events : partials
       return !isOver(key.start + key.level.length, retention, logTime)
     }
+    incidents = incidents.filter { !isOver($0.value.begin + 1, IncidentRow.retention, partials) }
     guard let trendPolicy else { return }
     trends = trends.filter { !isOver($0.key.end, trendPolicy.retention, partials) }
   }
@@ -123,6 +126,7 @@ struct ReplayedRows {
       guard let tuple = decoded[row.dimensionID] else { continue }
       views.trends.append(ReplayedViews.Trend(row: row, tuple: tuple))
     }
+    views.incidents = incidents.values.sorted { ($0.begin, $0.id) < ($1.begin, $1.id) }
     let late = lateEvents.sorted {
       ($0.stream.stream, $0.event.sequence, $0.event.index)
         < ($1.stream.stream, $1.event.sequence, $1.event.index)

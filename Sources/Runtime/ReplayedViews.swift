@@ -6,7 +6,7 @@ public import Views
 /// Read models in memory, as a replay has left them. Answers what the stores would have answered.
 ///
 /// Everything counts as durable, windows that are still open too; there is no hot copy.
-public struct ReplayedViews: DurableViewReader, HotViewReader {
+public struct ReplayedViews: DurableViewReader, HotViewReader, IncidentReader {
   /// One row of the windows with its tuple, of one stream.
   public struct Window: Sendable {
     public var stream: StreamPartition
@@ -32,6 +32,8 @@ public struct ReplayedViews: DurableViewReader, HotViewReader {
   public var windows: [Window] = []
   /// In order of end and id.
   public var trends: [Trend] = []
+  /// In order of begin and id.
+  public var incidents: [IncidentRow] = []
   /// In order of stream and place.
   public var lateEvents: [Late] = []
   /// What the last commit would have said.
@@ -138,6 +140,32 @@ public struct ReplayedViews: DurableViewReader, HotViewReader {
       total.clampedFuture += part.clampedFuture
     }
     return total
+  }
+
+  // MARK: Incidents
+
+  public func incidents(
+    _ question: IncidentQuestion
+  ) async throws(ViewReadError) -> [IncidentRow] {
+    let wanted = incidents.reversed().lazy.filter { row in
+      func isNone<Value: Equatable>(_ wanted: Value?, _ value: Value) -> Bool {
+        wanted.map { $0 != value } ?? false
+      }
+      if isNone(question.site, row.site) || isNone(question.campaign, row.campaign)
+        || isNone(question.isOpen, row.end == nil) || isNone(question.id, row.id)
+        || isNone(question.group, row.group) || row.severity < question.severity
+      {
+        return false
+      }
+      if let since = question.since, let end = row.end, end < since { return false }
+      guard let before = question.before else { return true }
+      return (row.begin, row.id) < (before.begin, before.id)
+    }
+    return Array(wanted.prefix(question.limit))
+  }
+
+  public func incidentCounts() async throws(ViewReadError) -> [IncidentRow.Severity: Int64] {
+    Dictionary(grouping: incidents, by: \.severity).mapValues { Int64($0.count) }
   }
 
   // MARK: Hot copy

@@ -1,21 +1,19 @@
 import Dataflow
 import Events
-import Operators
 import Ports
 import Views
 
 /// Incidents: table `incidents`. Every event is put into its bin, in plain dictionaries, and all bins are
-/// looked at once at the end, in order of time.
+/// looked at once at the end, in order of time, by ``NaiveIncidents``.
 ///
-/// What is recounted is all that happens to an event before a bin is closed: which events came in time, which
-/// bins are known, what feedback came when, in whatever order and with whatever restarts the two stages did so. What a
-/// closed bin means is told by the same ``IncidentBoard``: its arithmetic is the definition of an incident. Beyond
-/// this recount goes the limit of tuples in open bins.
+/// Nothing of the operator is used: which events came in time, which bins are known, what feedback came when, and
+/// what a closed bin means are all told anew. Beyond this recount goes the limit of tuples in open bins.
 final class IncidentRecount: ReadModelRecount {
   private struct Bin {
-    var counts: [Int: IncidentCounts] = [:]
+    /// Impressions, clicks and conversions by tuple.
+    var counts: [Int: SIMD3<Int64>] = [:]
     var parts: Set<Int64> = []
-    var remarks: Set<IncidentBoard.Remark> = []
+    var remarks: Set<NaiveIncidents.Remark> = []
   }
 
   private let spec: PipelineSpec
@@ -52,10 +50,11 @@ final class IncidentRecount: ReadModelRecount {
     let (site, isBot) = site(of: event.tuple)
     if let feedback = event.feedback {
       bins[policy.floor(moment.logTime), default: Bin()].remarks.insert(
-        IncidentBoard.Remark(feedback: feedback, site: site))
+        NaiveIncidents.Remark(feedback: feedback, site: site))
       return
     }
-    guard (1...5).contains(event.kind), !isBot,
+    let watched: [EventKind] = [.impression, .click, .conversion]
+    guard let place = watched.firstIndex(where: { $0.rawValue == event.kind }), !isBot,
       event.time >= max(0, moment.watermark - trends.size)
     else { return }
     let latest = logTimes.filter { $0.key.generation < moment.stream.generation }.values.max()
@@ -63,10 +62,7 @@ final class IncidentRecount: ReadModelRecount {
       logTime: max(moment.logTime, latest ?? .min), disorder: spec.allowedDisorder)
     let start = policy.floor(event.time - event.time % trends.slide)
     guard start + policy.bin > closedEnd else { return }
-    var counts = Counts()
-    counts.add(kind: event.kind, revenueMicros: 0)
-    bins[start, default: Bin()].counts[event.tuple, default: IncidentCounts()] +=
-      IncidentCounts(counts)
+    bins[start, default: Bin()].counts[event.tuple, default: .zero][place] += 1
   }
 
   private func site(of tuple: Int) -> (site: [UInt8], isBot: Bool) {
@@ -82,19 +78,15 @@ final class IncidentRecount: ReadModelRecount {
   /// The rows that all bins up to the watermark have come to.
   func rows(watermark: Int64) -> [Int64: IncidentRow] {
     guard let policy = spec.anomalies else { return [:] }
-    var board = IncidentBoard(policy: policy)
-    var rows: [Int64: IncidentRow] = [:]
-    for start in bins.keys.sorted() where start + policy.bin <= watermark {
-      guard let bin = bins[start] else { continue }
-      let sums = bin.counts.filter { !$0.value.isZero }.map {
-        (tuple: tuples.tuples[$0.key], counts: $0.value)
-      }
-      board.close(
-        start, sums, isWhole: bin.parts.count + 1 >= IncidentPolicy.partCount,
-        remarks: bin.remarks)
-      for row in board.takeChanged() { rows[row.id] = row }
+    var incidents = NaiveIncidents(policy)
+    for (start, bin) in bins.sorted(by: { $0.key < $1.key })
+    where start + policy.bin <= watermark {
+      let sums = bin.counts.map { (tuples.tuples[$0.key], $0.value) }
+      incidents.close(
+        start, Dictionary(uniqueKeysWithValues: sums),
+        isKnown: bin.parts.count + 1 >= IncidentPolicy.partCount, remarks: bin.remarks)
     }
-    return rows
+    return incidents.rows
   }
 
   func expected(at instant: Instant) -> [ExpectedTable] {

@@ -13,7 +13,8 @@ import Views
 /// that it was taken over from. Users that an alias makes one take along what is in state: sessions that
 /// ended longer than ``PersonPolicy/keep`` before the alias's watermark stay each one's own. The second stage
 /// is a little behind that watermark, so that a session which leaves state in these seconds may be
-/// reported as a difference. Beyond this recount go the limits of persons and touches and rows'
+/// reported as a difference; so may what they do once they had been silent for so long that the second stage has
+/// forgotten that they are one. Beyond this recount go the limits of persons and touches and rows'
 /// revisions; open hour and day rows are compared where the second stage has just written them.
 final class OutcomeRecount: ReadModelRecount {
   private struct Person: Hashable {

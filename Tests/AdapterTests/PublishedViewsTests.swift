@@ -62,7 +62,7 @@ struct PublishedViewsTests {
     #expect(
       views == [
         "metrics_10s", "metrics_1m", "metrics_1h", "metrics_1d", "dimensions", "accounting",
-        "checkpoints", "late_events",
+        "checkpoints", "late_events", "corrections",
       ])
   }
 

@@ -75,6 +75,15 @@ final class ReplayedTables: StoredTableReader, StoredTables {
       return views.trends.map { trend in
         ([trend.row.end, trend.row.dimensionID, 0], Self.sums(trend.row.counts, trend.row.isFinal))
       }
+    case "incidents":
+      return views.incidents.map { row in
+        (
+          [row.begin, row.id],
+          [
+            Int64(row.kind.rawValue), Int64(row.severity.rawValue), Int64(row.revision), row.digest,
+          ]
+        )
+      }
     default: return windows(table)
     }
   }

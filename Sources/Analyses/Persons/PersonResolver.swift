@@ -10,10 +10,11 @@ import Views
 /// device's sessions but for those that began longer than ``PersonPolicy/takeOver`` before, and what follows
 /// until the link ends, is replaced or has not been used for that time. Users that an alias makes one are one
 /// person from the beginning. What had left state when it came (``PersonPolicy/keep``) is no longer looked at
-/// together with what the other one has: `groups` say so, for attribution. The limits of the second stage's
-/// state are not rebuilt: persons and touches that it had no room for are here. Where an
-/// alias makes users one, some conversions are credited to other clicks than the pipeline's, for a reason that
-/// is not known: in 10 of 200 random histories of few persons who sign in and out all the time.
+/// together with what the other one has: `groups` say so, for attribution. They are two again once nothing of
+/// them is in state any more, and the alias is as old; where the pipeline counts exposures, exposed users stay one for
+/// as long as it remembers that they are. The limits of the second stage's state are not rebuilt: persons and touches
+/// that it had no room for are here. The second stage is a little behind the watermark of an alias, as far as the
+/// last frame or heartbeat before: what leaves state in these seconds may be looked at together there alone.
 ///
 /// Streams are taken by log time, of one moment in order of the merge: a device is in one stream of each
 /// generation, so that its own events come in their order. Cost: a look-up or two for each record.
@@ -31,10 +32,15 @@ struct PersonResolver {
     var usedHour: Int64
   }
 
+  /// Users that are one, or one that was.
   private struct Union {
     var users: [Int]
     /// Of the touches that come now.
     var group: UInt32
+    /// Of its latest touch.
+    var latest = Int64.min
+    /// Remembered at least as long, in steps.
+    var linkedUntil = Int64.min
   }
 
   private let parts: [PersonScanPart]
@@ -46,7 +52,9 @@ struct PersonResolver {
   private var ofUser: [[Held]] = []
   /// Users that an alias has made one, each pointing at the next.
   private var united: [Int: Int] = [:]
-  private var unions: [Int: Union] = [:]
+  private var unions: [Union] = []
+  /// By user, the place of its last one.
+  private var unionOf: [Int: Int] = [:]
   private var groups: [[UInt32]] = [[]]
   private var groupNumbers: [[UInt32]: UInt32] = [:]
   private var groupCount: UInt32 = 0
@@ -117,7 +125,7 @@ struct PersonResolver {
     guard record.marks != 0 else { return }
     if let user {
       var held = held
-      held.group = unions[root(user)].map { addSet([$0.group]) } ?? 0
+      held.group = group(of: user, latest: record.time, watermark)
       ofUser[user].append(held)
     } else {
       ofDevice[device].append(held)
@@ -141,22 +149,66 @@ struct PersonResolver {
   }
 
   private mutating func unite(_ one: Int, _ other: Int, _ watermark: Int64) {
-    let (a, b) = (root(one), root(other))
-    if a == b { return }
-    let before = [a, b].map { unions[$0] ?? beginUnion(of: $0) }
-    groupCount += 1
-    let group = groupCount
-    for union in before { move(union, to: group, watermark) }
-    united[a] = b
-    unions[a] = nil
-    unions[b] = Union(users: before.flatMap(\.users), group: group)
+    let (a, b) = (union(of: one, watermark), union(of: other, watermark))
+    let linkedUntil = Self.step(watermark) + policy.keep / Self.stepLength + 1
+    if a == b {
+      unions[a].linkedUntil = linkedUntil
+      return
+    }
+    var whole = begin(unions[a].users + unions[b].users)
+    whole.latest = max(unions[a].latest, unions[b].latest)
+    whole.linkedUntil = linkedUntil
+    for place in [a, b] { move(unions[place], to: whole.group, watermark) }
+    add(whole)
+    let (first, second) = (root(one), root(other))
+    if first != second { united[first] = second }
   }
 
-  private mutating func beginUnion(of user: Int) -> Union {
+  private mutating func begin(_ users: [Int]) -> Union {
     groupCount += 1
-    let set = addSet([groupCount])
-    for index in ofUser[user].indices { ofUser[user][index].group = set }
-    return Union(users: [user], group: groupCount)
+    return Union(users: users, group: groupCount)
+  }
+
+  private mutating func add(_ union: Union) {
+    for user in union.users { unionOf[user] = unions.count }
+    unions.append(union)
+  }
+
+  /// The place of what a user is part of: of itself alone where it never was one with another.
+  private mutating func union(of user: Int, _ watermark: Int64) -> Int {
+    if unionOf[user] == nil {
+      var own = begin([user])
+      let set = addSet([own.group])
+      for index in ofUser[user].indices {
+        ofUser[user][index].group = set
+        own.latest = max(own.latest, record(ofUser[user][index]).time)
+      }
+      add(own)
+    }
+    forget(unionOf[user] ?? 0, watermark)
+    return unionOf[user] ?? 0
+  }
+
+  /// Users are two again once nothing of them is in state.
+  private mutating func forget(_ place: Int, _ watermark: Int64) {
+    let union = unions[place]
+    guard union.users.count > 1, union.linkedUntil < Self.step(watermark),
+      union.latest < expiredBefore(watermark)
+    else { return }
+    for user in union.users { add(begin([user])) }
+  }
+
+  /// Of a touch that comes now; 0 of users that never were one with another.
+  private mutating func group(of user: Int, latest time: Int64, _ watermark: Int64) -> UInt32 {
+    guard unionOf[user] != nil else { return 0 }
+    let place = union(of: user, watermark)
+    unions[place].latest = max(unions[place].latest, time)
+    return addSet([unions[place].group])
+  }
+
+  /// Sessions that end earlier have left state.
+  private func expiredBefore(_ watermark: Int64) -> Int64 {
+    watermark < .min + policy.keep ? .min : Self.step(watermark) * Self.stepLength - policy.keep
   }
 
   /// Adds the touches that are in state to a group.
@@ -164,8 +216,7 @@ struct PersonResolver {
     func isCurrent(_ held: Held) -> Bool { groups[Int(held.group)].contains(union.group) }
     let times = union.users.flatMap { ofUser[$0] }.filter(isCurrent).map { record($0).time }
       .sorted()
-    let expiredBefore =
-      watermark < .min + policy.keep ? .min : Self.step(watermark) * Self.stepLength - policy.keep
+    let expiredBefore = expiredBefore(watermark)
     // Sessions end in order of time.
     var expiredUpTo = Int64.min
     for (index, time) in times.enumerated() {
@@ -186,7 +237,6 @@ struct PersonResolver {
     let own = ofDevice[device]
     if own.isEmpty { return }
     ofDevice[device] = []
-    let group = unions[root(user)].map { addSet([$0.group]) } ?? 0
     let ordered = own.map { (held: $0, record: record($0)) }.sorted {
       ($0.record.time, $0.record.key) < ($1.record.time, $1.record.key)
     }
@@ -201,7 +251,7 @@ struct PersonResolver {
       for entry in ordered[start...index] {
         var held = entry.held
         if isTakenOver {
-          held.group = group
+          held.group = group(of: user, latest: entry.record.time, watermark)
           ofUser[user].append(held)
         } else {
           ofDevice[device].append(held)
