@@ -1,0 +1,16 @@
+/// A policy on linear models of the arms: only its chances are its own.
+public protocol LinearPolicy: RetractablePolicy {
+  var model: LinearArms { get set }
+}
+
+extension LinearPolicy {
+  public mutating func learn(features: [Double], arm: Int, reward: Double, propensity: Double) {
+    model.add(features, arm: arm, reward: reward)
+  }
+
+  public mutating func unlearn(features: [Double], arm: Int, reward: Double, propensity: Double) {
+    model.subtract(features, arm: arm, reward: reward)
+  }
+
+  public mutating func settle() { model.settle() }
+}
