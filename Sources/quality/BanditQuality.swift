@@ -12,7 +12,9 @@ struct BanditQuality: AsyncParsableCommand {
 
   func run() async throws {
     guard worlds > 0 else { throw QualityError("--worlds is \(worlds): give at least 1") }
-    QualityTable.show([Self.measure(worlds: worlds)], json: options.json)
+    QualityTable.show(
+      [Self.measure(worlds: worlds), DelayedRewards.measure(worlds: (worlds + 1) / 2)],
+      json: options.json)
   }
 
   /// Thompson with a uniform prior and UCB1 are what river.bandit and MABWiser have under these names, here in the

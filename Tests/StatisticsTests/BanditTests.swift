@@ -10,6 +10,7 @@ struct BanditTests {
     { BernoulliThompson(arms: $0, memory: 2_000) }, { TopTwoThompson(arms: $0) },
     { UpperConfidence(arms: $0, bound: .hoeffding) },
     { UpperConfidence(arms: $0, bound: .kullbackLeibler) }, { EpsilonGreedy(arms: $0) },
+    { GaussianThompson(arms: $0) },
   ]
 
   @Test(
@@ -43,16 +44,46 @@ struct BanditTests {
     }
   }
 
-  @Test("probabilities add up to 1, keep the floor and leave the policy as it was")
-  func probabilities() {
-    var policy = AdaptiveThompson(arms: 3)
-    for round in 0..<300 { policy.learn(arm: round % 3, reward: round % 3 == 1 ? 1 : 0) }
-    let before = policy
+  @Test("chances are those with which a policy chooses", arguments: policies.indices)
+  func chances(index: Int) {
+    var policy = Self.policies[index](4)
+    var luck = SplitMix64(seed: 12)
+    let rates = [0.1, 0.12, 0.09, 0.12]
+    for round in 0..<800 {
+      policy.learn(arm: round % 4, reward: luck.unit() < rates[round % 4] ? 1 : 0)
+    }
     var draws = Draws(seed: 3)
-    let chances = policy.probabilities(&draws, floor: 0.05)
+    let count = 20_000
+    var chosen = [0.0, 0, 0, 0]
+    for _ in 0..<count { chosen[policy.choose(&draws)] += 1 / Double(count) }
+    let chances = policy.chances()
     #expect((chances.reduce(0, +) - 1).magnitude < 1e-12)
-    #expect(chances.allSatisfy { $0 >= 0.05 } && chances[1] > 0.85)
-    #expect(policy == before)
+    for arm in 0..<4 {
+      #expect((chances[arm] - chosen[arm]).magnitude < 0.012, "\(chances) \(chosen)")
+    }
+  }
+
+  @Test(
+    "what is learned from a batch is nearly what is learned one by one", arguments: policies.indices
+  )
+  func batches(index: Int) {
+    var (single, batched) = (Self.policies[index](3), Self.policies[index](3))
+    var luck = SplitMix64(seed: 14)
+    let rates = [0.05, 0.06, 0.07]
+    for _ in 0..<100 {
+      var batch = RewardBatch(arms: 3)
+      for round in 0..<30 {
+        let (arm, reward) = (round % 3, luck.unit() < rates[round % 3] ? 1.0 : 0)
+        single.learn(arm: arm, reward: reward)
+        batch.trials[arm] += 1
+        batch.rewards[arm] += reward
+        batch.squares[arm] += reward * reward
+      }
+      batched.learn(batch)
+    }
+    for (a, b) in zip(single.chances(), batched.chances()) {
+      #expect((a - b).magnitude < 0.02, "\(single.chances()) \(batched.chances())")
+    }
   }
 
   @Test("the default stops to believe in old rewards where the best arm gets worse, and not before")

@@ -1,12 +1,12 @@
 /// Thompson sampling that forgets as fast as rates are seen to change, and not at all where they stay: the default.
 ///
-/// Four models of the arms side by side: one that keeps everything (uniform prior, as in ``BernoulliThompson``), and
-/// three whose memory is 3,000, 10,000 and 30,000 decisions. Each reward is first predicted by all four, and
+/// Three models of the arms side by side: one that keeps everything (uniform prior, as in ``BernoulliThompson``), and
+/// two whose memory is 3,000 and 10,000 decisions. Each reward is first predicted by all three, and
 /// their weights follow the likelihood (Bayes' rule over forgetting rates, with the fixed share of Herbster and
 /// Warmuth 1998, so that none is ever out). The arm is drawn from the model that keeps everything while its
 /// weight is above a fifth, else from one drawn by its weight.
 ///
-///     reward ─▶ predicted by  ∞ │ 30,000 │ 10,000 │ 3,000   ─▶ weights ─▶ which model draws
+///     reward ─▶ predicted by  ∞ │ 10,000 │ 3,000   ─▶ weights ─▶ which model draws
 ///
 /// What a forgetting model has no trials of any more, it takes to be as it was on the whole, with the weight of
 /// 30 trials: arms that were poor are tried again, but seldom.
@@ -65,7 +65,7 @@ public struct AdaptiveThompson: BanditPolicy, Equatable {
       logWeights[model] +=
         reward * Elementary.log(mean) + (1 - reward) * Elementary.log(1 - mean)
     }
-    shareWeights()
+    shareWeights(1)
     for model in fading.indices {
       fading[model].fade(by: kept[model])
       fading[model].add(arm: arm, reward: reward)
@@ -73,6 +73,47 @@ public struct AdaptiveThompson: BanditPolicy, Equatable {
     whole.add(arm: arm, reward: reward)
     recent.rewards = recent.rewards * Self.recentKept + reward
     recent.trials = recent.trials * Self.recentKept + 1
+  }
+
+  /// Each arm's trials and rewards of the batch are predicted by each model from what it knew before: by the beta-binomial
+  /// distribution, as if the batch had come one by one in any order.
+  public mutating func learn(_ batch: RewardBatch) {
+    let count = batch.trialCount
+    guard count > 0 else { return }
+    for model in logWeights.indices {
+      for arm in 0..<armCount where batch.trials[arm] > 0 {
+        let (a, b) = posterior(arm, model)
+        let (rewards, trials) = (batch.rewards[arm], batch.trials[arm])
+        logWeights[model] +=
+          GammaFunction.logBeta(a + rewards, b + max(0, trials - rewards))
+          - GammaFunction.logBeta(a, b)
+      }
+    }
+    shareWeights(count)
+    for model in fading.indices {
+      let fade = BatchFade(kept: kept[model], count: count)
+      fading[model].fade(by: fade.before)
+      fading[model].add(batch, weight: fade.within)
+    }
+    whole.add(batch)
+    let fade = BatchFade(kept: Self.recentKept, count: count)
+    recent.rewards = recent.rewards * fade.before + batch.rewards.reduce(0, +) * fade.within
+    recent.trials = recent.trials * fade.before + count * fade.within
+  }
+
+  public func chances() -> [Double] {
+    func chances(_ model: Int) -> [Double] {
+      BestArmChances.rates((0..<armCount).map { posterior($0, model) })
+    }
+    guard stability <= Self.stabilityMin else { return chances(fading.count) }
+    var mixed = [Double](repeating: 0, count: armCount)
+    for model in logWeights.indices {
+      let weight = Elementary.exp(logWeights[model])
+      guard weight > 1e-4 else { continue }
+      for (arm, chance) in chances(model).enumerated() { mixed[arm] += weight * chance }
+    }
+    let total = mixed.reduce(0, +)
+    return mixed.map { $0 / total }
   }
 
   private func posterior(_ arm: Int, _ model: Int) -> (a: Double, b: Double) {
@@ -89,23 +130,28 @@ public struct AdaptiveThompson: BanditPolicy, Equatable {
   }
 
   /// Weights add up to 1 again, and each gives a little to the others.
-  private mutating func shareWeights() {
+  ///
+  /// - Parameter count: of trials since they last did.
+  private mutating func shareWeights(_ count: Double) {
+    let leaves = 1 - Elementary.exp(count * Elementary.log1p(-Self.leaves))
+    let returns = 1 - Elementary.exp(count * Elementary.log1p(-Self.returns))
     let total = Elementary.logSumExp(logWeights)
     var weights = logWeights.map { Elementary.exp($0 - total) }
     let last = fading.count
-    let left = weights[last] * Self.leaves
+    let left = weights[last] * leaves
     var others = 0.0
     for model in 0..<last { others += weights[model] }
-    let back = others * Self.returns
+    let back = others * returns
     for model in 0..<last {
       weights[model] =
-        weights[model] * (1 - 2 * Self.returns) + (left + back) / Double(last)
+        (1 - returns) * ((1 - returns) * weights[model] + returns * others / Double(last))
+        + left / Double(last)
     }
     weights[last] += back - left
     logWeights = weights.map { Elementary.log($0) }
   }
 
-  private static let memories = [3_000.0, 10_000, 30_000]
+  private static let memories = [3_000.0, 10_000]
   /// In the beginning, of the model that keeps everything.
   private static let trust = 0.999
   private static let stabilityMin = 0.2

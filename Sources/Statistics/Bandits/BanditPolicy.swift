@@ -1,7 +1,8 @@
 /// Which arm to show next, learned from what the arms earned.
 ///
 /// A policy is a pure function of its rewards in order and of the draws that it is given, so that a decision
-/// can be made again from the log. Rewards are between 0 and 1.
+/// can be made again from the log. Rewards are between 0 and 1. It may learn reward by reward, or from batches, in
+/// which the order is not known (``RewardEvidence``); and it may choose, or tell with which chance it would.
 public protocol BanditPolicy: Sendable {
   var armCount: Int { get }
 
@@ -10,23 +11,12 @@ public protocol BanditPolicy: Sendable {
 
   /// - Parameter reward: 0 to 1; others count as the nearer of the two.
   mutating func learn(arm: Int, reward: Double)
-}
 
-extension BanditPolicy {
-  /// The chance of each arm to be shown next, by repeated choice: exact to some 1/√`rounds`. The policy itself
-  /// does not change.
-  ///
-  /// - Parameter floor: the least chance of an arm; at most 1 over their number.
-  public func probabilities(
-    _ draws: inout Draws, rounds: Int = 256, floor: Double = 0
-  ) -> [Double] {
-    var copy = self
-    var counts = [Double](repeating: 0, count: armCount)
-    for _ in 0..<max(1, rounds) { counts[copy.choose(&draws)] += 1 }
-    let floor = min(max(0, floor), 1 / Double(armCount))
-    let rest = 1 - floor * Double(armCount)
-    return counts.map { floor + rest * $0 / Double(max(1, rounds)) }
-  }
+  /// Learns from a stretch of time at once.
+  mutating func learn(_ batch: RewardBatch)
+
+  /// The chance of each arm to be chosen next; they add up to 1.
+  func chances() -> [Double]
 }
 
 /// What arms earned: sums, added up in order.
@@ -45,6 +35,13 @@ struct ArmSums: Sendable, Equatable {
     trials[arm] += 1
   }
 
+  mutating func add(_ batch: RewardBatch, weight: Double = 1) {
+    for arm in rewards.indices {
+      rewards[arm] += weight * batch.rewards[arm]
+      trials[arm] += weight * batch.trials[arm]
+    }
+  }
+
   mutating func fade(by factor: Double) {
     for arm in rewards.indices {
       rewards[arm] *= factor
@@ -56,6 +53,11 @@ struct ArmSums: Sendable, Equatable {
   var untried: Int? { trials.firstIndex(of: 0) }
 
   func mean(_ arm: Int) -> Double { trials[arm] > 0 ? rewards[arm] / trials[arm] : 0 }
+
+  /// All of the chance to one arm.
+  static func only(_ arm: Int, of arms: Int) -> [Double] {
+    (0..<arms).map { $0 == arm ? 1 : 0 }
+  }
 
   /// The first arm with the greatest value.
   static func best(of arms: Int, _ value: (Int) -> Double) -> Int {

@@ -31,4 +31,29 @@ public struct BernoulliThompson: BanditPolicy, Equatable {
     if kept < 1 { sums.fade(by: kept) }
     sums.add(arm: arm, reward: reward)
   }
+
+  public mutating func learn(_ batch: RewardBatch) {
+    guard kept < 1 else { return sums.add(batch) }
+    let fade = BatchFade(kept: kept, count: batch.trialCount)
+    sums.fade(by: fade.before)
+    sums.add(batch, weight: fade.within)
+  }
+
+  public func chances() -> [Double] {
+    BestArmChances.rates(
+      (0..<armCount).map { arm in
+        (1 + sums.rewards[arm], 1 + max(0, sums.trials[arm] - sums.rewards[arm]))
+      })
+  }
+}
+
+/// What is left of rewards of before, and of those of a batch on average, where each of its trials fades all others.
+struct BatchFade {
+  let before: Double
+  let within: Double
+
+  init(kept: Double, count: Double) {
+    before = Elementary.exp(count * Elementary.log(kept))
+    within = count > 0 ? (1 - before) / (count * (1 - kept)) : 1
+  }
 }

@@ -19,4 +19,15 @@ public struct EpsilonGreedy: BanditPolicy, Equatable {
   }
 
   public mutating func learn(arm: Int, reward: Double) { sums.add(arm: arm, reward: reward) }
+
+  public mutating func learn(_ batch: RewardBatch) { sums.add(batch) }
+
+  public func chances() -> [Double] {
+    let untried = (0..<armCount).filter { sums.trials[$0] == 0 }
+    guard untried.isEmpty else {
+      return (0..<armCount).map { untried.contains($0) ? 1 / Double(untried.count) : 0 }
+    }
+    let best = ArmSums.best(of: armCount) { sums.mean($0) }
+    return (0..<armCount).map { epsilon / Double(armCount) + ($0 == best ? 1 - epsilon : 0) }
+  }
 }

@@ -27,5 +27,23 @@ public struct TopTwoThompson: BanditPolicy, Equatable {
 
   public mutating func learn(arm: Int, reward: Double) { inner.learn(arm: arm, reward: reward) }
 
+  public mutating func learn(_ batch: RewardBatch) { inner.learn(batch) }
+
+  /// Of a winner with the chance p, each other one is the next with its chance over 1 − p.
+  public func chances() -> [Double] {
+    let winners = inner.chances()
+    guard armCount > 1 else { return winners }
+    var chances = winners.map { share * $0 }
+    for (winner, chance) in winners.enumerated() where chance > 0 {
+      let rest = winners.enumerated().reduce(0) { $0 + ($1.offset == winner ? 0 : $1.element) }
+      for other in winners.indices where other != winner {
+        // Where all others are out, each of them is as good as any.
+        let next = rest > 1e-12 ? winners[other] / rest : 1 / Double(armCount - 1)
+        chances[other] += (1 - share) * chance * next
+      }
+    }
+    return chances
+  }
+
   private static let roundsMax = 100
 }

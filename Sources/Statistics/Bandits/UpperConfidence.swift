@@ -18,8 +18,9 @@ public struct UpperConfidence: BanditPolicy, Equatable {
 
   public var armCount: Int { sums.trials.count }
 
-  public mutating func choose(_ draws: inout Draws) -> Int {
-    if let untried = sums.untried { return untried }
+  public mutating func choose(_ draws: inout Draws) -> Int { sums.untried ?? highest }
+
+  private var highest: Int {
     let time = Elementary.log(max(2, count))
     return ArmSums.best(of: armCount) { arm in
       let (mean, trials) = (sums.mean(arm), sums.trials[arm])
@@ -33,6 +34,18 @@ public struct UpperConfidence: BanditPolicy, Equatable {
   public mutating func learn(arm: Int, reward: Double) {
     sums.add(arm: arm, reward: reward)
     count += 1
+  }
+
+  public mutating func learn(_ batch: RewardBatch) {
+    sums.add(batch)
+    count += batch.trialCount
+  }
+
+  /// Arms that were never tried share all of it; else the highest has it.
+  public func chances() -> [Double] {
+    let untried = (0..<armCount).filter { sums.trials[$0] == 0 }
+    guard !untried.isEmpty else { return ArmSums.only(highest, of: armCount) }
+    return (0..<armCount).map { untried.contains($0) ? 1 / Double(untried.count) : 0 }
   }
 
   /// The greatest rate q with KL(mean, q) ≤ information.
