@@ -9,7 +9,8 @@ struct Quality: AsyncParsableCommand {
     abstract: "Measure how good the statistics are, beside published baselines.",
     subcommands: [
       ABQuality.self, SketchQuality.self, NABQuality.self, RateStreamQuality.self,
-      HourlyQuality.self, BanditQuality.self, OffPolicyQuality.self,
+      HourlyQuality.self, BanditQuality.self, ContextualQuality.self, OffPolicyQuality.self,
+      RecommendationQuality.self, ClusterQuality.self, TimingQuality.self,
     ])
 }
 

@@ -1,0 +1,189 @@
+/// Clusters that keep their names while what they are made of changes.
+///
+/// Each refresh solves k-means for a bounded sample (``HashSample``), once from the centers of before and once
+/// from new seeds; the new ones win only where they are better by 0.05 %, so that nobody changes names for
+/// nothing. Names go by members: the new clusters are matched with the old ones so that as many points as possible
+/// stay under their name (``MinimalAssignment``); a cluster that shares too little with the one it is matched with
+/// is a new one, and has a name that was never used.
+///
+///     points ─▶ standardised ─▶ from old centers ─┐
+///                            └▶ from new seeds  ──┴▶ the better ─▶ matched by members ─▶ names, traits
+///
+/// Coordinates may be added at the end from one refresh to the next: of them the old centers say nothing.
+/// Between refreshes a point belongs to the nearest center. Cost of a refresh: that of k-means (``KMeans``) for the
+/// sample, a few times. Fails to name what moves so fast that few members stay between two refreshes.
+public struct StableClusters: Sendable, Equatable {
+  /// A coordinate that sets a cluster apart.
+  public struct Trait: Sendable, Equatable {
+    public let feature: Int
+    /// Mean of the cluster minus mean of the rest, in standard deviations of all.
+    public let difference: Double
+    public let mean: Double
+    public let meanOfRest: Double
+  }
+
+  public struct Cluster: Sendable, Equatable {
+    /// From 1, never used again for another one.
+    public let name: Int
+    /// Of the sample.
+    public let members: Int
+    /// In the units of the points.
+    public let center: [Double]
+    /// The greatest differences first; those that are worth a word.
+    public let traits: [Trait]
+  }
+
+  /// How many are looked for.
+  public let clusterCount: Int
+  /// In order of their names.
+  public private(set) var clusters: [Cluster] = []
+  /// Of the last refresh: the share of its points whose name is what it was with the clusters before; 1 at the
+  /// first.
+  public private(set) var kept = 1.0
+  private var scale: PointScale?
+  /// In order of `clusters`, standardised.
+  private var solution: KMeans?
+  private var lastName = 0
+  private var draws: Draws
+
+  private static let restarts = 3
+  private static let swaps = 40
+  /// New seeds have to be better by so much.
+  private static let margin = 0.0005
+  /// Of two matched clusters together, the part that both have; less is another cluster.
+  private static let overlapMin = 0.1
+  private static let differenceMin = 0.25
+  private static let traitsMax = 5
+
+  public init(clusterCount: Int, seed: UInt64 = 1) {
+    precondition(clusterCount >= 1, "there is at least one cluster")
+    self.clusterCount = clusterCount
+    draws = Draws(seed: seed)
+  }
+
+  /// Coordinates of the last refresh; 0 before the first.
+  public var width: Int { solution?.centers.width ?? 0 }
+
+  /// The place of a point's cluster in ``clusters``; nil before the first refresh.
+  ///
+  /// - Parameter point: with as many coordinates as those of the last refresh.
+  public func place(of point: [Double]) -> Int? {
+    guard let scale, let solution, point.count == width else { return nil }
+    return solution.nearest(scale.standardized(point))
+  }
+
+  /// The places of many points.
+  public func places(of points: PointTable) -> [Int]? {
+    guard let scale, let solution, points.width == width else { return nil }
+    return solution.nearest(scale.standardized(points))
+  }
+
+  /// Takes points for what there is, with as many coordinates as before at least. With fewer of them than two for a
+  /// cluster nothing changes.
+  public mutating func refresh(_ points: PointTable) {
+    guard points.count >= 2 * clusterCount, points.width >= width else { return }
+    let next = PointScale(of: points)
+    let standardized = next.standardized(points)
+    var best = KMeans.best(of: Self.restarts, standardized, clusters: clusterCount, &draws)
+      .improved(standardized, swaps: Self.swaps, &draws)
+    guard let scale, let solution, let old = places(of: points.narrowed(to: width)) else {
+      take(best, names: firstNames(best), points, next)
+      return
+    }
+    var centers = PointTable(width: points.width)
+    let restored = scale.restored(solution.centers)
+    for index in 0..<restored.count {
+      centers.append(Array(restored[index]) + next.means[width...])
+    }
+    let warm = KMeans(standardized, from: next.standardized(centers))
+    let isComplete = warm.centers.count >= best.centers.count
+    if isComplete, best.inertia >= (1 - Self.margin) * warm.inertia { best = warm }
+    let oldNames = clusters.map(\.name)
+    let names = matchedNames(best, old: old)
+    var same = 0
+    for (index, place) in best.assignments.enumerated()
+    where names[place] == oldNames[old[index]] {
+      same += 1
+    }
+    kept = Double(same) / Double(points.count)
+    take(best, names: names, points, next)
+  }
+
+  // MARK: Names
+
+  /// The largest has the first name.
+  private mutating func firstNames(_ solution: KMeans) -> [Int] {
+    let sizes = Self.sizes(solution)
+    let order = sizes.indices.sorted { sizes[$0] != sizes[$1] ? sizes[$0] > sizes[$1] : $0 < $1 }
+    var names = [Int](repeating: 0, count: sizes.count)
+    for (rank, cluster) in order.enumerated() { names[cluster] = rank + 1 }
+    lastName = sizes.count
+    return names
+  }
+
+  /// - Parameter old: the place in ``clusters`` of each point until now.
+  private mutating func matchedNames(_ solution: KMeans, old: [Int]) -> [Int] {
+    let new = solution.centers.count
+    let size = max(new, clusters.count)
+    var common = [[Double]](
+      repeating: [Double](repeating: 0, count: size), count: size)
+    var oldSizes = [Double](repeating: 0, count: size)
+    let newSizes = Self.sizes(solution)
+    for (index, cluster) in solution.assignments.enumerated() {
+      common[cluster][old[index]] += 1
+      oldSizes[old[index]] += 1
+    }
+    let columns = MinimalAssignment.columns(common.map { $0.map { -$0 } })
+    return (0..<new).map { cluster in
+      let before = columns[cluster]
+      if before < clusters.count {
+        let both = common[cluster][before]
+        let either = Double(newSizes[cluster]) + oldSizes[before] - both
+        if both > 0, both >= Self.overlapMin * either { return clusters[before].name }
+      }
+      lastName += 1
+      return lastName
+    }
+  }
+
+  private mutating func take(
+    _ solution: KMeans, names: [Int], _ points: PointTable, _ scale: PointScale
+  ) {
+    let order = names.indices.sorted { names[$0] < names[$1] }
+    var centers = PointTable(width: points.width)
+    for cluster in order { centers.append(solution.centers[cluster]) }
+    let sizes = Self.sizes(solution)
+    let restored = scale.restored(centers)
+    clusters = order.enumerated().map { place, cluster in
+      Cluster(
+        name: names[cluster], members: sizes[cluster], center: Array(restored[place]),
+        traits: Self.traits(
+          Array(restored[place]), share: Double(sizes[cluster]) / Double(points.count), scale))
+    }
+    self.scale = scale
+    self.solution = KMeans(centers: centers)
+  }
+
+  private static func sizes(_ solution: KMeans) -> [Int] {
+    var sizes = [Int](repeating: 0, count: solution.centers.count)
+    for cluster in solution.assignments { sizes[cluster] += 1 }
+    return sizes
+  }
+
+  /// The mean of the rest follows from those of the cluster and of all.
+  private static func traits(_ center: [Double], share: Double, _ scale: PointScale) -> [Trait] {
+    guard share < 1 else { return [] }
+    let traits = center.enumerated().map { feature, mean in
+      let rest = (scale.means[feature] - share * mean) / (1 - share)
+      return Trait(
+        feature: feature, difference: (mean - rest) / scale.deviations[feature], mean: mean,
+        meanOfRest: rest)
+    }
+    let worthy = traits.filter { $0.difference.magnitude >= differenceMin }
+    return Array(
+      worthy.sorted { a, b in
+        let (x, y) = (a.difference.magnitude, b.difference.magnitude)
+        return x != y ? x > y : a.feature < b.feature
+      }.prefix(traitsMax))
+  }
+}
