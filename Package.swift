@@ -70,6 +70,8 @@ let package = Package(
     module("Operators", ["Events", "Statistics", "Views", "CMemory"]),
     module("Dataflow", ["Events", "Views", "Operators"]),
     module("Analyses", ["Events", "Statistics", "Views", "Operators", "Dataflow"]),
+    module(
+      "Learning", ["Events", "Statistics", "Views", "Operators", "Dataflow", "Analyses"]),
 
     // Contracts between the core and the outside.
     module("Ports", ["Events", "Views", "Dataflow"]),
@@ -96,7 +98,7 @@ let package = Package(
 
     // Application.
     module("Experiments", ["Events", "Statistics", "Views", "Ports"]),
-    module("Definitions", ["Events", "Views", "Dataflow", "Experiments", yams]),
+    module("Definitions", ["Events", "Views", "Dataflow", "Experiments", "Learning", yams]),
     module(
       "Collector", ["Events", "Ports", "Cryptography", "HTTPServer", "Metrics", "Threads", log]),
     module(
@@ -104,6 +106,18 @@ let package = Package(
     module(
       "LogScans",
       ["Events", "Operators", "Dataflow", "Analyses", "Ports", "Metrics", "Threads", log]),
+    module(
+      "LogFollowing",
+      [
+        "Events", "Operators", "Dataflow", "Analyses", "Learning", "Ports", "Metrics", "Threads",
+        log,
+      ]),
+    module(
+      "DecisionAPI",
+      [
+        "Events", "Statistics", "Views", "Operators", "Dataflow", "Analyses", "Learning", "Ports",
+        "Cryptography", "HTTPServer", "Metrics", "Threads", log,
+      ]),
     module(
       "QueryAPI",
       [
@@ -115,7 +129,7 @@ let package = Package(
       [
         "Events", "Views", "Ports", "HTTPClient", "Cryptography", "Metrics", "Threads", log,
       ]),
-    module("Verification", ["Events", "Views", "Operators", "Dataflow", "Ports"]),
+    module("Verification", ["Events", "Statistics", "Views", "Dataflow", "Ports"]),
     module("Console", ["HTTPServer"], resources: [.embedInCode("Pages")]),
     module("BrowserTracker", ["Events", "HTTPServer"], resources: [.embedInCode("Script")]),
     module("LocalServers", ["CShims", log]),
@@ -129,7 +143,7 @@ let package = Package(
         "PostgresClient", "HTTPClient", "HTTPServer", "Metrics", "Cryptography", "JetStreamLog",
         "PostgresViews", "RedisViews", "FileSnapshots", "JetStreamSnapshots", "LogArchive",
         "Definitions", "Experiments",
-        "Collector", "Runtime", "LogScans",
+        "Collector", "Runtime", "LogScans", "Learning", "LogFollowing", "DecisionAPI",
         "QueryAPI", "Notifications", "Verification", "Console", "BrowserTracker", "LocalServers",
         "DemoTraffic",
         "SessionPool", "CShims", log,
@@ -139,7 +153,7 @@ let package = Package(
       name: "bench",
       dependencies: [
         "Events", "Statistics", "Views", "Operators", "Dataflow", "Analyses", "Ports", "LogScans",
-        "LogArchive", "NATSClient", "JetStreamLog",
+        "Learning", "LogFollowing", "LogArchive", "NATSClient", "JetStreamLog",
         "PostgresViews", "RedisViews", "FileSnapshots", "Definitions", "Experiments", "Collector",
         "Runtime",
         "LocalServers", "PostgresClient", "RedisClient", "HTTPClient", "HTTPServer", "Metrics",
@@ -162,7 +176,7 @@ let package = Package(
       name: "Oracles", path: "Tests/Oracles",
       swiftSettings: strict),
     .target(
-      name: "MemoryPorts", dependencies: ["Ports"], path: "Tests/MemoryPorts",
+      name: "MemoryPorts", dependencies: ["Events", "Ports", "Threads"], path: "Tests/MemoryPorts",
       swiftSettings: strict),
     tests(
       "AnalysesTests",
@@ -192,7 +206,7 @@ let package = Package(
         "Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "RedisClient",
         "PostgresClient", "JetStreamLog", "PostgresViews", "RedisViews", "FileSnapshots",
         "JetStreamSnapshots",
-        "LogArchive", "Definitions", "LocalServers", "SessionPool", "MemoryPorts", log,
+        "LogArchive", "Definitions", "LocalServers", "SessionPool", "MemoryPorts", "Oracles", log,
       ]),
     tests(
       "CollectorTests",
@@ -223,7 +237,22 @@ let package = Package(
         "Events", "Views", "Ports", "Notifications", "Metrics", "HTTPClient", "Threads",
         "MemoryPorts", log,
       ]),
-    tests("DefinitionsTests", ["Events", "Views", "Dataflow", "Definitions"]),
+    tests(
+      "LearningTests",
+      [
+        "Events", "Statistics", "Views", "Operators", "Dataflow", "Analyses", "Learning", "Oracles",
+      ]),
+    tests(
+      "DecisionTests",
+      [
+        "Events", "Statistics", "Views", "Operators", "Dataflow", "Analyses", "Learning",
+        "LogFollowing", "DecisionAPI", "QueryAPI", "Collector", "Cryptography", "Ports",
+        "HTTPServer",
+        "HTTPClient",
+        "Metrics",
+        "MemoryPorts", log,
+      ]),
+    tests("DefinitionsTests", ["Events", "Views", "Dataflow", "Learning", "Definitions"]),
     tests("DemoTrafficTests", ["Events", "HTTPClient", "DemoTraffic"]),
     tests("CommandTests", ["smartcontent", "Events", "Views", "Dataflow", "Runtime"]),
     tests("TidyTests", []),
@@ -231,8 +260,8 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "Events", "Views", "Statistics", "Operators", "Analyses", "Ports", "Experiments",
-        "HTTPServer",
+        "Events", "Views", "Statistics", "Operators", "Analyses", "Learning", "Ports",
+        "Experiments", "HTTPServer",
         "Collector",
         "QueryAPI",
       ],

@@ -10,6 +10,7 @@ public import HTTPServer
 /// |---|---|
 /// | `data-key` | write key |
 /// | `data-content` `data-campaign` `data-variant` `data-channel` | of the page itself; elements around the script may have them too |
+/// | `data-decision` | the token of a decision, on a content or around it: sent back with its events |
 /// | `data-consent="required"` | keeps events in memory until there is consent, and drops them when it is refused |
 /// | `data-dnt="ignore"` | a Do Not Track signal is passed over; Global Privacy Control never is |
 ///

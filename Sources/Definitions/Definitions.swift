@@ -2,6 +2,7 @@ import FoundationEssentials
 public import Dataflow
 public import Events
 public import Experiments
+public import Learning
 
 /// Everything that the folder `Streams/` declares, checked.
 ///
@@ -19,6 +20,10 @@ public struct Definitions: Equatable, Sendable {
   public var webhooks: [WebhookDeclaration]
   /// In order of the file; none where there is no such file.
   public var experiments: [Experiment]
+  /// In order of the file; none where there is no such file.
+  public var decisions: [DecisionPlan]
+  /// Profiles and segments; nil where the folder has none of them.
+  public var profiles: ProfilePolicy?
 
   /// - Parameter folder: see ``DefinitionFolder/find(stated:executable:workingFolder:)``.
   /// - Throws: every problem of every file.
@@ -53,12 +58,29 @@ public struct Definitions: Equatable, Sendable {
         folder: folder, name: ExperimentDefinitions.fileName,
         keys: ExperimentDefinitions.rootKeys, ExperimentDefinitions.read)
       : (value: [], problems: [])
+    let hasDecisions = FileManager.default.fileExists(
+      atPath: "\(folder)/\(DecisionDefinitions.fileName)")
+    let decisions =
+      hasDecisions
+      ? DefinitionFile.read(
+        folder: folder, name: DecisionDefinitions.fileName, keys: DecisionDefinitions.rootKeys,
+        DecisionDefinitions.read)
+      : (value: [], problems: [])
+    let hasProfiles = FileManager.default.fileExists(
+      atPath: "\(folder)/\(SegmentFile.fileName)")
+    let profiles =
+      hasProfiles
+      ? DefinitionFile.read(
+        folder: folder, name: SegmentFile.fileName, keys: SegmentFile.rootKeys, SegmentFile.read)
+      : (value: nil, problems: [])
     let problems =
       streams.problems + pipelines.problems + mapping.problems + schemas.problems + bots.problems
-      + webhooks.problems + experiments.problems
+      + webhooks.problems + experiments.problems + decisions.problems + profiles.problems
     guard let streams = streams.value, let pipelines = pipelines.value, let mapping = mapping.value,
       let schemas = schemas.value, let webhooks = webhooks.value,
-      let experiments = experiments.value, !hasBots || bots.value != nil
+      let experiments = experiments.value, let decisions = decisions.value,
+      !hasBots || bots.value != nil,
+      !hasProfiles || profiles.value != nil
     else { throw DefinitionsError(problems: problems) }
     self.streams = streams
     self.streams.declarePartials(of: pipelines)
@@ -68,6 +90,8 @@ public struct Definitions: Equatable, Sendable {
     self.bots = bots.value
     self.webhooks = webhooks
     self.experiments = experiments
+    self.decisions = decisions
+    self.profiles = profiles.value
   }
 
   /// - Returns: every problem of every file; empty where the folder can be used.

@@ -69,11 +69,11 @@ enum ExperimentDefinitions {
         $0.utf8.count == 3 && $0.utf8.allSatisfy { (0x41...0x5a).contains($0) } ? $0 : nil
       } ?? plan.currency
     plan.minimalEffect =
-      number(section, "minimal_effect", ExperimentPlan.minimalEffects) ?? plan.minimalEffect
+      section.number("minimal_effect", ExperimentPlan.minimalEffects) ?? plan.minimalEffect
     plan.plannedPersons =
       section.integer("planned_persons", ExperimentPlan.plannedPersonsAllowed)
       ?? plan.plannedPersons
-    plan.alpha = number(section, "alpha", ExperimentPlan.alphas) ?? plan.alpha
+    plan.alpha = section.number("alpha", ExperimentPlan.alphas) ?? plan.alpha
     if section["segments"] != nil {
       let names = choices(section, "segments", ExperimentPlan.segmentsAllowed.map(\.name))
       plan.segments = ExperimentPlan.segmentsAllowed.filter { names.contains($0.name) }
@@ -111,15 +111,6 @@ enum ExperimentDefinitions {
     return texts
   }
 
-  private static func number(
-    _ section: Section, _ name: String, _ range: ClosedRange<Double>
-  ) -> Double? {
-    section.value(
-      name, allowed: "a number from \(range.lowerBound) to \(range.upperBound)",
-      fix: "write one of these"
-    ) { text in Double(text).flatMap { range.contains($0) ? $0 : nil } }
-  }
-
   // MARK: Allocation and status
 
   private static func readAllocation(
@@ -139,7 +130,7 @@ enum ExperimentDefinitions {
       let key = section.path("allocation[\(index)]")
       guard
         let part = Section(node, key: key, keys: ["since", "weights"], problems: section.problems),
-        let since = readTime(part, "since"), let shares = readShares(part, variants)
+        let since = part.time("since"), let shares = readShares(part, variants)
       else { return nil }
       if let last = epochs.last, since <= last.since {
         add(part, "since", "is not later than the one before", allowed, "put them in order")
@@ -184,18 +175,11 @@ enum ExperimentDefinitions {
         line: section.line, key: section.path(key), what: "is missing",
         allowed: "stopped_at and decision beside status: stopped", fix: "add a line `\(key): …`")
     }
-    guard let stopped = readTime(section, "stopped_at"),
+    guard let stopped = section.time("stopped_at"),
       let decision = section.section("decision", keys: ["variant", "reason"]),
       let variant = decision.choice("variant", variants), let reason = decision.text("reason")
     else { return nil }
     return .stopped(at: stopped, Experiment.Decision(variant: variant, reason: reason))
-  }
-
-  private static func readTime(_ section: Section, _ name: String) -> Int64? {
-    section.value(
-      name, allowed: "a time as RFC 3339 has it",
-      fix: "write it as 2026-01-01T00:00:00Z"
-    ) { Timestamp.parse($0) }
   }
 
   private static func add(

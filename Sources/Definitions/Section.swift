@@ -1,3 +1,4 @@
+import Events
 import Yams
 
 /// A mapping of a YAML file while it is read: every key must be known, and every wrong value is
@@ -112,6 +113,20 @@ struct Section {
     return value(name, allowed: allowed, fix: "write one of these") { text in
       Int(text).flatMap { range.contains($0) ? $0 : nil }
     }
+  }
+
+  func number(_ name: String, _ range: ClosedRange<Double>) -> Double? {
+    value(
+      name, allowed: "a number from \(range.lowerBound) to \(range.upperBound)",
+      fix: "write one of these"
+    ) { text in Double(text).flatMap { range.contains($0) ? $0 : nil } }
+  }
+
+  /// As RFC 3339 has it; in microseconds since the epoch.
+  func time(_ name: String) -> Int64? {
+    value(
+      name, allowed: "a time as RFC 3339 has it", fix: "write it as 2026-01-01T00:00:00Z"
+    ) { Timestamp.parse($0) }
   }
 
   /// In microseconds.

@@ -17,9 +17,11 @@ public enum EventKind: UInt8, CaseIterable, Sendable {
   case exposure = 10
   /// What a person says about an incident. Only the query API makes such events.
   case feedback = 11
+  /// What was decided for a person, or what a decision earned. Only the decision API makes such events.
+  case decision = 12
 
   /// Those that clients can send.
-  public static let sent: [EventKind] = allCases.filter { $0 != .feedback }
+  public static let sent: [EventKind] = allCases.filter { $0 != .feedback && $0 != .decision }
 
   /// The name used in event mappings, in the pixel's `t` field and in CloudEvents types.
   public var name: String {
@@ -35,6 +37,7 @@ public enum EventKind: UInt8, CaseIterable, Sendable {
     case .unlink: "unlink"
     case .exposure: "exposure"
     case .feedback: "feedback"
+    case .decision: "decision"
     }
   }
 

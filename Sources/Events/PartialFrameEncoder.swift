@@ -114,7 +114,7 @@ public struct PartialFrameEncoder: ~Copyable {
     }
     feedbacks.sort { ($0.incident, $0.tuple, $0.verdict) < ($1.incident, $1.tuple, $1.verdict) }
 
-    var body = FrameBody(reserving: byteCount + 512)
+    var body = FrameBody(columns: 8, reserving: byteCount + 512)
     write(head, to: &body)
     if !tuples.isEmpty {
       var dictionary = TextColumn()

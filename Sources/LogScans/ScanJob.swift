@@ -13,13 +13,16 @@ public final class ScanJob: Sendable {
 
   /// Names the question and the part of the log that it was asked of.
   public let id: String
+  /// Of its answer, such as `application/json`.
+  public let mediaType: String
   public let control = ScanControl()
   private let started: ContinuousClock.Instant
   private let now = Mutex(State.running)
   private let thread = Mutex<LoopThread?>(nil)
 
-  init(id: String, started: ContinuousClock.Instant = .now) {
+  init(id: String, mediaType: String, started: ContinuousClock.Instant = .now) {
     self.id = id
+    self.mediaType = mediaType
     self.started = started
   }
 

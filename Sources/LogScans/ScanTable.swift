@@ -52,11 +52,12 @@ public final class ScanTable: Sendable {
   ///
   /// - Parameters:
   ///   - question: in one form for each question; two with the same one have the same answer.
+  ///   - mediaType: of the answer.
   ///   - make: an analysis that has seen nothing.
   ///   - answer: what is sent of it.
   public func start<A: Analysis>(
     _ question: String, of source: ScannedLog, knownAt: Int64?,
-    _ make: @escaping @Sendable () -> A,
+    mediaType: String = "application/json", _ make: @escaping @Sendable () -> A,
     answer: @escaping @Sendable (A, ScanReach) -> [UInt8]
   ) throws(ScanError) -> ScanJob {
     let extent: ScanExtent
@@ -66,7 +67,7 @@ public final class ScanTable: Sendable {
       throw .log(error)
     }
     let id = Self.id(question, source, extent)
-    let (job, isNew) = try enter(id)
+    let (job, isNew) = try enter(id, mediaType)
     guard isNew else { return job }
     let scan = LogScan(source, extent, control: job.control, threadCount: limits.threadCount)
     metrics.began()
@@ -97,14 +98,16 @@ public final class ScanTable: Sendable {
     for job in jobs { job.join() }
   }
 
-  private func enter(_ id: String) throws(ScanError) -> (ScanJob, isNew: Bool) {
+  private func enter(
+    _ id: String, _ mediaType: String
+  ) throws(ScanError) -> (ScanJob, isNew: Bool) {
     let entered = state.withLock { state -> Result<(ScanJob, Bool), ScanError> in
       if let known = state.jobs[id], !Self.hasFailed(known) { return .success((known, false)) }
       let running = state.jobs.values.count { $0.isRunning }
       guard running < limits.runningMax, !state.isStopped else {
         return .failure(.tooMany(max: limits.runningMax))
       }
-      let job = ScanJob(id: id)
+      let job = ScanJob(id: id, mediaType: mediaType)
       if state.jobs.updateValue(job, forKey: id) == nil { state.order.append(id) }
       removeOldest(&state)
       return .success((job, true))

@@ -26,18 +26,7 @@ enum StreamStart {
       + steps
     guard last > 1, times.lowerBound > TimeRange.earliest + margin else { return 0 }
     let time = min(times.lowerBound - margin, knownAt ?? .max)
-    var low = try source.log.bounds(stream: stream.stream).first
-    guard low >= 1, low <= last else { return 0 }
-    func isEarlier(_ sequence: UInt64) throws(LogError) -> Bool {
-      try source.log.frame(stream: stream.stream, sequence: sequence).storedAt < time
-    }
-    guard try isEarlier(low) else { return 0 }
     // The last frame is read in any case: it says what time it is in the stream.
-    var high = last
-    while high - low > 1 {
-      let middle = low + (high - low) / 2
-      if try isEarlier(middle) { low = middle } else { high = middle }
-    }
-    return low
+    return try source.log.lastFrame(of: stream.stream, upTo: last, storedBefore: time) ?? 0
   }
 }

@@ -10,12 +10,15 @@ enum OpenAPIDocument {
     {"openapi":"3.1.0",
     "info":{"title":"SmartContent","version":"1","summary":"From a pixel to a live, exact number.",
     "description":"Events go in by the pixel or the protocols of Segment, RudderStack, PostHog, Google Analytics 4, Snowplow, Matomo and CloudEvents, and come out as metrics. An ingest answer carries a position; a query with that position as `after` contains the event."},
-    "tags":[{"name":"ingest"},{"name":"debug"},{"name":"query"},{"name":"experiments"},{"name":"incidents"},{"name":"keys"},{"name":"operations"}],
+    "tags":[{"name":"ingest"},{"name":"debug"},{"name":"query"},{"name":"experiments"},{"name":"incidents"},{"name":"decisions"},{"name":"recommendations"},{"name":"profiles"},{"name":"keys"},{"name":"operations"}],
     "paths":{\(ingestPaths),
     \(OpenAPIIngest.debugPaths),
     \(queryPaths),
     \(OpenAPIIncidents.paths),
     \(OpenAPIExperiments.paths),
+    \(OpenAPIDecisions.paths),
+    \(OpenAPIRecommendations.paths),
+    \(OpenAPIProfiles.paths),
     \(keyPaths),
     \(operationsPaths)},
     "components":{\(components)}}
@@ -205,6 +208,9 @@ enum OpenAPIDocument {
     \(OpenAPIScans.schemas),
     \(OpenAPIExperiments.schemas),
     \(OpenAPIPersons.schemas),
+    \(OpenAPIDecisions.schemas),
+    \(OpenAPIRecommendations.schemas),
+    \(OpenAPIProfiles.schemas),
     "Health":{"type":"object","required":["status","checks"],"properties":{"status":{"enum":["ok","degraded","failing"]},"checks":{"type":"array","items":{"type":"object","required":["name","status"],"properties":{"name":{"type":"string"},"status":{"enum":["ok","degraded","failing"]},"detail":{"type":"string"}}}}}},
     "Problem":{"type":"object","description":"RFC 9457","required":["type","title","status","detail","code","message"],"properties":{"type":{"type":"string"},"title":{"type":"string"},"status":{"type":"integer"},"detail":{"type":"string"},"code":{"type":"string"},"message":{"type":"string"},"path":{"type":"string"},"allowed":{"type":"array","items":{"type":"string"}},"position":{"type":"string"}}}
     """

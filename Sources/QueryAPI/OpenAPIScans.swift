@@ -20,7 +20,7 @@ enum OpenAPIScans {
     """
 
   static let paths = """
-    "/v1/scans/{id}":{"get":{"tags":["query"],"operationId":"scan","summary":"The answer of a scan of the log, or how far it has come","security":[{"token":[]},{}],"parameters":[\(id),\(wait)],"responses":{"200":{"description":"The answer, in the form of the question's route","content":{"application/json":{"schema":{"type":"object"}}}},\(responses),\(errors)}},
+    "/v1/scans/{id}":{"get":{"tags":["query"],"operationId":"scan","summary":"The answer of a scan of the log, or how far it has come","security":[{"token":[]},{}],"parameters":[\(id),\(wait)],"responses":{"200":{"description":"The answer, in the form of the question's route","content":{"application/json":{"schema":{"type":"object"}},"text/csv":{"schema":{"type":"string"}}}},\(responses),\(errors)}},
     "delete":{"tags":["query"],"operationId":"cancelScan","summary":"Cancel a scan for all who asked the same","security":[{"token":[]},{}],"parameters":[\(id)],"responses":{"200":{"description":"It does not run any more","content":{"application/json":{"schema":{"type":"object","required":["scan","state"],"properties":{"scan":{"type":"string"},"state":{"enum":["cancelled","ended"]}}}}}},\(errors)}}}
     """
 
@@ -30,6 +30,7 @@ enum OpenAPIScans {
 
   static let schemas = """
     "ScanQuery":{"type":"object","description":"A question that no read model answers, because of a metric or dimension that only the log has, of scan or of as_known_at. It is answered by scanning the log","required":["metrics","date_range"],"additionalProperties":false,"properties":{
+    "format":{"enum":["json","csv"],"description":"In place of the header Accept; lists of the most frequent are JSON alone"},
     "scan":{"type":"boolean","description":"Scan the log even where a read model has the answer"},
     "as_known_at":{"type":"string","format":"date-time","description":"Leave out what was stored later: the answer as it could be known then"},
     "metrics":{"type":"array","description":"uniques are visitors, within 1 %; dwell in seconds and scroll in percent are quantiles of what events report, within 1 %; top lists have counts that are at most `error` too high","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":[\(quoted(ScanMetric.all.map(\.name)))]}},

@@ -192,7 +192,7 @@ struct PersonRequestParser {
   }
 
   /// What a person does; who somebody is, is no touch.
-  static let kindNames = EventKind.allCases.filter { $0 != .alias && $0 != .unlink }.map(\.name)
+  static let kindNames = EventKind.sent.filter { $0 != .alias && $0 != .unlink }.map(\.name)
 
   private static func name(of selector: TouchSelector) -> String {
     selector.name.map { String(decoding: $0, as: UTF8.self) }

@@ -11,7 +11,8 @@ struct Bench: AsyncParsableCommand {
       MemoryBench.self,
       YSBBench.self, HoppingBench.self, SessionBench.self,
       ConnectionsBench.self, FlatBench.self, LatencyBench.self, RebuildBench.self,
-      RestartBench.self, AnomalyBench.self, ExperimentBench.self, ScanBench.self,
+      RestartBench.self, AnomalyBench.self, ContextualBench.self, ExperimentBench.self,
+      ScanBench.self, DecideBench.self, QueryBench.self,
     ])
 }
 

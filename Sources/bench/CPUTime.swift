@@ -16,13 +16,20 @@ enum CPUTime {
 
   /// Of another process that runs, in steps of 10 ms.
   static func process(_ pid: Int32) throws -> Double {
+    let (user, system) = try parts(of: pid)
+    return user + system
+  }
+
+  /// The same, what it spends by itself and what in the kernel on its behalf.
+  static func parts(of pid: Int32) throws -> (user: Double, system: Double) {
     let text = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
     // Behind the name in brackets the fields begin with the third (proc(5)); 14 and 15 are ticks.
     let fields = (text.split(separator: ")").last ?? "").split(separator: " ").map {
       Double($0) ?? 0
     }
     guard fields.count > 12 else { throw BenchError("/proc shows no processor time of \(pid)") }
-    return (fields[11] + fields[12]) / Double(sysconf(Int32(_SC_CLK_TCK)))
+    let ticksPerSecond = Double(sysconf(Int32(_SC_CLK_TCK)))
+    return (fields[11] / ticksPerSecond, fields[12] / ticksPerSecond)
   }
 
   private static func seconds(_ time: timeval) -> Double {

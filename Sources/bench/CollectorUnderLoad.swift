@@ -9,7 +9,10 @@ struct CollectorUnderLoad {
   let servers: LocalServers
   let collector: ServedProgram
 
-  static func start(home: String, streams: String) async throws -> CollectorUnderLoad {
+  /// - Parameter environment: of the collector, beside what it needs in any case.
+  static func start(
+    home: String, streams: String, environment: [String: String] = [:]
+  ) async throws -> CollectorUnderLoad {
     var options = LocalServersOptions()
     options.servers = [.nats]
     options.natsMaxFileStoreBytes = 40 << 30
@@ -25,7 +28,7 @@ struct CollectorUnderLoad {
       environment: [
         "SMARTCONTENT_NATS": servers.endpoints.natsURLWithToken,
         "SMARTCONTENT_WRITE_KEYS": "dev:default",
-      ], folder: home + "-collector")
+      ].merging(environment) { $1 }, folder: home + "-collector")
     return CollectorUnderLoad(servers: servers, collector: collector)
   }
 
@@ -50,12 +53,13 @@ struct CollectorUnderLoad {
   func measure(_ run: () throws -> LoadGenerator.Result) throws -> MeasuredLoad {
     guard let nats = servers.processID(of: .nats) else { throw BenchError("nats-server runs") }
     let framesBefore = try frames()
-    let before = (try CPUTime.process(collector.program.pid), try CPUTime.process(nats))
+    let before = (try CPUTime.parts(of: collector.program.pid), try CPUTime.process(nats))
     let load = try run()
-    let after = (try CPUTime.process(collector.program.pid), try CPUTime.process(nats))
+    let after = (try CPUTime.parts(of: collector.program.pid), try CPUTime.process(nats))
     return MeasuredLoad(
-      load: load, frames: try frames() - framesBefore, collectorSeconds: after.0 - before.0,
-      logSeconds: after.1 - before.1)
+      load: load, frames: try frames() - framesBefore,
+      collectorUserSeconds: after.0.user - before.0.user,
+      collectorSystemSeconds: after.0.system - before.0.system, logSeconds: after.1 - before.1)
   }
 }
 
@@ -63,7 +67,9 @@ struct CollectorUnderLoad {
 struct MeasuredLoad {
   let load: LoadGenerator.Result
   let frames: Double
-  let collectorSeconds: Double
+  let collectorUserSeconds: Double
+  /// In the kernel: sockets, mostly.
+  let collectorSystemSeconds: Double
   let logSeconds: Double
 
   func addFrames(to table: inout Report, _ name: String) {
@@ -80,10 +86,13 @@ struct MeasuredLoad {
     let prefix = name.isEmpty ? "" : name + "_"
     let count = max(1, load.requestsPerSecond * load.seconds * perRequest)
     for (part, seconds) in [
-      ("collector", collectorSeconds), ("log", logSeconds), ("generator", load.cpuSeconds),
+      ("collector_user", collectorUserSeconds), ("collector_system", collectorSystemSeconds),
+      ("log", logSeconds), ("generator", load.cpuSeconds),
     ] { table.add("\(prefix)\(part)_cpu", seconds / count * 1e6, "us/\(unit)") }
     table.add(
-      "\(prefix)two_cores", 2 * count / (collectorSeconds + logSeconds + load.cpuSeconds),
+      "\(prefix)two_cores",
+      2 * count
+        / (collectorUserSeconds + collectorSystemSeconds + logSeconds + load.cpuSeconds),
       "\(unit)s/s")
   }
 }

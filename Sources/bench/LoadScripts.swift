@@ -25,6 +25,25 @@ enum LoadScripts {
       + tail
   }
 
+  /// One decision per request.
+  ///
+  /// - Parameter pauseMs: as for ``pixel(pauseMs:)``.
+  static func decide(pauseMs: Double? = nil) -> String {
+    head + """
+      local text
+      local bodyText = '{"k":"dev","decision":"hero","person":"u%d","context":{"device":"phone","hour":%d}}'
+      function init() text = "POST /v1/decide HTTP/1.1\\r\\nHost: " .. wrk.host ..
+        "\\r\\nContent-Type: application/json\\r\\nContent-Length: %d\\r\\n\\r\\n" end
+      function request()
+        n = n + 1
+        local body = format(bodyText, n % 100000, n % 24)
+        return format(text, #body) .. body
+      end
+
+      """ + (pauseMs.map { "function delay() return math.random(0, \(Int($0 * 2))) end\n" } ?? "")
+      + tail
+  }
+
   /// As analytics-python sends them.
   static let segmentBatch = Batch(
     name: "segment_20", events: 20,

@@ -5,9 +5,13 @@ import Definitions
 import Events
 import Foundation
 import JetStreamLog
+import Learning
 import LocalServers
 import LogArchive
+import LogFollowing
 import LogScans
+import Logging
+import Metrics
 import NATSClient
 import Ports
 import Runtime
@@ -95,6 +99,7 @@ struct ScanBench: AsyncParsableCommand {
     table.add("log_bytes_per_event", Double(bytes) / Double(events), "bytes")
     let live = ScannedLog(spec: pipeline, generations: [generation], log: stream)
     try measure(live, "stream", &table)
+    try follow(live, &table)
     let archived = ScannedLog(
       spec: pipeline, generations: [generation],
       log: ArchivedLog(stream, archive: try archive(generation, stream)))
@@ -133,6 +138,28 @@ struct ScanBench: AsyncParsableCommand {
       source, try source.extent(), control: ScanControl(), threadCount: 1
     ).run { Breakdown(question) }
     return (breakdown, reach)
+  }
+
+  /// What learns from the log, from its beginning to its end: one thread judges and learns, others read ahead.
+  private func follow(_ source: ScannedLog, _ table: inout Report) throws {
+    let plan = DecisionPlan(
+      id: "hero", site: "default", campaign: "c1", arms: ["a", "b"], memory: 365 * DecisionPlan.day)
+    let started = (cpu: CPUTime.process(), wall: benchNow())
+    let registry = MetricRegistry()
+    let follower = LogFollower(
+      FollowedLog(spec: source.spec, generations: { source.generations }, log: source.log),
+      registry: registry, clock: benchNow, logger: Logger(label: "bench"),
+      learners: {
+        [DecisionLearner([plan], isAuthentic: { _, _ in true }, publish: { _ in })]
+      })
+    follower.start()
+    while !follower.state.isCaughtUp { usleep(1_000) }
+    let spent = (cpu: CPUTime.process() - started.cpu, wall: benchNow() - started.wall)
+    follower.stop()
+    let read = registry.counter(FollowerMetrics.events).with().value
+    guard read == events else { throw BenchError("followed \(read) events of \(events)") }
+    table.add("followed_per_core", Double(events) / spent.cpu, "events/s")
+    table.add("followed_wall", Double(events) * 1_000_000 / Double(spent.wall), "events/s")
   }
 
   /// Everything but the last frames of each stream goes into the archive.

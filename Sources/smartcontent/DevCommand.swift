@@ -1,5 +1,6 @@
 import ArgumentParser
 import Collector
+import DecisionAPI
 import Definitions
 import DemoTraffic
 import Dispatch
@@ -202,6 +203,8 @@ private struct DevService: Service, CustomStringConvertible {
       pseudonyms: try Pseudonyms(secret: SharedSecret.pseudonyms.make(inHome: servers.home)),
       personKeys: try PersonKeyWrapping(
         secret: SharedSecret.personKeys.make(inHome: servers.home)),
+      decisionSigner: try DecisionSigner(secret: SharedSecret.decisions.make(inHome: servers.home)),
+      isRecommending: try RecommendationOptions.isRecommending(),
       dataCenters: try command.dataCenters.ranges(),
       queryToken: Environment["SMARTCONTENT_TOKEN"],
       webhooks: try WebhookOptions.targets(definitions),
@@ -297,6 +300,7 @@ private struct DevBanner {
       export SMARTCONTENT_KEYS_FILE='\(KeysFileOption.path(inHome: servers.home))'
       export SMARTCONTENT_PSEUDONYM_SECRET_FILE='\(SharedSecret.pseudonyms.path(inHome: servers.home))'
       export SMARTCONTENT_PERSON_KEY_SECRET_FILE='\(SharedSecret.personKeys.path(inHome: servers.home))'
+      export SMARTCONTENT_DECISION_SECRET_FILE='\(SharedSecret.decisions.path(inHome: servers.home))'
       export SMARTCONTENT_URL='\(url)'
 
       """

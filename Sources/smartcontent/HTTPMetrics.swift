@@ -1,8 +1,9 @@
 import HTTPServer
 import Metrics
+import Synchronization
 
 /// Counts answered HTTP requests by route.
-struct HTTPMetrics: Sendable {
+final class HTTPMetrics: Sendable {
   static let requests = MetricDeclaration(
     "smartcontent_http_requests_total", "Answered HTTP requests by route and status class.",
     .counter, labels: ["route", "status"])
@@ -13,8 +14,17 @@ struct HTTPMetrics: Sendable {
 
   static let catalog = [requests, duration]
 
+  /// The series of one route, looked up when they are first needed.
+  private struct Route {
+    /// By class of status: of 1xx first.
+    var requests = [Counter?](repeating: nil, count: 5)
+    let duration: Histogram
+  }
+
   private let requests: MetricFamily<Counter>
   private let duration: MetricFamily<Histogram>
+  /// By number, see ``AccessRecord/routeNumber``.
+  private let routes = Mutex<[Route?]>([])
 
   init(_ registry: MetricRegistry) {
     requests = registry.counter(Self.requests)
@@ -22,7 +32,22 @@ struct HTTPMetrics: Sendable {
   }
 
   func answered(_ record: AccessRecord) {
-    requests.with(record.route, "\(record.status.code / 100)xx").add()
-    duration.with(record.route).observe(Double(record.durationNanoseconds) / 1e9)
+    let series = series(of: record)
+    series.requests.add()
+    series.duration.observe(Double(record.durationNanoseconds) / 1e9)
+  }
+
+  private func series(of record: AccessRecord) -> (requests: Counter, duration: Histogram) {
+    let number = record.routeNumber
+    let statusClass = record.status.code / 100
+    return routes.withLock { (routes: inout [Route?]) -> (requests: Counter, duration: Histogram) in
+      while routes.count <= number { routes.append(nil) }
+      var route = routes[number] ?? Route(duration: self.duration.with(record.route))
+      if let counter = route.requests[statusClass - 1] { return (counter, route.duration) }
+      let counter = self.requests.with(record.route, "\(statusClass)xx")
+      route.requests[statusClass - 1] = counter
+      routes[number] = route
+      return (counter, route.duration)
+    }
   }
 }

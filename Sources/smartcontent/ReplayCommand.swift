@@ -21,8 +21,8 @@ struct ReplayCommand: AsyncParsableCommand {
     discussion: """
       Runs the pipeline on the log, archive first, up to the frames stored at --until, into memory; \
       then answers a request as the query API would have at that time, or prints every row of every \
-      read model: windows of activity and outcomes, trends, late events, accounting. Nothing is \
-      written. With --declared the past is computed by what pipelines.yaml says now: give another \
+      read model: windows of activity and outcomes, trends, incidents, late events, accounting. \
+      Nothing is written. With --declared the past is computed by what pipelines.yaml says now: give another \
       folder with --streams to try another lateness or other windows on the same events.
 
       Exit codes: 0 done, 1 the query is refused, 3 the log cannot be read.
@@ -53,8 +53,8 @@ struct ReplayCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A GET request of the query API, such as '/v1/trends?by=content', /v1/accounting or"
-        + " /v1/content/ID/metrics. Instead of --query.", valueName: "target"))
+      "A GET request of the query API, such as '/v1/trends?by=content', /v1/incidents,"
+        + " /v1/accounting or /v1/content/ID/metrics. Instead of --query.", valueName: "target"))
   var get: String?
 
   @Option(
@@ -134,12 +134,17 @@ struct ReplayCommand: AsyncParsableCommand {
     let view = ReadView(
       name: spec.name, version: spec.version, durable: views, hot: views,
       generation: streams.generation, partitionCount: streams.partitions,
-      secondStage: ReadView.SecondStage(of: spec, hot: views))
+      secondStage: ReadView.SecondStage(of: spec, hot: views),
+      incidents: spec.anomalies == nil ? nil : views)
+    let access = try QueryAccess(token: nil, boundTo: "127.0.0.1")
+    let registry = MetricRegistry()
     let routes = QueryRoutes(
-      views: [ReadViewSource(view)], access: try QueryAccess(token: nil, boundTo: "127.0.0.1"),
-      registry: MetricRegistry(), clock: { until })
+      views: [ReadViewSource(view)], access: access, registry: registry, clock: { until })
+    let incidents = IncidentRoutes(
+      views: [ReadViewSource(view)], access: access, registry: registry, feedback: nil,
+      clock: { until })
     do throws(HTTPServer.Problem) {
-      print(try await routes.answer(method, target, body: body))
+      print(try await routes.answer(method, target, body: body, incidents: incidents))
     } catch {
       StandardError.say("smartcontent replay: \(error.code): \(error.detail)\n")
       throw ExitCode.failure

@@ -8,11 +8,13 @@ import Views
 ///
 ///     {"table":"metrics_10s","stream":"events-00","window_start":"…","site":"default",…,"clicks":4,…}
 ///     {"table":"trends","window_end":"…",…,"revision":0,"final":true}
+///     {"table":"incidents","incident":{"id":"812…","site":"default",…}}
 ///     {"table":"late_events","stream":"events-00","sequence":9,"index":0,"event_time":"…",…}
 ///     {"table":"accounting","stream":"events-00","received":120,…}
 enum ReplayedLines {
   static func all(of views: ReplayedViews) -> [String] {
-    views.windows.map(line) + views.trends.map(line) + views.lateEvents.map(line)
+    views.windows.map(line) + views.trends.map(line) + views.incidents.map(line)
+      + views.lateEvents.map(line)
       + views.accountingByStream.filter { $0.key.role != .partials }
       .sorted { $0.key.stream < $1.key.stream }.map { line($0.key, $0.value) }
   }
@@ -36,6 +38,13 @@ enum ReplayedLines {
       json.members(trend.row.counts, as: .activity)
       json.member("revision", trend.row.revision)
       json.member("final", trend.row.isFinal)
+    }
+  }
+
+  private static func line(_ row: IncidentRow) -> String {
+    object("incidents") { json in
+      json.key("incident")
+      IncidentReport(row).write(to: &json)
     }
   }
 

@@ -37,6 +37,12 @@ struct CollectCommand: AsyncParsableCommand {
         + " keys file [env SMARTCONTENT_WRITE_KEYS].", valueName: "keys"))
   var writeKeys: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Folder of frames that were trimmed from the log, read before the streams by what learns"
+        + " [env SMARTCONTENT_ARCHIVE]. None by default.", valueName: "folder"))
+  var archive: String?
+
   func run() async throws {
     let definitions = try Definitions(folder: try folder.find())
     let address = try http.address()
@@ -55,8 +61,10 @@ struct CollectCommand: AsyncParsableCommand {
         keysFile: keysFile.path, redirects: try links.policy(secret: try LinkOptions.secret()),
         spool: try spool.place(), pseudonyms: try PseudonymOptions.pseudonyms(),
         personKeys: try PersonKeyOptions.wrapping(),
+        decisionSigner: try DecisionOptions.signer(definitions),
         dataCenters: try dataCenters.ranges(),
-        queryToken: Environment["SMARTCONTENT_TOKEN"], pipelines: []))
+        queryToken: Environment["SMARTCONTENT_TOKEN"], pipelines: [],
+        archiveFolder: archive ?? Environment["SMARTCONTENT_ARCHIVE"]))
   }
 }
 
@@ -156,7 +164,12 @@ struct ServeCommand: AsyncParsableCommand {
         redis: try RedisSettings(url: try servers.redisURL()),
         postgres: PostgresSettings(connection: try servers.postgresURL()),
         httpHost: address.host, httpPort: address.port, httpThreads: http.httpThreads,
-        keysFile: keysFile.path, queryToken: Environment["SMARTCONTENT_TOKEN"],
+        keysFile: keysFile.path,
+        decisionSigner: try servers.natsURLIfNamed.flatMap { _ in
+          try DecisionOptions.signer(definitions)
+        },
+        isRecommending: try RecommendationOptions.isRecommending(),
+        queryToken: Environment["SMARTCONTENT_TOKEN"],
         hasLog: servers.natsURLIfNamed != nil, pipelines: try pipelines.select(definitions),
         archiveFolder: archive ?? Environment["SMARTCONTENT_ARCHIVE"]))
   }

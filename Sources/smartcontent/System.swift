@@ -43,6 +43,7 @@ final class System: Sendable {
   private let personKeys: PersonKeyVault?
   private let scans: ScanTable?
   private let incidents: IncidentParts
+  private let learning: LearningParts?
 
   init(_ configuration: SystemConfiguration, logger: Logger) throws {
     keepMessageMemory()
@@ -53,6 +54,10 @@ final class System: Sendable {
     let producer = Key128(
       low: UInt64.random(in: 1 ... .max), high: UInt64.random(in: 0 ... .max))
     let streams = configuration.definitions.streams
+    learning = LearningParts.parts(
+      configuration, generations: { Self.generations($0, logger) }, registry: registry,
+      logger: logger)
+    if let check = learning?.check { checks.append(check) }
 
     if configuration.roles.contains(.collect) {
       let ingest = try Self.ingest(configuration, producer, registry, logger)
@@ -77,6 +82,9 @@ final class System: Sendable {
         redirects: configuration.redirects, debugger: debugger, personKeys: personKeys,
         pipeline: ingest, producer: producer, metrics: registry
       ).add(to: &routes)
+      learning?.collect(
+        keys: keys, gates: [ConsentGate()] + Self.botGates(configuration), ingest: ingest,
+        server: producer.description, on: &routes)
       BrowserTracker.declare(on: &routes)
       Self.declare(debugger, configuration, logger, on: &routes)
       checks.append(
@@ -127,6 +135,7 @@ final class System: Sendable {
           changed: { [keyFile] in keyFile?.look() }, log: logger
         ).declare(on: &routes)
       }
+      learning?.serve(access: access, on: &routes)
       let experiments = Self.experiments(configuration, logger)
       ExperimentRoutes(experiments, reader: ViewExperimentReader(views[0]), access: access)
         .declare(on: &routes)
@@ -162,6 +171,7 @@ final class System: Sendable {
     business?.start()
     incidents.start()
     experiments?.start()
+    learning?.start()
     return try await server.start()
   }
 
@@ -174,6 +184,7 @@ final class System: Sendable {
       logger.error("HTTP server did not stop cleanly", metadata: ["error": "\(error)"])
     }
     scans?.stop()
+    learning?.stop()
     logMetrics?.stop()
     keyFile?.stop()
     business?.stop()

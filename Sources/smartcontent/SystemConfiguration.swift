@@ -1,5 +1,6 @@
 import Collector
 import Dataflow
+import DecisionAPI
 import Definitions
 import NATSClient
 import Notifications
@@ -36,6 +37,10 @@ struct SystemConfiguration: Sendable {
   var pseudonyms: Pseudonyms?
   /// The secret that keys of persons are wrapped with; for the collector.
   var personKeys: PersonKeyWrapping?
+  /// What tokens of decisions are signed with; nil where nothing is decided. For the collector and the query API.
+  var decisionSigner: DecisionSigner?
+  /// Whether recommendations are learned and answered; for the query API.
+  var isRecommending = true
   /// Addresses that people do not have; for the collector.
   var dataCenters = AddressRanges()
   /// Bearer token of the query API and of the live debugger; none is needed on loopback.

@@ -36,6 +36,11 @@ struct ReplayedLinesTests {
         row: TrendRow(
           end: Self.noon, dimensionID: 9, counts: counts, revision: 0, isFinal: true), tuple: tuple)
     ]
+    let incident = IncidentRow(
+      id: 12, site: "shop", campaign: "spring", content: "", kind: .rateDown, begin: Self.noon,
+      evidence: 8, severity: .warning, observed: 38, expected: 100, lower: 80, upper: 120,
+      group: 12)
+    views.incidents = [incident]
     views.lateEvents = [
       ReplayedViews.Late(
         stream: events,
@@ -61,6 +66,8 @@ struct ReplayedLinesTests {
         #"{"table":"trends","window_end":"2025-11-24T12:00:00.000Z","# + Self.tuple
           + #""impressions":1,"views":2,"clicks":3,"engagements":4,"conversions":5,"#
           + #""revenue_micros":6,"revision":0,"final":true}"#,
+        #"{"table":"incidents","incident":"#
+          + String(decoding: IncidentReport(incident).json, as: UTF8.self) + "}",
         #"{"table":"late_events","stream":"events-g2-01","sequence":8,"index":1,"#
           + #""event_time":"2025-11-24T12:00:00.000Z","kind":"click","# + Self.tuple
           + #""revenue_micros":0}"#,

@@ -20,12 +20,20 @@ actor SDKRoles {
 
   /// Whether the collector has a spool.
   private let hasSpool: Bool
+  private let streamsFolder: String
+  private let more: [String: String]
 
-  /// - Parameter roles: in this order, each waited for.
+  /// - Parameters:
+  ///   - roles: in this order, each waited for.
+  ///   - streams: the folder of definitions; by default that of the repository.
+  ///   - more: of their environment.
   init(
-    _ purpose: String, starting roles: [Role] = Role.usual, hasSpool: Bool = false
+    _ purpose: String, starting roles: [Role] = Role.usual, hasSpool: Bool = false,
+    streams: String = "\(SDKPython.root)/Streams", more: [String: String] = [:]
   ) async throws {
     self.hasSpool = hasSpool
+    streamsFolder = streams
+    self.more = more
     folder = try TemporaryFolder.make(purpose)
     servers = try await TestServers.start(purpose)
     ports = try LoopbackPort.free(Role.allCases.count)
@@ -87,6 +95,15 @@ actor SDKRoles {
   /// Ends the role as a crash would.
   func kill(_ role: Role) async { await programs[role.rawValue]?.kill() }
 
+  /// Stops a server as it stands, its connections open; it answers nothing until it goes on.
+  func pause(_ server: LocalServer) {
+    if let process = servers.processID(of: server) { Glibc.kill(process, SIGSTOP) }
+  }
+
+  func goOn(_ server: LocalServer) {
+    if let process = servers.processID(of: server) { Glibc.kill(process, SIGCONT) }
+  }
+
   /// Ends a server as a crash would; it is started again with its data.
   func kill(_ server: LocalServer) { servers.kill(server) }
 
@@ -98,11 +115,11 @@ actor SDKRoles {
       "SMARTCONTENT_NATS": servers.endpoints.natsURLWithToken,
       "SMARTCONTENT_REDIS": servers.endpoints.redisURL,
       "SMARTCONTENT_POSTGRES": servers.endpoints.postgresURL,
-      "SMARTCONTENT_STREAMS": "\(SDKPython.root)/Streams",
+      "SMARTCONTENT_STREAMS": streamsFolder,
       "SMARTCONTENT_STATE": "\(folder)/\(name)",
       "SMARTCONTENT_WRITE_KEYS": "\(Self.writeKey):default",
     ]
-    var environment: [String: String] = [:]
+    var environment = more
     if let role {
       environment["SMARTCONTENT_HTTP"] = String(url(role).dropFirst("http://".count))
     }

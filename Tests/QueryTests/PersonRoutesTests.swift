@@ -4,8 +4,8 @@ import Events
 import HTTPServer
 import LogScans
 import Logging
+import MemoryPorts
 import Metrics
-import Ports
 import Testing
 import Views
 
@@ -13,7 +13,7 @@ import Views
 
 /// Funnels, retention and attribution through the routes' handlers, on a log in memory.
 @Suite struct PersonRoutesTests {
-  private let log = ScannedMemoryLog()
+  private let log = MemoryEventLog()
   /// 2026-11-02T00:00:00Z, a Monday.
   private static let start: Int64 = 1_793_577_600_000_000
   private static let minute: Int64 = 60_000_000

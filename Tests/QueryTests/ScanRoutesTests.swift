@@ -4,9 +4,9 @@ import Events
 import HTTPServer
 import LogScans
 import Logging
+import MemoryPorts
 import Metrics
 import Ports
-import Synchronization
 import Testing
 import Views
 
@@ -14,7 +14,7 @@ import Views
 
 /// Questions that no read model answers, through the routes' handlers.
 @Suite struct ScanRoutesTests {
-  private let log = ScannedMemoryLog()
+  private let log = MemoryEventLog()
   /// 2026-11-01T00:00:00Z, a Sunday.
   private static let start: Int64 = 1_793_491_200_000_000
   private static let now = start + 10 * 3_600_000_000
@@ -121,6 +121,33 @@ import Views
     }
   }
 
+  @Test("CSV is for who asks for it by Accept or by format, apart from JSON of the same question")
+  func csv() async throws {
+    fill()
+    let service = try service()
+    let members =
+      #""metrics":["impressions","ctr","uniques","dwell_p50"],"dimensions":["time:day","device"],"date_range":"24h""#
+    let table =
+      "time:day,device,impressions,ctr,ctr_low,ctr_high,uniques,dwell_p50\r\n"
+      + "2026-11-01T00:00:00Z,desktop,5,1,0.620623,1,5,\r\n"
+      + "2026-11-01T00:00:00Z,mobile,10,0,0,0.217196,5,\r\n"
+    let byFormat = try await service.query(post(#"{\#(members),"format":"csv"}"#))
+    let json = "{\(members)}"
+    let plain = try await service.query(post(json))
+    #expect(text(plain).hasPrefix(#"{"results":["#))
+    let byHeader = try await service.query(
+      HTTPRequest(
+        method: .post, path: "/v1/query", headers: [("Accept", "text/csv")],
+        body: Array(json.utf8)))
+    for response in [byFormat, byHeader] {
+      #expect(text(response) == table)
+      #expect(
+        response.headers.contains {
+          $0.name == "Content-Type" && $0.value.hasPrefix("text/csv")
+        })
+    }
+  }
+
   @Test("As known at a time, what was stored later is left out")
   func knownAt() async throws {
     fill()
@@ -138,7 +165,7 @@ import Views
   @Test("What takes longer has an address, where progress and then the answer are")
   func address() async throws {
     fill()
-    log.close()
+    log.isAway = true
     let service = try service()
     let query = #"{"metrics":["uniques"],"date_range":"24h"}"#
     let response = try await service.query(post(query, query: "wait=0"))
@@ -151,7 +178,7 @@ import Views
         HTTPRequest(method: .get, path: location, query: wait, parameters: ["id": id]))
     }
     #expect(try await get("").status == .accepted)
-    log.open()
+    log.isAway = false
     let answer = try await get("wait=30")
     #expect(answer.status == .ok)
     #expect(text(answer).hasPrefix(#"{"results":[{"dimensions":[],"metrics":[5]}]"#))
@@ -162,7 +189,7 @@ import Views
   @Test("A cancelled scan is told to all who ask for it; an unknown one is a 404")
   func cancelled() async throws {
     fill()
-    log.close()
+    log.isAway = true
     let service = try service()
     let response = try await service.query(
       post(#"{"metrics":["uniques"],"date_range":"24h"}"#, query: "wait=0"))
@@ -207,7 +234,9 @@ import Views
         "$.as_known_at"
       ),
       (#""metrics":["clicks"],"scan":1"#, "invalid_value", "$.scan"),
-      (#""metrics":["uniques"],"format":"csv""#, "unknown_member", "$.format"),
+      (#""metrics":["uniques","top_contents"],"format":"csv""#, "invalid_value", "$.metrics[1]"),
+      (#""metrics":["uniques"],"format":"xml""#, "invalid_value", "$.format"),
+      (#""metrics":["uniques"],"compare":"previous""#, "unknown_member", "$.compare"),
       (#""metrics":["uniques"],"timezone":"Mars""#, "unknown_timezone", "$.timezone"),
     ]
     for (query, code, path) in tables {
@@ -240,88 +269,4 @@ import Views
     let none = await #expect(throws: Problem.self) { try await without.query(query) }
     #expect(none?.code == "scans_not_served")
   }
-}
-
-/// A log in memory whose readers get nothing while it is closed.
-final class ScannedMemoryLog: EventLog {
-  private struct State {
-    var streams: [String: [ScannedMemoryFrame]] = [:]
-    var isClosed = false
-  }
-
-  private let state = Mutex(State())
-
-  func close() { state.withLock { $0.isClosed = true } }
-  func open() { state.withLock { $0.isClosed = false } }
-
-  func append(_ event: IncomingEvent, to stream: String) {
-    var encoder = FrameEncoder()
-    encoder.append(event)
-    let bytes = encoder.seal(
-      FrameHeader(
-        kind: .events, generation: 1, partition: 0, producer: Key128(low: 1, high: 1), epoch: 0,
-        producerSequence: 1))
-    state.withLock { state in
-      let sequence = UInt64(state.streams[stream, default: []].count + 1)
-      state.streams[stream, default: []].append(
-        ScannedMemoryFrame(bytes, sequence: sequence, storedAt: event.receivedAt))
-    }
-  }
-
-  func frames(_ stream: String, after position: UInt64) throws(LogError) -> [ScannedMemoryFrame] {
-    let (frames, isClosed) = state.withLock { ($0.streams[stream] ?? [], $0.isClosed) }
-    // The scan waits before it asks again.
-    if isClosed { throw .unavailable("closed") }
-    return Array(frames.dropFirst(Int(position)))
-  }
-
-  func reader(stream: String, after: UInt64) throws(LogError) -> any FrameReader {
-    ScannedMemoryReader(self, stream, after)
-  }
-
-  func frame(stream: String, sequence: UInt64) throws(LogError) -> any StoredFrame {
-    try frames(stream, after: sequence - 1)[0]
-  }
-
-  func bounds(stream: String) throws(LogError) -> (first: UInt64, last: UInt64) {
-    (1, UInt64(state.withLock { $0.streams[stream] ?? [] }.count))
-  }
-}
-
-final class ScannedMemoryReader: FrameReader {
-  private let log: ScannedMemoryLog
-  private let stream: String
-  private var position: UInt64
-
-  init(_ log: ScannedMemoryLog, _ stream: String, _ position: UInt64) {
-    self.log = log
-    self.stream = stream
-    self.position = position
-  }
-
-  func next(timeoutMs: Int) throws(LogError) -> [any StoredFrame] {
-    let frames = try log.frames(stream, after: position)
-    position = frames.last?.sequence ?? position
-    return frames
-  }
-
-  var lastKnownSequence: UInt64 { position }
-}
-
-/// `@unchecked Sendable`: nothing changes it.
-final class ScannedMemoryFrame: StoredFrame, @unchecked Sendable {
-  let sequence: UInt64
-  let storedAt: Int64
-  private let memory: UnsafeMutableRawBufferPointer
-
-  init(_ bytes: [UInt8], sequence: UInt64, storedAt: Int64) {
-    self.sequence = sequence
-    self.storedAt = storedAt
-    memory = .allocate(byteCount: bytes.count, alignment: 8)
-    memory.copyBytes(from: bytes)
-  }
-
-  deinit { memory.deallocate() }
-
-  var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(memory) }
 }

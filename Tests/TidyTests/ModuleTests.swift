@@ -12,7 +12,7 @@ struct ModuleTests {
 
   private static let layers: [String: Layer] = [
     "Events": .core, "Statistics": .core, "Views": .core, "Operators": .core, "Dataflow": .core,
-    "Analyses": .core,
+    "Analyses": .core, "Learning": .core,
     "Ports": .ports,
     "NATSClient": .client, "RedisClient": .client, "PostgresClient": .client,
     "HTTPClient": .client, "HTTPServer": .client, "Metrics": .client, "SessionPool": .client,
@@ -21,7 +21,8 @@ struct ModuleTests {
     "FileSnapshots": .adapter, "JetStreamSnapshots": .adapter, "LogArchive": .adapter,
     "Experiments": .application, "Definitions": .application, "Collector": .application,
     "Runtime": .application,
-    "QueryAPI": .application, "LogScans": .application, "Console": .application,
+    "QueryAPI": .application, "LogScans": .application, "LogFollowing": .application,
+    "DecisionAPI": .application, "Console": .application,
     "BrowserTracker": .application,
     "LocalServers": .application,
     "DemoTraffic": .application, "Verification": .application,

@@ -58,7 +58,7 @@
   // Events. `ms` is the time in view of each content since its last engagement.
   let url, uid, far, ms = {}
   let at = () => document.URL.split('#')[0]
-  let keys = { campaign: 'cid', content: 'cnt', variant: 'var', channel: 'ch' }
+  let keys = { campaign: 'cid', content: 'cnt', variant: 'var', channel: 'ch', decision: 'decision' }
   let about = (target, one) => {
     let data = {}
     for (let name in keys) data[keys[name]] = one?.[name] ?? target.closest(`[data-${name}]`)?.dataset[name]

@@ -1,0 +1,96 @@
+public import HTTPServer
+import Learning
+
+/// Decisions over HTTP: `POST /v1/decide`, PostHog's `POST /flags/` and `POST /v1/decisions/{id}/reward`.
+///
+/// The first two answer on the event loop, from memory: no server is asked on the way.
+public struct DecisionRoutes: Sendable {
+  private let desk: DecisionDesk
+  private let door: any DecisionDoor
+
+  public init(_ desk: DecisionDesk, door: any DecisionDoor) {
+    self.desk = desk
+    self.door = door
+  }
+
+  public func declare(on routes: inout Routes) {
+    var options = RouteOptions(
+      maxBodyBytes: DecideRequest.bodyBytesMax, crossOrigin: .mirrored)
+    routes.fast(.post, "/v1/decide", options: options) { request, _ in
+      measured { () throws(Problem) in try decide(request) }
+    }
+    options.maxBodyBytes = FlagsRequest.bodyBytesMax
+    for path in ["/flags", "/flags/"] {
+      routes.fast(.post, path, options: options) { request, _ in
+        measured { () throws(Problem) in try flags(request) }
+      }
+    }
+    options.maxBodyBytes = RewardRequest.bodyBytesMax
+    routes.on(.post, "/v1/decisions/{id}/reward", options: options) { request in
+      do throws(Problem) {
+        return try await reward(request)
+      } catch {
+        desk.metrics.refused(error.code)
+        throw error
+      }
+    }
+  }
+
+  private static let answer = PreparedResponse(
+    status: .ok,
+    headers: [
+      (name: "Content-Type", value: "application/json"), (name: "Cache-Control", value: "no-store"),
+    ])
+
+  private func measured(_ body: () throws(Problem) -> [UInt8]) -> FastResponse {
+    let begin = ContinuousClock.now
+    defer { desk.metrics.answered(in: begin.duration(to: .now)) }
+    do throws(Problem) {
+      return FastResponse(Self.answer, body: try body())
+    } catch {
+      desk.metrics.refused(error.code)
+      // Pages that may not use the key are not even to read why.
+      return FastResponse(error.prepared, isShared: error.status != .forbidden)
+    }
+  }
+
+  private func decide(_ request: FastRequest) throws(Problem) -> [UInt8] {
+    let asked = try request.withBody { body throws(Problem) in
+      try body.withUnsafeBytes { body throws(Problem) in try DecideRequest(json: body) }
+    }
+    let guest = try door.admit(DecisionCall(request), named: asked.key)
+    let plan = try desk.plan(asked.plan, of: guest.site)
+    return DecideAnswer.json(
+      desk.decide(
+        plan, for: guest, person: asked.person, context: asked.context,
+        candidates: asked.candidates, slots: asked.slots))
+  }
+
+  private func flags(_ request: FastRequest) throws(Problem) -> [UInt8] {
+    let call = DecisionCall(request)
+    let body = request.withBody { $0.withUnsafeBytes { Array($0) } }
+    guard let json = door.postHogJSON(query: call.query, body: body) else {
+      throw Problem(
+        .badRequest, code: "invalid_json",
+        detail: "the body is a JSON object: plain, in gzip, in base64, or as the form field data")
+    }
+    let asked = try FlagsRequest(json: json)
+    let guest = try door.admit(call, named: asked.key)
+    let plans = desk.plans(of: guest.site).filter { asked.flags?.contains($0.id) ?? true }
+    return FlagsAnswer.json(
+      plans.map { desk.decide($0, for: guest, person: asked.person, context: asked.context) })
+  }
+
+  private func reward(_ request: HTTPRequest) async throws(Problem) -> HTTPResponse {
+    let asked = try RewardRequest(json: request.body)
+    let guest = try door.admit(DecisionCall(request), named: asked.key)
+    guard let id = DecisionID(request.parameters["id"] ?? "") else {
+      throw Problem(
+        .notFound, code: "unknown_decision_id",
+        detail: "The id of a decision is 32 hexadecimal digits, as decision_id of its answer.")
+    }
+    return try await RewardAnswer.response(
+      desk, LoggedRewardEvent(decision: id, value: asked.value), eventID: asked.eventID,
+      site: guest.site)
+  }
+}

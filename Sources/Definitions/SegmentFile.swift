@@ -1,0 +1,147 @@
+import Learning
+import Yams
+
+/// Reads `Streams/segments.yaml`: how profiles are kept, and which segments there are.
+enum SegmentFile {
+  static let fileName = "segments.yaml"
+  static let rootKeys = [
+    "half_life", "memory", "persons", "currency", "segments", "clusters",
+  ]
+  private static let hour: Int64 = 3_600_000_000
+  private static let day: Int64 = 24 * hour
+  private static let partsMax = 32
+  private static let depthMax = 8
+
+  static func read(_ root: Section) -> ProfilePolicy? {
+    let halfLife = root.duration("half_life", hour...(365 * day))
+    let memory = root.duration("memory", hour...(3_650 * day))
+    let persons = root.integer("persons", 1_000...10_000_000)
+    let currency = root.value(
+      "currency", allowed: "a code of ISO 4217", fix: "write one such as USD"
+    ) { text in
+      text.utf8.count == 3 && text.utf8.allSatisfy { (0x41...0x5a).contains($0) } ? text : nil
+    }
+    let segments = readSegments(root)
+    let clusters = root.section("clusters", keys: ["count", "every"])
+    let count = clusters?.integer("count", 0...32)
+    let every = clusters?.duration("every", 1_000_000...day)
+    guard let halfLife, let memory, let persons, let currency, let segments, let count, let every
+    else { return nil }
+    return ProfilePolicy(
+      decay: Decay(halfLife: halfLife), memory: memory, personsMax: persons, currency: currency,
+      segments: segments, clusterCount: count, clustersEvery: every)
+  }
+
+  private static func readSegments(_ root: Section) -> [SegmentRule]? {
+    guard let section = root.section("segments") else { return nil }
+    guard section.entries.count <= SegmentRule.countMax else {
+      root.problems.add(
+        line: section.line, key: "segments", what: "has \(section.entries.count) segments",
+        allowed: "at most \(SegmentRule.countMax)", fix: "remove those that are over")
+      return nil
+    }
+    let rules = section.entries.compactMap { read($0, section) }
+    return rules.count == section.entries.count ? rules : nil
+  }
+
+  private static func read(_ entry: Section.Entry, _ all: Section) -> SegmentRule? {
+    let key = all.path(entry.name)
+    guard isID(entry.name) else {
+      all.problems.add(
+        line: entry.line, key: key, what: "is no id of a segment",
+        allowed: "1 to 64 of a-z, 0-9, - and _, of which the first is a letter", fix: "rename it")
+      return nil
+    }
+    guard
+      let section = Section(
+        entry.value, key: key, keys: ["when"], optional: ["description"], problems: all.problems),
+      let when = section["when"],
+      let condition = expression(
+        when.value, key: section.path("when"), line: when.line, all.problems, depth: 1)
+    else { return nil }
+    let description = section.text("description")
+    guard section["description"] == nil || description != nil else { return nil }
+    return SegmentRule(id: entry.name, description: description ?? "", condition: condition)
+  }
+
+  private static func isID(_ text: String) -> Bool {
+    (1...64).contains(text.utf8.count)
+      && text.utf8.first.map { (0x61...0x7a).contains($0) } ?? false
+      && text.utf8.allSatisfy {
+        (0x61...0x7a).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2d || $0 == 0x5f
+      }
+  }
+
+  // MARK: Conditions
+
+  private static let forms = "`FIELD OPERATOR VALUE`, or one of all, any and not with conditions"
+
+  private static func expression(
+    _ node: Node, key: String, line: Int, _ problems: ProblemList, depth: Int
+  ) -> SegmentExpression? {
+    let line = node.mark?.line ?? line
+    func refuse(_ what: String, _ allowed: String, _ fix: String) -> SegmentExpression? {
+      problems.add(line: line, key: key, what: what, allowed: allowed, fix: fix)
+      return nil
+    }
+    if let text = node.scalar?.string { return condition(text, refuse) }
+    guard depth <= depthMax else {
+      return refuse("is nested too deeply", "\(depthMax) levels", "write it with fewer of them")
+    }
+    guard let mapping = node.mapping, mapping.count == 1, let (name, value) = mapping.first else {
+      return refuse("is no condition", forms, "write it as `all: [recency <= 7d, clicks > 0]`")
+    }
+    let word = name.scalar?.string ?? ""
+    switch word {
+    case "not":
+      return expression(value, key: "\(key).not", line: line, problems, depth: depth + 1)
+        .map { .not($0) }
+    case "all", "any":
+      guard let sequence = value.sequence, (1...partsMax).contains(sequence.count) else {
+        return refuse(
+          "has no list of conditions below \(word)", "1 to \(partsMax) conditions",
+          "write it as `\(word): [recency <= 7d, clicks > 0]`")
+      }
+      let parts = sequence.compactMap {
+        expression($0, key: "\(key).\(word)", line: line, problems, depth: depth + 1)
+      }
+      guard parts.count == sequence.count else { return nil }
+      return word == "all" ? .all(parts) : .any(parts)
+    default:
+      return refuse("has \(word)", "all, any, not", "write one of these")
+    }
+  }
+
+  private static func condition(
+    _ text: String, _ refuse: (String, String, String) -> SegmentExpression?
+  ) -> SegmentExpression? {
+    let words = text.split(separator: " ")
+    guard words.count == 3 else {
+      return refuse("is \(text)", forms, "write it with spaces, such as `clicks > 0`")
+    }
+    let known = ProfileField.plain.map(\.name)
+    let shares = PreferenceKind.allCases.map { "\($0.name).…" } + ["part.…"]
+    guard let field = ProfileField(String(words[0])) else {
+      let near = Spelling.nearest(to: String(words[0]), among: known)
+      return refuse(
+        "is about \(words[0])", (known + shares).joined(separator: ", "),
+        near.map { "write \($0)" } ?? "write one of these")
+    }
+    guard let comparison = SegmentExpression.Comparison(rawValue: String(words[1])) else {
+      return refuse(
+        "compares by \(words[1])",
+        SegmentExpression.Comparison.allCases.map(\.rawValue).joined(separator: ", "),
+        "write one of these")
+    }
+    if field.isTime {
+      guard let micros = Quantity.duration(String(words[2])) else {
+        return refuse("has \(words[2])", "a duration such as 36h or 7d", "write one")
+      }
+      return .compare(field, comparison, Double(micros) / Double(day))
+    }
+    guard let number = Double(words[2]), number.isFinite, number >= 0 else {
+      return refuse("has \(words[2])", "a number from 0 on", "write one such as 0.5")
+    }
+    return .compare(field, comparison, number)
+  }
+}

@@ -1,0 +1,84 @@
+import Events
+import Statistics
+
+/// What is known of a decision: what was decided, and what came of it. It only says what was seen, so that the order in
+/// which it was seen makes no difference.
+struct DecisionEntry: Equatable {
+  /// What the token says, in terms of the plan as it is now.
+  struct Facts: Equatable {
+    var arm: Int
+    /// Microseconds since the epoch.
+    var time: Int64
+    /// Of the arm, in 65,536ths.
+    var propensity: UInt32
+    var flags: DecisionToken.Flags
+    /// ``DecisionPlan/version`` when it was decided.
+    var version: UInt32
+  }
+
+  /// A reward that somebody stated: takes the place of all others.
+  struct Stated: Equatable {
+    var value: Int64
+    var time: Int64
+    var key: Key128
+  }
+
+  /// Rewards that were seen.
+  struct Earned: Equatable {
+    /// 65,536ths; more than one where there were several.
+    var value: Int64 = 0
+    /// Of the first one.
+    var first = Int64.max
+
+    mutating func add(_ value: Int64, at time: Int64) {
+      self.value += value
+      first = min(first, time)
+    }
+  }
+
+  /// nil where only a stated reward is known.
+  var facts: Facts?
+  /// Its own event was seen, not just its token.
+  var isDecided = false
+  /// Its first echo; `.max` while there is none.
+  var echoedAt = Int64.max
+  /// By events that name it.
+  var named = Earned()
+  /// By other events of its person.
+  var attributed = Earned()
+  var stated: Stated?
+  /// Its update was taken back, for good.
+  var isRetracted = false
+  /// Whose timelines it is in: its own person's, and those whose events name it.
+  var persons: [Key128] = []
+  var features = DecisionFeatures.none
+  /// The chance of the arm with each shadow of the plan, 65,536ths; empty where its own event was not seen.
+  var shadows: [UInt32] = []
+
+  /// What the sums have of it.
+  struct Contribution: Equatable {
+    var arm: Int
+    var time: Int64
+    /// 65,536ths, at most ``RewardBins/one``.
+    var reward: Int64
+    /// nil where there is no reward.
+    var delay: Int64?
+    var isHeldOut: Bool
+  }
+
+  /// - Returns: nil where nothing is learned from it.
+  func contribution(_ plan: DecisionPlan) -> Contribution? {
+    guard let facts, !isRetracted else { return nil }
+    var reward = named.value + attributed.value
+    var first = min(named.first, attributed.first)
+    if let stated { (reward, first) = (stated.value, stated.time) }
+    if case .echoed(let wait) = plan.activation, reward == 0 {
+      guard echoedAt <= facts.time + wait else { return nil }
+    }
+    reward = min(max(0, reward), RewardBins.one)
+    return Contribution(
+      arm: facts.arm, time: facts.time, reward: reward,
+      delay: reward > 0 ? max(0, first - facts.time) : nil,
+      isHeldOut: facts.flags.contains(.holdout))
+  }
+}

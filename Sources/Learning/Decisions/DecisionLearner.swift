@@ -1,0 +1,275 @@
+public import Analyses
+public import Events
+public import Operators
+import Statistics
+
+/// Learns from decisions and what came of them, and makes what decisions are made from.
+///
+///     decision ──▶ ┌────────┐ what the sums have of it   ┌──────────┐
+///     echo     ──▶ │ ledger │ ─────────────────────────▶ │ sums     │ ─▶ chances ─▶ publish
+///     reward   ──▶ └────────┘ (taken back when it changes) └────────┘
+///
+/// One for all plans of a process. Of a plan the chances are worked out anew when something has changed, and otherwise
+/// once a second of log time, because what has not come by now says more from second to second.
+public final class DecisionLearner: Learner {
+  /// Decisions whose rewards may still come that are kept at most, of each plan.
+  public static let entryCountMax = 1_000_000
+
+  private let isAuthentic: @Sendable (_ bytes: [UInt8], _ mac: [UInt8]) -> Bool
+  private let publishModels: @Sendable (DecisionModels) -> Void
+  private var ledgers: [PlanLedger]
+  private var places: PlanPlaces
+  private var snapshots: [PolicySnapshot?]
+  /// Stated rewards of decisions that are not known yet, by the time at which they are given up.
+  private var waiting: [DecisionID: DecisionEntry.Stated] = [:]
+  /// The chances of the chosen arm with policies under evaluation, in place of those that were logged of shadows.
+  private let replayed: ((DecisionID) -> [UInt32]?)?
+
+  /// - Parameters:
+  ///   - isAuthentic: whether the second bytes are the beginning of the MAC of the first ones; see
+  ///     ``DecisionToken/init(text:isAuthentic:)``.
+  ///   - publish: gets what decisions are made from, from the thread that reads.
+  public init(
+    _ plans: [DecisionPlan], entryCountMax: Int = entryCountMax,
+    isAuthentic: @escaping @Sendable (_ bytes: [UInt8], _ mac: [UInt8]) -> Bool,
+    publish: @escaping @Sendable (DecisionModels) -> Void
+  ) {
+    self.isAuthentic = isAuthentic
+    publishModels = publish
+    replayed = nil
+    ledgers = plans.map { PlanLedger($0, entryCountMax: entryCountMax) }
+    places = PlanPlaces(plans)
+    snapshots = plans.map { _ in nil }
+  }
+
+  /// Learns from one plan, and scores a policy that only a replay knows.
+  init(
+    replaying plan: DecisionPlan, policy: DecisionPolicy,
+    isAuthentic: @escaping @Sendable (_ bytes: [UInt8], _ mac: [UInt8]) -> Bool,
+    chances: @escaping (DecisionID) -> [UInt32]?
+  ) {
+    self.isAuthentic = isAuthentic
+    publishModels = { _ in }
+    replayed = chances
+    ledgers = [
+      PlanLedger(plan, entryCountMax: Self.entryCountMax, replaying: policy)
+    ]
+    places = PlanPlaces([plan])
+    snapshots = [nil]
+  }
+
+  public var memory: Int64 {
+    ledgers.map { $0.plan.memory + $0.plan.rewardWindow }.max() ?? 0
+  }
+
+  public func add(
+    _ frame: FrameView, _ counted: borrowing CountedEvents, at moment: FrameMoment,
+    from stream: StreamPlace
+  ) {
+    guard !ledgers.isEmpty else { return }
+    places.begin(frame)
+    for number in 0..<counted.count {
+      let index = counted.index(number)
+      let kind = frame.kind(index)
+      if kind == EventKind.decision.rawValue {
+        takeOwn(frame, index, at: counted.time(number), moment)
+      } else if places.isOfSite(frame.tuple(index)) {
+        take(frame, index, EventKind(rawValue: kind) ?? .custom, at: counted.time(number), moment)
+      }
+    }
+  }
+
+  // MARK: What the decision API has said
+
+  private func takeOwn(_ frame: FrameView, _ index: Int, at time: Int64, _ moment: FrameMoment) {
+    let payload = frame.payload(index)
+    do {
+      if let reward = try LoggedRewardEvent(payload: payload) {
+        let stated = DecisionEntry.Stated(
+          value: Int64((reward.value * Double(RewardBins.one)).rounded()), time: time,
+          key: frame.key(index))
+        state(reward.decision, stated, moment)
+      } else {
+        let event = try LoggedDecisionEvent(payload: payload, isAuthentic: isAuthentic)
+        decide(event, frame.person(index), moment)
+      }
+    } catch {
+      unreadable += 1
+    }
+  }
+
+  private func decide(_ event: LoggedDecisionEvent, _ person: Key128, _ moment: FrameMoment) {
+    guard let plan = places.plan(of: event) else {
+      unreadable += 1
+      return
+    }
+    guard let facts = facts(of: event.token, plan) else { return }
+    let shadows = replayed.map { $0(event.token.id) ?? [] } ?? self.shadows(of: event, plan)
+    ledgers[plan].decide(
+      event.token.id, facts, person: person, features: event.features,
+      shadows: shadows, logTime: moment.logTime)
+    settleWaiting(event.token.id, plan, moment)
+  }
+
+  /// The chance of the chosen arm with each shadow of the plan; none where one was not asked.
+  private func shadows(of event: LoggedDecisionEvent, _ plan: Int) -> [UInt32] {
+    var chances: [UInt32] = []
+    for shadow in ledgers[plan].plan.shadows {
+      guard let known = event.shadows.first(where: { $0.name == shadow.name }) else { return [] }
+      chances.append(known.propensities.parts[event.token.chosen])
+    }
+    return chances
+  }
+
+  private func state(_ id: DecisionID, _ stated: DecisionEntry.Stated, _ moment: FrameMoment) {
+    if let plan = ledgers.firstIndex(where: { $0.entries[id] != nil }) {
+      ledgers[plan].state(id, stated, logTime: moment.logTime)
+    } else if let other = waiting[id], (other.time, other.key) >= (stated.time, stated.key) {
+      return
+    } else if waiting.count < Self.waitingCountMax {
+      waiting[id] = stated
+    } else {
+      unreadable += 1
+    }
+  }
+
+  private static let waitingCountMax = 100_000
+
+  private func settleWaiting(_ id: DecisionID, _ plan: Int, _ moment: FrameMoment) {
+    guard !waiting.isEmpty, let stated = waiting.removeValue(forKey: id) else { return }
+    ledgers[plan].state(id, stated, logTime: moment.logTime)
+  }
+
+  /// What a token says, in terms of the plan as it is now; nil where its arm is no more.
+  private func facts(of token: DecisionToken, _ plan: Int) -> DecisionEntry.Facts? {
+    guard let arm = places.arm(token.chosen, of: token.plan, plan) else {
+      ledgers[plan].countOtherPlan()
+      return nil
+    }
+    return DecisionEntry.Facts(
+      arm: arm, time: token.time, propensity: token.propensities.parts[token.chosen],
+      flags: token.flags, version: token.version)
+  }
+
+  // MARK: What persons do
+
+  private func take(
+    _ frame: FrameView, _ index: Int, _ kind: EventKind, at time: Int64, _ moment: FrameMoment
+  ) {
+    let (person, tuple) = (frame.person(index), frame.tuple(index))
+    var isNamed = false
+    for text in DecisionEcho.find(in: frame.payload(index)) {
+      guard let token = token(text) else { continue }
+      guard let plan = places.plan(of: token.plan) else {
+        unreadable += 1
+        continue
+      }
+      isNamed = true
+      guard let facts = facts(of: token, plan) else { continue }
+      ledgers[plan].echo(
+        token.id, facts, person: person, at: time,
+        value: value(of: kind, frame, index, ledgers[plan].plan), logTime: moment.logTime)
+      settleWaiting(token.id, plan, moment)
+    }
+    guard !isNamed, kind == .click || kind == .conversion else { return }
+    for match in places.matches(tuple) {
+      guard let value = value(of: kind, frame, index, ledgers[match.plan].plan) else { continue }
+      ledgers[match.plan].touch(
+        person, at: time, key: frame.key(index), value: value, arm: match.arm,
+        logTime: moment.logTime)
+    }
+  }
+
+  private func token(_ text: [UInt8]) -> DecisionToken? {
+    do throws(DecisionTokenError) {
+      return try DecisionToken(text: text, isAuthentic: isAuthentic)
+    } catch {
+      // A text that is called so and is something else.
+      return nil
+    }
+  }
+
+  /// 65,536ths of a reward; nil for what earns nothing.
+  private func value(
+    of kind: EventKind, _ frame: FrameView, _ index: Int, _ plan: DecisionPlan
+  ) -> Int64? {
+    switch plan.reward {
+    case .click: return kind == .click ? RewardBins.one : nil
+    case .conversion: return kind == .conversion ? RewardBins.one : nil
+    case .revenue(let unit, let currency):
+      guard kind == .conversion, places.currency(frame.tuple(index)) == currency else { return nil }
+      let share = Double(max(0, frame.revenueMicros(index))) / Double(unit)
+      return Int64((min(1, share) * Double(RewardBins.one)).rounded())
+    }
+  }
+
+  // MARK: What is taken back
+
+  /// Takes back what was learned from a decision, as if it had never been made.
+  ///
+  /// - Returns: false where its rewards are settled, or it is not known: then only reading the log anew does it.
+  @discardableResult
+  public func retract(_ id: DecisionID) -> Bool {
+    for index in ledgers.indices where ledgers[index].retract(id) { return true }
+    return false
+  }
+
+  /// Takes back what was learned from a person's decisions whose rewards are not settled yet.
+  public func retract(person: Key128) {
+    for index in ledgers.indices { ledgers[index].retract(person: person) }
+  }
+
+  func ledger(_ plan: Int) -> PlanLedger { ledgers[plan] }
+
+  /// Tells the first plan's ledger the time and hands it out, without publication.
+  func replay<T>(to logTime: Int64, _ body: (PlanLedger) -> T) -> T {
+    ledgers[0].advance(to: logTime)
+    return body(ledgers[0])
+  }
+
+  // MARK: What is made of it
+
+  /// Decision events that cannot be read, or are of no plan here.
+  public private(set) var unreadable: UInt64 = 0
+
+  public func publish(_ progress: LearningProgress) {
+    var plans: [String: PolicySnapshot] = [:]
+    var learning: [String: PlanLearning] = [:]
+    for index in ledgers.indices {
+      ledgers[index].advance(to: progress.logTime)
+      let snapshot = snapshot(index, progress)
+      snapshots[index] = snapshot
+      plans[snapshot.plan.id] = snapshot
+      learning[snapshot.plan.id] = PlanLearning(ledgers[index])
+    }
+    forgetWaiting(progress.logTime)
+    publishModels(
+      DecisionModels(
+        progress: progress, plans: plans, learning: learning, unreadable: unreadable))
+  }
+
+  private func snapshot(_ index: Int, _ progress: LearningProgress) -> PolicySnapshot {
+    if let last = snapshots[index] {
+      let isDue = ledgers[index].isChanged || progress.logTime >= last.logTime + 1_000_000
+      let interval = ledgers[index].modelInterval
+      if !isDue || progress.logTime < last.logTime + interval { return last }
+    }
+    ledgers[index].looked()
+    return Self.snapshot(ledgers[index], at: progress.position, progress.logTime)
+  }
+
+  /// What decisions of a plan are made from, where the log has been read to a position.
+  static func snapshot(
+    _ ledger: PlanLedger, at position: Position, _ logTime: Int64
+  ) -> PolicySnapshot {
+    let contextual = ledger.contextualModels()
+    return ServedChances(ledger.plan, ledger.sums, logTime: logTime)
+      .snapshot(at: position, sticky: ledger.sticky, contextual: contextual)
+  }
+
+  private func forgetWaiting(_ logTime: Int64) {
+    guard !waiting.isEmpty, logTime != .min else { return }
+    let window = ledgers.map(\.plan.rewardWindow).max() ?? 0
+    waiting = waiting.filter { $0.value.time >= logTime - window - PlanLedger.grace }
+  }
+}

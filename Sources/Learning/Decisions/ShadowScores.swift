@@ -1,0 +1,103 @@
+import Statistics
+
+/// What the shadow policies of a plan would have earned, estimated from the decisions that were made, beside what was
+/// earned.
+///
+/// A decision is scored once its reward window has passed, with the chances that were logged with it, by inverse
+/// propensities in intervals that may be looked at any time (``OffPolicySequence``). Decisions that were not drawn
+/// from the policy's chances are left out: hold-outs, fallbacks, repeated arms; and those whose own event was lost,
+/// with which the shadows' chances are gone. Two shadows and a decision cost some 2 µs.
+struct ShadowScores: Equatable {
+  private(set) var count = 0
+  private var served: OffPolicySequence
+  private var shadows: [Score]
+  /// Of any decision's weight: one over the floor.
+  private let weightMax: Double
+
+  private struct Score: Equatable {
+    var estimates: OffPolicyEstimates
+    var sequence: OffPolicySequence
+    var advantage: EmpiricalBernsteinSequence
+    /// Weights that were above the greatest one.
+    var clipped = 0
+  }
+
+  init(_ plan: DecisionPlan, count shadowCount: Int) {
+    // Below it chances come from arms that are all but out; intervals without an end would say nothing.
+    weightMax = min(1_000, 1 / max(plan.floor, 0.001))
+    do {
+      served = try OffPolicySequence(weightMax: 1)
+      shadows = try (0..<shadowCount).map { [weightMax] _ in
+        Score(
+          estimates: try OffPolicyEstimates(),
+          sequence: try OffPolicySequence(weightMax: weightMax),
+          advantage: try EmpiricalBernsteinSequence(alpha: Self.alpha))
+      }
+    } catch {
+      preconditionFailure("the parameters of estimates are within their ranges: \(error)")
+    }
+  }
+
+  private static let alpha = 0.05
+
+  mutating func add(_ facts: DecisionEntry.Facts, reward: Int64, chances: [UInt32]) {
+    guard facts.flags.isEmpty, chances.count == shadows.count, facts.propensity > 0 else { return }
+    count += 1
+    let whole = Double(Propensities.whole)
+    let reward = Double(reward) / Double(RewardBins.one)
+    do {
+      try served.add(LoggedDecision(reward: reward, propensity: 1, probability: 1))
+      for (index, chance) in chances.enumerated() {
+        let propensity = Double(facts.propensity) / whole
+        var decision = LoggedDecision(
+          reward: reward, propensity: propensity, probability: Double(chance) / whole)
+        try shadows[index].estimates.add(decision)
+        if decision.weight > weightMax {
+          // Too little, which keeps the lower bound what it is.
+          decision.probability = weightMax * propensity
+          shadows[index].clipped += 1
+        }
+        try shadows[index].sequence.add(decision)
+        let gain = (decision.weight - 1) * reward
+        try shadows[index].advantage.add(min(1, max(0, (gain + 1) / weightMax)))
+      }
+    } catch {
+      preconditionFailure("chances and rewards are within their ranges: \(error)")
+    }
+  }
+
+  /// In the order of the plan's shadows.
+  func report() -> [ShadowReport] {
+    shadows.map { score in
+      let advantage = score.advantage.interval
+      return ShadowReport(
+        decisions: count, effectiveDecisions: score.estimates.effectiveCount,
+        estimate: score.estimates.selfNormalized, lower: score.sequence.lower,
+        upper: score.sequence.upper, advantageLower: advantage.lower * weightMax - 1,
+        advantageUpper: min(1, advantage.upper * weightMax - 1), clipped: score.clipped)
+    }
+  }
+
+  var servedInterval: (lower: Double, upper: Double) { (served.lower, served.upper) }
+}
+
+/// What a shadow policy would have earned per decision.
+public struct ShadowReport: Sendable, Equatable {
+  /// Decisions that were scored.
+  public var decisions: Int
+  /// As many of the shadow's own would tell as much.
+  public var effectiveDecisions: Double
+  /// Self-normalised inverse propensity scores.
+  public var estimate: Double
+  /// The ends of an interval of 95 % that may be looked at any time.
+  public var lower: Double
+  public var upper: Double
+  /// The ends of such an interval of what it would have earned more than was earned.
+  public var advantageLower: Double
+  public var advantageUpper: Double
+  /// Decisions whose weight was above the greatest one; with some the upper ends do not hold.
+  public var clipped: Int
+
+  /// Whether it may take over: it is certain to earn more.
+  public var isBetter: Bool { advantageLower > 0 }
+}

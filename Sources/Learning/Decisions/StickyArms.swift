@@ -1,0 +1,46 @@
+public import Events
+
+/// The arm that each person had first, for plans that are to give it again.
+///
+/// In shards, so that who reads it keeps what it was while a few shards change. The first decision counts, by time and
+/// then by id, whatever the order in which they come. Bounded: where it is full, further persons are not noted, and
+/// get the arm that their race comes to (``Propensities/race(_:)``), which is the same one while the chances hardly
+/// change. 40 bytes a person.
+public struct StickyArms: Sendable, Equatable {
+  private struct Note: Sendable, Equatable {
+    var arm: Int
+    var time: Int64
+    var id: DecisionID
+  }
+
+  private var shards: [[Key128: Note]]
+  public private(set) var count = 0
+  private let countMax: Int
+
+  public static let countMax = 1_000_000
+  private static let shardCount = 1_024
+
+  public init(countMax: Int = countMax) {
+    self.countMax = countMax
+    shards = [[Key128: Note]](repeating: [:], count: Self.shardCount)
+  }
+
+  public subscript(person: Key128) -> Int? { shards[Self.shard(person)][person]?.arm }
+
+  /// - Returns: false where there was no room.
+  mutating func note(_ person: Key128, _ arm: Int, at time: Int64, _ id: DecisionID) -> Bool {
+    let shard = Self.shard(person)
+    if let known = shards[shard][person] {
+      if (time, id) < (known.time, known.id) {
+        shards[shard][person] = Note(arm: arm, time: time, id: id)
+      }
+      return true
+    }
+    guard count < countMax else { return false }
+    shards[shard][person] = Note(arm: arm, time: time, id: id)
+    count += 1
+    return true
+  }
+
+  private static func shard(_ person: Key128) -> Int { Int(person.high % UInt64(shardCount)) }
+}

@@ -1,0 +1,267 @@
+public import Analyses
+public import Events
+public import Operators
+import Statistics
+
+/// Learns who persons are from what they do: profiles with decay, rule segments, clusters.
+///
+///     events ─▶ Profile (sums) ─▶ touched ──┐
+///     log time ─▶ DueTimes ─────────────────┴▶ rules ─▶ SegmentChange
+///     every so often: sample of profiles ─▶ StableClusters
+///
+/// An event with a user id counts for the user, another one for its anonymous id. A profile is a function of its
+/// events, whatever their order; segments are a function of profile and time, looked at again when a person did
+/// something and at the time when a condition on it comes to change by itself. Clusters are as of the last refresh.
+///
+/// Cost: some 0.5 µs an event, up to 2 kB a person. Where there are too many persons, those whose last event is
+/// longest ago go.
+public final class ProfileLearner: Learner {
+  public let policy: ProfilePolicy
+  private let hand: (ProfileUpdate) -> Void
+  private var places: [Key128: Int] = [:]
+  private var profiles: [Profile] = []
+  private var names: ProfileNames
+  private var handedNames = 0
+  private var touched: Set<Key128> = []
+  private var removed: [Key128] = []
+  private var due = DueTimes()
+  private var counts: [Int]
+  private var turnedAway: UInt64 = 0
+  private var clusters: StableClusters
+  private var features = ProfileFeatures()
+  private var nextClusters = Int64.min
+  /// What the tuples and agents of the current frame say, by their numbers in it.
+  private var tuples: [TupleTraits?] = []
+  private var devices: [UInt32?] = []
+
+  private static let namesMax = 65_536
+  private static let sampleMax = 4_096
+
+  private struct TupleTraits {
+    var preferences: [PreferenceKey] = []
+    var isCounted = true
+    var hasCurrency = false
+  }
+
+  /// - Parameter hand: takes what changed; called by ``publish(_:)``.
+  public init(_ policy: ProfilePolicy, hand: @escaping (ProfileUpdate) -> Void) {
+    precondition(policy.segments.count <= SegmentRule.countMax, "a segment has a bit")
+    self.policy = policy
+    self.hand = hand
+    names = ProfileNames(countMax: Self.namesMax)
+    counts = [Int](repeating: 0, count: policy.segments.count)
+    clusters = StableClusters(clusterCount: max(1, policy.clusterCount))
+  }
+
+  public var memory: Int64 { policy.memory }
+
+  // MARK: Events
+
+  public func add(
+    _ frame: FrameView, _ counted: borrowing CountedEvents, at moment: FrameMoment,
+    from stream: StreamPlace
+  ) {
+    tuples = [TupleTraits?](repeating: nil, count: frame.tupleCount)
+    devices = [UInt32?](repeating: nil, count: frame.labelCount)
+    for number in 0..<counted.count {
+      let index = counted.index(number)
+      guard let kind = EventKind(rawValue: frame.kind(index)), Self.isOfPerson(kind) else {
+        continue
+      }
+      let tuple = traits(of: frame.tuple(index), frame)
+      guard tuple.isCounted else { continue }
+      take(frame, index, kind, tuple, at: counted.time(number))
+    }
+  }
+
+  /// What only says who somebody is, or is no act of a person, is no part of a profile.
+  private static func isOfPerson(_ kind: EventKind) -> Bool {
+    switch kind {
+    case .impression, .view, .click, .engagement, .conversion, .custom: true
+    default: false
+    }
+  }
+
+  private func take(
+    _ frame: FrameView, _ index: Int, _ kind: EventKind, _ tuple: TupleTraits, at time: Int64
+  ) {
+    let user = frame.user(index)
+    let person = user == .zero ? frame.person(index) : user
+    let place = place(of: person)
+    touched.insert(person)
+    guard let (weight, epoch) = profiles[place].begin(at: time, policy.decay) else { return }
+    let revenue = frame.revenueMicros(index)
+    if revenue != 0, tuple.hasCurrency {
+      profiles[place].add(revenue / 1_000, to: .value, weight, epoch)
+    }
+    if kind == .impression {
+      profiles[place].add(1, to: .impressions, weight, epoch)
+      return
+    }
+    profiles[place].add(1, to: .activity, weight, epoch)
+    if kind == .click { profiles[place].add(1, to: .clicks, weight, epoch) }
+    if kind == .conversion { profiles[place].add(1, to: .conversions, weight, epoch) }
+    let decay = policy.decay
+    func prefer(_ key: PreferenceKey) {
+      if !profiles[place].prefer(key, weight, epoch, decay) { turnedAway += 1 }
+    }
+    for key in tuple.preferences { prefer(key) }
+    prefer(PreferenceKey(.hour, UInt32(Self.hour(time))))
+    if let device = device(frame, index) { prefer(PreferenceKey(.device, device)) }
+    for topic in EventTopics.texts(frame.payload(index)) {
+      if let number = names.intern(topic) { prefer(PreferenceKey(.topic, number)) }
+    }
+  }
+
+  private static func hour(_ time: Int64) -> Int64 {
+    let rest = time % 86_400_000_000
+    return (rest < 0 ? rest + 86_400_000_000 : rest) / 3_600_000_000
+  }
+
+  private func place(of person: Key128) -> Int {
+    if let place = places[person] { return place }
+    if profiles.count >= policy.personsMax { makeRoom() }
+    places[person] = profiles.count
+    profiles.append(Profile(person))
+    return profiles.count - 1
+  }
+
+  /// A tenth of the persons goes: those whose last event is longest ago.
+  private func makeRoom() {
+    let order = profiles.indices.sorted { a, b in
+      let (x, y) = (profiles[a], profiles[b])
+      return x.last != y.last ? x.last < y.last : x.person < y.person
+    }
+    let gone = Set(order.prefix(max(1, profiles.count / 10)))
+    var kept: [Profile] = []
+    kept.reserveCapacity(profiles.count)
+    for (index, profile) in profiles.enumerated() {
+      guard gone.contains(index) else {
+        kept.append(profile)
+        continue
+      }
+      for segment in counts.indices where profile.isIn(segment) { counts[segment] -= 1 }
+      removed.append(profile.person)
+      touched.remove(profile.person)
+      turnedAway += 1
+    }
+    profiles = kept
+    places.removeAll(keepingCapacity: true)
+    for (index, profile) in profiles.enumerated() { places[profile.person] = index }
+  }
+
+  private func traits(of tuple: Int, _ frame: FrameView) -> TupleTraits {
+    if let known = tuples[tuple] { return known }
+    var traits = TupleTraits()
+    if let dimensions = DimensionTuple(encoded: frame.tupleBytes(tuple)) {
+      traits.isCounted = dimensions.traffic.isEmpty
+      traits.hasCurrency = dimensions.currency == policy.currency
+      let preferences: [(PreferenceKind, String)] = [
+        (.campaign, dimensions.campaign), (.content, dimensions.content),
+        (.channel, dimensions.channel),
+      ]
+      for (kind, text) in preferences where !text.isEmpty {
+        guard let number = names.intern(text) else { continue }
+        traits.preferences.append(PreferenceKey(kind, number))
+      }
+    }
+    tuples[tuple] = traits
+    return traits
+  }
+
+  private func device(_ frame: FrameView, _ index: Int) -> UInt32? {
+    let label = frame.agentLabel(index)
+    guard label >= 0 else { return nil }
+    if let known = devices[label] { return known }
+    let text = String(decoding: frame.label(label), as: UTF8.self)
+    guard let agent = Agent(label: text) else { return nil }
+    devices[label] = names.intern(agent.device.rawValue)
+    return devices[label]
+  }
+
+  // MARK: Publishing
+
+  public func publish(_ progress: LearningProgress) {
+    let now = progress.logTime
+    guard now > .min else {
+      return hand(ProfileUpdate(progress: progress, counts: counts, turnedAway: turnedAway))
+    }
+    var changes: [SegmentChange] = []
+    var changed = touched
+    for person in touched { judge(person, at: now, &changes) }
+    while let next = due.next(until: now) {
+      guard let place = places[next.person], profiles[place].due == next.time else { continue }
+      let before = changes.count
+      judge(next.person, at: now, &changes)
+      if changes.count > before { changed.insert(next.person) }
+    }
+    var update = ProfileUpdate(
+      progress: progress, counts: counts, turnedAway: turnedAway + names.turnedAway)
+    // While the past is read, persons only come to where they are.
+    update.changes =
+      progress.isCaughtUp
+      ? changes.sorted { a, b in
+        a.person != b.person ? a.person < b.person : a.segment < b.segment
+      } : []
+    update.changed = changed.compactMap { places[$0].map { profiles[$0] } }
+    update.removed = removed
+    update.newNames = Array(names.texts[handedNames...])
+    update.clusters = progress.isCaughtUp ? refreshClusters(at: now) : nil
+    handedNames = names.texts.count
+    touched.removeAll(keepingCapacity: true)
+    removed.removeAll()
+    hand(update)
+  }
+
+  private func judge(_ person: Key128, at now: Int64, _ changes: inout [SegmentChange]) {
+    guard let place = places[person] else { return }
+    let view = profiles[place].view(at: now, policy.decay)
+    var next = Int64.max
+    for (segment, rule) in policy.segments.enumerated() {
+      func number(_ name: String) -> Int? { names.number(of: name).map { Int($0) } }
+      let isIn = rule.condition.holds(for: view, number)
+      next = min(next, rule.condition.nextChange(of: view, policy.decay, number))
+      guard isIn != profiles[place].isIn(segment) else { continue }
+      profiles[place].segments ^= 1 << UInt64(segment)
+      counts[segment] += isIn ? 1 : -1
+      changes.append(SegmentChange(person: person, segment: segment, entered: isIn, at: now))
+    }
+    guard next != profiles[place].due else { return }
+    profiles[place].due = next
+    guard next < .max else { return }
+    due.add(person, at: next)
+    if due.count > 4 * profiles.count + 1_024 { renewDueTimes() }
+  }
+
+  private func renewDueTimes() {
+    due.removeAll()
+    for profile in profiles where profile.due < .max { due.add(profile.person, at: profile.due) }
+  }
+
+  private func refreshClusters(at now: Int64) -> ProfileClusters? {
+    guard policy.clusterCount > 0, now >= nextClusters else { return nil }
+    nextClusters = now - now % policy.clustersEvery + policy.clustersEvery
+    var sample = HashSample(countMax: Self.sampleMax)
+    for (index, profile) in profiles.enumerated() {
+      sample.offer(hash: profile.person.low, place: index)
+    }
+    let views = sample.members.map { profiles[$0.place].view(at: now, policy.decay) }
+    var means: [PreferenceKey: Double] = [:]
+    for view in views {
+      for kind in [PreferenceKind.topic, .channel] {
+        for (number, share) in view.shares(kind) {
+          means[PreferenceKey(kind, UInt32(number)), default: 0] += share / Double(views.count)
+        }
+      }
+    }
+    features.add(commonest: means, names.texts)
+    var points = PointTable(width: features.names.count)
+    for view in views { points.append(features.point(view)) }
+    let before = clusters
+    clusters.refresh(points)
+    guard clusters != before else { return nil }
+    return ProfileClusters(
+      clusters: clusters, features: features, at: now, sampled: views.count,
+      persons: profiles.count)
+  }
+}

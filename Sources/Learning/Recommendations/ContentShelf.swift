@@ -1,0 +1,119 @@
+import Events
+import Statistics
+
+/// The contents of a site by name, and what is known of each: the numbers that the recommender counts by.
+struct ContentShelf {
+  struct Entry {
+    var name: String
+    var facts = ContentFacts()
+    /// When its facts were last looked for, seconds.
+    var readAt = -Double.infinity
+    var campaigns: [String] = []
+    var channels: [String] = []
+  }
+
+  static let contentsMax = 20_000
+  /// When there are too many, so many go at once: the recommender's tables are gone through each time.
+  static let removedAtOnce = 1_000
+  /// Of a content's campaigns, and of its channels: the latest.
+  static let namesMax = 16
+  /// Facts are read again after it: payloads are long.
+  static let factsPause = 60.0
+
+  private(set) var entries: [Entry] = []
+  private(set) var numbers: [String: Int] = [:]
+  private var topics: [String: Int32] = [:]
+  private(set) var topicNames: [String] = []
+  private var formats: [String: Int32] = [:]
+  private(set) var formatNames: [String] = []
+  private var embedding = HashedTextEmbedding()
+  /// Topics and formats beyond what there is room for.
+  private(set) var refusedNames = 0
+
+  /// The number of a content, which is added where it is new.
+  ///
+  /// - Parameter removed: told of what had to go for it.
+  mutating func number(
+    of name: String, at time: Double, in recommender: inout ContentRecommender,
+    removed: (Set<Int>) -> Void
+  ) -> Int {
+    if let known = numbers[name] { return known }
+    if recommender.contentCount >= Self.contentsMax {
+      let gone = recommender.removeLeast(Self.removedAtOnce)
+      for number in gone { numbers[entries[number].name] = nil }
+      removed(Set(gone))
+    }
+    let number = recommender.add(.init(since: time))
+    if number == entries.count {
+      entries.append(Entry(name: name))
+    } else {
+      entries[number] = Entry(name: name)
+    }
+    numbers[name] = number
+    return number
+  }
+
+  /// Notes where a content was seen.
+  mutating func note(_ number: Int, campaign: String, channel: String) {
+    Self.note(campaign, in: &entries[number].campaigns)
+    Self.note(channel, in: &entries[number].channels)
+  }
+
+  private static func note(_ name: String, in names: inout [String]) {
+    guard !name.isEmpty, !names.contains(name) else { return }
+    if names.count == namesMax { names.removeFirst() }
+    names.append(name)
+  }
+
+  /// Whether an event's payload is to be looked through for facts.
+  func wantsFacts(_ number: Int, at time: Double) -> Bool {
+    (time - entries[number].readAt).magnitude >= Self.factsPause
+  }
+
+  mutating func learn(
+    _ found: ContentFacts, of number: Int, at time: Double, in recommender: inout ContentRecommender
+  ) {
+    entries[number].readAt = time
+    let old = entries[number].facts
+    var facts = old
+    if !found.title.isEmpty { facts.title = found.title }
+    if !found.topics.isEmpty { facts.topics = found.topics }
+    if !found.format.isEmpty { facts.format = found.format }
+    guard facts != old else { return }
+    entries[number].facts = facts
+    let topicNumbers = facts.topics.compactMap { topic($0) }
+    let formatNumber = facts.format.isEmpty ? nil : format(facts.format)
+    let text = ([facts.title] + facts.topics).joined(separator: " ")
+    if old.isEmpty { embedding.count(text) }
+    let words = facts.title.isEmpty ? [] : embedding.vector(text)
+    recommender.update(number) { content in
+      content.topics = topicNumbers
+      content.format = formatNumber ?? -1
+      content.words = words
+    }
+  }
+
+  private mutating func topic(_ name: String) -> Int32? {
+    Self.intern(
+      name, &topics, &topicNames, &refusedNames, countMax: ContentRecommender.topicsMax)
+  }
+
+  private mutating func format(_ name: String) -> Int32? {
+    Self.intern(
+      name, &formats, &formatNames, &refusedNames, countMax: ContentRecommender.formatsMax)
+  }
+
+  private static func intern(
+    _ name: String, _ numbers: inout [String: Int32], _ names: inout [String],
+    _ refused: inout Int, countMax: Int
+  ) -> Int32? {
+    if let known = numbers[name] { return known }
+    guard names.count < countMax else {
+      refused += 1
+      return nil
+    }
+    numbers[name] = Int32(names.count)
+    names.append(name)
+    return Int32(names.count - 1)
+  }
+}

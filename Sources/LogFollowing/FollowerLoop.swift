@@ -1,0 +1,340 @@
+import Analyses
+import Dataflow
+import Events
+import Learning
+import Logging
+import Operators
+import Ports
+import Synchronization
+import Threads
+
+/// The thread of a ``LogFollower``.
+///
+///     generations, extent ─▶ streams of a generation ─▶ frames, publications … ─▶ all sealed and read ─▶ the next
+final class FollowerLoop {
+  /// Why it cannot go on.
+  private enum Halt: Error {
+    case log(LogError)
+    case analysis(AnalysisError)
+  }
+
+  private let source: FollowedLog
+  private let rhythm: LogFollower.Rhythm
+  private let shared: SharedState
+  private let metrics: FollowerMetrics
+  private let logger: Logger
+  private let stop: StopFlag
+  private let bell: Bell
+  private let feed: LearnerFeed
+
+  private var state = FollowerState()
+  private var streams: [FollowedStream] = []
+  private var generations: [LogGeneration] = []
+  /// What each stream held in the beginning.
+  private var targets: [StreamPartition: UInt64] = [:]
+  /// Stored times before it are not read, microseconds since the epoch.
+  private var readFrom = Int64.min
+  private var published: LearningProgress?
+  private var publishedAt = ContinuousClock.now
+  private var askedAt = ContinuousClock.now
+  private let startedAt = ContinuousClock.now
+  private var eventCount: UInt64 = 0
+
+  /// Clocks of logs may step back by so much.
+  private static let steps: Int64 = 3_600_000_000
+  /// Between attempts while the log cannot be asked.
+  private static let pauseMs = 200
+  /// Frames that are taken before the clock is looked at.
+  private static let framesAtOnce = 64
+
+  init(
+    _ source: FollowedLog, rhythm: LogFollower.Rhythm, shared: SharedState,
+    metrics: FollowerMetrics,
+    logger: Logger, stop: StopFlag, bell: Bell, feed: LearnerFeed
+  ) {
+    self.source = source
+    self.rhythm = rhythm
+    self.shared = shared
+    self.metrics = metrics
+    self.logger = logger
+    self.stop = stop
+    self.bell = bell
+    self.feed = feed
+  }
+
+  func run() {
+    do throws(Halt) {
+      guard try begin() else { return }
+      var index = 0
+      while let generation = waitForGeneration(index) {
+        try open(generation)
+        let isRead = try read(index)
+        endPumps()
+        guard isRead else { return }
+        index += 1
+      }
+    } catch {
+      endPumps()
+      halt(error)
+    }
+  }
+
+  private func endPumps() {
+    for stream in streams { stream.pump.end() }
+    for stream in streams { stream.pump.join() }
+  }
+
+  // MARK: The beginning
+
+  /// - Returns: false where it was stopped before the log could be asked.
+  private func begin() throws(Halt) -> Bool {
+    guard waitForGeneration(0) != nil else { return false }
+    var newest: Int64?
+    for generation in generations {
+      for (stream, end) in zip(generation.streamPartitions, generation.ends) {
+        guard
+          let look = try patiently({ () throws(LogError) in
+            try Self.end(of: stream.stream, in: self.source.log)
+          })
+        else { return false }
+        targets[stream] = end.map { min($0, look.last) } ?? look.last
+        if let storedAt = look.storedAt { newest = max(newest ?? storedAt, storedAt) }
+      }
+    }
+    feed.begin(at: newest)
+    let margin =
+      WindowPolicy.receiptTolerance + WindowPolicy.futureTolerance + source.spec.dedupeHorizon
+      + Self.steps + min(max(0, feed.memory), TimeRange.latest)
+    if let newest { readFrom = TimeRange.clamp(newest) - margin }
+    state.phase = .reading
+    return true
+  }
+
+  /// The last frame of a stream, and when it was stored; nil where it is gone.
+  private static func end(
+    of stream: String, in log: any EventLog
+  ) throws(LogError) -> (last: UInt64, storedAt: Int64?) {
+    let (first, last) = try log.bounds(stream: stream)
+    guard last >= 1, first <= last else { return (last, nil) }
+    return (last, try log.frame(stream: stream, sequence: last).storedAt)
+  }
+
+  /// - Returns: the generation at this place, once there is one; nil where it was stopped before.
+  private func waitForGeneration(_ index: Int) -> LogGeneration? {
+    while generations.count <= index {
+      if let found = source.generations() {
+        generations = found
+        isAway(nil)
+        if generations.count > index { break }
+      } else {
+        isAway("the generations of the log's streams cannot be read")
+      }
+      if stop.wait(milliseconds: rhythm.generationsMs) { return nil }
+    }
+    return stop.isSet ? nil : generations[index]
+  }
+
+  /// The streams so far hand over to those of the generation.
+  private func open(_ generation: LogGeneration) throws(Halt) {
+    let handovers = streams.map { ($0.handover(), $0.groups) }
+    streams = []
+    state.position = Position(generation: generation.number)
+    for (stream, end) in zip(generation.streamPartitions, generation.ends) {
+      let target = targets[stream] ?? 0
+      guard
+        let start = try patiently({ () throws(LogError) in
+          try self.start(of: stream.stream, target: target)
+        })
+      else { return }
+      let followed = FollowedStream(
+        stream,
+        groups: KeyGroup.groups(of: stream.partition, partitions: generation.partitions),
+        end: end, target: target, after: start, spec: source.spec)
+      for (handover, groups) in handovers {
+        do throws(AnalysisError) {
+          try followed.adopt(handover, of: groups)
+        } catch {
+          throw .analysis(error)
+        }
+      }
+      streams.append(followed)
+    }
+    for stream in streams {
+      stream.pump.start(
+        source.log, stream: stream.stream.stream, after: stream.sequence, arrived: bell)
+    }
+  }
+
+  /// The frame after which to read; the last one is read in any case, for its time.
+  private func start(of stream: String, target: UInt64) throws(LogError) -> UInt64 {
+    let first = try source.log.bounds(stream: stream).first
+    let left = first > 0 ? first - 1 : 0
+    guard readFrom > TimeRange.earliest, target > 1 else { return left }
+    let older = try source.log.lastFrame(of: stream, upTo: target, storedBefore: readFrom)
+    return max(left, min(older ?? 0, target - 1))
+  }
+
+  /// Tries again while the log is away.
+  ///
+  /// - Returns: nil where it was stopped before there was an answer.
+  private func patiently<Value>(
+    _ body: () throws(LogError) -> Value
+  ) throws(Halt) -> Value? {
+    while !stop.isSet {
+      do throws(LogError) {
+        let value = try body()
+        isAway(nil)
+        return value
+      } catch .unavailable(let reason) {
+        isAway(reason)
+        if stop.wait(milliseconds: Self.pauseMs) { return nil }
+      } catch {
+        throw .log(error)
+      }
+    }
+    return nil
+  }
+
+  // MARK: Reading
+
+  /// Reads the streams of a generation until they are sealed and come to their ends.
+  ///
+  /// - Returns: false where it was stopped before.
+  private func read(_ index: Int) throws(Halt) -> Bool {
+    while !stop.isSet {
+      for stream in streams { stream.look() }
+      isAway(streams.lazy.compactMap(\.away).first)
+      let isIdle = try take() == 0
+      if isIdle, let failure = streams.lazy.compactMap(\.failure).first { throw .log(failure) }
+      if isIdle { noteWhetherCaughtUp(index) }
+      let waitMs = publishWhereDue()
+      if streams.allSatisfy(\.hasComeToEnd) { return true }
+      askForEnds(index)
+      if isIdle { bell.wait(milliseconds: min(waitMs, rhythm.generationsMs)) }
+    }
+    return false
+  }
+
+  /// Takes frames in order of stored time over all streams, as far as they are there.
+  ///
+  /// - Returns: how many.
+  private func take() throws(Halt) -> Int {
+    let eventsBefore = streams.reduce(0) { $0 + $1.judge.tally.events }
+    var count = 0
+    while count < Self.framesAtOnce {
+      // In the beginning nobody runs ahead of a stream of which more is known to come.
+      if !state.isCaughtUp, streams.contains(where: \.owesFrames) { break }
+      var next: (stream: FollowedStream, storedAt: Int64)?
+      for stream in streams {
+        guard let storedAt = stream.nextStoredAt else { continue }
+        if next.map({ storedAt < $0.storedAt }) ?? true { next = (stream, storedAt) }
+      }
+      guard let next else { break }
+      do throws(AnalysisError) {
+        try next.stream.takeNext(to: feed)
+      } catch {
+        throw .analysis(error)
+      }
+      count += 1
+    }
+    guard count > 0 else { return 0 }
+    let events = streams.reduce(0) { $0 + $1.judge.tally.events } - eventsBefore
+    eventCount += events
+    metrics.read(frames: count, events: Int(events))
+    state.logTime = streams.reduce(state.logTime) { max($0, $1.judge.logTime) }
+    return count
+  }
+
+  private func noteWhetherCaughtUp(_ index: Int) {
+    guard !state.isCaughtUp, streams.allSatisfy({ $0.sequence >= $0.target }) else { return }
+    // Later generations that held something in the beginning are part of it.
+    let later = generations.dropFirst(index + 1).flatMap(\.streamPartitions)
+    guard later.allSatisfy({ (targets[$0] ?? 0) == 0 }) else { return }
+    state.isCaughtUp = true
+    published = nil
+    let seconds = startedAt.duration(to: .now) / .seconds(1)
+    logger.info(
+      "learning has caught up with the log",
+      metadata: [
+        "events": "\(eventCount)", "seconds": "\(seconds)", "position": "\(state.position)",
+      ])
+  }
+
+  /// Asks now and then where the streams end and what follows them.
+  private func askForEnds(_ index: Int) {
+    let isDue = askedAt.duration(to: .now) >= .milliseconds(rhythm.generationsMs)
+    guard isDue, state.away == nil, streams.contains(where: { $0.end == nil }) else { return }
+    askedAt = .now
+    guard let found = source.generations(), found.count > index else { return }
+    generations = found
+    for (stream, end) in zip(streams, found[index].ends) { stream.end = end }
+  }
+
+  // MARK: What others see
+
+  /// - Returns: when it should be called again at the latest, milliseconds.
+  private func publishWhereDue() -> Int {
+    for stream in streams where stream.sequence > 0 {
+      state.position.advance(partition: stream.stream.partition, to: stream.sequence)
+    }
+    state.framesBehind = streams.reduce(0) { $0 + $1.framesBehind }
+    let progress = LearningProgress(
+      position: state.position, logTime: state.logTime, isCaughtUp: state.isCaughtUp)
+    guard progress != published else { return rhythm.timeMs }
+    let isSoon = (feed.hasNews && state.isCaughtUp) || published == nil
+    let restMs = isSoon ? rhythm.newsMs : rhythm.timeMs
+    let passed = publishedAt.duration(to: .now)
+    if published != nil, passed < .milliseconds(restMs) {
+      return max(1, restMs - Int(passed / .milliseconds(1)))
+    }
+    let begin = ContinuousClock.now
+    feed.publish(progress)
+    publishedAt = .now
+    metrics.published(in: publishedAt - begin)
+    published = progress
+    share()
+    return rhythm.timeMs
+  }
+
+  private func isAway(_ reason: String?) {
+    guard state.away != reason else { return }
+    let wasAway = state.away != nil
+    state.away = reason
+    share()
+    if let reason {
+      if !wasAway {
+        logger.warning(
+          "the log cannot be read; learning waits for it", metadata: ["reason": "\(reason)"])
+      }
+    } else {
+      logger.notice("the log can be read again; learning goes on")
+    }
+  }
+
+  private func halt(_ halt: Halt) {
+    let reason =
+      switch halt {
+      case .log(.wentBack(let stream, let wanted, let last)):
+        "stream \(stream) ends at \(last), though \(wanted) was read: the log went back; restart this"
+          + " process, which learns anew from what the log has"
+      case .log(.missing(let stream, let from, let to)):
+        "frames \(from) to \(to) of stream \(stream) went before they were learned; restart this"
+          + " process, which begins with what the log has"
+      case .log(.refused(let reason)), .log(.unavailable(let reason)):
+        "the log cannot be read on: \(reason)"
+      case .analysis(let error): "what counts cannot be told any more: \(error)"
+      }
+    state.phase = .halted(reason)
+    share()
+    logger.error("learning has halted", metadata: ["why": "\(reason)"])
+  }
+
+  private func share() {
+    let positions = streams.map { (stream: $0.stream.stream, sequence: $0.sequence) }
+    let state = state
+    shared.value.withLock {
+      $0.state = state
+      $0.positions = positions
+    }
+  }
+}

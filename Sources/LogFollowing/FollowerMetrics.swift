@@ -1,0 +1,79 @@
+public import Metrics
+
+/// Every metric of following the log.
+public struct FollowerMetrics: Sendable {
+  public static let frames = MetricDeclaration(
+    "smartcontent_learning_frames_total", "Frames of the log that learners have been led past.",
+    .counter)
+  public static let events = MetricDeclaration(
+    "smartcontent_learning_events_total",
+    "Events of these frames, those that do not count included.", .counter)
+  public static let position = MetricDeclaration(
+    "smartcontent_learning_position", "The last frame of each stream that learners know.", .gauge,
+    labels: ["stream"])
+  public static let lag = MetricDeclaration(
+    "smartcontent_learning_lag_seconds",
+    "Age of the newest frame that learners know, while the log holds newer ones; 0 where it holds"
+      + " none.", .gauge)
+  public static let behind = MetricDeclaration(
+    "smartcontent_learning_frames_behind", "Frames that learners have not been led to yet.", .gauge)
+  public static let caughtUp = MetricDeclaration(
+    "smartcontent_learning_caught_up",
+    "1 once everything that was in the log at the start is learned, else 0.", .gauge)
+  public static let away = MetricDeclaration(
+    "smartcontent_learning_log_away", "1 while the log cannot be read by those who learn, else 0.",
+    .gauge)
+  public static let halted = MetricDeclaration(
+    "smartcontent_learning_halted", "1 where learning cannot go on and readiness says why, else 0.",
+    .gauge)
+  public static let publish = MetricDeclaration(
+    "smartcontent_learning_publish_seconds",
+    "Time that all learners took to make what they know visible, in seconds.",
+    .histogram(bounds: [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1]))
+
+  static let all = [frames, events, position, lag, behind, caughtUp, away, halted, publish]
+
+  private let frameCount: Counter
+  private let eventCount: Counter
+  private let publishing: Histogram
+
+  /// - Parameters:
+  ///   - state: how the follower stands now.
+  ///   - positions: the last frame known of each stream.
+  ///   - clock: microseconds since the epoch.
+  init(
+    _ registry: MetricRegistry, state: @escaping @Sendable () -> FollowerState,
+    positions: @escaping @Sendable () -> [(stream: String, sequence: UInt64)],
+    clock: @escaping @Sendable () -> Int64
+  ) {
+    frameCount = registry.counter(Self.frames).with()
+    eventCount = registry.counter(Self.events).with()
+    publishing = registry.histogram(Self.publish).with()
+    registry.computed(Self.position) {
+      positions().map { MetricSample([$0.stream], Double($0.sequence)) }
+    }
+    func gauge(
+      _ declaration: MetricDeclaration, _ value: @escaping @Sendable (FollowerState) -> Double
+    ) {
+      registry.computed(declaration) { [MetricSample([], value(state()))] }
+    }
+    gauge(Self.lag) { state in
+      state.framesBehind == 0 || state.logTime == .min
+        ? 0 : Double(max(0, clock() - state.logTime)) / 1_000_000
+    }
+    gauge(Self.behind) { Double($0.framesBehind) }
+    gauge(Self.caughtUp) { $0.isCaughtUp ? 1 : 0 }
+    gauge(Self.away) { $0.away == nil ? 0 : 1 }
+    gauge(Self.halted) { state in if case .halted = state.phase { 1 } else { 0 } }
+  }
+
+  func read(frames: Int, events: Int) {
+    frameCount.add(frames)
+    eventCount.add(events)
+  }
+
+  func published(in duration: Duration) {
+    let (seconds, attoseconds) = duration.components
+    publishing.observe(Double(seconds) + Double(attoseconds) / 1e18)
+  }
+}

@@ -1,0 +1,48 @@
+import Analyses
+import Events
+import Learning
+import Operators
+
+/// Hands what counts of each frame to several learners, to each from the time on that it wants to know of.
+final class LearnerFeed: Analysis {
+  /// Learners know themselves which event times they want.
+  let times = Int64.min..<Int64.max
+
+  private let learners: [any Learner]
+  /// For each learner the stored time from which on it hears of frames, microseconds since the epoch.
+  private var begins: [Int64]
+  /// The stream that frames are from, set by who reads.
+  var place = StreamPlace(generation: 0, partition: 0)
+  /// Whether something was handed on since the last publication.
+  private(set) var hasNews = false
+
+  init(_ learners: [any Learner]) {
+    self.learners = learners
+    begins = learners.map { _ in .min }
+  }
+
+  /// The longest memory, microseconds; 0 without learners.
+  var memory: Int64 { learners.map(\.memory).max() ?? 0 }
+
+  /// - Parameter now: the greatest stored time of the log when reading began, microseconds since the epoch; nil where
+  ///   it was empty.
+  func begin(at now: Int64?) {
+    guard let now else { return }
+    begins = learners.map { TimeRange.clamp(now) - min(max(0, $0.memory), TimeRange.latest) }
+  }
+
+  func add(_ frame: FrameView, _ counted: borrowing CountedEvents, at moment: FrameMoment) {
+    hasNews = true
+    for (learner, begin) in zip(learners, begins) where moment.logTime >= begin {
+      learner.add(frame, counted, at: moment, from: place)
+    }
+  }
+
+  /// One feed takes all streams, so there is no other one.
+  func merge(_ other: LearnerFeed) {}
+
+  func publish(_ progress: LearningProgress) {
+    hasNews = false
+    for learner in learners { learner.publish(progress) }
+  }
+}

@@ -1,0 +1,67 @@
+/// The part of the OpenAPI description that is about profiles, segments and timing.
+enum OpenAPIProfiles {
+  private static let security = #""security":[{"token":[]},{}]"#
+
+  private static let errors = """
+    "400":{"$ref":"#/components/responses/Problem"},"401":{"$ref":"#/components/responses/Problem"},"503":{"$ref":"#/components/responses/Unavailable"}
+    """
+
+  private static let unknown = """
+    "404":{"$ref":"#/components/responses/Problem"}
+    """
+
+  private static func answer(_ schema: String, _ text: String) -> String {
+    """
+    "200":{"description":"\(text)","content":{"application/json":{"schema":{"$ref":"#/components/schemas/\(schema)"}}}}
+    """
+  }
+
+  private static let site = """
+    {"name":"site_id","in":"query","description":"Site","schema":{"type":"string","default":"default"}}
+    """
+
+  static let paths = """
+    "/v1/profiles/{person}":{"get":{"tags":["profiles"],"operationId":"profile","summary":"What is known of a person: recency, frequency, value, preferences, segments; from memory",\(security),"parameters":[{"name":"person","in":"path","required":true,"description":"The id that the person's events carry","schema":{"type":"string"}},\(site)],"responses":{\(answer("Profile", "It, decayed until the log's time")),\(unknown),\(errors)}}},
+    "/v1/segments":{"get":{"tags":["profiles"],"operationId":"listSegments","summary":"Segments of segments.yaml and clusters, with the number of their persons",\(security),"responses":{\(answer("Segments", "All")),\(errors)}}},
+    "/v1/segments/{id}":{"get":{"tags":["profiles"],"operationId":"segment","summary":"One segment with who entered and left of late, or a cluster with its center",\(security),"parameters":[{"name":"id","in":"path","required":true,"description":"Id of the segment or of the cluster","schema":{"type":"string"}}],"responses":{\(answer("Segment", "It")),\(unknown),\(errors)}}},
+    "/v1/timing":{"get":{"tags":["profiles"],"operationId":"timing","summary":"When to post: the best hours with their gain over any allowed hour, and with what chance to draw each",\(security),"parameters":[\(site),
+    {"name":"channel","in":"query","description":"Needed where there are several","schema":{"type":"string"}},
+    {"name":"audience","in":"query","description":"Needed where there are several","schema":{"type":"string"}},
+    {"name":"from","in":"query","description":"First allowed hour of the week, UTC, such as 1-08 for Monday 8 o'clock","schema":{"type":"string","pattern":"^[1-7]-[0-2][0-9]$","default":"1-00"}},
+    {"name":"hours","in":"query","description":"How many hours are allowed","schema":{"type":"integer","minimum":1,"maximum":168,"default":168}},
+    {"name":"limit","in":"query","description":"How many of the best are listed","schema":{"type":"integer","minimum":1,"maximum":168,"default":10}}],"responses":{\(answer("Timing", "By posts whose times were drawn alone")),\(unknown),\(errors)}}}
+    """
+
+  private static let progress = """
+    "as_of":{"type":"string","format":"date-time","description":"The log's time"},"position":{"type":"string"},"complete":{"type":"boolean","description":"Whether all of the log was read"}
+    """
+
+  private static let shares = """
+    {"type":"array","items":{"type":"object","required":["value","share"],"properties":{"value":{"type":"string"},"share":{"type":"number"}}}}
+    """
+
+  private static let interval =
+    #"{"type":"array","items":{"type":"number"},"minItems":2,"maxItems":2}"#
+
+  private static let segment = """
+    "id":{"type":"string"},"kind":{"enum":["rule","cluster"]},"description":{"type":"string"},"persons":{"type":"integer"},"share":{"type":"number"},
+    "traits":{"type":"array","description":"Of a cluster: what sets it apart, in standard deviations from the rest","items":{"type":"object","properties":{"feature":{"type":"string"},"difference":{"type":"number"},"mean":{"type":"number"},"mean_of_rest":{"type":"number"}}}}
+    """
+
+  static let schemas = """
+    "Profile":{"type":"object","required":["person","first_seen","last_seen","recency_days","age_days","frequency","impressions","clicks","conversions","value","click_share","currency","preferences","segments","cluster","as_of","position","complete"],"properties":{
+    "person":{"type":"string"},"first_seen":{"type":"string","format":"date-time"},"last_seen":{"type":"string","format":"date-time"},"recency_days":{"type":"number"},"age_days":{"type":"number"},
+    "frequency":{"type":"number"},"impressions":{"type":"number"},"clicks":{"type":"number"},"conversions":{"type":"number"},"value":{"type":"number"},"click_share":{"type":"number"},"currency":{"type":"string"},
+    "preferences":{"type":"object","additionalProperties":\(shares)},"segments":{"type":"array","items":{"type":"string"}},"cluster":{"type":["string","null"]},\(progress)}},
+    "Segments":{"type":"object","required":["persons","turned_away","segments","clusters"],"properties":{"persons":{"type":"integer"},"turned_away":{"type":"integer","description":"Persons and preferences for which there was no room"},
+    "segments":{"type":"array","items":{"type":"object","properties":{\(segment)}}},"clusters":{"type":"array","items":{"type":"object","properties":{\(segment)}}},\(progress)}},
+    "Segment":{"type":"object","required":["id","kind","description","persons","share"],"properties":{\(segment),
+    "changes":{"type":"array","description":"Of a rule, the latest first","items":{"type":"object","properties":{"person_key":{"type":"string"},"change":{"enum":["entered","left"]},"at":{"type":"string","format":"date-time"}}}},
+    "center":{"type":"object","additionalProperties":{"type":"number"}},"kept_share":{"type":"number","description":"Of the persons at the last refresh, those who kept the name of their cluster"},"refreshed_at":{"type":"string","format":"date-time"},\(progress)}},
+    "Timing":{"type":"object","required":["channel","audience","slots","propensities","learned_from"],"properties":{"channel":{"type":"string"},"audience":{"type":"string"},
+    "slots":{"type":"array","items":{"type":"object","required":["hour_of_week","gain","gain_interval","engagements","engagements_interval","posts"],"properties":{"hour_of_week":{"type":"string"},
+    "gain":{"type":"number","description":"Above an hour drawn from all that are allowed, as a share"},"gain_interval":\(interval),"engagements":{"type":"number","description":"By post, or by reach where posts say it"},"engagements_interval":\(interval),"posts":{"type":"integer"}}}},
+    "propensities":{"type":"object","description":"By hour of the week, add up to 1","additionalProperties":{"type":"number"}},
+    "learned_from":{"type":"object","properties":{"posts":{"type":"integer"},"engagements":{"type":"integer"},"dispersion":{"type":"number"},"pending_posts":{"type":"integer"},"posts_not_drawn":{"type":"integer"},"turned_away":{"type":"integer"}}},\(progress)}}
+    """
+}

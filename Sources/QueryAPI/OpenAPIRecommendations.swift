@@ -1,0 +1,56 @@
+/// The part of ``OpenAPIDocument`` about recommendations. Their routes are another module's, so their limits stand here
+/// once more; a test holds the addresses against those that are declared.
+enum OpenAPIRecommendations {
+  private static let parameters = """
+    {"name":"site_id","in":"query","schema":{"type":"string","default":"default"}},
+    {"name":"limit","in":"query","schema":{"type":"integer","minimum":1,"maximum":100,"default":10}},
+    {"name":"campaign","in":"query","description":"Only contents that events of this campaign were about","schema":{"type":"string"}},
+    {"name":"channel","in":"query","description":"Only contents that events of this channel were about","schema":{"type":"string"}},
+    {"name":"exclude","in":"query","description":"Contents that are left out, with commas between them","schema":{"type":"string"}},
+    {"name":"diversity","in":"query","description":"0: by score alone; 1: each as unlike those before it as can be","schema":{"type":"number","minimum":0,"maximum":1,"default":0}},
+    {"name":"impressions_max","in":"query","description":"What the person was shown this often within a day is left out","schema":{"type":"integer","minimum":1,"maximum":100}},
+    {"name":"seen","in":"query","description":"What becomes of contents that the person has looked at","schema":{"enum":["exclude","include"],"default":"exclude"}},
+    {"name":"explore","in":"query","description":"The share of the list for contents of which little is known","schema":{"type":"number","minimum":0,"maximum":1,"default":0.1}}
+    """
+
+  private static let errors = """
+    "401":{"$ref":"#/components/responses/Problem"},"404":{"$ref":"#/components/responses/Problem"},"422":{"$ref":"#/components/responses/Problem"},"503":{"$ref":"#/components/responses/Unavailable"}
+    """
+
+  private static func list(
+    _ path: String, _ name: String, _ summary: String, _ more: String = ""
+  ) -> String {
+    """
+    "/v1/recommendations/\(path)":{"get":{"tags":["recommendations"],"operationId":"\(name)","summary":"\(summary)","security":[{"token":[]},{}],"parameters":[\(more)\(parameters)],"responses":{"200":{"description":"The best first, explored ones last","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Recommendations"}}}},\(errors)}}}
+    """
+  }
+
+  private static func inPath(_ name: String, _ text: String) -> String {
+    """
+    {"name":"\(name)","in":"path","required":true,"description":"\(text)","schema":{"type":"string"}},
+    """
+  }
+
+  static let paths = """
+    "/v1/recommendations":{"get":{"tags":["recommendations"],"operationId":"recommendationModels","summary":"What lists are made from, and how often they held the next visit","security":[{"token":[]},{}],"responses":{"200":{"description":"By site","content":{"application/json":{"schema":{"$ref":"#/components/schemas/RecommendationModels"}}}},"401":{"$ref":"#/components/responses/Problem"},"503":{"$ref":"#/components/responses/Unavailable"}}}},
+    \(list("persons/{person}", "recommendForPerson", "Contents for a person", inPath("person", "The id that the person's events carry"))),
+    \(list("items/{item}", "recommendBesideItem", "Contents for somebody who looks at a content", inPath("item", "The content"))),
+    \(list("sessions", "recommendInSession", "Contents for somebody of whom a session is known", #"{"name":"items","in":"query","required":true,"description":"Contents that were looked at, the latest last, with commas between them, at most 50","schema":{"type":"string","minLength":1}},"#)),
+    \(list("segments/{id}", "recommendToSegment", "Contents for the persons of a segment together", inPath("id", "Id of the segment"))),
+    \(list("newcomers", "recommendToNewcomer", "Contents for somebody of whom nothing is known"))
+    """
+
+  private static let progress = """
+    "position":{"type":"string","description":"How far the log was read"},"log_time":{"type":["string","null"],"format":"date-time"},"caught_up":{"type":"boolean"}
+    """
+
+  private static let count = #"{"type":"integer"}"#
+  private static let rate = #"{"type":["number","null"]}"#
+  private static let texts = #"{"type":"array","items":{"type":"string"}}"#
+  private static let parts = #"{"type":"object","additionalProperties":{"type":"number"}}"#
+
+  static let schemas = """
+    "Recommendations":{"type":"object","required":["results","meta"],"properties":{"results":{"type":"array","items":{"type":"object","required":["content","title","topics","format","score","explored","reasons","contributions"],"properties":{"content":{"type":"string"},"title":{"type":"string"},"topics":\(texts),"format":{"type":"string"},"score":{"type":"number","description":"The logarithm of a chance, but for a number that is the same for all"},"explored":{"type":"boolean","description":"It is there so that more is learned of it"},"reasons":\(texts),"contributions":{"description":"By how much each part of the score is above that of the contents on average","type":"object","additionalProperties":{"type":"number"}}}}},"meta":{"type":"object","required":["site_id","known","candidates","visits","position","log_time","caught_up"],"properties":{"site_id":{"type":"string"},"known":{"type":"boolean","description":"Whether anything is known of whom the list is for"},"candidates":\(count),"visits":\(count),\(progress)}}}},
+    "RecommendationModels":{"type":"object","required":["sites","meta"],"properties":{"sites":{"type":"array","items":{"type":"object","required":["site_id","contents","persons","visits","tests","hit_rate","popular_hit_rate","coverage","forgotten_persons","forgotten_contents","weights"],"properties":{"site_id":{"type":"string"},"contents":\(count),"persons":\(count),"visits":\(count),"tests":\(count),"hit_rate":\(rate),"popular_hit_rate":\(rate),"coverage":\(rate),"forgotten_persons":\(count),"forgotten_contents":\(count),"weights":\(parts)}}},"meta":{"type":"object","required":["position","log_time","caught_up"],"properties":{\(progress)}}}}
+    """
+}

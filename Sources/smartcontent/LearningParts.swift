@@ -1,0 +1,144 @@
+import Collector
+import Dataflow
+import DecisionAPI
+import Definitions
+import Events
+import HTTPServer
+import JetStreamLog
+import Learning
+import LogArchive
+import LogFollowing
+import Logging
+import Metrics
+import Ports
+import QueryAPI
+
+/// What a process learns from the log while it grows, and what it answers from that: in the process that answers,
+/// from memory.
+///
+///     log ─▶ LogFollower ─▶ learners ─publish▶ boards ─▶ routes
+final class LearningParts: Sendable {
+  private let configuration: SystemConfiguration
+  private let registry: MetricRegistry
+  /// Nil where nothing is to be learned.
+  private let follower: LogFollower?
+  private let search: EventSearch?
+  private let decisions = ModelBoard<DecisionModels>()
+  private let signer: DecisionSigner?
+  private let recommendations: RecommendationLearner?
+  /// Nil where the folder of definitions has no segments.yaml.
+  private let profiles: ProfileBoard?
+  private let timing = ModelBoard<TimingModels>()
+
+  init(
+    _ configuration: SystemConfiguration, generations: @escaping @Sendable () -> [LogGeneration]?,
+    log: any EventLog, registry: MetricRegistry, logger: Logger
+  ) {
+    self.configuration = configuration
+    self.registry = registry
+    signer = configuration.decisionSigner
+    let definitions = configuration.definitions
+    recommendations =
+      configuration.isRecommending && configuration.roles.contains(.serve)
+      ? RecommendationLearner(registry: registry) : nil
+    profiles = definitions.profiles.map { ProfileBoard($0, registry: registry) }
+    guard let spec = definitions.pipeline("default") ?? definitions.pipelines.first,
+      !definitions.decisions.isEmpty || recommendations != nil || profiles != nil
+    else {
+      follower = nil
+      search = nil
+      return
+    }
+    let source = FollowedLog(spec: spec, generations: generations, log: log)
+    search = EventSearch(source)
+    follower = LogFollower(
+      source, registry: registry, clock: QueryRoutes.systemClock, logger: logger,
+      learners: { [decisions, signer, recommendations, profiles, timing] in
+        var learners: [any Learner] = []
+        if let signer, !definitions.decisions.isEmpty {
+          learners.append(
+            DecisionLearner(
+              definitions.decisions, isAuthentic: { signer.isAuthentic($0, $1) },
+              publish: { decisions.publish($0) }))
+        }
+        if let recommendations { learners.append(recommendations.begun()) }
+        if let profiles {
+          learners.append(ProfileLearner(profiles.policy) { profiles.take($0) })
+          learners.append(
+            TimingLearner(memory: profiles.policy.memory) { timing.publish($0) })
+        }
+        return learners
+      })
+  }
+
+  /// Where the log can be followed at all.
+  static func parts(
+    _ configuration: SystemConfiguration,
+    generations: @escaping @Sendable (StreamAdmin) -> [LogGeneration]?,
+    registry: MetricRegistry, logger: Logger
+  ) -> LearningParts? {
+    guard configuration.hasLog, !configuration.roles.isDisjoint(with: [.collect, .serve]) else {
+      return nil
+    }
+    let stream = JetStreamLog(address: configuration.nats, name: "smartcontent-learning")
+    var log: any EventLog =
+      configuration.archiveFolder.map { ArchivedLog(stream, archive: Archive(folder: $0)) }
+      ?? stream
+    if configuration.startsWithWhatIsLeft { log = RemainingLog(log) }
+    return LearningParts(
+      configuration, generations: { generations(stream.admin) }, log: log, registry: registry,
+      logger: logger)
+  }
+
+  /// Answers those who have a write key.
+  func collect(
+    keys: KeyRing, gates: [any EventGate], ingest: IngestPipeline, server: String,
+    on routes: inout Routes
+  ) {
+    guard let signer else { return }
+    let desk = DecisionDesk(
+      plans: configuration.definitions.decisions, models: { [decisions] in decisions.current },
+      signer: signer, store: DecisionLog.store(ingest), server: server,
+      profile: { [profiles] in profiles?.features(of: $0) ?? [] }, registry: registry,
+      clock: QueryRoutes.systemClock)
+    DecisionRoutes(
+      desk, door: CollectorDoor(WriteKeyDoor(keys: keys.current, gates: gates))
+    ).declare(on: &routes)
+  }
+
+  /// Tells those who may query what was learned.
+  func serve(access: QueryAccess, on routes: inout Routes) {
+    if let recommendations {
+      RecommendationRoutes(
+        recommendations, check: access.check,
+        members: { [profiles] _, segment in profiles?.members(of: segment) }
+      ).declare(on: &routes)
+    }
+    if let profiles {
+      ProfileRoutes(profiles, check: access.check).declare(on: &routes)
+      TimingRoutes(models: { [timing] in timing.current }, check: access.check)
+        .declare(on: &routes)
+    }
+    guard let signer else { return }
+    DecisionReports(
+      plans: configuration.definitions.decisions, models: { [decisions] in decisions.current },
+      problem: { [follower] in follower?.state.problem }, signer: signer,
+      find: { [search] token in
+        await search?.find(
+          .decision, id: token.id.description, receivedAt: token.time
+        ).map { (event: $0.event, position: $0.position.description) }
+      }, check: access.check
+    ).declare(on: &routes)
+  }
+
+  /// What is wrong is said, and nothing is refused for it: decisions fall back to their default arms.
+  var check: HealthCheck? {
+    follower.map { follower in
+      HealthCheck(name: "learning") { follower.state.problem.map { .degraded($0) } ?? .ok }
+    }
+  }
+
+  func start() { follower?.start() }
+
+  func stop() { follower?.stop() }
+}

@@ -1,0 +1,13 @@
+/// The condition did not come true in time.
+struct TimedOut: Error {}
+
+/// Returns once `condition` holds; looks every few milliseconds.
+func eventually(
+  within limit: Duration = .seconds(20), _ condition: @Sendable () async throws -> Bool
+) async throws {
+  let deadline = ContinuousClock.now + limit
+  while !(try await condition()) {
+    if ContinuousClock.now >= deadline { throw TimedOut() }
+    try await Task.sleep(for: .milliseconds(2))
+  }
+}

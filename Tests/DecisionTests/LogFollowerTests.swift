@@ -1,0 +1,210 @@
+import Dataflow
+import Events
+import Learning
+import LogFollowing
+import Logging
+import MemoryPorts
+import Metrics
+import Synchronization
+import Testing
+
+/// Learners on a log in memory: what they are led past, in which order, and what happens when the log is away.
+@Suite struct LogFollowerTests {
+  private static let start: Int64 = 1_793_491_200_000_000
+  private static let minute: Int64 = 60_000_000
+  private static let day = 1_440 * minute
+
+  /// A log, the generations that it is known to have, and what a learner has seen of it.
+  private final class Desk: Sendable {
+    let log = MemoryEventLog()
+    let generations: Mutex<[LogGeneration]?>
+    let record = LearnerRecord()
+    let registry = MetricRegistry()
+
+    init(_ generations: [LogGeneration]) { self.generations = Mutex(generations) }
+
+    func follower(memory: Int64 = minute * 60) -> LogFollower {
+      var rhythm = LogFollower.Rhythm()
+      rhythm.generationsMs = 20
+      let record = record
+      return LogFollower(
+        FollowedLog(
+          spec: PipelineSpec(name: "default"),
+          generations: { self.generations.withLock { $0 } }, log: log),
+        rhythm: rhythm, registry: registry, clock: { start + day },
+        logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+        learners: { [RecordingLearner(record, memory: memory)] })
+    }
+
+    func metric(_ name: String) -> String? {
+      String(decoding: registry.exposition(.prometheusText), as: UTF8.self).split(separator: "\n")
+        .first { $0.hasPrefix(name + " ") || $0.hasPrefix(name + "{") }.map(String.init)
+    }
+  }
+
+  private static let two = LogGeneration(number: 1, streams: ["events-00", "events-01"])
+
+  /// - Parameter minutes: since the start: when it happened and was stored.
+  private static func event(_ id: String, at minutes: Int64) -> IncomingEvent {
+    let time = start + minutes * minute
+    return IncomingEvent(
+      kind: .impression,
+      key: EventIdentity.dedupeKey(site: "default", source: "test", eventID: id),
+      person: EventIdentity.personKey(site: "default", id: "ann"), eventTime: time,
+      receivedAt: time, dimensions: DimensionTuple(site: "default").encoded, id: id, name: "Seen",
+      source: "test", payload: Array("{}".utf8))
+  }
+
+  @Test("What is in the log is taken in order of stored time over all streams, copies once")
+  func order() async throws {
+    let desk = Desk([Self.two])
+    for (id, minutes, stream) in [
+      ("a", 1, 0), ("c", 5, 0), ("a", 6, 0), ("e", 9, 0), ("b", 2, 1), ("d", 7, 1), ("f", 20, 1),
+    ] as [(String, Int64, Int)] {
+      desk.log.append(Self.event(id, at: minutes), to: "events-0\(stream)")
+    }
+    let follower = desk.follower()
+    follower.start()
+    defer { follower.stop() }
+    try await eventually { desk.record.isCaughtUp }
+    #expect(desk.record.ids == ["a", "b", "c", "d", "e", "f"])
+    let progress = try #require(desk.record.published.last)
+    #expect(progress.position == Position(generation: 1, sequences: [0: 4, 1: 3]))
+    #expect(progress.logTime == Self.start + 20 * Self.minute)
+    #expect(follower.state.problem == nil)
+    #expect(
+      desk.metric("smartcontent_learning_frames_total") == "smartcontent_learning_frames_total 7.0")
+    #expect(desk.metric("smartcontent_learning_caught_up") == "smartcontent_learning_caught_up 1.0")
+  }
+
+  @Test(
+    "What comes later is published within a tenth of a second, and an empty log is caught up at once"
+  )
+  func later() async throws {
+    let desk = Desk([Self.two])
+    let follower = desk.follower()
+    follower.start()
+    defer { follower.stop() }
+    try await eventually { desk.record.isCaughtUp }
+    let begin = ContinuousClock.now
+    desk.log.append(Self.event("a", at: 1), to: "events-01")
+    try await eventually {
+      desk.record.published.last?.position.sequences == [1: 1]
+    }
+    // Twice the rhythm, for a machine that does much else.
+    #expect(begin.duration(to: .now) < .milliseconds(500))
+    #expect(desk.record.ids == ["a"])
+  }
+
+  @Test(
+    "A learner hears of what its memory holds; copies of older events count all the same as copies")
+  func memory() async throws {
+    let desk = Desk([Self.two])
+    desk.log.append(Self.event("old", at: 0), to: "events-00")
+    desk.log.append(Self.event("old", at: 5 * 60), to: "events-00")
+    desk.log.append(Self.event("young", at: 6 * 60), to: "events-00")
+    let follower = desk.follower(memory: 120 * Self.minute)
+    follower.start()
+    defer { follower.stop() }
+    try await eventually { desk.record.isCaughtUp }
+    #expect(desk.record.ids == ["young"])
+  }
+
+  @Test("A generation is read once the one before is sealed and read, and copies are known across")
+  func generations() async throws {
+    // The ids of a person are handed on by the stream that is the person's.
+    let home = KeyGroup.partition(
+      of: EventIdentity.personKey(site: "default", id: "ann"), partitions: 2)
+    let other = 1 - home
+    let desk = Desk([Self.two])
+    desk.log.append(Self.event("a", at: 1), to: "events-0\(home)")
+    desk.log.append(Self.event("b", at: 2), to: "events-0\(other)")
+    let follower = desk.follower()
+    follower.start()
+    defer { follower.stop() }
+    try await eventually { desk.record.isCaughtUp }
+    desk.log.append(Self.event("a", at: 3), to: "events-g2-00")
+    desk.log.append(Self.event("c", at: 4), to: "events-g2-00")
+    let next = LogGeneration(number: 2, streams: ["events-g2-00"])
+    desk.generations.withLock {
+      let ends: [UInt64?] = home == 0 ? [1, nil] : [nil, 1]
+      $0 = [LogGeneration(number: 1, streams: Self.two.streams, ends: ends), next]
+    }
+    desk.log.append(Self.event("d", at: 5), to: "events-0\(other)")
+    try await eventually { desk.record.ids == ["a", "b", "d"] }
+    desk.generations.withLock {
+      let ends: [UInt64?] = home == 0 ? [1, 2] : [2, 1]
+      $0 = [LogGeneration(number: 1, streams: Self.two.streams, ends: ends), next]
+    }
+    try await eventually { desk.record.ids == ["a", "b", "d", "c"] }
+    #expect(
+      desk.record.seen.last == LearnerRecord.Seen(id: "c", generation: 2, partition: 0))
+    try await eventually {
+      desk.record.published.last?.position == Position(generation: 2, sequences: [0: 2])
+    }
+  }
+
+  @Test("Several generations that are there at the beginning are all part of catching up")
+  func repartitioned() async throws {
+    let desk = Desk([
+      LogGeneration(number: 1, streams: Self.two.streams, ends: [1, 0]),
+      LogGeneration(number: 2, streams: ["events-g2-00"]),
+    ])
+    desk.log.append(Self.event("a", at: 1), to: "events-00")
+    desk.log.append(Self.event("b", at: 2), to: "events-g2-00")
+    let follower = desk.follower()
+    follower.start()
+    defer { follower.stop() }
+    try await eventually { desk.record.isCaughtUp }
+    #expect(desk.record.ids == ["a", "b"])
+    #expect(desk.record.published.allSatisfy { !$0.isCaughtUp || $0.position.generation == 2 })
+  }
+
+  @Test("While the log is away learning waits and says so, and goes on where it was")
+  func away() async throws {
+    let desk = Desk([Self.two])
+    desk.log.append(Self.event("a", at: 1), to: "events-00")
+    let follower = desk.follower()
+    follower.start()
+    defer { follower.stop() }
+    try await eventually { desk.record.isCaughtUp }
+    desk.log.isAway = true
+    try await eventually { follower.state.away != nil }
+    #expect(follower.state.problem?.contains("goes on answering") == true)
+    #expect(desk.metric("smartcontent_learning_log_away") == "smartcontent_learning_log_away 1.0")
+    desk.log.isAway = false
+    desk.log.append(Self.event("b", at: 2), to: "events-00")
+    try await eventually { desk.record.ids == ["a", "b"] && follower.state.problem == nil }
+  }
+
+  @Test("A log that is away at the beginning is waited for")
+  func awayAtFirst() async throws {
+    let desk = Desk([Self.two])
+    desk.log.append(Self.event("a", at: 1), to: "events-00")
+    desk.log.isAway = true
+    let follower = desk.follower()
+    follower.start()
+    defer { follower.stop() }
+    try await eventually { follower.state.away != nil }
+    #expect(desk.record.published.isEmpty)
+    desk.log.isAway = false
+    try await eventually { desk.record.ids == ["a"] && desk.record.isCaughtUp }
+  }
+
+  @Test("A log that went back halts learning, with what to do about it")
+  func wentBack() async throws {
+    let desk = Desk([Self.two])
+    for index in 1...3 { desk.log.append(Self.event("\(index)", at: 1), to: "events-00") }
+    let follower = desk.follower()
+    follower.start()
+    defer { follower.stop() }
+    try await eventually { desk.record.isCaughtUp }
+    desk.log.goBack("events-00", to: 1)
+    try await eventually { if case .halted = follower.state.phase { true } else { false } }
+    #expect(
+      follower.state.problem
+        == "stream events-00 ends at 1, though 3 was read: the log went back; restart this process, which"
+        + " learns anew from what the log has")
+    #expect(desk.metric("smartcontent_learning_halted") == "smartcontent_learning_halted 1.0")
+  }
+}

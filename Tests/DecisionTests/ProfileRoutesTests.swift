@@ -1,0 +1,158 @@
+import Events
+import HTTPServer
+import Metrics
+import Statistics
+import Testing
+
+@testable import DecisionAPI
+@testable import Learning
+@testable import QueryAPI
+
+/// `GET /v1/profiles`, `/v1/segments` and `/v1/timing`.
+@Suite struct ProfileRoutesTests {
+  private static let now: Int64 = 1_763_978_400_000_000
+  private static let day: Int64 = 86_400_000_000
+  private static let progress = LearningProgress(
+    position: Position(generation: 1, sequences: [0: 3]), logTime: now, isCaughtUp: true)
+  private static let policy = ProfilePolicy(
+    decay: Decay(halfLife: 7 * day), memory: 60 * day, personsMax: 100, currency: "USD",
+    segments: [
+      SegmentRule(id: "loyal", description: "often", condition: .compare(.frequency, .more, 2))
+    ],
+    clusterCount: 0, clustersEvery: day)
+
+  private static func board() throws -> ProfileBoard {
+    let board = ProfileBoard(policy, registry: MetricRegistry())
+    let person = EventIdentity.personKey(site: "shop", id: "ann")
+    var profile = Profile(person)
+    let decay = policy.decay
+    let begun = profile.begin(at: now - 7 * day, decay)
+    let (weight, place) = try #require(begun)
+    for _ in 0..<8 { profile.add(1, to: .activity, weight, place) }
+    profile.add(20_000, to: .value, weight, place)
+    for key in [PreferenceKey(.topic, 1), PreferenceKey(.hour, 18)] {
+      let isKept = profile.prefer(key, weight, place, decay)
+      #expect(isKept)
+    }
+    profile.segments = 1
+    var update = ProfileUpdate(progress: progress, counts: [1], turnedAway: 4)
+    update.changed = [profile]
+    update.newNames = ["web", "sport"]
+    update.changes = [SegmentChange(person: person, segment: 0, entered: true, at: now)]
+    board.take(update)
+    return board
+  }
+
+  private static func routes(
+    _ board: ProfileBoard, _ models: TimingModels? = nil
+  ) -> Routes {
+    var routes = Routes()
+    ProfileRoutes(board, check: { _ in }).declare(on: &routes)
+    TimingRoutes(models: { models }, check: { _ in }).declare(on: &routes)
+    return routes
+  }
+
+  private static func get(_ routes: Routes, _ target: String) async throws -> JSONTree {
+    let answer = try #require(try await routes.answer(.get, target))
+    guard case .bytes(let bytes) = answer.body else { throw DecisionFixture.Malformed() }
+    return try JSONTree(bytes)
+  }
+
+  @Test("A profile is told with its sums decayed until the log's time, and what it prefers by name")
+  func profile() async throws {
+    let json = try await Self.get(
+      Self.routes(Self.board()), "/v1/profiles/ann?site_id=shop")
+    #expect(((json["frequency"]?.number ?? 0) - 4).magnitude < 0.01)
+    #expect(((json["value"]?.number ?? 0) - 10).magnitude < 0.01)
+    #expect(json["recency_days"]?.number == 7 && json["last_seen"]?.string != nil)
+    guard case .array(let topics)? = json["preferences"]?["topic"],
+      case .array(let hours)? = json["preferences"]?["hour"],
+      case .array(let segments)? = json["segments"]
+    else { throw DecisionFixture.Malformed() }
+    #expect(topics.map { $0["value"]?.string } == ["sport"])
+    #expect(hours.map { $0["value"]?.string } == ["18"] && hours[0]["share"]?.number == 1)
+    #expect(segments.map(\.string) == ["loyal"])
+    #expect(json["as_of"]?.string == "2025-11-24T10:00:00.000Z")
+  }
+
+  @Test("Decisions see the values that profiles are told with")
+  func features() throws {
+    let board = try Self.board()
+    let features = Dictionary(
+      uniqueKeysWithValues: board.features(
+        of: EventIdentity.personKey(site: "shop", id: "ann")
+      ).map { ($0.name, $0.value) })
+    #expect(((features["profile.frequency"] ?? 0) - 4).magnitude < 0.01)
+    #expect(features["profile.segment.loyal"] == 1 && features["profile.part.evening"] == 1)
+    #expect(board.features(of: Key128(low: 1, high: 1)).isEmpty)
+  }
+
+  @Test("Segments are listed with their persons, and one with who came and went")
+  func segments() async throws {
+    let routes = Self.routes(try Self.board())
+    let list = try await Self.get(routes, "/v1/segments")
+    guard case .array(let segments)? = list["segments"] else { throw DecisionFixture.Malformed() }
+    #expect(segments.map { $0["persons"]?.number } == [1] && list["turned_away"]?.number == 4)
+    let one = try await Self.get(routes, "/v1/segments/loyal")
+    guard case .array(let changes)? = one["changes"] else { throw DecisionFixture.Malformed() }
+    #expect(changes.map { $0["change"]?.string } == ["entered"])
+  }
+
+  @Test("Hours are told with their gain, and chances that add up to 1")
+  func timing() async throws {
+    let posts = (0..<80).map { number in
+      let evening = number.isMultiple(of: 2)
+      return TimingLearner.SettledPost(
+        key: .init(site: "shop", content: "c\(number)", channel: "mail"),
+        at: Self.now + Int64(evening ? 9 : 21) * 3_600_000_000 + Int64(number) * Self.day,
+        audience: "", window: "any", reach: 1, engagements: evening ? 30 : 10)
+    }
+    let models = TimingFit(
+      posts, progress: Self.progress, pending: 2, undrawn: 3, turnedAway: 0
+    ).models()
+    let routes = Self.routes(try Self.board(), models)
+    let json = try await Self.get(
+      routes, "/v1/timing?site_id=shop&channel=mail&from=1-12&hours=24&limit=3")
+    guard case .array(let slots)? = json["slots"],
+      case .object(let chances)? = json["propensities"]
+    else { throw DecisionFixture.Malformed() }
+    // Posts went out at 19 and at 7 o'clock.
+    #expect(slots.count == 3 && chances.count == 24)
+    #expect(chances.reduce(0) { $0 + ($1.value.number ?? 0) } == 1)
+    func chance(_ hour: String) -> Double { chances.first { $0.name == hour }?.value.number ?? 0 }
+    #expect(chance("1-19") > chance("2-07"))
+    #expect(json["learned_from"]?["posts"]?.number == 80)
+    #expect(json["learned_from"]?["posts_not_drawn"]?.number == 3)
+  }
+
+  @Test("What is asked wrongly is refused by name, and nothing is said before the log was read")
+  func refusals() async throws {
+    let routes = Self.routes(try Self.board())
+    let unread = Self.routes(ProfileBoard(Self.policy, registry: MetricRegistry()))
+    for (routes, target, code) in [
+      (routes, "/v1/profiles/bob?site_id=shop", "unknown_person"),
+      (routes, "/v1/profiles/ann", "unknown_person"),
+      (routes, "/v1/profiles/ann?sight=shop", "invalid_request"),
+      (routes, "/v1/segments/none", "unknown_segment"),
+      (routes, "/v1/timing", "learning_unavailable"),
+      (routes, "/v1/timing?from=1-8", "invalid_request"),
+      (routes, "/v1/timing?hours=169", "invalid_request"),
+      (unread, "/v1/segments", "learning_unavailable"),
+      (unread, "/v1/profiles/ann", "learning_unavailable"),
+    ] {
+      let problem = await #expect(throws: Problem.self) { try await routes.answer(.get, target) }
+      #expect(problem?.code == code, "\(target)")
+    }
+  }
+
+  @Test("The OpenAPI document has each of these routes")
+  func documented() throws {
+    let routes = Self.routes(try Self.board())
+    let paths = try #require(try JSONTree(Array(OpenAPIDocument.text.utf8))["paths"])
+    guard case .object(let members) = paths else { throw DecisionFixture.Malformed() }
+    let known = members.filter { path in
+      ["/v1/profiles", "/v1/segments", "/v1/timing"].contains { path.name.hasPrefix($0) }
+    }
+    #expect(known.map { "GET \($0.name)" }.sorted() == routes.paths.sorted())
+  }
+}

@@ -1,0 +1,89 @@
+import Learning
+import Testing
+
+@testable import Definitions
+
+@Suite("Definitions of segments")
+struct SegmentFileTests {
+  private static let name = "segments.yaml"
+  private static let whole = """
+    half_life: 7d
+    memory: 30d
+    persons: 5000
+    currency: EUR
+    segments:
+      loyal:
+        description: comes often
+        when:
+          all:
+            - frequency >= 5
+            - recency < 36h
+            - any: [topic.sport > 0.5, not: value <= 10]
+      plain:
+        when: clicks > 0
+    clusters:
+      count: 4
+      every: 10m
+
+    """
+
+  @Test("conditions are read with their nesting, and durations as days")
+  func whole() throws {
+    let fixture = try Fixture()
+    try fixture.write(Self.name, Self.whole)
+    let day: Int64 = 86_400_000_000
+    #expect(
+      try Definitions(folder: fixture.folder).profiles
+        == ProfilePolicy(
+          decay: Decay(halfLife: 7 * day), memory: 30 * day, personsMax: 5_000, currency: "EUR",
+          segments: [
+            SegmentRule(
+              id: "loyal", description: "comes often",
+              condition: .all([
+                .compare(.frequency, .atLeast, 5), .compare(.recency, .less, 1.5),
+                .any([
+                  .compare(.share(.topic, "sport"), .more, 0.5),
+                  .not(.compare(.value, .atMost, 10)),
+                ]),
+              ])),
+            SegmentRule(
+              id: "plain", description: "", condition: .compare(.clicks, .more, 0)),
+          ],
+          clusterCount: 4, clustersEvery: 600_000_000))
+  }
+
+  @Test("a folder without the file has no profiles, and the repository's file has segments")
+  func none() throws {
+    let fixture = try Fixture()
+    #expect(try Definitions(folder: fixture.folder).profiles == nil)
+    #expect(try Definitions(folder: Fixture.original).profiles?.segments.isEmpty == false)
+  }
+
+  @Test(
+    "a mistake is named with its line",
+    arguments: [
+      ("loyal:", "Loyal:", "segments.Loyal", "a-z"),
+      ("frequency >= 5", "freqency >= 5", "segments.loyal.when.all", "write frequency"),
+      ("frequency >= 5", "frequency => 5", "segments.loyal.when.all", "<, <=, >=, >"),
+      ("frequency >= 5", "frequency>=5", "segments.loyal.when.all", "with spaces"),
+      ("recency < 36h", "recency < 36", "segments.loyal.when.all", "36h or 7d"),
+      ("topic.sport > 0.5", "hour.24 > 0.5", "segments.loyal.when.all.any", "hour.…"),
+      ("value <= 10", "value <= -1", "segments.loyal.when.all.any.not", "from 0 on"),
+      ("any: [", "some: [", "segments.loyal.when.all", "all, any, not"),
+      ("half_life: 7d", "half_life: 7", "half_life", "duration"),
+      ("currency: EUR", "currency: euro", "currency", "ISO 4217"),
+      ("persons: 5000", "persons: 5", "persons", "whole number"),
+      ("  count: 4\n", "", "clusters.count", "is missing"),
+    ])
+  func mistakes(old: String, new: String, key: String, says: String) throws {
+    let fixture = try Fixture()
+    try fixture.write(Self.name, Self.whole)
+    let line = try fixture.replace(Self.name, old, with: new)
+    let problems = Definitions.check(folder: fixture.folder)
+    let problem = try #require(problems.first)
+    #expect(
+      problem.key == key && problem.line > 0 && (line - 1...line).contains(problem.line)
+        || says == "is missing")
+    #expect(problem.description.contains(says), "\(problem)")
+  }
+}

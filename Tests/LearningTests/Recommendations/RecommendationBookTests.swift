@@ -1,0 +1,239 @@
+import Events
+import Testing
+
+@testable import Learning
+
+@Suite struct RecommendationBookTests {
+  private static let topics = ["food", "money"]
+
+  private static func facts(_ topic: String, _ title: String = "") -> String {
+    #"{"properties":{"topics":["\#(topic)"],"title":"\#(title)"}}"#
+  }
+
+  /// 20 persons, each of whom looks at contents of one topic, of two.
+  private static func twoTopics() throws -> ContentVisits {
+    let visits = ContentVisits()
+    for step in 0..<600 {
+      let side = step % 2
+      let number = (step * 7 + step / 20) % 30
+      try visits.take([
+        ContentVisit(
+          person: "p\(step % 20)", content: "\(topics[side])-\(number)", second: Int64(step * 60),
+          campaign: number < 10 ? "spring" : "autumn", channel: side == 0 ? "mail" : "web",
+          payload: facts(topics[side]))
+      ])
+    }
+    return visits
+  }
+
+  @Test("Each person gets contents of the own topic that were not seen, with reasons")
+  func persons() throws {
+    let visits = try Self.twoTopics()
+    for (person, topic) in [("p0", "food"), ("p1", "money")] {
+      let answer = try #require(visits.list(ContentVisits.person(person), second: 36_000))
+      #expect(answer.isKnown)
+      #expect(answer.candidates == 60)
+      let first = answer.entries.prefix(5)
+      #expect(first.allSatisfy { $0.topics == [topic] })
+      #expect(first.allSatisfy { !$0.reasons.isEmpty && !$0.contributions.isEmpty })
+      #expect(
+        first.contains { $0.reasons.contains { $0.contains("topic \(topic)") } },
+        "\(first.map(\.reasons))")
+    }
+    let seen = try #require(
+      visits.list(ContentVisits.person("p0"), second: 36_000) { $0.count = 60 })
+    let all = try #require(
+      visits.list(ContentVisits.person("p0"), second: 36_000) {
+        $0.count = 60
+        $0.includesSeen = true
+      })
+    #expect(seen.entries.count == 50)
+    #expect(all.entries.count == 60)
+  }
+
+  @Test("A content that was only announced is in lists at once, by its topic")
+  func announced() throws {
+    let visits = try Self.twoTopics()
+    try visits.take([
+      ContentVisit(
+        person: "editor", content: "food-new", kind: .custom, second: 36_001,
+        payload: Self.facts("food"))
+    ])
+    let answer = try #require(
+      visits.list(ContentVisits.person("p0"), second: 36_002) { $0.count = 30 })
+    #expect(answer.entries.contains { $0.content == "food-new" })
+    let others = try #require(
+      visits.list(ContentVisits.person("p1"), second: 36_002) { $0.count = 10 })
+    #expect(!others.entries.contains { $0.content == "food-new" })
+  }
+
+  @Test("Beside a content, and within a session, are contents of its topic; it itself is not")
+  func sessions() throws {
+    let visits = try Self.twoTopics()
+    for subject in [
+      RecommendationQuestion.Subject.item("money-1"), .session(["money-3", "unknown", "money-1"]),
+    ] {
+      let answer = try #require(visits.list(subject, second: 36_000) { $0.count = 5 })
+      #expect(answer.isKnown)
+      #expect(answer.entries.allSatisfy { $0.topics == ["money"] && $0.content != "money-1" })
+    }
+    #expect(visits.list(.item("nothing"), second: 36_000)?.isKnown == false)
+    #expect(visits.list(.newcomer, second: 36_000)?.entries.count == 10)
+    #expect(visits.list(.newcomer, second: 36_000, site: "other") == nil)
+    let segment = RecommendationQuestion.Subject.persons(
+      ["p0", "p2"].map { EventIdentity.personKey(site: "shop", id: $0) })
+    let together = try #require(visits.list(segment, second: 36_000) { $0.count = 5 })
+    #expect(together.entries.allSatisfy { $0.topics == ["food"] })
+  }
+
+  @Test("Filters leave out what is of another campaign or channel, and what is excluded")
+  func filters() throws {
+    let visits = try Self.twoTopics()
+    let spring = try #require(
+      visits.list(.newcomer, second: 36_000) {
+        $0.count = 100
+        $0.campaign = "spring"
+        $0.excluded = ["food-1"]
+      })
+    #expect(spring.entries.count == 19)
+    #expect(spring.candidates == 19)
+    let mail = try #require(
+      visits.list(.newcomer, second: 36_000) {
+        $0.count = 100
+        $0.channel = "mail"
+      })
+    #expect(mail.entries.count == 30)
+    #expect(mail.entries.allSatisfy { $0.topics == ["food"] })
+  }
+
+  @Test("What was shown too often within a day is left out, and comes back a day later")
+  func caps() throws {
+    let visits = try Self.twoTopics()
+    let subject = ContentVisits.person("p19")
+    let best = try #require(visits.list(subject, second: 36_000)?.entries.first?.content)
+    for second in [36_001, 36_002] as [Int64] {
+      try visits.take([
+        ContentVisit(person: "p19", content: best, kind: .impression, second: second)
+      ])
+    }
+    func isListed(_ second: Int64, _ most: Int) -> Bool {
+      visits.list(subject, second: second) {
+        $0.impressionsMax = most
+        $0.count = 60
+      }?.entries.contains { $0.content == best } ?? false
+    }
+    #expect(!isListed(36_003, 2))
+    #expect(isListed(36_003, 3))
+    #expect(isListed(36_003 + 86_400, 2))
+  }
+
+  @Test("With diversity a list has more topics, and without it none but the best")
+  func diversity() throws {
+    let visits = try Self.twoTopics()
+    func topics(_ diversity: Double) throws -> Set<String> {
+      let answer = try #require(
+        visits.list(ContentVisits.person("p0"), second: 36_000) {
+          $0.count = 8
+          $0.diversity = diversity
+        })
+      #expect(answer.entries.count == 8)
+      return Set(answer.entries.flatMap(\.topics))
+    }
+    #expect(try topics(0) == ["food"])
+    #expect(try topics(0.8) == ["food", "money"])
+  }
+
+  @Test("A share of the list goes to contents of which little is known, the same within the hour")
+  func exploration() throws {
+    let visits = try Self.twoTopics()
+    for number in 0..<20 {
+      try visits.take([
+        ContentVisit(
+          person: "editor", content: "new-\(number)", kind: .custom, second: 36_000,
+          payload: Self.facts("food"))
+      ])
+    }
+    func explored(_ second: Int64) throws -> [String] {
+      let answer = try #require(
+        visits.list(ContentVisits.person("p0"), second: second) { $0.exploration = 0.3 })
+      #expect(answer.entries.count == 10)
+      #expect(Set(answer.entries.map(\.content)).count == 10)
+      return answer.entries.filter(\.isExplored).map(\.content)
+    }
+    let first = try explored(36_060)
+    #expect(first.count == 3)
+    #expect(try explored(36_120) == first)
+  }
+
+  @Test("What somebody did before it was known who that is counts for the user")
+  func identities() throws {
+    let visits = try Self.twoTopics()
+    for (step, content) in ["food-1", "food-2", "food-3", "food-4"].enumerated() {
+      try visits.take([
+        ContentVisit(person: "anonymous", content: content, second: 36_000 + Int64(step))
+      ])
+    }
+    try visits.take([
+      ContentVisit(
+        person: "anonymous", content: "", kind: .identify, second: 36_010, user: "anna")
+    ])
+    for id in ["anna", "anonymous"] {
+      let answer = try #require(
+        visits.list(ContentVisits.person(id), second: 36_020) { $0.count = 60 })
+      #expect(answer.isKnown)
+      #expect(answer.entries.count == 56)
+      #expect(answer.entries.first?.topics == ["food"])
+    }
+  }
+
+  @Test("Bots, other sites and kinds that are about no content change nothing")
+  func others() throws {
+    let visits = try Self.twoTopics()
+    let before = visits.book.summaries(now: ContentVisits.begin).map(\.figures)
+    try visits.take([
+      ContentVisit(person: "p0", content: "food-1", second: 36_000, traffic: "bot"),
+      ContentVisit(person: "p0", content: "food-1", kind: .exposure, second: 36_000),
+      ContentVisit(person: "p0", content: "food-1", second: 36_000, site: "elsewhere"),
+    ])
+    let after = visits.book.summaries(now: ContentVisits.begin)
+    #expect(after.map(\.site) == ["elsewhere", "shop"])
+    #expect(after.last?.figures == before.first)
+  }
+
+  @Test("Lists are tested on visits before they are learned, beside what is popular")
+  func figures() throws {
+    let visits = try Self.twoTopics()
+    let summary = try #require(
+      visits.book.summaries(now: ContentVisits.begin + 36_000_000_000).first)
+    #expect(summary.figures.visits == 600)
+    #expect(summary.figures.tests > 5)
+    #expect(summary.figures.hitRate > summary.figures.popularHitRate)
+    #expect(summary.coverage > 0.3 && summary.coverage <= 1)
+  }
+
+  @Test("The same events come to the same lists")
+  func repetition() throws {
+    let first = try Self.twoTopics().list(ContentVisits.person("p4"), second: 36_000)
+    let second = try Self.twoTopics().list(ContentVisits.person("p4"), second: 36_000)
+    #expect(first?.entries.map(\.content) == second?.entries.map(\.content))
+    #expect(first?.entries.map(\.score) == second?.entries.map(\.score))
+  }
+
+  @Test(
+    "Facts of contents are found where protocols have them",
+    arguments: [
+      (#"{"properties":{"title":"A","topics":["x","y","x"],"format":"list"}}"#, "A", "x y", "list"),
+      (#"{"data":{"title":"B","topics":"x, y"}}"#, "B", "x y", ""),
+      (#"{"context":{"page":{"title":"P"}},"properties":{"topic":"x"}}"#, "P", "x", ""),
+      (#"{"properties":{"title":"A"},"context":{"page":{"title":"P"}}}"#, "A", "", ""),
+      (#"{"title":"C","format":"quiz","topics":[1,null,"z"]}"#, "C", "z", "quiz"),
+      (#"{"other":{"title":"no"},"properties":{"deep":{"title":"no"}}}"#, "", "", ""),
+      (#"{"title":"cut"#, "", "", ""), ("[]", "", "", ""), ("", "", "", ""),
+    ])
+  func facts(_ payload: String, _ title: String, _ topics: String, _ format: String) {
+    let facts = Array(payload.utf8).withUnsafeBytes { ContentFacts($0) }
+    #expect(facts.title == title)
+    #expect(facts.topics.joined(separator: " ") == topics)
+    #expect(facts.format == format)
+  }
+}
