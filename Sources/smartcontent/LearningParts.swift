@@ -41,7 +41,12 @@ final class LearningParts: Sendable {
     recommendations =
       configuration.isRecommending && configuration.roles.contains(.serve)
       ? RecommendationLearner(registry: registry) : nil
-    profiles = definitions.profiles.map { ProfileBoard($0, registry: registry) }
+    // A process that only collects keeps profiles where its decisions ask for them.
+    let needsProfiles =
+      configuration.roles.contains(.serve)
+      || definitions.decisions.contains { $0.features.contains { $0.hasPrefix("profile.") } }
+    profiles =
+      needsProfiles ? definitions.profiles.map { ProfileBoard($0, registry: registry) } : nil
     guard let spec = definitions.pipeline("default") ?? definitions.pipelines.first,
       !definitions.decisions.isEmpty || recommendations != nil || profiles != nil
     else {
