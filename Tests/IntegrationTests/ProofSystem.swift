@@ -229,11 +229,11 @@ actor ProofSystem {
     return encoder.seal(header)
   }
 
-  /// Microseconds since the epoch, whole seconds.
+  /// Microseconds since the epoch.
   static nonisolated var now: Int64 {
     var time = timespec()
     clock_gettime(CLOCK_REALTIME, &time)
-    return Int64(time.tv_sec) * 1_000_000
+    return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000
   }
 
   /// Removes every stream with its files, as a lost disk would; only while it is stopped.
