@@ -19,6 +19,11 @@ public struct BotGate: EventGate {
     rates = rules.rate.map { RateTable($0) }
   }
 
+  public func expect(_ events: [IncomingEvent]) {
+    guard let rates else { return }
+    for index in events.indices { rates.expect(events[index].person) }
+  }
+
   public func admit(
     _ event: inout IncomingEvent, _ request: borrowing RequestFacts, _ key: WriteKey
   ) throws(Refusal) -> GateVerdict {
@@ -26,7 +31,7 @@ public struct BotGate: EventGate {
       agent.add(BotRules.prefetchMark)
       event.agent = agent.label
     }
-    var reasons = known.reasons(of: event.agent, rules)
+    var reasons = reasons(of: event.agent, request.memory)
     if let rates, rates.isTooFast(event) { reasons.insert(.rate) }
     if !dataCenters.isEmpty, dataCenters.contains(request.clientAddress) {
       reasons.insert(.dataCenter)
@@ -35,6 +40,13 @@ public struct BotGate: EventGate {
     event.bot = BotVerdict(version: rules.version, reasons: reasons).encoded
     return .pass
   }
+
+  private func reasons(of label: String, _ memory: RequestMemory) -> BotReasons {
+    if let judged = memory.judged, judged.label == label { return judged.reasons }
+    let reasons = known.reasons(of: label, rules)
+    memory.judged = (label, reasons)
+    return reasons
+  }
 }
 
 /// What rules say of labels that were judged before.
@@ -42,7 +54,7 @@ private final class ReasonCache: Sendable {
   private static let countMax = 4096
 
   private struct State {
-    /// All events of a request, and often of the next one, have the same.
+    /// Often the next request has the same.
     var last: (label: String, reasons: BotReasons)?
     var all: [String: BotReasons] = [:]
   }

@@ -2,43 +2,55 @@ public import Events
 import Glibc
 
 /// An ``EventMapping`` laid out for lookups by bytes, so that a known name costs no allocation.
-public struct CompiledMapping: Sendable {
+public final class CompiledMapping: Sendable {
   /// What a property is for.
   enum Role: Sendable {
     case campaign, content, variant, channel, revenue, currency
   }
 
-  private struct Property: Sendable {
-    let name: [UInt8]
+  /// Where a name stands among the bytes of all, and its number among its like.
+  private struct Place: BitwiseCopyable {
+    let start: Int
+    let count: Int
+    let number: Int
+  }
+
+  private struct Property {
     let role: Role
     /// Among the properties of its role; a lower one counts.
     let rank: Int
   }
 
-  private struct Name: Sendable {
-    let bytes: [UInt8]
+  private struct Name {
     let text: String
     let kind: EventKind
   }
 
   let mapping: EventMapping
-  /// By length modulo the number of slots: names of one length are few.
-  private let namesByLength: [[Name]]
+  /// All names one after the other: they are looked through for every event, and nothing else is touched then.
+  private let bytes: [UInt8]
+  private let names: [Name]
+  private let namePlaces: [Place]
   private let properties: [Property]
-  private static let slots = 64
+  private let propertyPlaces: [Place]
 
   public init(_ mapping: EventMapping) {
     self.mapping = mapping
-    var namesByLength = [[Name]](repeating: [], count: Self.slots)
-    for (text, kind) in mapping.names.sorted(by: { $0.key < $1.key }) {
-      let bytes = Array(text.utf8)
-      namesByLength[bytes.count % Self.slots].append(Name(bytes: bytes, text: text, kind: kind))
+    var bytes: [UInt8] = []
+    func places(_ texts: [String]) -> [Place] {
+      texts.enumerated().map { number, text in
+        let start = bytes.count
+        bytes += text.utf8
+        return Place(start: start, count: bytes.count - start, number: number)
+      }
     }
-    self.namesByLength = namesByLength
-    var properties: [Property] = []
+    let names = mapping.names.sorted { $0.key < $1.key }
+    namePlaces = places(names.map(\.key))
+    self.names = names.map { Name(text: $0.key, kind: $0.value) }
+    var properties: [(name: String, property: Property)] = []
     func add(_ names: [String], _ role: Role) {
       for (rank, name) in names.enumerated() {
-        properties.append(Property(name: Array(name.utf8), role: role, rank: rank))
+        properties.append((name, Property(role: role, rank: rank)))
       }
     }
     add(mapping.properties[.campaign] ?? [], .campaign)
@@ -47,33 +59,38 @@ public struct CompiledMapping: Sendable {
     add(mapping.properties[.channel] ?? [], .channel)
     add(mapping.revenue, .revenue)
     add(mapping.currency, .currency)
-    self.properties = properties
+    propertyPlaces = places(properties.map(\.name))
+    self.properties = properties.map(\.property)
+    self.bytes = bytes
   }
 
   /// The kind of a `track` event's name, and the name as a string.
   func name(_ text: JSONString) -> (text: String, kind: EventKind) {
+    known(text) ?? (text.string, mapping.otherwise)
+  }
+
+  /// The same of a name that the mapping has; nil for others.
+  func known(_ text: JSONString) -> (text: String, kind: EventKind)? {
     if text.isEscaped {
       let whole = text.string
-      return (whole, mapping.names[whole] ?? mapping.otherwise)
+      return mapping.names[whole].map { (whole, $0) }
     }
-    for name in namesByLength[text.bytes.count % Self.slots] where Self.equal(name.bytes, text) {
-      return (name.text, name.kind)
-    }
-    return (text.string, mapping.otherwise)
+    return number(text.bytes, namePlaces).map { (names[$0].text, names[$0].kind) }
   }
 
   /// What a property is for; nil where the mapping does not name it.
   func property(_ key: JSONString) -> (role: Role, rank: Int)? {
     if key.isEscaped { return property(named: key.string) }
-    for property in properties where Self.equal(property.name, key) {
-      return (property.role, property.rank)
-    }
-    return nil
+    return number(key.bytes, propertyPlaces).map { (properties[$0].role, properties[$0].rank) }
   }
 
   func property(named name: String) -> (role: Role, rank: Int)? {
-    let bytes = Array(name.utf8)
-    return properties.first { $0.name == bytes }.map { ($0.role, $0.rank) }
+    var name = name
+    return name.withUTF8 { name in
+      number(UnsafeRawBufferPointer(name), propertyPlaces).map {
+        (properties[$0].role, properties[$0].rank)
+      }
+    }
   }
 
   /// What an event's name means in a protocol that has no calls: as the mapping says, else the kind
@@ -82,11 +99,18 @@ public struct CompiledMapping: Sendable {
     mapping.names[name] ?? EventKind(name: name) ?? mapping.otherwise
   }
 
-  private static func equal(_ bytes: [UInt8], _ text: JSONString) -> Bool {
-    guard bytes.count == text.bytes.count else { return false }
-    return bytes.withUnsafeBytes { bytes in
-      guard let one = bytes.baseAddress, let other = text.bytes.baseAddress else { return true }
-      return memcmp(one, other, bytes.count) == 0
+  /// The first name of `places` that a text is.
+  private func number(_ text: UnsafeRawBufferPointer, _ places: [Place]) -> Int? {
+    bytes.withUnsafeBytes { bytes in
+      places.withUnsafeBufferPointer { places in
+        for place in places where place.count == text.count {
+          guard let one = bytes.baseAddress, let other = text.baseAddress, place.count > 0 else {
+            return place.number
+          }
+          if memcmp(one + place.start, other, place.count) == 0 { return place.number }
+        }
+        return nil
+      }
     }
   }
 }

@@ -1,4 +1,4 @@
-import Events
+public import Events
 import Synchronization
 
 /// The last things that became of events, for people who look on: kept only while somebody does.
@@ -134,6 +134,18 @@ public final class EventDebugger: Sendable {
         time: now, outcome: .refused, protocolName: protocolName, key: key, code: code,
         detail: detail)
     ])
+  }
+
+  /// An event that no request brought.
+  ///
+  /// - Parameter name: stands in the place of a protocol.
+  public func stored(_ event: IncomingEvent, by name: String) {
+    let now = clock.nowMicros()
+    guard isWatched(now) else { return }
+    var entry = Entry(time: now, outcome: .accepted, protocolName: name, key: "")
+    entry.event = event
+    entry.payloadByteCount = event.payload.count
+    add([entry])
   }
 
   // MARK: For those who look

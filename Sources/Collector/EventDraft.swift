@@ -2,7 +2,7 @@ import Events
 
 /// What a protocol has read of one event, before its identity is worked out. Protocols fill it in their
 /// own terms; what the terms mean to the log is said here, once for all of them.
-struct EventDraft {
+struct EventDraft: ~Copyable {
   var kind = EventKind.custom
   /// As the client names it.
   var name = ""
@@ -63,17 +63,14 @@ struct EventDraft {
           try Conversion.currency(text, "the currency")
         } ?? key.mapping.mapping.defaultCurrency
     }
-    let tuple = DimensionTuple(
-      site: key.site, campaign: properties.campaign.text ?? "",
-      content: properties.content.text ?? "", variant: properties.variant.text ?? "",
-      channel: properties.channel.text ?? "", currency: currency)
     let personKey = key.identity.personKey(id: person)
     return IncomingEvent(
       kind: kind, key: key.identity.dedupeKey(eventID: id), person: personKey,
       user: user.isEmpty
         ? .zero : user == person ? personKey : key.identity.personKey(id: user),
       eventTime: time ?? receivedAt, receivedAt: receivedAt, sentAt: sentAt,
-      dimensions: tuple.encoded, revenueMicros: revenue, id: id,
+      dimensions: properties.tuple(site: key.site, currency: currency), revenueMicros: revenue,
+      id: id,
       name: try FieldText.check(name, "the event's name"),
       source: source ?? protocolName + "/" + key.source,
       payload: payload,

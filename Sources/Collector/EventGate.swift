@@ -13,6 +13,7 @@ public struct RequestFacts {
   let isPrefetch: Bool
   /// What is encrypted of it; nil where nothing is to be.
   var claims: SealClaims?
+  let memory = RequestMemory()
 
   public init(userAgent: String, clientAddress: String, header: @escaping (String) -> String?) {
     self.userAgent = userAgent
@@ -41,6 +42,9 @@ public enum GateVerdict: Hashable, Sendable {
 ///
 /// Runs on the event loop: pure, no waiting, a microsecond or less for an ordinary event.
 public protocol EventGate: Sendable {
+  /// Told of the events of a request before the first one comes, so that what is far away in memory can be on its way.
+  func expect(_ events: [IncomingEvent])
+
   /// Of a gate that refuses events: its name in their dead letters, for ever. They go on from it when
   /// they are read again.
   var name: String { get }
@@ -67,6 +71,7 @@ extension EventGate {
 
 extension EventGate {
   public var name: String { "" }
+  public func expect(_ events: [IncomingEvent]) {}
 }
 
 /// All gates in their order.
@@ -78,6 +83,10 @@ struct GateRow: Sendable {
   }
 
   let gates: [any EventGate]
+
+  func expect(_ events: [IncomingEvent]) {
+    for gate in gates { gate.expect(events) }
+  }
 
   /// What a protocol refused as the dead letters may keep it.
   func clean(
@@ -95,17 +104,23 @@ struct GateRow: Sendable {
   /// - Returns: nil where there is no gate of that name.
   func pass(
     _ event: inout IncomingEvent, _ request: borrowing RequestFacts, _ key: WriteKey,
-    from name: String? = nil
+    from name: String?
   ) -> Passage? {
-    guard let first = name.map({ name in gates.firstIndex { $0.name == name } }) ?? gates.startIndex
-    else { return nil }
-    for gate in gates[first...] {
+    guard let name else { return pass(&event, request, key) }
+    return gates.firstIndex { $0.name == name }.map { pass(&event, request, key, from: $0) }
+  }
+
+  func pass(
+    _ event: inout IncomingEvent, _ request: borrowing RequestFacts, _ key: WriteKey,
+    from first: Int = 0
+  ) -> Passage {
+    for index in first..<gates.count {
       do throws(Refusal) {
-        if case .drop(let reason) = try gate.admit(&event, request, key) {
+        if case .drop(let reason) = try gates[index].admit(&event, request, key) {
           return .dropped(reason: reason)
         }
       } catch {
-        return .refused(error, GateRefusal(gate: gate.name, event: event))
+        return .refused(error, GateRefusal(gate: gates[index].name, event: event))
       }
     }
     return .passed

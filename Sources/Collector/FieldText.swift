@@ -1,4 +1,5 @@
 import Events
+import Glibc
 
 /// Reads texts of events with the checks that every protocol shares.
 enum FieldText {
@@ -11,7 +12,10 @@ enum FieldText {
       throw Refusal(.textTooLong, "\(field) may have \(bytesMax) bytes")
     }
     var text = text
-    if text.withUTF8({ $0.contains(0) }) {
+    let hasNul = text.withUTF8 { utf8 in
+      utf8.baseAddress.map { memchr($0, 0, utf8.count) != nil } ?? false
+    }
+    if hasNul {
       throw Refusal(.nulCharacter, "\(field) holds U+0000, which is not allowed")
     }
     return text
@@ -32,6 +36,7 @@ enum FieldText {
     _ json: inout JSONScanner, _ field: @autoclosure () -> String
   ) throws(Refusal) -> String? {
     do {
+      if let text = try json.textIfThere() { return try check(text, field()) }
       switch try json.peek() {
       case .string: return try check(json.text(), field())
       case .number:

@@ -136,7 +136,7 @@ public final class IngestPipeline: Sendable {
     _ events: [IncomingEvent], deadLetters letters: [IncomingEvent] = [],
     completion: @escaping @Sendable (IngestOutcome) -> Void
   ) {
-    submit(events, deadLetters: letters) { outcome, _, _ in completion(outcome) }
+    submit(events, deadLetters: letters) { settlement, _ in completion(settlement.outcome) }
   }
 
   /// - Parameter key: the number of the write key, see ``LaneShares``.
@@ -146,12 +146,10 @@ public final class IngestPipeline: Sendable {
   ) {
     let target = lanes.current
     let lanes = target.lanes
-    let partitions = events.withUnsafeBufferPointer { events in
-      events.indices.map { KeyGroup.partition(of: events[$0].person, partitions: lanes.count) }
-    }
-    if let overload = refusal(events, partitions, letters, lanes, key: key) {
+    let parts = EventParts(events, partitions: lanes.count)
+    if let overload = refusal(events, parts, letters, lanes, key: key) {
       var batch = ResponseBatch()
-      completion(.overloaded(overload), nil, &batch)
+      completion(.overloaded(overload), &batch)
       batch.deliver()
       return
     }
@@ -159,14 +157,18 @@ public final class IngestPipeline: Sendable {
       generation: target.generation.number, key: key, completion: completion)
     let nowMicros = clock.steadyMicros()
     var mustWake = false
-    if events.count == 1 {
-      mustWake = lanes[partitions[0]].append(
-        events, CollectionOfOne(0), of: request, nowMicros: nowMicros)
-    } else if !events.isEmpty {
-      for (partition, lane) in lanes.enumerated() where partitions.contains(partition) {
-        let indices = partitions.indices.lazy.filter { partitions[$0] == partition }
-        if lane.append(events, indices, of: request, nowMicros: nowMicros) { mustWake = true }
-      }
+    // Lanes that another event loop fills just now come last: nobody waits for them in vain, and nobody follows
+    // another loop from lane to lane.
+    var taken: [Int] = []
+    for partition in parts.partitions {
+      let mayAct = lanes[partition].appendIfFree(
+        events, parts.indices(of: partition), of: request, nowMicros: nowMicros)
+      if let mayAct { mustWake = mustWake || mayAct } else { taken.append(partition) }
+    }
+    for partition in taken {
+      let mayAct = lanes[partition].append(
+        events, parts.indices(of: partition), of: request, nowMicros: nowMicros)
+      mustWake = mustWake || mayAct
     }
     if !letters.isEmpty {
       if self.lanes.deadLetters.append(letters, letters.indices, of: request, nowMicros: nowMicros)
@@ -182,8 +184,8 @@ public final class IngestPipeline: Sendable {
 
   /// Whether a lane that the request needs takes no more.
   private func refusal(
-    _ events: [IncomingEvent], _ partitions: [Int], _ letters: [IncomingEvent], _ lanes: [Lane],
-    key: Int
+    _ events: [IncomingEvent], _ parts: borrowing EventParts, _ letters: [IncomingEvent],
+    _ lanes: [Lane], key: Int
   ) -> Overload? {
     if !letters.isEmpty {
       let lane = self.lanes.deadLetters
@@ -191,11 +193,49 @@ public final class IngestPipeline: Sendable {
         letters, letters.indices, key: key, takesNothing: takesNothing(lane))
       if let refusal { return refusal }
     }
-    for (partition, lane) in lanes.enumerated() where partitions.contains(partition) {
-      let indices = partitions.indices.lazy.filter { partitions[$0] == partition }
-      let refusal = lane.refusal(events, indices, key: key, takesNothing: takesNothing(lane))
+    for partition in parts.partitions {
+      let lane = lanes[partition]
+      let refusal = lane.refusal(
+        events, parts.indices(of: partition), key: key, takesNothing: takesNothing(lane))
       if let refusal { return refusal }
     }
     return nil
+  }
+}
+
+/// The events of a request by partition, each partition's in their order.
+private struct EventParts {
+  /// Those that have events, in order.
+  private(set) var partitions: [Int] = []
+  /// Of all events, one partition's after the other's.
+  private var order: [Int]
+  /// Where a partition's begin, and where the last one's end.
+  private var starts: [Int]
+
+  init(_ events: [IncomingEvent], partitions count: Int) {
+    starts = [Int](repeating: 0, count: count + 1)
+    guard events.count != 1 else {
+      let partition = KeyGroup.partition(of: events[0].person, partitions: count)
+      for next in partition + 1...count { starts[next] = 1 }
+      order = [0]
+      partitions = [partition]
+      return
+    }
+    order = [Int](repeating: 0, count: events.count)
+    let all = events.indices.map { KeyGroup.partition(of: events[$0].person, partitions: count) }
+    for partition in all { starts[partition + 1] += 1 }
+    for partition in 0..<count {
+      if starts[partition + 1] > 0 { partitions.append(partition) }
+      starts[partition + 1] += starts[partition]
+    }
+    var ends = starts
+    for (index, partition) in all.enumerated() {
+      order[ends[partition]] = index
+      ends[partition] += 1
+    }
+  }
+
+  func indices(of partition: Int) -> ArraySlice<Int> {
+    order[starts[partition]..<starts[partition + 1]]
   }
 }

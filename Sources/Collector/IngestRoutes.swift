@@ -231,12 +231,13 @@ public final class IngestRoutes: Sendable {
     passed.claims = facts.claims
     passed.rejections = rejections.map { gates.clean($0, facts, key, ingest.name) }
     var places = PlacesInBatch(without: rejections)
+    if events.count > 1 { gates.expect(events) }
     // In place: most events pass all gates as they came, and none is copied.
     var stopped: [Int] = []
     for offset in events.indices {
       let index = places.next()
       switch gates.pass(&events[offset], facts, key) {
-      case .passed, nil: continue
+      case .passed: continue
       case .dropped(let reason): passed.dropped.append((index, reason))
       case .refused(let refusal, let gate):
         passed.rejections.append(
@@ -312,15 +313,11 @@ public final class IngestRoutes: Sendable {
     stored: @escaping @Sendable ((position: String?, header: [UInt8])) -> FastResponse
   ) {
     let retryAfterSeconds = pipeline.parameters.retryAfterSeconds
-    pipeline.submit(events, deadLetters: letters, key: key.number) { outcome, frame, batch in
-      switch outcome {
-      case .stored(let position):
-        if let frame {
-          batch.add(responder, stored((frame.positionText, frame.positionHeader)))
-        } else {
-          let text = position.description
-          batch.add(responder, stored((text, PublishedFrame.header(text))))
-        }
+    pipeline.submit(events, deadLetters: letters, key: key.number) { settlement, batch in
+      switch settlement {
+      case .stored(let frames):
+        let (position, header) = frames.texts
+        batch.add(responder, stored((position, header)))
       case .spooled: batch.add(responder, stored((nil, PublishedFrame.spooledHeader)))
       case .overloaded(.log):
         meters.refused.add()

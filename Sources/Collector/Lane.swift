@@ -53,7 +53,7 @@ final class Lane: Sendable {
   let inFlight = Atomic<Int>(0)
   /// Bytes of these frames.
   let inFlightBytes = Atomic<Int>(0)
-  /// A frame of so many bytes need not wait for a tick; see ``delayMicros(nowMicros:)``.
+  /// A frame of so many bytes need not wait for a tick; see ``delayMicros(nowMicros:loopsAreBehind:)``.
   private let roundBytes = Atomic<Int>(.max)
   /// Of some ten events: fewer are not worth a sync.
   private static let roundBytesMin = 2048
@@ -85,26 +85,49 @@ final class Lane: Sendable {
     _ events: [IncomingEvent], _ indices: some Sequence<Int>, of request: PendingRequest,
     nowMicros: Int64
   ) -> Bool {
-    var (live, old) = (0, 0)
+    let added = state.withLock { fill(&$0, events, indices, request, nowMicros) }
+    return add(added)
+  }
+
+  /// The same, unless somebody else is at the lane just now.
+  ///
+  /// - Returns: nil where somebody is; then nothing was appended.
+  func appendIfFree(
+    _ events: [IncomingEvent], _ indices: some Sequence<Int>, of request: PendingRequest,
+    nowMicros: Int64
+  ) -> Bool? {
+    state.withLockIfAvailable { fill(&$0, events, indices, request, nowMicros) }.map { add($0) }
+  }
+
+  private func fill(
+    _ state: inout State, _ events: [IncomingEvent], _ indices: some Sequence<Int>,
+    _ request: PendingRequest, _ nowMicros: Int64
+  ) -> (live: Int, old: Int) {
+    var added = (live: 0, old: 0)
+    var (open, queue) = (state.queues[Self.live].open, Self.live)
     events.withUnsafeBufferPointer { events in
-      state.withLock { state in
-        for index in indices {
-          let isOld = parameters.isOld(events[index])
-          let queue = isOld ? Self.old : Self.live
-          let size = OpenFrame.size(of: events[index])
-          var open = state.queues[queue].open
-          if !open.isEmpty, open.isFull(for: size, parameters) {
-            Self.roll(&state, queue)
-            open = state.queues[queue].open
-          }
-          if open.isEmpty { open.openedMicros = nowMicros }
-          open.append(events[index], size, of: request)
-          if isOld { old += size } else { live += size }
+      for index in indices {
+        let isOld = parameters.isOld(events[index])
+        if isOld != (queue == Self.old) {
+          queue = isOld ? Self.old : Self.live
+          open = state.queues[queue].open
         }
+        let size = OpenFrame.size(of: events[index])
+        if !open.isEmpty, open.isFull(for: size, parameters) {
+          Self.roll(&state, queue)
+          open = state.queues[queue].open
+        }
+        if open.isEmpty { open.openedMicros = nowMicros }
+        open.append(events[index], size, of: request)
+        if isOld { added.old += size } else { added.live += size }
       }
     }
-    let isLive = live > 0 && add(live, to: liveBytes)
-    let isOld = old > 0 && add(old, to: oldBytes)
+    return added
+  }
+
+  private func add(_ added: (live: Int, old: Int)) -> Bool {
+    let isLive = added.live > 0 && add(added.live, to: liveBytes)
+    let isOld = added.old > 0 && add(added.old, to: oldBytes)
     return isLive || isOld
   }
 
@@ -113,7 +136,13 @@ final class Lane: Sendable {
     let (before, after) = waiting.add(bytes, ordering: .sequentiallyConsistent)
     let round = roundBytes.load(ordering: .relaxed)
     let long = longBytes(round: round)
-    return before == 0 || before < long && after >= long || before < round && after >= round
+    if before < long && after >= long { return true }
+    // Behind a frame that is on its way a short one waits for the acknowledgement, which wakes the publisher anyway:
+    // it looks here after it has counted that frame off.
+    if inFlight.load(ordering: .sequentiallyConsistent) > 0 && !isAway.load(ordering: .relaxed) {
+      return false
+    }
+    return before == 0 || before < round && after >= round
   }
 
   /// From so many bytes on a frame goes at once. Where much more than two such frames' worth of events is on its way
@@ -176,8 +205,10 @@ final class Lane: Sendable {
   /// ``IngestParameters/frameIntervalMicros`` after the last. A long one goes at once, and so does
   /// the first one after a pause. Clients that send again as soon as they are answered would wait for the tick in
   /// vain: a frame that has most of this lane's part of all that is not answered yet is as full as it gets, and
-  /// does not wait for it.
-  func delayMicros(nowMicros: Int64) -> Int64? {
+  /// does not wait for it; unless the event loops are behind, because then there is more that nobody has read yet.
+  ///
+  /// - Parameter loopsAreBehind: whether requests wait to be read.
+  func delayMicros(nowMicros: Int64, loopsAreBehind: Bool) -> Int64? {
     let live = liveBytes.load(ordering: .sequentiallyConsistent)
     let old = oldBytes.load(ordering: .sequentiallyConsistent)
     guard live > 0 || old > 0 else { return nil }
@@ -190,9 +221,10 @@ final class Lane: Sendable {
       return inFlight < inFlightMax ? 0 : nil
     }
     guard inFlight == 0 else { return nil }
-    if waiting >= round { return 0 }
+    let isCrowd = waiting >= parameters.crowdedFrameBytes
+    if waiting >= round && !(isCrowd && loopsAreBehind) { return 0 }
     // Ticks are the same for all lanes, so that one wake of the publisher serves them all.
-    let ticks = waiting >= parameters.crowdedFrameBytes ? 2 : 1
+    let ticks = isCrowd ? 2 : 1
     let interval = Int64(max(1, parameters.frameIntervalMicros * ticks))
     let tick = (lastTakenMicros.load(ordering: .relaxed) / interval + 1) * interval
     return max(0, tick - nowMicros)

@@ -5,27 +5,42 @@ import Events
 ///
 /// One pass that copies nothing; only where something was found the text is written anew, with everything
 /// else as it came. About 1 µs for an event of half a kilobyte in which there is nothing.
-struct PayloadScrubber {
+///
+/// Of one thread; made once for all events of a request.
+final class PayloadScrubber {
   /// What becomes of clients' addresses.
   enum Addresses {
     case truncate
     case remove
   }
 
+  // Nothing changes it while it walks, and watching for that costs more than the walk's looks at it.
+
   /// Knows what is kept of a user agent.
   let agents: AgentCache
-  var removesPersonalData = true
-  var addresses = Addresses.truncate
+  let removesPersonalData: Bool
+  let addresses: Addresses
   /// Makes a pseudonym of an id; nil: ids stay, unless they are personal data by their form.
-  var identify: ((String) -> String)?
+  let identify: ((String) -> String)?
   /// Hashes of the names of members that hold ids.
-  var identifierNames: Set<UInt64> = []
+  let identifierNames: Set<UInt64>
   /// What a schema says to be personal.
-  var marks = PersonalMarks.none
+  @exclusivity(unchecked) var marks = PersonalMarks.none
   /// Whether compressed texts go, too, unseen.
-  var removesCompressed = false
+  @exclusivity(unchecked) var removesCompressed = false
   /// Encrypts what is personal; nil: it is removed. What stands in names of members always is.
-  var sealer: PayloadSealer?
+  @exclusivity(unchecked) var sealer: PayloadSealer?
+
+  init(
+    agents: AgentCache, removesPersonalData: Bool = true, addresses: Addresses = .truncate,
+    identify: ((String) -> String)? = nil, identifierNames: Set<UInt64> = []
+  ) {
+    self.agents = agents
+    self.removesPersonalData = removesPersonalData
+    self.addresses = addresses
+    self.identify = identify
+    self.identifierNames = identifierNames
+  }
 
   /// How gzip begins in base 64.
   private static let compressed = Array("H4sI".utf8)
@@ -164,6 +179,8 @@ struct PayloadScrubber {
       if !places.isEmpty, rules.marks.isPersonal(places) {
         return try replace(with: .other, also: true)
       }
+      // Most values are texts.
+      if let text = try json.textIfThere() { return string(text) }
       switch try json.peek() {
       case .object: try object(inTraits: inTraits, places)
       case .array:
@@ -174,7 +191,7 @@ struct PayloadScrubber {
             inTraits: false, places.isEmpty ? [] : rules.marks.places(places, element: index))
           index += 1
         }
-      case .string: try string()
+      case .string: string(try json.text())
       case .number: try number()
       case .boolean: _ = try json.bool()
       case .null: _ = try json.skipNull()
@@ -301,9 +318,10 @@ struct PayloadScrubber {
 
     // MARK: Texts
 
-    private mutating func string() throws(JSONError) {
-      let string = try json.text()
-      guard string.bytes.count > 4 else { return }
+    private mutating func string(_ string: JSONString) {
+      guard string.bytes.count > 4, string.isEscaped || !Self.isOrdinary(string.bytes) else {
+        return
+      }
       if let changed = scrubbed(string) { put(changed, at: range(of: string)) }
     }
 
@@ -353,6 +371,17 @@ struct PayloadScrubber {
         return decoded.withUnsafeBytes { encoded($0, as: text) }
       }
       return removed(from: text)
+    }
+
+    /// Whether a text, of which there is something, is none of those that are read further: the most are told here.
+    @inline(__always)
+    private static func isOrdinary(_ text: UnsafeRawBufferPointer) -> Bool {
+      switch text[0] {
+      case UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "e"), UInt8(ascii: "W"),
+        UInt8(ascii: "H"):
+        return false
+      default: return PlainText.isPlain(text)
+      }
     }
 
     /// Whether a text begins as JSON does in base 64.

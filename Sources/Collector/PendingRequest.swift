@@ -22,22 +22,36 @@ final class PendingRequest: @unchecked Sendable {
   // `stored`, `isSpooled` and `failure` are written by the publisher's thread alone, before its release of
   // `outstanding`; whoever takes the last part reads them after acquiring it.
 
-  typealias Completion = @Sendable (IngestOutcome, PublishedFrame?, inout ResponseBatch) -> Void
+  /// An ``IngestOutcome`` whose position nobody may want to have.
+  enum Settlement: Sendable {
+    case stored(StoredFrames)
+    case spooled
+    case overloaded(Overload)
+    case unavailable(String)
+
+    var outcome: IngestOutcome {
+      switch self {
+      case .stored(let frames): .stored(frames.position)
+      case .spooled: .spooled
+      case .overloaded(let overload): .overloaded(overload)
+      case .unavailable(let reason): .unavailable(reason)
+      }
+    }
+  }
+
+  typealias Completion = @Sendable (Settlement, inout ResponseBatch) -> Void
 
   /// Frames not yet settled, and one for the submission itself.
   private let outstanding = Atomic<Int>(1)
-  private let generation: UInt32
   /// The write key's number, see ``LaneShares``.
   let key: Int
-  private var stored: PublishedFrame?
-  /// Of a request that has several; most have one.
-  private var moreStored: [PublishedFrame] = []
+  private var stored: StoredFrames
   private var isSpooled = false
   private var failure: String?
   private let completion: Completion
 
   init(generation: UInt32, key: Int, completion: @escaping Completion) {
-    self.generation = generation
+    stored = StoredFrames(generation: generation)
     self.key = key
     self.completion = completion
   }
@@ -48,9 +62,7 @@ final class PendingRequest: @unchecked Sendable {
   func submitted(_ batch: inout ResponseBatch) { take(&batch) }
 
   func settled(_ frame: PublishedFrame, _ batch: inout ResponseBatch) {
-    if frame.partition != nil {
-      if stored == nil { stored = frame } else { moreStored.append(frame) }
-    }
+    stored.add(frame)
     take(&batch)
   }
 
@@ -68,26 +80,72 @@ final class PendingRequest: @unchecked Sendable {
   private func take(_ batch: inout ResponseBatch) {
     guard outstanding.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 else { return }
     if let failure {
-      completion(.unavailable(failure), nil, &batch)
-      return
+      completion(.unavailable(failure), &batch)
+    } else if isSpooled {
+      completion(.spooled, &batch)
+    } else {
+      completion(.stored(stored), &batch)
     }
-    if isSpooled {
-      completion(.spooled, nil, &batch)
-      return
+  }
+}
+
+/// The durable frames that a request's events are in.
+struct StoredFrames: Sendable {
+  /// The one that there was when the request came.
+  let generation: UInt32
+  /// Nil where nothing had to be stored but dead letters, which are no part of positions.
+  private var first: PublishedFrame?
+  /// Of a request that has several; most have one.
+  private var more: [PublishedFrame] = []
+
+  init(generation: UInt32) { self.generation = generation }
+
+  mutating func add(_ frame: PublishedFrame) {
+    guard frame.partition != nil else { return }
+    if first == nil {
+      first = frame
+    } else {
+      if more.isEmpty { more.reserveCapacity(7) }
+      more.append(frame)
     }
-    if let stored, moreStored.isEmpty {
-      completion(.stored(stored.position), stored, &batch)
-      return
-    }
-    let stored = stored.map { [$0] + moreStored } ?? []
-    // A generation is read when all earlier ones have been, so only the newest counts.
-    var position = Position(generation: stored.map(\.generation).max() ?? generation)
-    for frame in stored where frame.generation == position.generation {
-      if let partition = frame.partition {
-        position.advance(partition: partition, to: frame.sequence)
+  }
+
+  /// How far the log holds of each partition, in rising order. A generation is read when all earlier ones have been,
+  /// so only the newest counts.
+  private var sequences: (generation: UInt32, sequences: [(partition: Int, sequence: UInt64)]) {
+    guard let first else { return (generation, []) }
+    var newest = first.generation
+    for frame in more where frame.generation > newest { newest = frame.generation }
+    var sequences: [(partition: Int, sequence: UInt64)] = []
+    sequences.reserveCapacity(more.count + 1)
+    func take(_ frame: PublishedFrame) {
+      guard frame.generation == newest, let partition = frame.partition else { return }
+      // A request has few.
+      let index = sequences.firstIndex { $0.partition >= partition } ?? sequences.endIndex
+      if index < sequences.endIndex, sequences[index].partition == partition {
+        sequences[index].sequence = max(sequences[index].sequence, frame.sequence)
+      } else {
+        sequences.insert((partition, frame.sequence), at: index)
       }
     }
-    completion(.stored(position), nil, &batch)
+    take(first)
+    for frame in more { take(frame) }
+    return (newest, sequences)
+  }
+
+  var position: Position {
+    let (newest, sequences) = sequences
+    return Position(
+      generation: newest,
+      sequences: Dictionary(uniqueKeysWithValues: sequences.map { ($0.partition, $0.sequence) }))
+  }
+
+  /// The text of ``position``, and the header field with it.
+  var texts: (position: String, header: [UInt8]) {
+    if let first, more.isEmpty { return (first.positionText, first.positionHeader) }
+    let (newest, sequences) = sequences
+    let text = Position.text(generation: newest, sequences)
+    return (text, PublishedFrame.header(text))
   }
 }
 
@@ -97,7 +155,6 @@ final class PublishedFrame: Sendable {
   /// Nil for dead letters, which are no part of positions.
   let partition: Int?
   let sequence: UInt64
-  let position: Position
   let positionText: String
   let positionHeader: [UInt8]
 
@@ -105,10 +162,8 @@ final class PublishedFrame: Sendable {
     self.generation = generation
     self.partition = partition
     self.sequence = sequence
-    var position = Position(generation: generation)
-    if let partition { position.advance(partition: partition, to: sequence) }
-    self.position = position
-    positionText = position.description
+    positionText = Position.text(
+      generation: generation, partition.map { [($0, sequence)] } ?? [])
     positionHeader = Self.header(positionText)
   }
 

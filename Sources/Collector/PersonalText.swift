@@ -118,6 +118,12 @@ enum PersonalText {
     return output.map { String(decoding: $0, as: UTF8.self) } ?? text
   }
 
+  /// Whether ``removed(from:)`` would change it.
+  static func isFound(in text: String) -> Bool {
+    var text = text
+    return text.withUTF8 { !find(in: UnsafeRawBufferPointer($0)).isEmpty }
+  }
+
   // MARK: Scanning
 
   /// - Returns: whether something personal in it may be percent-encoded.

@@ -20,6 +20,19 @@ enum PlainText {
     return digits < DigitRun.digitsMin || isInstant(text) || isUUID(text)
   }
 
+  /// Whether there is an `@` or a `%`, without one of which nothing is a mail address.
+  static func hasMark(_ text: UnsafeRawBufferPointer) -> Bool {
+    var marks: UInt64 = 0
+    var index = 0
+    while index < text.count {
+      let word = ByteWord.tail(text, from: index)
+      marks |=
+        ByteWord.isEqual(word, UInt8(ascii: "@")) | ByteWord.isEqual(word, UInt8(ascii: "%"))
+      index &+= 8
+    }
+    return marks != 0
+  }
+
   /// `2026-11-23T09:00:00Z` or `2026-11-23T09:00:00.123Z`: of its runs of digits only the date is long enough for
   /// a phone number, and it begins with four that are no prefix of one.
   private static func isInstant(_ text: UnsafeRawBufferPointer) -> Bool {

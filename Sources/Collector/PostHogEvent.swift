@@ -4,9 +4,12 @@ import Events
 ///
 /// v0 and v1 differ only in where v1 puts three of PostHog's own properties: in `options`.
 enum PostHogEvent {
-  /// What the scan of an event has found.
-  private struct Fields {
-    var name = ""
+  /// What the scan of an event has found. It is never copied: it has many texts.
+  private struct Fields: ~Copyable {
+    /// What is told in the terms of all protocols; its properties are read while the request's bytes are there.
+    var draft = EventDraft(properties: MappedProperties(borrowing: true))
+    /// What the mapping says of the name.
+    var kind: EventKind?
     var id = ""
     var insertID = ""
     var distinctID = ""
@@ -24,7 +27,6 @@ enum PostHogEvent {
     var isIdentified = true
     var hasProfile = true
     var hasTrueClock = false
-    var properties = MappedProperties()
     /// Where a member `sent_at` stands, counted from the event's start.
     var sentAt: Range<Int>?
     /// The same of `offset`, which grows from copy to copy.
@@ -69,13 +71,13 @@ enum PostHogEvent {
         throw Refusal(.notAnObject, "an event is a JSON object")
       }
       let start = json.offset  // `peek` has passed over the white space.
-      let fields = try scan(&json, start: start)
+      var fields = try scan(&json, start: start)
       let bytes = UnsafeRawBufferPointer(rebasing: text[start..<json.offset])
       guard bytes.count <= PostHogProtocol.eventBytesMax else {
         throw Refusal(
           .eventTooLarge, "an event may have \(PostHogProtocol.eventBytesMax) bytes")
       }
-      return try event(fields, place: place(), bytes: bytes)
+      return try event(&fields, place: place(), bytes: bytes)
     }
 
     // MARK: Scanning
@@ -87,7 +89,7 @@ enum PostHogEvent {
         let memberStart = json.offset
         guard let name = try json.nextKey() else { return fields }
         switch name {
-        case "event": fields.name = try eventName(&json)
+        case "event": (fields.draft.name, fields.kind) = try eventName(&json)
         case "uuid": fields.id = try FieldText.scalar(&json, "uuid") ?? ""
         case "distinct_id", "$distinct_id":
           fields.distinctID = try FieldText.scalar(&json, "distinct_id") ?? ""
@@ -105,12 +107,16 @@ enum PostHogEvent {
       }
     }
 
-    private func eventName(_ json: inout JSONScanner) throws -> String {
-      if try json.skipNull() { return "" }
+    private func eventName(
+      _ json: inout JSONScanner
+    ) throws -> (text: String, kind: EventKind?) {
+      if try json.skipNull() { return ("", nil) }
       guard try json.peek() == .string else {
         throw Refusal(.wrongFieldType, "event is the name of the event, a text")
       }
-      return try FieldText.check(json.text(), "event")
+      let text = try json.text()
+      if let known = key.mapping.known(text) { return (known.text, known.kind) }
+      return (try FieldText.check(text, "event"), nil)
     }
 
     private func offset(_ json: inout JSONScanner) throws -> Int64? {
@@ -144,7 +150,7 @@ enum PostHogEvent {
         case "$process_person_profile": fields.hasProfile = try flag(&json) ?? true
         case "$ignore_sent_at": fields.hasTrueClock = try flag(&json) ?? false
         default:
-          if try fields.properties.take(name, &json, key.mapping) { continue }
+          if try fields.draft.properties.take(name, &json, key.mapping) { continue }
           if name == "utm_campaign" {
             fields.campaign = try lenientText(&json, "utm_campaign")
           } else {
@@ -196,27 +202,26 @@ enum PostHogEvent {
     // MARK: Building
 
     private func event(
-      _ fields: Fields, place: @autoclosure () -> String, bytes: UnsafeRawBufferPointer
+      _ fields: inout Fields, place: @autoclosure () -> String, bytes: UnsafeRawBufferPointer
     ) throws(Refusal) -> IncomingEvent {
-      var draft = EventDraft()
-      draft.name = fields.name.isEmpty ? defaultName ?? "" : fields.name
-      guard !draft.name.isEmpty else {
+      if fields.draft.name.isEmpty { fields.draft.name = defaultName ?? "" }
+      guard !fields.draft.name.isEmpty else {
         throw Refusal(.noEventName, "an event has event, the name of the event")
       }
-      draft.kind = kind(draft.name, fields)
-      draft.id = id(fields, place: place(), bytes: bytes)
-      draft.time = fields.time ?? fields.offset.map { receivedAt - $0 * 1000 }
+      let id = self.id(fields, place: place(), bytes: bytes)
+      fields.draft.id = id
+      fields.draft.kind = kind(fields)
+      fields.draft.time = fields.time ?? fields.offset.map { receivedAt - $0 * 1000 }
       // A time that was told by its age is on this clock already.
       let isCorrected = !fields.hasTrueClock && fields.time != nil
-      draft.sentAt = isCorrected ? sentAt : 0
-      draft.properties = fields.properties
-      draft.properties.campaign.offer(fields.campaign, rank: .max)
-      draft.payload = Array(bytes)
-      draft.gap = fields.sentAt ?? fields.age
-      let isNobody = try name(&draft, fields)
-      return try draft.event(
+      fields.draft.sentAt = isCorrected ? sentAt : 0
+      fields.draft.properties.campaign.offer(fields.campaign, rank: .max)
+      fields.draft.payload = Array(bytes)
+      fields.draft.gap = fields.sentAt ?? fields.age
+      let isNobody = try name(&fields)
+      return try fields.draft.event(
         protocolName: PostHogProtocol.name, key: key, receivedAt: receivedAt,
-        fallbackID: { draft.id }, fallbackPerson: isNobody ? draft.id : nil, source: source)
+        fallbackID: { id }, fallbackPerson: isNobody ? id : nil, source: source)
     }
 
     /// Whose the event is.
@@ -228,46 +233,48 @@ enum PostHogEvent {
     /// else `distinct_id`. `$merge_dangerously` always takes `alias` over into `distinct_id`.
     ///
     /// - Returns: true where it is nobody's: the client has been told to know no persons.
-    private func name(_ draft: inout EventDraft, _ fields: Fields) throws(Refusal) -> Bool {
+    private func name(_ fields: inout Fields) throws(Refusal) -> Bool {
       let id = fields.distinctID.isEmpty ? fields.propertyDistinctID : fields.distinctID
       guard !id.isEmpty else {
         throw Refusal(.noIdentity, "an event has a distinct_id, which names its person")
       }
       if id == PostHogEvent.cookieless {
-        if draft.kind == .alias { draft.kind = .custom }
+        if fields.draft.kind == .alias { fields.draft.kind = .custom }
         return true
       }
-      if draft.kind == .alias {
+      if fields.draft.kind == .alias {
         guard !fields.alias.isEmpty else {
-          throw Refusal(.noIdentity, "\(draft.name) has properties.alias, another id of the person")
+          throw Refusal(
+            .noIdentity, "\(fields.draft.name) has properties.alias, another id of the person")
         }
         let isReversed =
-          draft.name == "$merge_dangerously"
+          fields.draft.name == "$merge_dangerously"
           || PostHogEvent.isUUID(fields.alias) && !PostHogEvent.isUUID(id)
-        draft.previous = isReversed ? fields.alias : id
-        draft.user = isReversed ? id : fields.alias
+        fields.draft.previous = isReversed ? fields.alias : id
+        fields.draft.user = isReversed ? id : fields.alias
         return false
       }
       // Browsers and apps say whether the id is one that they made up themselves.
       let isAnonymous = !fields.isIdentified || !fields.hasProfile || fields.deviceID == id
-      if draft.kind != .identify && isAnonymous {
-        draft.anonymous = id
+      if fields.draft.kind != .identify && isAnonymous {
+        fields.draft.anonymous = id
         return false
       }
-      draft.user = id
-      draft.anonymous =
-        draft.kind == .identify && !fields.anonymousID.isEmpty
+      fields.draft.user = id
+      fields.draft.anonymous =
+        fields.draft.kind == .identify && !fields.anonymousID.isEmpty
         ? fields.anonymousID : fields.deviceID
       return false
     }
 
-    private func kind(_ name: String, _ fields: Fields) -> EventKind {
+    private func kind(_ fields: borrowing Fields) -> EventKind {
+      let name = fields.draft.name
       switch name {
       case "$identify": return .identify
       case "$create_alias", "$merge_dangerously": return .alias
       default: break
       }
-      if let kind = key.mapping.mapping.names[name], kind != .alias { return kind }
+      if let kind = fields.kind, kind != .alias { return kind }
       switch name {
       case "$pageview", "$screen": return .view
       case "$autocapture": return fields.elementEvent == "click" ? .click : .custom
@@ -283,7 +290,8 @@ enum PostHogEvent {
     /// The same for every copy that a client sends again. An event with neither an id nor a time cannot
     /// be told from the next one like it, and who writes such requests by hand sends them once.
     private func id(
-      _ fields: Fields, place: @autoclosure () -> String, bytes: UnsafeRawBufferPointer
+      _ fields: borrowing Fields, place: @autoclosure () -> String,
+      bytes: UnsafeRawBufferPointer
     ) -> String {
       if !fields.id.isEmpty { return fields.id }
       if !fields.insertID.isEmpty { return fields.insertID }

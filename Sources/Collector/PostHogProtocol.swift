@@ -22,6 +22,8 @@ enum PostHogProtocol {
   static let eventBytesMax = 900 * 1024
   /// SDKs send batches of 100; PostHog counts no events but only bytes.
   static let batchEventsMax = 10_000
+  /// About, of the events that SDKs of servers send.
+  private static let usualEventBytes = 300
 
   static let v0Paths = [
     "/batch", "/e", "/i/v0/e", "/capture", "/track", "/engage", "/i/v0/ai/batch",
@@ -90,6 +92,7 @@ enum PostHogProtocol {
   private static func read(
     _ json: UnsafeRawBufferPointer, _ input: IngestInput, _ call: Call
   ) throws -> IngestReading {
+    if let reading = readInOnePass(json, input, call) { return reading }
     let envelope = try PostHogEnvelope(json)
     if envelope.namesManyKeys {
       return .problem(
@@ -100,7 +103,7 @@ enum PostHogProtocol {
       return .unknownKey
     }
     let reader = PostHogEvent.Reader(
-      key: key, receivedAt: input.receivedAt, sentAt: sentAt(input, envelope),
+      key: key, receivedAt: input.receivedAt, sentAt: sentAt(input, envelope.sentAt),
       defaultName: call.defaultName, uniqueID: input.uniqueID)
     guard let list = envelope.list else {
       var scanner = JSONScanner(json)
@@ -111,12 +114,54 @@ enum PostHogProtocol {
         return .refused(Rejection(refusal, place: call.path, body: json), key)
       }
     }
-    return try readList(list, reader, key, call)
+    var scanner = JSONScanner(list)
+    return try readList(&scanner, in: list, reader, key, call)
+      ?? .problem(
+        code: "too_many_events",
+        detail: "a batch may have \(batchEventsMax) events; send it in smaller parts")
+  }
+
+  /// A batch as most SDKs send it: the key stands in front of the events, and nothing behind them concerns them. So
+  /// the events can be read at once, with a check of all the rest behind them.
+  ///
+  /// - Returns: nil where the request is another one, or something is wrong with it: nothing is said of it then.
+  private static func readInOnePass(
+    _ json: UnsafeRawBufferPointer, _ input: IngestInput, _ call: Call
+  ) -> IngestReading? {
+    do {
+      var scanner = JSONScanner(json)
+      guard try scanner.peek() == .object else { return nil }
+      var name: String?
+      var reading: IngestReading?
+      try scanner.beginObject()
+      while let member = try scanner.nextKey() {
+        switch member {
+        case "api_key" where reading == nil:
+          guard try scanner.peek() == .string else { return nil }
+          name = try scanner.string()
+        case "batch" where reading == nil:
+          guard try scanner.peek() == .array, let name, !name.isEmpty,
+            let key = input.keys.find(name)
+          else { return nil }
+          let reader = PostHogEvent.Reader(
+            key: key, receivedAt: input.receivedAt, sentAt: sentAt(input, 0),
+            defaultName: call.defaultName, uniqueID: input.uniqueID)
+          reading = try readList(&scanner, in: json, reader, key, call)
+          if reading == nil { return nil }
+        case "api_key", "token", "$token", "properties", "sent_at", "batch": return nil
+        default: try scanner.skipValue()
+        }
+      }
+      try scanner.end()
+      return reading
+    } catch {
+      return nil
+    }
   }
 
   /// v1 has it in a header, v0 in the body, and posthog-js as `_` in the query, in milliseconds.
-  private static func sentAt(_ input: IngestInput, _ envelope: PostHogEnvelope) -> Int64 {
-    if envelope.sentAt != 0 { return envelope.sentAt }
+  private static func sentAt(_ input: IngestInput, _ stated: Int64) -> Int64 {
+    if stated != 0 { return stated }
     if let time = input.header("posthog-request-timestamp").flatMap({ Timestamp.parse($0) }) {
       return time
     }
@@ -127,24 +172,22 @@ enum PostHogProtocol {
     return number * 1000
   }
 
+  /// - Returns: nil where there are more than ``batchEventsMax``.
   private static func readList(
-    _ list: UnsafeRawBufferPointer, _ reader: PostHogEvent.Reader, _ key: WriteKey, _ call: Call
-  ) throws -> IngestReading {
+    _ json: inout JSONScanner, in text: UnsafeRawBufferPointer, _ reader: PostHogEvent.Reader,
+    _ key: WriteKey, _ call: Call
+  ) throws -> IngestReading? {
     var events: [IncomingEvent] = []
+    events.reserveCapacity(min(batchEventsMax, text.count / usualEventBytes + 1))
     var rejected: [Rejection] = []
     var results: [String] = []
-    var json = JSONScanner(list)
     var index = 0
     try json.beginArray()
     while try json.nextElement() {
-      if index == batchEventsMax {
-        return .problem(
-          code: "too_many_events",
-          detail: "a batch may have \(batchEventsMax) events; send it in smaller parts")
-      }
+      if index == batchEventsMax { return nil }
       let start = json
       do {
-        let event = try reader.read(&json, in: list, place: place(call, index))
+        let event = try reader.read(&json, in: text, place: place(call, index))
         if call.isV1 { results.append(event.id) }
         events.append(event)
       } catch let refusal as Refusal {

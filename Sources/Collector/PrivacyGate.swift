@@ -40,12 +40,8 @@ public struct PrivacyGate: EventGate {
   public func admit(
     _ event: inout IncomingEvent, _ request: borrowing RequestFacts, _ key: WriteKey
   ) throws(Refusal) -> GateVerdict {
-    let isSnowplow = event.source.utf8.starts(with: Self.snowplowSource)
-    var scrubber = scrubber(
-      request, key, isSnowplow: isSnowplow, protocolName: Self.protocolName(event))
-    if !marks.isEmpty, scrubber.removesPersonalData, let marks = marks[Self.protocolName(event)] {
-      scrubber.marks = marks[event.name] ?? marks[event.kind.name] ?? .none
-    }
+    let memory = request.memory
+    let scrubber = scrubber(of: event, request, key)
     do {
       var scrubbed = try event.payload.withUnsafeBytes { try scrubber.scrub(event: $0) }
       if scrubbed.isSealable, key.policy.personalData == .encrypt,
@@ -53,21 +49,58 @@ public struct PrivacyGate: EventGate {
       {
         // Once more, now that there is something: most events have nothing, and need no key.
         scrubber.sealer = sealer
+        defer { scrubber.sealer = nil }
         scrubbed = try event.payload.withUnsafeBytes { try scrubber.scrub(event: $0) }
       }
       if let changed = scrubbed.bytes { event.payload = changed }
       // Servers send events of people: whose browser it was stands in the event.
-      event.agent = (scrubbed.agent ?? agents.agent(request.userAgent)).label
+      if let agent = scrubbed.agent {
+        event.agent = agent.label
+      } else {
+        if memory.agent == nil { memory.agent = agents.agent(request.userAgent) }
+        event.agent = memory.agent?.label ?? ""
+      }
     } catch {
       throw Refusal(.malformedJSON, "\(error)")
     }
-    if key.policy.personalData != .keep { Self.scrubColumns(&event) }
+    if scrubber.removesPersonalData { Self.scrubColumns(&event, memory) }
     return .pass
   }
 
-  private static let snowplowSource = Array("\(SnowplowProtocol.name)/".utf8)
+  /// That of the request's events, with the marks of this one.
+  private func scrubber(
+    of event: borrowing IncomingEvent, _ request: borrowing RequestFacts, _ key: WriteKey
+  ) -> PayloadScrubber {
+    let memory = request.memory
+    if let scrubber = memory.scrubber, memory.scrubbedSource == event.source {
+      if memory.scrubbedName != event.name || memory.scrubbedKind != event.kind {
+        scrubber.marks = marks(of: event, scrubber)
+        memory.scrubbedName = event.name
+        memory.scrubbedKind = event.kind
+      }
+      return scrubber
+    }
+    let protocolName = Self.protocolName(event)
+    let scrubber = scrubber(
+      request, key, isSnowplow: protocolName == SnowplowProtocol.name, protocolName: protocolName)
+    scrubber.marks = marks(of: event, scrubber)
+    memory.scrubber = scrubber
+    memory.scrubbedSource = event.source
+    memory.scrubbedName = event.name
+    memory.scrubbedKind = event.kind
+    return scrubber
+  }
 
-  private static func protocolName(_ event: IncomingEvent) -> String {
+  private func marks(
+    of event: borrowing IncomingEvent, _ scrubber: PayloadScrubber
+  ) -> PersonalMarks {
+    guard !marks.isEmpty, scrubber.removesPersonalData,
+      let marks = marks[Self.protocolName(event)]
+    else { return .none }
+    return marks[event.name] ?? marks[event.kind.name] ?? .none
+  }
+
+  private static func protocolName(_ event: borrowing IncomingEvent) -> String {
     String(Substring(event.source.utf8.prefix { $0 != UInt8(ascii: "/") }))
   }
 
@@ -96,7 +129,7 @@ public struct PrivacyGate: EventGate {
     protocolName: String
   ) -> Rejection {
     var rejection = rejection
-    var scrubber = scrubber(
+    let scrubber = scrubber(
       request, key, isSnowplow: protocolName == SnowplowProtocol.name, protocolName: protocolName)
     if scrubber.removesPersonalData { scrubber.marks = anyMarks[protocolName] ?? .none }
     scrubber.removesCompressed = scrubber.removesPersonalData || scrubber.identify != nil
@@ -123,29 +156,27 @@ public struct PrivacyGate: EventGate {
   // MARK: Parts
 
   private func scrubber(
-    _ request: borrowing RequestFacts, _ key: WriteKey, isSnowplow: Bool,
-    protocolName: @autoclosure () -> String
+    _ request: borrowing RequestFacts, _ key: WriteKey, isSnowplow: Bool, protocolName: String
   ) -> PayloadScrubber {
-    var scrubber = PayloadScrubber(agents: agents)
-    scrubber.removesPersonalData = key.policy.personalData != .keep
-    scrubber.addresses =
-      key.policy.address == .drop
+    let isPseudonymous = key.policy.identifiers == .pseudonym
+    return PayloadScrubber(
+      agents: agents, removesPersonalData: key.policy.personalData != .keep,
+      addresses: key.policy.address == .drop
         || isSnowplow && request.header("sp-anonymous") != nil
-      ? .remove : .truncate
-    if key.policy.identifiers == .pseudonym {
-      scrubber.identify = { key.identify($0) }
-      scrubber.identifierNames = IdentifierNames.names(of: protocolName())
-    }
-    return scrubber
+        ? .remove : .truncate,
+      identify: isPseudonymous ? { key.identify($0) } : nil,
+      identifierNames: isPseudonymous ? IdentifierNames.names(of: protocolName) : [])
   }
 
   /// Texts of an event beside its payload. Its keys are hashes already.
-  private static func scrubColumns(_ event: inout IncomingEvent) {
-    let name = PersonalText.removed(from: event.name)
-    if name != event.name { event.name = name }
-    if PersonalText.removed(from: event.id) != event.id { event.id = event.key.description }
+  private static func scrubColumns(_ event: inout IncomingEvent, _ memory: RequestMemory) {
+    if memory.plainName != event.name {
+      let name = PersonalText.removed(from: event.name)
+      if name != event.name { event.name = name } else { memory.plainName = name }
+    }
+    if PersonalText.isFound(in: event.id) { event.id = event.key.description }
     // Ids of contents may look like any number, but not like a mail address.
-    guard event.dimensions.contains(UInt8(ascii: "@")) || event.dimensions.contains(0x25),
+    guard event.dimensions.withUnsafeBytes({ PlainText.hasMark($0) }),
       var tuple = event.dimensions.withUnsafeBytes({ DimensionTuple(encoded: $0) })
     else { return }
     tuple.campaign = PersonalText.removed(from: tuple.campaign)

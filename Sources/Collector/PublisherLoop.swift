@@ -51,11 +51,16 @@ final class PublisherLoop: @unchecked Sendable {
   let spool: Spool?
   let clock: CollectorClock
   let log: Logger
+  /// Deadlines are looked at so often: it takes the locks of all lanes.
+  private static let expiryIntervalMicros: Int64 = 5_000
+  /// When they were last looked at, steady time.
+  private var expiredMicros: Int64 = .min / 2
   /// When a successor of the current generation was last asked for in vain, steady time.
   var askedMicros: Int64 = .min / 2
   private var inFlight: [UInt64: InFlightFrame] = [:]
   private var nextToken: UInt64 = 1
-  var batch = ResponseBatch()
+  var batch: ResponseBatch
+  private let answerDelay = ResponseBatch.Delay()
   /// Frames on their way from the spool.
   var draining: [UInt64: DrainingMessage] = [:]
   /// Why the spool did not take the last frames; nil where it did.
@@ -81,6 +86,7 @@ final class PublisherLoop: @unchecked Sendable {
     self.spool = spool
     self.clock = clock
     self.log = log
+    batch = ResponseBatch(delay: answerDelay)
     frames = metrics.counter(CollectorMetrics.frames)
     frameBytes = metrics.histogram(CollectorMetrics.frameBytes).with()
     frameEvents = metrics.histogram(CollectorMetrics.frameEvents).with()
@@ -160,6 +166,11 @@ final class PublisherLoop: @unchecked Sendable {
 
   var hasRoom: Bool { publisher.inFlight < publisher.windowMax }
 
+  /// Event loops that take answers up so late have requests to read.
+  private static let behindNanoseconds: UInt64 = 1_000_000
+
+  private var loopsAreBehind: Bool { answerDelay.last > Self.behindNanoseconds }
+
   /// Between the call of ``stop(withinMs:)`` and the end.
   var isStopping: Bool { drainDeadlineMicros.load(ordering: .sequentiallyConsistent) != 0 }
 
@@ -173,12 +184,13 @@ final class PublisherLoop: @unchecked Sendable {
     var hasPublished = false
     for lane in lanes.retired { moveFrames(of: lane, now) }
     let open = lanes.open
+    let loopsAreBehind = loopsAreBehind
     for lane in open {
       if waitsForSpool(lane) {
         divertFrames(of: lane, now)
         continue
       }
-      while hasRoom, lane.delayMicros(nowMicros: now) == 0,
+      while hasRoom, lane.delayMicros(nowMicros: now, loopsAreBehind: loopsAreBehind) == 0,
         let frame = lane.takeFrame(nowMicros: now)
       {
         publish(frame, lane)
@@ -197,11 +209,12 @@ final class PublisherLoop: @unchecked Sendable {
   private var pollTimeoutMs: Int {
     let now = clock.steadyMicros()
     let hasRoom = hasRoom
+    let loopsAreBehind = loopsAreBehind
     let delay = lanes.all.compactMap { lane -> Int64? in
       if waitsForSpool(lane) {
         return goesToSpool(lane) ? lane.tickDelayMicros(nowMicros: now) : nil
       }
-      return hasRoom ? lane.delayMicros(nowMicros: now) : nil
+      return hasRoom ? lane.delayMicros(nowMicros: now, loopsAreBehind: loopsAreBehind) : nil
     }.min()
     guard let delay else { return isIdle ? Self.idlePollTimeoutMs : Self.pollTimeoutMsMax }
     return min(Self.pollTimeoutMsMax, Int((delay + 999) / 1000))
@@ -339,6 +352,8 @@ final class PublisherLoop: @unchecked Sendable {
   /// the same ids.
   private func expire() {
     let now = clock.steadyMicros()
+    guard now - expiredMicros >= Self.expiryIntervalMicros else { return }
+    expiredMicros = now
     let limit = now - Int64(waitMsMax) * 1000
     expireInFlight(openedBefore: limit)
     for lane in lanes.all {

@@ -19,7 +19,7 @@ public struct SchemaGate: EventGate {
   public func admit(
     _ event: inout IncomingEvent, _ request: borrowing RequestFacts, _ key: WriteKey
   ) throws(Refusal) -> GateVerdict {
-    guard let versions = schemas.versions(of: event.name, event.kind),
+    guard let versions = versions(of: event, request.memory),
       case .first(let paths)? = places[String(event.source.prefix { $0 != "/" })]
     else { return .pass }
     let found: FoundProperties
@@ -36,6 +36,17 @@ public struct SchemaGate: EventGate {
       if let upcast { try take(upcast.bytes, found.place, key, &event) }
       return .pass
     }
+  }
+
+  private func versions(
+    of event: borrowing IncomingEvent, _ memory: RequestMemory
+  ) -> EventSchemas.Versions? {
+    if let last = memory.schemas, last.name == event.name, last.kind == event.kind {
+      return last.versions
+    }
+    let versions = schemas.versions(of: event.name, event.kind)
+    memory.schemas = (event.name, event.kind, versions)
+    return versions
   }
 
   private func take(

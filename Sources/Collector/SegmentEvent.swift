@@ -7,8 +7,8 @@ enum SegmentEvent {
     case track, page, screen, identify, group, alias
   }
 
-  /// What the scan of an event has found.
-  private struct Fields {
+  /// What the scan of an event has found. It is never copied: it has many texts.
+  private struct Fields: ~Copyable {
     var type: CallType?
     var typeIsKnown = true
     var id: String?
@@ -18,7 +18,8 @@ enum SegmentEvent {
     var anonymous: String?
     var previous: String?
     var name: (text: String, kind: EventKind)?
-    var properties = MappedProperties()
+    /// Read while the request's bytes are there.
+    var properties = MappedProperties(borrowing: true)
     var sentTime: Int64 = 0
     /// Where a member `sentAt` stands, counted from the event's start.
     var sentAt: Range<Int>?
@@ -122,7 +123,7 @@ enum SegmentEvent {
     // MARK: Building
 
     private func event(
-      _ fields: Fields, type stated: CallType?, place: String, index: Int?,
+      _ fields: borrowing Fields, type stated: CallType?, place: String, index: Int?,
       bytes: UnsafeRawBufferPointer
     ) throws(Refusal) -> IncomingEvent {
       guard let type = stated ?? fields.type else {
@@ -163,24 +164,21 @@ enum SegmentEvent {
             try Conversion.currency(text, "properties.currency")
           } ?? key.mapping.mapping.defaultCurrency
       }
-      let tuple = DimensionTuple(
-        site: key.site, campaign: fields.properties.campaign.text ?? "",
-        content: fields.properties.content.text ?? "",
-        variant: fields.properties.variant.text ?? "",
-        channel: fields.properties.channel.text ?? "", currency: currency)
       let personKey = key.identity.personKey(id: person)
       return IncomingEvent(
         kind: kind, key: key.identity.dedupeKey(eventID: id), person: personKey,
         user: user.isEmpty
           ? .zero : user == person ? personKey : key.identity.personKey(id: user),
         eventTime: fields.time ?? fields.originalTime ?? receivedAt, receivedAt: receivedAt,
-        sentAt: fields.sentTime, dimensions: tuple.encoded, revenueMicros: revenue, id: id,
+        sentAt: fields.sentTime,
+        dimensions: fields.properties.tuple(site: key.site, currency: currency),
+        revenueMicros: revenue, id: id,
         name: name, source: source, payload: Array(bytes),
         fingerprint: EventIdentity.fingerprint(bytes, without: fields.sentAt))
     }
 
     private func nameAndKind(
-      _ fields: Fields, _ type: CallType
+      _ fields: borrowing Fields, _ type: CallType
     ) throws(Refusal) -> (text: String, kind: EventKind) {
       guard type == .track else {
         let mapping = key.mapping.mapping

@@ -134,8 +134,10 @@ enum SegmentProtocol {
       guard var batch else {
         throw Refusal(.malformedJSON, "the body has a member batch, an array of events")
       }
-      for index in batch.events.indices where batch.events[index].sentAt == 0 {
-        batch.events[index].sentAt = sentAt
+      if sentAt != 0 {
+        for index in batch.events.indices where batch.events[index].sentAt == 0 {
+          batch.events[index].sentAt = sentAt
+        }
       }
       return .events(batch.events, rejected: batch.rejected, key)
     }

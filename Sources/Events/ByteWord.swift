@@ -58,10 +58,25 @@ public enum ByteWord {
     let count = bytes.count &- offset
     if count >= 8 { return load(bytes, at: offset) }
     if bytes.count >= 8 { return load(bytes, at: bytes.count &- 8) >> UInt64(64 &- 8 &* count) }
-    var word: UInt64 = 0
-    for index in 0..<count {
-      word |= UInt64(bytes[offset &+ index]) &<< UInt64(truncatingIfNeeded: 8 &* index)
+    return short(bytes, at: offset, count)
+  }
+
+  /// So many bytes, at most seven, by loads that overlap.
+  @inlinable
+  @inline(__always)
+  static func short(_ bytes: UnsafeRawBufferPointer, at offset: Int, _ count: Int) -> UInt64 {
+    func shifted(_ value: UInt64, _ byte: Int) -> UInt64 {
+      value &<< UInt64(truncatingIfNeeded: 8 &* byte)
     }
-    return word
+    if count >= 4 {
+      let last = count &- 4
+      let low = bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
+      let high = bytes.loadUnaligned(fromByteOffset: offset &+ last, as: UInt32.self)
+      return UInt64(UInt32(littleEndian: low)) | shifted(UInt64(UInt32(littleEndian: high)), last)
+    }
+    if count <= 0 { return 0 }
+    let (middle, last) = (count &>> 1, count &- 1)
+    return UInt64(bytes[offset]) | shifted(UInt64(bytes[offset &+ middle]), middle)
+      | shifted(UInt64(bytes[offset &+ last]), last)
   }
 }

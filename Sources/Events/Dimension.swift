@@ -92,18 +92,46 @@ public struct DimensionTuple: Hashable, Sendable {
     }
   }
 
+  /// The encoding of the tuple of an event of people whose values, in UTF-8, are not strings yet.
+  public static func encoded(
+    site: UnsafeRawBufferPointer, campaign: UnsafeRawBufferPointer,
+    content: UnsafeRawBufferPointer, variant: UnsafeRawBufferPointer,
+    channel: UnsafeRawBufferPointer, currency: UnsafeRawBufferPointer
+  ) -> [UInt8] {
+    let byteCount =
+      2 * Dimension.always.count + site.count + campaign.count + content.count + variant.count
+      + channel.count + currency.count
+    return [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
+      write(site, to: buffer, &count)
+      write(campaign, to: buffer, &count)
+      write(content, to: buffer, &count)
+      write(variant, to: buffer, &count)
+      write(channel, to: buffer, &count)
+      write(currency, to: buffer, &count)
+    }
+  }
+
   private static func write(
     _ value: String, to buffer: UnsafeMutableBufferPointer<UInt8>, _ count: inout Int
   ) {
     var value = value
-    value.withUTF8 { utf8 in
-      precondition(utf8.count <= Int(UInt16.max), "a dimension is at most 65,535 bytes")
-      buffer[count] = UInt8(truncatingIfNeeded: utf8.count)
-      buffer[count + 1] = UInt8(truncatingIfNeeded: utf8.count >> 8)
-      count += 2
-      _ = UnsafeMutableBufferPointer(rebasing: buffer[count...]).initialize(fromContentsOf: utf8)
-      count += utf8.count
+    value.withUTF8 { write(UnsafeRawBufferPointer($0), to: buffer, &count) }
+  }
+
+  @inline(__always)
+  private static func write(
+    _ value: UnsafeRawBufferPointer, to buffer: UnsafeMutableBufferPointer<UInt8>,
+    _ count: inout Int
+  ) {
+    precondition(value.count <= Int(UInt16.max), "a dimension is at most 65,535 bytes")
+    buffer[count] = UInt8(truncatingIfNeeded: value.count)
+    buffer[count + 1] = UInt8(truncatingIfNeeded: value.count >> 8)
+    count += 2
+    if let base = buffer.baseAddress {
+      UnsafeMutableRawBufferPointer(start: base + count, count: value.count)
+        .copyMemory(from: value)
     }
+    count += value.count
   }
 
   /// - Precondition: `value` is at most 65,535 bytes; collectors hold it to ``Dimension/bytesMax``.

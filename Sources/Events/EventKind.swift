@@ -19,9 +19,16 @@ public enum EventKind: UInt8, CaseIterable, Sendable {
   case feedback = 11
   /// What was decided for a person, or what a decision earned. Only the decision API makes such events.
   case decision = 12
+  /// A person enters a segment of rules, or leaves it. Only the query API makes such events.
+  case segment = 13
+  /// A person is to be forgotten: what was received of it before has no say in what is learned. Only
+  /// `smartcontent person erase` makes such events.
+  case erasure = 14
 
   /// Those that clients can send.
-  public static let sent: [EventKind] = allCases.filter { $0 != .feedback && $0 != .decision }
+  public static let sent: [EventKind] = allCases.filter {
+    ![.feedback, .decision, .segment, .erasure].contains($0)
+  }
 
   /// The name used in event mappings, in the pixel's `t` field and in CloudEvents types.
   public var name: String {
@@ -38,6 +45,8 @@ public enum EventKind: UInt8, CaseIterable, Sendable {
     case .exposure: "exposure"
     case .feedback: "feedback"
     case .decision: "decision"
+    case .segment: "segment"
+    case .erasure: "erasure"
     }
   }
 

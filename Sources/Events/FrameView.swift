@@ -28,7 +28,7 @@ public struct FrameView {
   @usableFromInline let payloads: FrameTexts
 
   /// Raw values of ``EventKind``.
-  static let kindRange = EventKind.impression.rawValue...EventKind.decision.rawValue
+  static let kindRange = EventKind.impression.rawValue...EventKind.erasure.rawValue
 
   /// The number of events.
   @inlinable public var count: Int { header.count }

@@ -137,6 +137,14 @@ public struct JSONScanner {
     return try scanString()
   }
 
+  /// The next value where it is a string, not copied; nil where it is something else, of which nothing is read.
+  public mutating func textIfThere() throws(JSONError) -> JSONString? {
+    skipWhitespace()
+    guard current == UInt8(ascii: "\"") else { return nil }
+    offset &+= 1
+    return try scanString()
+  }
+
   /// A string without its escapes.
   public mutating func string() throws(JSONError) -> String { try text().string }
 

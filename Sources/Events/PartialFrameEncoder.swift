@@ -92,7 +92,7 @@ public struct PartialFrameEncoder: ~Copyable {
 
   /// Seals what was appended since the last seal and starts anew.
   public mutating func seal(_ head: PartialFrameHead) -> [UInt8] {
-    let order = tuples.indices.sorted { tuples[$0].lexicographicallyPrecedes(tuples[$1]) }
+    let order = tuples.indices.sorted { Self.precedes(tuples[$0], tuples[$1]) }
     var numbers = [UInt32](repeating: 0, count: tuples.count)
     for (number, index) in order.enumerated() { numbers[index] = UInt32(number) }
     for index in touches.indices {
@@ -137,6 +137,27 @@ public struct PartialFrameEncoder: ~Copyable {
     let header = head.header(count: count)
     reset()
     return body.frame(header)
+  }
+
+  /// In the order of bytes; eight at a time, because tuples begin alike.
+  private static func precedes(_ a: [UInt8], _ b: [UInt8]) -> Bool {
+    let common = min(a.count, b.count)
+    return a.withUnsafeBytes { a in
+      b.withUnsafeBytes { b in
+        var offset = 0
+        while offset + 8 <= common {
+          let x = UInt64(bigEndian: a.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+          let y = UInt64(bigEndian: b.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+          if x != y { return x < y }
+          offset += 8
+        }
+        while offset < common {
+          if a[offset] != b[offset] { return a[offset] < b[offset] }
+          offset += 1
+        }
+        return a.count < b.count
+      }
+    }
   }
 
   /// Touches are ordered by time, then by key; the rest decides only between copies of one event.

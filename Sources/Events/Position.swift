@@ -40,8 +40,31 @@ public struct Position: Hashable, Sendable {
 
 extension Position: CustomStringConvertible {
   public var description: String {
-    sequences.sorted { $0.key < $1.key }.reduce(into: "\(generation)") { text, entry in
-      text += "~\(entry.key).\(entry.value)"
+    Self.text(
+      generation: generation,
+      sequences.sorted { $0.key < $1.key }.map { (partition: $0.key, sequence: $0.value) })
+  }
+
+  /// The text of a position whose parts are known already: every answer of a collector has one.
+  ///
+  /// - Parameter sequences: in rising order of partition.
+  public static func text(
+    generation: UInt32, _ sequences: [(partition: Int, sequence: UInt64)]
+  ) -> String {
+    var text: [UInt8] = []
+    text.reserveCapacity(12 + 24 * sequences.count)
+    write(UInt64(generation), to: &text)
+    for (partition, sequence) in sequences {
+      text.append(UInt8(ascii: "~"))
+      write(UInt64(partition), to: &text)
+      text.append(UInt8(ascii: "."))
+      write(sequence, to: &text)
     }
+    return String(decoding: text, as: UTF8.self)
+  }
+
+  private static func write(_ number: UInt64, to text: inout [UInt8]) {
+    if number >= 10 { write(number / 10, to: &text) }
+    text.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number % 10))
   }
 }

@@ -94,12 +94,7 @@ public struct SipHash128: Sendable {
         littleEndian: bytes.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self))
       update(word: word &>> (64 &- left &* 8), count: left)
     } else {
-      var word: UInt64 = 0
-      while index < count {
-        word |= UInt64(bytes[index]) &<< UInt64(truncatingIfNeeded: index &* 8)
-        index &+= 1
-      }
-      update(word: word, count: left)
+      update(word: ByteWord.short(bytes, at: 0, count), count: left)
     }
   }
 

@@ -33,6 +33,20 @@ public struct Responder: Sendable {
 
 /// Answers to many requests, delivered with one task per event loop.
 public struct ResponseBatch: Sendable {
+  /// How long answers wait for their event loop, in nanoseconds, of the last ones that were taken up.
+  public final class Delay: Sendable {
+    private let nanoseconds = Atomic<UInt64>(0)
+
+    public init() {}
+
+    public var last: UInt64 { nanoseconds.load(ordering: .relaxed) }
+
+    fileprivate func took(since start: NIODeadline) {
+      nanoseconds.store(
+        NIODeadline.now().uptimeNanoseconds &- start.uptimeNanoseconds, ordering: .relaxed)
+    }
+  }
+
   private struct LoopBatch: Sendable {
     let loop: LoopState
     var answers: [(responder: Responder, response: FastResponse)]
@@ -42,8 +56,10 @@ public struct ResponseBatch: Sendable {
   private static let usualCount = 32
   /// By index of event loop; at most one entry per loop.
   private var batches: [LoopBatch?] = []
+  private let delay: Delay?
 
-  public init() {}
+  /// - Parameter delay: is told how long answers wait.
+  public init(delay: Delay? = nil) { self.delay = delay }
 
   public mutating func add(_ responder: Responder, _ response: FastResponse) {
     let index = responder.connection.loop.index
@@ -61,7 +77,10 @@ public struct ResponseBatch: Sendable {
       guard let batch = batches[index] else { continue }
       batches[index] = nil
       if batch.loop.hasEnded.load(ordering: .acquiring) { continue }
+      let delay = delay
+      let start = NIODeadline.now()
       batch.loop.eventLoop.execute {
+        delay?.took(since: start)
         for answer in batch.answers {
           answer.responder.connection.complete(
             exchange: answer.responder.exchange, with: answer.response)

@@ -17,12 +17,15 @@ public final class JetStreamReader: FrameReader {
   static let bytesMax = 4 << 20
   /// Between failed attempts to make a consumer.
   static let pauseMs: Int64 = 100
+  /// So long the first connection may take before the lack of one is a failure.
+  static let connectingMsMax: Int64 = 1_000
   /// So long a server may take to answer a ping after its silence.
   static let answerMsMax: Int64 = 500
 
   public let stream: String
   private let connection: NATSConnection
   private let pause = Monitor()
+  private let madeAt = monotonicMs()
   private var consumer: PullConsumer?
   private var lastFailure: String?
   private var notBefore: Int64 = 0
@@ -109,6 +112,13 @@ public final class JetStreamReader: FrameReader {
         abandon("stream \(stream): no sign of life from the server")
       }
     } catch {
+      // A reader that was just made is asked for less time than it takes to connect: whoever waited for
+      // that as for something that is away would wait longer.
+      if case .disconnected = error, consumersMade == 0,
+        monotonicMs() - madeAt < Self.connectingMsMax
+      {
+        return .idle
+      }
       abandon("\(error)")
     }
     return monotonicMs() < deadline ? .progress : .idle

@@ -37,8 +37,8 @@ struct LaneFairnessTests {
     _ pipeline: IngestPipeline, _ outcomes: Outcomes, _ name: String, key: Int = 0,
     _ events: [IncomingEvent]
   ) {
-    pipeline.submit(events, deadLetters: [], key: key) { outcome, _, _ in
-      outcomes.add(name, outcome)
+    pipeline.submit(events, deadLetters: [], key: key) { settlement, _ in
+      outcomes.add(name, settlement.outcome)
     }
   }
 
@@ -213,5 +213,29 @@ struct LaneFairnessTests {
     await eventually { outcomes["2"].count == 1 }
     #expect(outcomes["2"].first?.hasPrefix("unavailable") == true)
     await pipeline.stop(withinMs: 1000)
+  }
+
+  @Test(
+    "A frame that has all there is goes at once, unless it is long and event loops have more to read"
+  )
+  func behind() {
+    var parameters = IngestParameters()
+    parameters.crowdedFrameBytes = 1000
+    parameters.frameIntervalMicros = 4000
+    func delay(payloadBytes: Int, loopsAreBehind: Bool) -> Int64? {
+      let lane = Lane(stream: "events-00", generation: 1, partition: 0, parameters: parameters)
+      let request = PendingRequest(generation: 1, key: 0) { _, _ in }
+      // A tick is at 8,000; the lane's last frame was taken just after it.
+      _ = lane.append([event("a")], CollectionOfOne(0), of: request, nowMicros: 8100)
+      _ = lane.takeFrame(nowMicros: 8100)
+      lane.setRound(outstandingBytes: 100, lanes: 1)
+      let more = event("b", payloadBytes: payloadBytes)
+      _ = lane.append([more], CollectionOfOne(0), of: request, nowMicros: 8200)
+      return lane.delayMicros(nowMicros: 8200, loopsAreBehind: loopsAreBehind)
+    }
+    #expect(delay(payloadBytes: 3000, loopsAreBehind: false) == 0)
+    #expect(delay(payloadBytes: 3000, loopsAreBehind: true) == 7800)
+    parameters.crowdedFrameBytes = 10_000
+    #expect(delay(payloadBytes: 3000, loopsAreBehind: true) == 0)
   }
 }

@@ -46,6 +46,31 @@ struct PostHogProtocolTests {
   }
 
   @Test(
+    "Where the key and the time of sending stand changes nothing",
+    arguments: [
+      (#""api_key":"dev","historical_migration":false,"#, ""), ("", #","api_key":"dev""#),
+      (#""token":"dev","#, #","sentAt":"2026-11-01T12:00:01Z""#),
+      (#""api_key":"other","#, #","api_key":"dev""#),
+      (#""api_key":"dev","#, #","batch":"none""#), (#""api_key":"dev","properties":{},"#, ""),
+    ])
+  func places(_ front: String, _ back: String) throws {
+    let events = [capture("Content Clicked"), "7", capture("", id: "i2"), capture("x", id: "i3")]
+    let list = events.joined(separator: ",")
+    func read(_ front: String, _ back: String) throws -> Reading {
+      try send(#"{\#(front)"batch":[\#(list)]\#(back)}"#)
+    }
+    let expected = try read("", #","api_key":"dev""#)
+    let reading = try read(front, back)
+    #expect(reading.events == expected.events && reading.events.count == 2)
+    #expect(reading.rejected.map(\.place) == expected.rejected.map(\.place))
+    let sent = #""sent_at":"2026-11-01T12:00:01Z""#
+    for reading in [try read(front + sent + ",", back), try read(front, back + "," + sent)] {
+      #expect(reading.events.map(\.sentAt) == [1_793_534_401_000_000, 1_793_534_401_000_000])
+    }
+    #expect(try send(#"{\#(front)"batch":[\#(list)]\#(back),}"#).events.isEmpty)
+  }
+
+  @Test(
     "Names are kinds by the mapping, by PostHog's own meaning, or by the kind's name",
     arguments: [
       ("Content Impression", "{}", .impression), ("Order Completed", "{}", .conversion),

@@ -25,6 +25,31 @@ struct DimensionTests {
         == "02006162" + "0000" + "0000" + "0200c3a9" + "0000" + "0300555344")
   }
 
+  @Test("values that are not strings yet are encoded alike")
+  func encodedInPlace() {
+    func bytes(_ text: String, _ body: (UnsafeRawBufferPointer) -> [UInt8]) -> [UInt8] {
+      Array(text.utf8).withUnsafeBytes(body)
+    }
+    let tuple = DimensionTuple(
+      site: "shop", campaign: "spring", variant: "ü", channel: "web", currency: "EUR")
+    let encoded = bytes("shop") { site in
+      bytes("spring") { campaign in
+        bytes("") { content in
+          bytes("ü") { variant in
+            bytes("web") { channel in
+              bytes("EUR") { currency in
+                DimensionTuple.encoded(
+                  site: site, campaign: campaign, content: content, variant: variant,
+                  channel: channel, currency: currency)
+              }
+            }
+          }
+        }
+      }
+    }
+    #expect(encoded == tuple.encoded)
+  }
+
   @Test("an encoding that is cut or has bytes left over is refused")
   func damaged() {
     let encoded = DimensionTuple(site: "ab", channel: "mail").encoded
@@ -39,8 +64,9 @@ struct DimensionTests {
   func names() {
     for dimension in Dimension.allCases { #expect(Dimension(name: dimension.name) == dimension) }
     for kind in EventKind.sent { #expect(EventKind(name: kind.name) == kind) }
-    #expect(EventKind(name: EventKind.feedback.name) == nil)
-    #expect(EventKind(name: EventKind.decision.name) == nil)
+    for kind in [EventKind.feedback, .decision, .segment, .erasure] {
+      #expect(EventKind(name: kind.name) == nil)
+    }
     #expect(Dimension(name: "Site") == nil && EventKind(name: "") == nil)
   }
 
@@ -50,7 +76,7 @@ struct DimensionTests {
       EventKind.allCases.map { "\($0.rawValue) \($0.name)" } == [
         "1 impression", "2 view", "3 click", "4 engagement", "5 conversion", "6 identify",
         "7 custom", "8 alias", "9 unlink", "10 exposure", "11 feedback",
-        "12 decision",
+        "12 decision", "13 segment", "14 erasure",
       ])
   }
 }
