@@ -8,7 +8,7 @@ public struct CountedEvents: ~Copyable {
   @usableFromInline var eventTimes: UnsafeMutablePointer<Int64>
   private var capacity = 1024
 
-  init() {
+  public init() {
     indices = .allocate(capacity: capacity)
     eventTimes = .allocate(capacity: capacity)
   }
@@ -34,6 +34,17 @@ public struct CountedEvents: ~Copyable {
     capacity = wanted * 2
     indices = .allocate(capacity: capacity)
     eventTimes = .allocate(capacity: capacity)
+  }
+
+  /// Takes those of another one that are to be kept, in the same order.
+  public mutating func take(
+    _ other: borrowing CountedEvents, where isKept: (_ index: Int) -> Bool
+  ) {
+    reset(capacity: other.count)
+    for number in 0..<other.count {
+      let index = other.index(number)
+      if isKept(index) { append(index, at: other.time(number)) }
+    }
   }
 
   @inline(__always)

@@ -305,10 +305,7 @@ public struct Pipeline: ~Copyable {
 
   /// Says that a hot copy has everything up to ``position``: the next ``drainHot()`` starts from here.
   /// Allowed during silent replay.
-  public mutating func forgetHotChanges() {
-    var outbox = Outbox()
-    windows.drain(.hot, into: &outbox)
-  }
+  public mutating func forgetHotChanges() { windows.forgetHotChanges() }
 
   /// Everything that the next transaction must write, with its checkpoint at ``position``.
   ///

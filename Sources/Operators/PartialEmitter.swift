@@ -222,26 +222,27 @@ public struct PartialEmitter: ~Copyable {
       pipelineHash: pipelineHash, generation: generation, partition: partition,
       partitionCount: partitionCount, number: 0, sourceSequence: sequence, sourceLogTime: logTime,
       closesTick: false, isLast: false)
-    // A slot's number in the frame that is being filled.
-    var numbers: [Int: UInt32] = [:]
+    // By slot, plus one: the tuple's number in the frame that is being filled; 0 for none.
+    var numbers: [UInt32] = []
     func makeRoom(_ emitter: inout PartialEmitter) {
       guard emitter.encoder.isFull else { return }
       emitter.seal(&head, into: &frames)
       numbers.removeAll(keepingCapacity: true)
+    }
+    func number(_ emitter: inout PartialEmitter, _ slot: Int) -> UInt32 {
+      while numbers.count <= slot { numbers.append(0) }
+      if numbers[slot] == 0 {
+        numbers[slot] = emitter.encoder.tuple(emitter.tuples.bytes(slot)) + 1
+      }
+      return numbers[slot] - 1
     }
     for index in 0..<contributions.count {
       makeRoom(&self)
       let contribution = contributions[index]
       encoder.append(
         contribution: PartialRecord(
-          tuple: encoder.tuple(contribution.tuple), start: contribution.start,
+          tuple: number(&self, tuples.intern(contribution.tuple)), start: contribution.start,
           sums: PartialSums(contribution.sums), measure: contribution.measure.rawValue))
-    }
-    func number(_ emitter: inout PartialEmitter, _ slot: Int) -> UInt32 {
-      if let known = numbers[slot] { return known }
-      let number = emitter.encoder.tuple(emitter.tuples.bytes(slot))
-      numbers[slot] = number
-      return number
     }
     for (user, touch) in touches {
       makeRoom(&self)

@@ -11,7 +11,32 @@ struct TimerQueue: ~Copyable {
     var index: UInt32
   }
 
-  private var levels: [[Entry]] = Array(repeating: [], count: 65)
+  /// Entries in chunks, which are never moved: an array of a million would stop processing for some 10 ms
+  /// each time that it grows.
+  private struct Level {
+    private static let chunkCount = 4096
+
+    private(set) var chunks: [[Entry]] = []
+
+    var isEmpty: Bool { chunks.isEmpty }
+    var count: Int { chunks.reduce(0) { $0 + $1.count } }
+    var byteCount: Int { chunks.reduce(0) { $0 + $1.capacity } * MemoryLayout<Entry>.stride }
+
+    @inline(__always)
+    mutating func append(_ entry: Entry) {
+      if chunks.isEmpty || chunks[chunks.count &- 1].count == Self.chunkCount { addChunk() }
+      chunks[chunks.count &- 1].append(entry)
+    }
+
+    @inline(never)
+    private mutating func addChunk() {
+      var chunk: [Entry] = []
+      if !chunks.isEmpty { chunk.reserveCapacity(Self.chunkCount) }
+      chunks.append(chunk)
+    }
+  }
+
+  private var levels = Array(repeating: Level(), count: 65)
   /// Steps before this one have passed.
   private var now = Int64.min
   private(set) var count = 0
@@ -38,13 +63,15 @@ struct TimerQueue: ~Copyable {
     now = step
     if earliest >= step && count == 0 { return }
     for level in 0...highest where !levels[level].isEmpty {
-      let entries = levels[level]
-      levels[level] = []
-      for entry in entries {
-        if entry.step < step {
-          due.append(entry)
-        } else {
-          levels[self.level(of: entry.step)].append(entry)
+      let chunks = levels[level].chunks
+      levels[level] = Level()
+      for chunk in chunks {
+        for entry in chunk {
+          if entry.step < step {
+            due.append(entry)
+          } else {
+            levels[self.level(of: entry.step)].append(entry)
+          }
         }
       }
     }
@@ -55,14 +82,14 @@ struct TimerQueue: ~Copyable {
   /// Drops the entries that are not the timers of their persons any more.
   mutating func compact(_ table: borrowing PersonTable) {
     for level in levels.indices {
-      var kept = 0
-      for index in levels[level].indices {
-        let entry = levels[level][index]
-        if table.record(Int(entry.index)).pointee.timer != entry.step { continue }
-        levels[level][kept] = entry
-        kept += 1
+      let chunks = levels[level].chunks
+      levels[level] = Level()
+      for chunk in chunks {
+        for entry in chunk
+        where table.record(Int(entry.index)).pointee.timer == entry.step {
+          levels[level].append(entry)
+        }
       }
-      levels[level].removeLast(levels[level].count - kept)
     }
     count = levels.reduce(0) { $0 + $1.count }
     findEarliest()
@@ -72,10 +99,12 @@ struct TimerQueue: ~Copyable {
     earliest = .max
     // Entries of a level come before those of all higher ones.
     for level in levels where !level.isEmpty {
-      for entry in level { earliest = min(earliest, entry.step) }
+      for chunk in level.chunks {
+        for entry in chunk { earliest = min(earliest, entry.step) }
+      }
       return
     }
   }
 
-  var byteCount: Int { levels.reduce(0) { $0 + $1.capacity * MemoryLayout<Entry>.stride } }
+  var byteCount: Int { levels.reduce(0) { $0 + $1.byteCount } }
 }

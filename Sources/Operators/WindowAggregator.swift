@@ -48,6 +48,9 @@ public struct WindowAggregator: ~Copyable, Operator {
   /// Tuples whose entry is handed out with the next commit, in any order, maybe repeated.
   var dimensions: [DimensionEntry] = []
 
+  /// Of the rows that a drain of the hot copy hands out.
+  var order = TupleOrder()
+
   /// Rows and corrections that the present frame has revised.
   private var revisedRows: [(window: UnsafeMutablePointer<LiveWindow>, row: Int)] = []
   private var revisedCorrections: [Int] = []

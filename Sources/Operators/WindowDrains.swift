@@ -33,22 +33,42 @@ extension WindowAggregator {
     }
     for index in retired.indices { retired[index].isChanged = false }
     var next = left[...]
-    for (level, windows) in zip(WindowLevel.allCases, windows) {
+    order.begin()
+    for level in windows {
+      for window in level {
+        for index in hotRows(of: window, complete: complete) {
+          order.note(Int(window.pointee.rows.entry(Int(index)).pointee.key), in: tuples)
+        }
+      }
+    }
+    order.sort(tuples)
+    for level in WindowLevel.allCases {
       outbox.hot.append(contentsOf: next.prefix { $0.row.level == level })
       next = next.drop { $0.row.level == level }
-      for window in windows {
-        let indices =
-          complete ? Array(0..<UInt32(window.pointee.rows.count)) : window.pointee.hotChanged
-        for row in ordered(indices, of: window) {
+      for window in windows[level.rawValue] {
+        let isFinal = window.pointee.isFinal
+        let start = window.pointee.start
+        order.forEach(hotRows(of: window, complete: complete)) {
+          Int(window.pointee.rows.entry($0).pointee.key)
+        } _: { index, id, text in
+          let row = window.pointee.rows.entry(index)
           outbox.hot.append(
             HotRow(
-              row: value(row.index, of: window, id: row.id),
-              tuple: Array(tuples.bytes(Int(window.pointee.rows.entry(row.index).pointee.key)))))
-          window.pointee.rows.entry(row.index).pointee.value.isHotChanged = false
+              row: WindowRow(
+                level: level, start: start, dimensionID: id, counts: row.pointee.value.counts,
+                revision: row.pointee.value.revision, isFinal: isFinal),
+              tuple: text))
+          row.pointee.value.isHotChanged = false
         }
         window.pointee.hotChanged.removeAll(keepingCapacity: true)
       }
     }
+  }
+
+  private func hotRows(
+    of window: UnsafeMutablePointer<LiveWindow>, complete: Bool
+  ) -> [UInt32] {
+    complete ? Array(0..<UInt32(window.pointee.rows.count)) : window.pointee.hotChanged
   }
 
   /// Takes what the rows are now for committed: those of final windows, and where `includeCoarse` those
@@ -68,6 +88,7 @@ extension WindowAggregator {
 
   /// Says that nobody reads a hot copy of what has changed, or that it has everything.
   public mutating func forgetHotChanges() {
+    fold()
     for level in windows {
       for window in level {
         for index in window.pointee.hotChanged {

@@ -8,13 +8,15 @@ import Synchronization
 /// Writing is done when the near store has the blob; the far one follows on a thread of its own, by
 /// being made equal: what it lacks is copied, what the near one has removed is removed. So nothing
 /// queues up while the far store is away, and the next copy makes up for it. Reading takes what is near
-/// and whole, else what is far, which then is near too: a machine with an empty folder starts from
-/// the copies.
+/// and whole, else what is far, which then is soon near too: a machine with an empty folder starts from
+/// the copies, and does not wait for its own disk.
 final class CopiedSnapshotStore: SnapshotStore {
   private struct State {
     var isCopying = false
     /// Something changed since the present copy began.
     var isDue = false
+    /// Names of what was read far away and is not near yet: that the near store lacks them says nothing.
+    var unsaved: Set<String> = []
   }
 
   private let state = Mutex(State())
@@ -49,8 +51,23 @@ final class CopiedSnapshotStore: SnapshotStore {
     let bytes = try near.read(name)
     if let bytes, Self.isWhole(bytes) { return bytes }
     guard let copy = try far.read(name), Self.isWhole(copy) else { return bytes }
-    try near.write(name, copy)
+    state.withLock { _ = $0.unsaved.insert(name) }
+    if !worker.submit({ [self] in save(name, copy) }) {
+      logger.debug("a copy of a snapshot stays where it is", metadata: ["name": "\(name)"])
+    }
     return copy
+  }
+
+  /// Until it has worked, the copy stays the only one.
+  private func save(_ name: String, _ copy: [UInt8]) {
+    // It has been removed meanwhile.
+    guard state.withLock({ $0.unsaved.contains(name) }) else { return }
+    do throws(SnapshotError) {
+      try near.write(name, copy)
+      state.withLock { _ = $0.unsaved.remove(name) }
+    } catch {
+      failed("a copy of a snapshot cannot be written here", error)
+    }
   }
 
   private static func isWhole(_ bytes: [UInt8]) -> Bool {
@@ -64,10 +81,12 @@ final class CopiedSnapshotStore: SnapshotStore {
 
   func write(_ name: String, _ bytes: [UInt8]) throws(SnapshotError) {
     try near.write(name, bytes)
+    state.withLock { _ = $0.unsaved.remove(name) }
     copySoon()
   }
 
   func remove(_ name: String) throws(SnapshotError) {
+    state.withLock { _ = $0.unsaved.remove(name) }
     try near.remove(name)
     copySoon()
   }
@@ -95,7 +114,10 @@ final class CopiedSnapshotStore: SnapshotStore {
       } catch {
         failed("snapshots not copied", error)
         // The next change tries again.
-        return state.withLock { $0 = State() }
+        return state.withLock { state in
+          state.isCopying = false
+          state.isDue = false
+        }
       }
     }
   }
@@ -109,7 +131,10 @@ final class CopiedSnapshotStore: SnapshotStore {
       try far.write(name, bytes)
       metrics.snapshotCopied(bytes: bytes.count)
     }
-    for name in there.subtracting(try near.names()).sorted() { try far.remove(name) }
+    let unsaved = state.withLock { $0.unsaved }
+    for name in there.subtracting(try near.names()).subtracting(unsaved).sorted() {
+      try far.remove(name)
+    }
   }
 
   private func failed(_ what: String, _ error: SnapshotError) {

@@ -133,12 +133,13 @@ extension PartitionLoop {
   private static let catchUpTime: Int64 = 50_000
 
   func open(after: UInt64) throws(LoopExit) {
-    hotCopy.look(&pipeline)
+    // The reader connects while the hot copy is looked at.
     do throws(LogError) {
       stage = .reading(try environment.log.reader(stream: stream.stream, after: after))
     } catch {
       throw LoopExit(error, spec)
     }
+    hotCopy.look(&pipeline)
     replayStarted = environment.clock.monotonic()
     if pipeline.isSilent {
       set(.replaying, "")

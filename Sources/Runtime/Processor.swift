@@ -347,9 +347,11 @@ public final class Processor: Sendable {
         store: store, maker: maker(of: item.stream, pipeline), writing: snapshotWriter,
         compacting: snapshotCompactor, parameters: parameters,
         metrics: loopMetrics, logger: logger)
+      archive.startReadingAhead()
     } catch {
       return halt("snapshot folder cannot be used: \(error); give another with --state")
     }
+    defer { archive.abandon() }
     let views: any ViewStore
     do throws(ViewStoreError) {
       views = try stores.views(pipeline, { stop.isSet })
@@ -392,7 +394,6 @@ public final class Processor: Sendable {
         clock: clock,
         metrics: loopMetrics, logger: logger),
       stop: stop, status: status)
-    defer { archive.abandon() }
     return loop.run()
   }
 }

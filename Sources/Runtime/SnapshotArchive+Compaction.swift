@@ -3,6 +3,7 @@ import Logging
 import Operators
 import Ports
 import Synchronization
+import Threads
 
 // Bases are made of what is stored, and of the log where that has gaps, on a thread of their own: the
 // loop never pauses for one, and a chain that cannot be read is found out before it is needed.
@@ -124,10 +125,42 @@ extension SnapshotArchive {
 
   // MARK: Reading
 
+  /// Begins to read what a start will most likely need, on a thread of its own, while the stream is being
+  /// claimed. Nothing is decided or removed before it is known what is committed.
+  func startReadingAhead() {
+    let thread = LoopThread(name: "snapshots ahead") { [self] in
+      do throws(SnapshotError) {
+        let names = try store.names().compactMap(SnapshotName.init)
+        for name in SnapshotChain.best(of: names).names {
+          if state.withLock({ $0.isAbandoned }) { return }
+          guard let bytes = try store.read("\(name)") else { return }
+          ahead.withLock { $0["\(name)"] = bytes }
+        }
+      } catch {
+        // Whoever needs it reads it again, and says why it cannot.
+        logger.debug("snapshots cannot be read ahead", metadata: ["error": "\(error)"])
+      }
+    }
+    readerAhead.withLock { $0 = thread }
+  }
+
+  /// What was read ahead, once all of it is.
+  func takeAhead() -> [String: [UInt8]] {
+    readerAhead.withLock { thread in
+      defer { thread = nil }
+      return thread
+    }?.join()
+    return ahead.withLock { ahead in
+      defer { ahead = [:] }
+      return ahead
+    }
+  }
+
   /// - Parameter committed: the committed sequence; snapshots of later frames are of another past and
   ///   go.
   /// - Returns: the chain that reaches farthest of what can be read; an empty one where there is none.
   func restore(notAfter committed: UInt64) -> Restored {
+    let ahead = takeAhead()
     do throws(SnapshotError) {
       var names: Set<SnapshotName> = []
       for name in try store.names().compactMap(SnapshotName.init) {
@@ -146,7 +179,7 @@ extension SnapshotArchive {
       }
       while true {
         let chain = state.withLock { SnapshotChain.best(of: $0.files.keys) }
-        guard let restored = try read(chain) else { continue }
+        guard let restored = try read(chain, ahead) else { continue }
         let superseded = state.withLock { state in
           noteChain(&state)
           return forgetSuperseded(&state)
@@ -164,12 +197,14 @@ extension SnapshotArchive {
   }
 
   /// - Returns: nil where a file is torn, corrupt or missing, which has then been removed.
-  private func read(_ chain: SnapshotChain) throws(SnapshotError) -> Restored? {
+  private func read(
+    _ chain: SnapshotChain, _ ahead: [String: [UInt8]] = [:]
+  ) throws(SnapshotError) -> Restored? {
     var restored = Restored()
     for name in chain.names {
       let bytes: [UInt8]?
       do throws(SnapshotError) {
-        bytes = try store.read("\(name)")
+        if let known = ahead["\(name)"] { bytes = known } else { bytes = try store.read("\(name)") }
       } catch {
         metrics.snapshotRejected()
         logger.error(

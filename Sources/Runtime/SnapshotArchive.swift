@@ -3,6 +3,7 @@ import Logging
 import Operators
 import Ports
 import Synchronization
+import Threads
 
 /// Keeps the chain of snapshots of one stream of a pipeline: takes increments from the loop, writes
 /// them, puts a new base in their place when they outweigh the last one, and finds the best chain
@@ -64,6 +65,9 @@ final class SnapshotArchive: Sendable {
   let parameters: RuntimeParameters
   let metrics: LoopMetrics
   let logger: Logger
+  /// Snapshots by name that were read ahead of ``restore(notAfter:)``, and the thread that reads them.
+  let ahead = Mutex<[String: [UInt8]]>([:])
+  let readerAhead = Mutex<LoopThread?>(nil)
 
   init(
     store: any SnapshotStore, maker: BaseMaker, writing: SerialWorker,
@@ -126,7 +130,10 @@ final class SnapshotArchive: Sendable {
   func begins(with origin: BaseMaker.Origin) { state.withLock { $0.origin = origin } }
 
   /// The loop has ended: what takes long is not finished.
-  func abandon() { state.withLock { $0.isAbandoned = true } }
+  func abandon() {
+    state.withLock { $0.isAbandoned = true }
+    _ = takeAhead()
+  }
 
   /// Lets increments be written up to the committed sequence, those too that could not be written
   /// before. Never blocks.

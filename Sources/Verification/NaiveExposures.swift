@@ -97,24 +97,40 @@ public struct NaiveExposures {
 
   /// Persons who became one: what had left state by then, and what follows from that, stays as it was.
   private mutating func count(_ own: [Fact], _ anchors: [Anchor], _ successors: [Int: Int]) {
+    var counted: [(exposure: Fact, members: [Fact])] = []
+    _ = Self.exposed(own, policy, anchors: anchors, successors: successors) {
+      counted.append(($0, $1))
+    }
+    for (exposure, members) in counted { add(exposure, among: members) }
+  }
+
+  /// Goes through the groups that persons have been, in their order.
+  ///
+  /// - Parameter body: gets each exposure with the touches of its group.
+  /// - Returns: by group that became part of no other, what it has been exposed to.
+  static func exposed(
+    _ own: [Fact], _ policy: ExperimentPolicy, anchors: [Anchor], successors: [Int: Int],
+    _ body: (_ exposure: Fact, _ members: [Fact]) -> Void = { _, _ in }
+  ) -> [Int: [Anchor]] {
     var settled: [Int: [Anchor]] = [:]
+    var last: [Int: [Anchor]] = [:]
     for group in Set((own.map(\.groups) + anchors.map(\.groups)).joined()).sorted() {
       let members = own.filter { $0.groups.contains(group) }
       let blocking = anchors.filter { $0.groups.contains(group) } + (settled[group] ?? [])
       let next = successors[group]
       let left = members.filter { member in next.map { !member.groups.contains($0) } ?? false }
       let end = left.map(\.time).max().map { $0 + policy.lookBack } ?? .min
-      for exposure in Self.exposing(members, policy, anchors: blocking) {
-        if let next {
-          guard exposure.time <= end else { continue }
-          settled[next, default: []].append(
-            Anchor(
-              person: exposure.person, campaign: Campaign(exposure.tuple), time: exposure.time))
-        }
-        add(exposure, among: members)
+      var found = blocking
+      for exposure in exposing(members, policy, anchors: blocking) {
+        if next != nil, exposure.time > end { continue }
+        found.append(
+          Anchor(
+            person: exposure.person, campaign: Campaign(exposure.tuple), time: exposure.time))
+        body(exposure, members)
       }
-      if let next { settled[next, default: []] += blocking }
+      if let next { settled[next, default: []] += found } else { last[group] = found }
     }
+    return last
   }
 
   private mutating func add(_ exposure: Fact, among own: [Fact]) {

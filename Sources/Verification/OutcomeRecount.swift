@@ -11,11 +11,10 @@ import Views
 /// who takes over its last sessions and what follows. Another number of partitions changes none of it: a
 /// device is in one partition of each generation, and time goes on there from the latest time of those
 /// that it was taken over from. Users that an alias makes one take along what is in state: sessions that
-/// ended longer than ``PersonPolicy/keep`` before the alias's watermark stay each one's own. The second stage
-/// is a little behind that watermark, so that a session which leaves state in these seconds may be
-/// reported as a difference; so may what they do once they had been silent for so long that the second stage has
-/// forgotten that they are one. Beyond this recount go the limits of persons and touches and rows'
-/// revisions; open hour and day rows are compared where the second stage has just written them.
+/// ended longer than ``PersonPolicy/keep`` before the alias's watermark stay each one's own, and so does what
+/// they do once nothing of them is in state any more (``NaiveUnions``). The second stage is a little behind
+/// that watermark, so that what leaves state in these seconds may be reported as a difference. Beyond this recount
+/// go the limits of persons and touches and rows' revisions; open hour and day rows are compared where the second stage has just written them.
 final class OutcomeRecount: ReadModelRecount {
   private struct Person: Hashable {
     var key: Key128
@@ -28,15 +27,8 @@ final class OutcomeRecount: ReadModelRecount {
     var kind: UInt8
     var tuple: Int
     var revenue: Int64
-    /// See ``NaiveOutcomes/Fact/groups``; none of a device.
-    var groups: [Int] = []
-  }
-
-  /// Users that are one.
-  private struct Union {
-    var users: [Key128]
-    /// Of the touches that come now.
-    var groups: [Int]
+    /// When it came to who has it now.
+    var arrival: NaiveUnions.Arrival
   }
 
   private struct Link {
@@ -59,14 +51,12 @@ final class OutcomeRecount: ReadModelRecount {
   private var links: [Key128: Link] = [:]
   private var held: [Person: [Held]] = [:]
   /// Exposures of users that are counted for their devices; their person is not used.
-  private var anchors: [Key128: [NaiveExposures.Anchor]] = [:]
-  /// The group that a group became part of.
-  private var successors: [Int: Int] = [:]
-  /// Users that an alias has made one, each pointing at the next.
+  private var anchors: [Key128: [(anchor: NaiveExposures.Anchor, arrival: NaiveUnions.Arrival)]] =
+    [:]
+  /// Users that an alias has made one at some time, each pointing at the next.
   private var united: [Key128: Key128] = [:]
-  /// By the last of those.
-  private var unions: [Key128: Union] = [:]
-  private var groupCount = 0
+  private var aliases: [(other: Key128, arrival: NaiveUnions.Arrival)] = []
+  private var arrivalCount = 0
 
   private static let hour: Int64 = 3_600_000_000
 
@@ -125,7 +115,7 @@ final class OutcomeRecount: ReadModelRecount {
     }
     if user != .zero && user != event.person {
       if event.kind == EventKind.alias.rawValue {
-        unite(event.person, user, partition.watermark, policy)
+        unite(event.person, user, partition.watermark)
       }
       if known != user { takeOver(event.person, by: user, partition.watermark, policy) }
       links[event.person] = Link(user: user, usedHour: hour)
@@ -142,7 +132,7 @@ final class OutcomeRecount: ReadModelRecount {
     held[Person(key: isKnown ? user : event.person, isKnown: isKnown), default: []].append(
       Held(
         time: event.time, key: event.key, kind: event.kind, tuple: event.tuple,
-        revenue: event.revenueMicros, groups: isKnown ? groups(of: user) : []))
+        revenue: event.revenueMicros, arrival: arrival(of: user, partition.watermark)))
   }
 
   // MARK: Who is who
@@ -153,60 +143,15 @@ final class OutcomeRecount: ReadModelRecount {
     return user
   }
 
-  /// Those of a touch that comes now. Users that never became one with another have none.
-  private func groups(of user: Key128) -> [Int] { unions[root(user)]?.groups ?? [] }
+  private func arrival(of user: Key128, _ watermark: Int64) -> NaiveUnions.Arrival {
+    arrivalCount += 1
+    return NaiveUnions.Arrival(user: user, watermark: watermark, order: arrivalCount)
+  }
 
-  private func unite(
-    _ one: Key128, _ other: Key128, _ watermark: Int64, _ policy: PersonPolicy
-  ) {
+  private func unite(_ one: Key128, _ other: Key128, _ watermark: Int64) {
+    aliases.append((other, arrival(of: one, watermark)))
     let (a, b) = (root(one), root(other))
-    if a == b { return }
-    let before = [a, b].map { unions[$0] ?? beginUnion(of: $0) }
-    let group = addGroup()
-    for union in before {
-      successors[union.groups[0]] = group
-      move(union, to: group, watermark, policy)
-    }
-    united[a] = b
-    unions[a] = nil
-    unions[b] = Union(users: before.flatMap(\.users), groups: [group])
-  }
-
-  private func addGroup() -> Int {
-    groupCount += 1
-    return groupCount
-  }
-
-  private func beginUnion(of user: Key128) -> Union {
-    let groups = [addGroup()]
-    let person = Person(key: user, isKnown: true)
-    for index in (held[person] ?? []).indices { held[person]?[index].groups = groups }
-    for index in (anchors[user] ?? []).indices { anchors[user]?[index].groups = groups }
-    return Union(users: [user], groups: groups)
-  }
-
-  /// Adds the touches that are in state to a group.
-  private func move(
-    _ union: Union, to group: Int, _ watermark: Int64, _ policy: PersonPolicy
-  ) {
-    let people = union.users.map { Person(key: $0, isKnown: true) }
-    let current = union.groups[0]
-    let times = people.flatMap { held[$0] ?? [] }.filter { $0.groups.contains(current) }
-      .map(\.time).sorted()
-    let expiredBefore =
-      watermark == .min ? .min : NaiveOutcomes.step(watermark) * 10_000_000 - policy.keep
-    // Sessions end in order of time.
-    var expiredUpTo = Int64.min
-    for (index, time) in times.enumerated() {
-      let isEnd = index + 1 == times.count || times[index + 1] - time > policy.sessionGap
-      if isEnd && time < expiredBefore { expiredUpTo = time }
-    }
-    for person in people {
-      for (index, touch) in (held[person] ?? []).enumerated()
-      where touch.time > expiredUpTo && touch.groups.contains(current) {
-        held[person]?[index].groups.append(group)
-      }
-    }
+    if a != b { united[a] = b }
   }
 
   /// A device's touches become its user's, session by session, but for sessions that began too long ago.
@@ -221,8 +166,7 @@ final class OutcomeRecount: ReadModelRecount {
       let isTakenOver =
         NaiveOutcomes.step(first.time + policy.takeOver) >= NaiveOutcomes.step(watermark)
       if isTakenOver {
-        let groups = groups(of: user)
-        for index in session.indices { session[index].groups = groups }
+        for index in session.indices { session[index].arrival = arrival(of: user, watermark) }
         held[Person(key: user, isKnown: true), default: []] += session
       } else {
         left += session
@@ -243,9 +187,11 @@ final class OutcomeRecount: ReadModelRecount {
       watermark == .min
       ? watermark : NaiveOutcomes.step(watermark) * 10_000_000 - policy.takeOver
     anchors[user, default: []] += exposing.map {
-      NaiveExposures.Anchor(
-        person: 0, campaign: NaiveExposures.Campaign($0.tuple), time: $0.time, from: from,
-        groups: groups(of: user))
+      (
+        NaiveExposures.Anchor(
+          person: 0, campaign: NaiveExposures.Campaign($0.tuple), time: $0.time, from: from),
+        arrival(of: user, watermark)
+      )
     }
   }
 
@@ -253,11 +199,9 @@ final class OutcomeRecount: ReadModelRecount {
     guard let kind = EventKind(rawValue: touch.kind),
       let tuple = tuples.tuples[touch.tuple].withUnsafeBytes({ DimensionTuple(encoded: $0) })
     else { return nil }
-    var fact = NaiveOutcomes.Fact(
+    return NaiveOutcomes.Fact(
       person: person, time: touch.time, key: touch.key, kind: kind, tuple: tuple,
       revenue: touch.revenue)
-    fact.groups = touch.groups
-    return fact
   }
 
   // MARK: Tables
@@ -273,7 +217,7 @@ final class OutcomeRecount: ReadModelRecount {
       }
       guard let experiments = policy.experiments else { return }
       let naive = NaiveExposures(
-        known.facts, experiments, anchors: known.anchors, successors: successors)
+        known.facts, experiments, anchors: known.anchors, successors: known.successors)
       for (place, sums) in naive.sums {
         exposures[place, default: Counts()] += sums.exposures.counts
         baselines[place, default: Counts()] += sums.baselines.counts
@@ -281,9 +225,9 @@ final class OutcomeRecount: ReadModelRecount {
     }
     let watermarks = Set(held.keys.filter { !$0.isKnown }.map { watermark(of: $0.key) })
     for watermark in watermarks {
-      add(facts(of: { !$0.isKnown && self.watermark(of: $0.key) == watermark }), watermark)
+      add(anonymous { self.watermark(of: $0) == watermark }, watermark)
     }
-    add(facts(of: \.isKnown), checkpoint.watermark)
+    add(users(policy), checkpoint.watermark)
     let measured = [(Measure.outcomes, outcomes), (.exposures, exposures), (.baselines, baselines)]
     return measured.filter { spec.personMeasures.contains($0.0) }.flatMap { measure, sums in
       WindowLevel.allCases.map { table(measure, $0, sums, checkpoint) }
@@ -293,25 +237,60 @@ final class OutcomeRecount: ReadModelRecount {
   private struct Known {
     var facts: [NaiveOutcomes.Fact] = []
     var anchors: [NaiveExposures.Anchor] = []
+    /// The group that a group became part of.
+    var successors: [Int: Int] = [:]
   }
 
-  private func facts(of isWanted: (Person) -> Bool) -> Known {
-    var numbers: [Person: Int] = [:]
+  private func anonymous(_ isWanted: (Key128) -> Bool) -> Known {
     var known = Known()
-    for (person, touches) in held where isWanted(person) {
-      let root = Person(
-        key: person.isKnown ? root(person.key) : person.key, isKnown: person.isKnown)
-      let number = numbers[root] ?? numbers.count
-      numbers[root] = number
+    let devices = held.filter { !$0.key.isKnown && isWanted($0.key.key) }
+    for (number, touches) in devices.values.enumerated() {
       known.facts += touches.compactMap { fact(of: $0, person: number) }
     }
-    for (user, own) in anchors {
-      guard let number = numbers[Person(key: root(user), isKnown: true)] else { continue }
-      known.anchors += own.map {
-        NaiveExposures.Anchor(
-          person: number, campaign: $0.campaign, time: $0.time, from: $0.from,
-          groups: $0.groups)
+    return known
+  }
+
+  private func users(_ policy: PersonPolicy) -> Known {
+    var known = Known()
+    var numbers: [Key128: Int] = [:]
+    var families = Dictionary(
+      aliases.map { (root($0.other), NaiveUnions(policy)) }, uniquingKeysWith: { first, _ in first }
+    )
+    for (other, arrival) in aliases { families[root(other)]?.addAlias(with: other, arrival) }
+    for (person, touches) in held where person.isKnown {
+      let root = root(person.key)
+      let number = numbers[root] ?? numbers.count
+      numbers[root] = number
+      for touch in touches {
+        guard let fact = fact(of: touch, person: number) else { continue }
+        if families[root] == nil {
+          known.facts.append(fact)
+        } else {
+          families[root]?.add(fact, touch.arrival)
+        }
       }
+    }
+    for (user, own) in anchors {
+      let root = root(user)
+      guard let number = numbers[root] else { continue }
+      for (anchor, arrival) in own {
+        var anchor = anchor
+        anchor.person = number
+        if families[root] == nil {
+          known.anchors.append(anchor)
+        } else {
+          families[root]?.add(anchor, arrival)
+        }
+      }
+    }
+    var groupCount = 0
+    for root in Array(families.keys) {
+      guard var family = families.removeValue(forKey: root) else { continue }
+      family.resolve(after: groupCount)
+      groupCount = family.groupCount
+      known.successors.merge(family.successors) { $1 }
+      known.facts += family.facts
+      known.anchors += family.anchors
     }
     return known
   }

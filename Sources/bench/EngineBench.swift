@@ -53,6 +53,7 @@ struct EngineBench: AsyncParsableCommand {
     table.add("fill_events_per_second", Double(events) / filled, "events/s")
     table.add("log_bytes_per_event", Double(try bytes(definitions, log)) / Double(events), "bytes")
 
+    UsedMemory.touch(mebibytes: 2048)
     let before = try await bare(definitions, pipeline, log)
     let (whole, processor) = try await runs.process(pipeline)
     let after = try await bare(definitions, pipeline, log)

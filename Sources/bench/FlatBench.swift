@@ -11,7 +11,8 @@ import Views
 /// size; then whole windows are measured, with their closing and all that leaves state. Beside it runs a
 /// bare loop (``BareLoads``) over as much memory, which touches as many cache lines per event: what it
 /// takes longer than over a few lines is what the misses cost. What is left of an event's time is
-/// its cost apart from them. Frames are in memory, checksum and decoding inside, sinks outside; one thread,
+/// its cost apart from them. Where instructions are counted instead (`valgrind --tool=callgrind
+/// --toggle-collect='*putMeasured*'` and `--without-misses`) there are no misses in it to begin with. Frames are in memory, checksum and decoding inside, sinks outside; one thread,
 /// its processor time.
 struct FlatBench: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -23,6 +24,8 @@ struct FlatBench: ParsableCommand {
   @Option(help: "The most keys.") var keysMax = 10_000_000
   @Option(help: "One table alone: dedupe, sessions or windows.") var only: String?
   @Option(help: "Measurements of each, of which the median counts.") var repeats = 3
+  @Flag(help: "Leave out the bare loop; what is measured is cost and misses together.")
+  var withoutMisses = false
 
   func run() throws {
     var table = Report("Cost per event by number of keys")
@@ -62,10 +65,16 @@ struct FlatBench: ParsableCommand {
       var times: [Double] = []
       for _ in 0..<repeats {
         spent = 0
-        try pass(measured, &rounds, &state, &spent)
+        try pass(measured, &rounds, &state, &spent, isMeasured: true)
         times.append(spent / Double(measured) * 1e9)
       }
       costs.append(median(times))
+    }
+    if withoutMisses {
+      for (count, cost) in zip(counts, costs).reversed() {
+        table.add("\(State.name)_\(count)_ns", cost, "ns")
+      }
+      return
     }
     let fewest = costs.last ?? 0
     let bare = BareLoads(
@@ -85,14 +94,27 @@ struct FlatBench: ParsableCommand {
 
   /// Puts so many events in, and adds the seconds that they took. Frames are made a piece at a time.
   private func pass<State: KeyedState & ~Copyable>(
-    _ eventCount: Int, _ rounds: inout KeyRounds, _ state: inout State, _ spent: inout Double
+    _ eventCount: Int, _ rounds: inout KeyRounds, _ state: inout State, _ spent: inout Double,
+    isMeasured: Bool = false
   ) throws {
     for first in stride(from: 0, to: eventCount, by: 250_000) {
       let frames = rounds.make(min(250_000, eventCount - first))
       let started = CPUTime.thread()
-      for frame in frames { try state.take(frame) }
+      if isMeasured {
+        try Self.putMeasured(frames, into: &state)
+      } else {
+        for frame in frames { try state.take(frame) }
+      }
       spent += CPUTime.thread() - started
     }
+  }
+
+  /// A function of its own, so that its instructions can be counted by themselves.
+  @inline(never)
+  private static func putMeasured<State: KeyedState & ~Copyable>(
+    _ frames: [KeyedFrames.Frame], into state: inout State
+  ) throws {
+    for frame in frames { try state.take(frame) }
   }
 }
 

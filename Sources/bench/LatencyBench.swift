@@ -4,6 +4,7 @@ import Definitions
 import Events
 import Foundation
 import Operators
+import Runtime
 import Synchronization
 import Views
 
@@ -12,7 +13,8 @@ import Views
 /// One thread hands frames over at the times at which they are due; the loop takes what is there, puts
 /// it through the whole first stage of the pipeline and drains changed rows at most so often. Each
 /// frame's time ends with the drain that follows it. Frames are in memory: checksum, decoding,
-/// operators and drains inside, log and stores outside.
+/// operators and drains inside, log, stores and snapshots outside: what would go into a snapshot is forgotten
+/// where one would be taken.
 struct LatencyBench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "latency", abstract: "In-engine latency at a steady rate.")
@@ -22,6 +24,7 @@ struct LatencyBench: ParsableCommand {
   @Option(help: "Seconds.") var seconds = 10
   @Option(help: "Events per frame.") var eventsPerFrame = 500
   @Option(help: "Milliseconds between two drains.") var drainMs = 4
+  @Option(help: "Also the longest spans of the loop, so many, and when they were.") var worst = 0
   @Option(help: "Folder with the definitions.") var streams = "Streams"
 
   func run() throws {
@@ -62,6 +65,8 @@ struct LatencyBench: ParsableCommand {
     var drains = 0
     var frameSeconds: [Double] = []
     var drainSeconds: [Double] = []
+    var spans: [(what: String, at: Int64, seconds: Double)] = []
+    let snapshotBytes = RuntimeParameters().snapshotBytesMax
     feeder.start()
     let cpu = CPUTime.thread()
     let began = benchNow()
@@ -76,8 +81,12 @@ struct LatencyBench: ParsableCommand {
               frame: try FrameView(bytes), sequence: UInt64(done + 1),
               storedAt: start + Int64(done + 1) * interval)
           }
+          if pipeline.changeByteCount >= snapshotBytes { pipeline.forgetChanges() }
           done += 1
           frameSeconds.append(CPUTime.thread() - before)
+          if worst > 0 {
+            spans.append(("frame \(done)", benchNow() - began, frameSeconds[done - 1]))
+          }
         }
         _ = pipeline.takeEmitted()
       } else {
@@ -90,6 +99,9 @@ struct LatencyBench: ParsableCommand {
       let before = CPUTime.thread()
       rows += pipeline.drainHot().count
       drainSeconds.append(CPUTime.thread() - before)
+      if worst > 0 {
+        spans.append(("drain \(drains)", benchNow() - began, drainSeconds[drains]))
+      }
       drains += 1
       lastDrain = now
       let end = benchNow()
@@ -115,5 +127,10 @@ struct LatencyBench: ParsableCommand {
       table.add("\(name)_cpu_max_ms", (seconds.last ?? 0) * 1000, "ms")
     }
     table.print(json: report.json)
+    for span in spans.sorted(by: { $0.seconds > $1.seconds }).prefix(worst) {
+      print(
+        "  \(span.what): \(Int(span.seconds * 1_000_000)) µs of processor time, ended at "
+          + "\(span.at / 1000) ms")
+    }
   }
 }

@@ -29,6 +29,20 @@ struct PostgresViewsStoreTests {
     #expect(result.int8(0, 0) == 1 && result.bool(0, 1))
   }
 
+  @Test("a stream is claimed while others make tables, where those of its pipeline are made")
+  func madeBefore() async throws {
+    let settings = try await ViewServers.postgres()
+    let pipeline = PipelineSpec(name: "t_made")
+    let made = MadeTables()
+    try PostgresViewStore(settings, pipeline: pipeline, made: made).migrate()
+    let other = try PostgresConnection(settings)
+    try other.execute("begin; select pg_advisory_xact_lock(\(0x736d_6172_7463_6f6e))")
+    let claim = try PostgresViewStore(settings, pipeline: pipeline, made: made).claim(
+      Sample.stream(), owner: "test")
+    #expect(claim.epoch == 1)
+    try other.execute("rollback")
+  }
+
   @Test("another declaration under the same name and version is refused")
   func otherPipeline() async throws {
     let settings = try await ViewServers.postgres()

@@ -106,4 +106,20 @@ import Testing
     near.blobs.withLock { $0["b"] = corrupt }
     #expect(try store.read("b") == corrupt)
   }
+
+  @Test("A disk without room does not keep a start from the copies, which stay")
+  func noRoomHere() throws {
+    let near = MemorySnapshotStore(power: PowerSwitch())
+    let far = FarStore()
+    let (one, two) = (try snapshot(1), try snapshot(2))
+    far.blobs.withLock { $0 = ["a": one] }
+    near.change { $0.isFull = true }
+    let store = store(near, far)
+    #expect(try store.read("a") == one)
+    near.change { $0.isFull = false }
+    try store.write("b", two)
+    #expect(far.blobs.withLock { $0 } == ["a": one, "b": two])
+    try store.remove("a")
+    #expect(far.blobs.withLock { $0 } == ["b": two])
+  }
 }

@@ -63,6 +63,24 @@ import Views
     #expect(outcomes.attributedConversions == (minutes < 14 ? 1 : 0))
   }
 
+  @Test(
+    "What united users do is one person's until nothing is in state of them, and then each one's own",
+    arguments: [13, 33, 36, 60])
+  func unitedAndForgotten(minutes: Int64) throws {
+    let story = Story()
+    story.append(after: 0) { ($0.user, $0.variant) = (1, "a") }
+    story.append(after: second) { ($0.user, $0.otherUser, $0.kind) = (1, 2, .alias) }
+    story.append(after: minutes * minute) { $0.user = 3 }
+    story.append(after: 30 * second) { ($0.user, $0.kind) = (1, .click) }
+    story.append(after: 30 * second) {
+      ($0.user, $0.kind, $0.revenue) = (2, .conversion, 1_000_000)
+    }
+    let outcomes = try story.verified()
+    // State reaches fourteen minutes back, and what exposed them is remembered for twenty more.
+    #expect(outcomes.attributedConversions == (minutes < 34 ? 1 : 0))
+    #expect(outcomes.sessions == (minutes < 34 ? 3 : 4))
+  }
+
   @Test("The histories of the law above have everything that it is about")
   func isAboutSomething() throws {
     var seen = Accounting()
