@@ -30,22 +30,32 @@ struct BanditQuality: AsyncParsableCommand {
   static func measure(worlds: Int) -> QualityTable {
     var table = QualityTable(
       "Regret in clicks, \(BanditEnvironment.arms) arms, \(BanditEnvironment.horizon) decisions, "
-        + "\(worlds) worlds", columns: policies.map(\.name))
+        + "\(worlds) worlds; ± the standard error of ours", columns: policies.map(\.name) + ["±"])
     for environment in BanditEnvironment.allCases {
-      let regrets = policies.map { policy in
-        var sum = 0.0
-        for world in 0..<worlds {
-          sum += environment.regret(
+      let runs = policies.map { policy in
+        (0..<worlds).map { world in
+          environment.regret(
             of: policy.make(BanditEnvironment.arms), seed: 1_000 + UInt64(world))
         }
-        return sum / Double(worlds)
       }
+      let regrets = runs.map(mean)
       let best = libraryPolicies.map { regrets[$0] }.min() ?? 0
       let share = environment == .stationary ? 1.05 : 0.8
       table.add(
-        "regret_\(environment)", environment.rawValue, regrets,
+        "regret_\(environment)", environment.rawValue, regrets + [standardError(runs[0])],
         goal: .atMost(share * best, regrets[0]))
     }
     return table
+  }
+
+  static func mean(_ regrets: [Double]) -> Double {
+    regrets.reduce(0, +) / Double(regrets.count)
+  }
+
+  /// Of the mean of independent worlds.
+  static func standardError(_ regrets: [Double]) -> Double {
+    let (mean, count) = (mean(regrets), Double(regrets.count))
+    let squares = regrets.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+    return (squares / (count * max(1, count - 1))).squareRoot()
   }
 }

@@ -17,7 +17,7 @@ struct ClusterQuality: AsyncParsableCommand {
   /// Of the batch solution, as scikit-learn's default was for long.
   private static let restarts = 10
   /// A row is one draw of seeds; the figures are means, as single solutions differ by some hundredths.
-  private static let seeds: [UInt64] = [1, 2, 3, 4, 5]
+  private static let seeds: [UInt64] = Array(1...10)
   static let sampleMax = 8_192
   static let refreshEvery = 2_000
 
@@ -150,29 +150,5 @@ struct LabelledSet {
     var table = PointTable(width: points.width)
     for member in sample.members { table.append(points[member.place]) }
     return table
-  }
-}
-
-/// How far two divisions of the same points agree, beyond what chance gives: 1 the same, 0 chance.
-///
-/// Hubert and Arabie 1985, "Comparing partitions".
-enum AdjustedRand {
-  static func index(_ first: [Int], _ second: [Int]) -> Double {
-    func pairs(_ counts: some Sequence<Int>) -> Double {
-      counts.reduce(0) { $0 + Double($1) * Double($1 - 1) / 2 }
-    }
-    var (a, b): ([Int: Int], [Int: Int]) = ([:], [:])
-    var both: [SIMD2<Int>: Int] = [:]
-    for (x, y) in zip(first, second) {
-      a[x, default: 0] += 1
-      b[y, default: 0] += 1
-      both[SIMD2(x, y), default: 0] += 1
-    }
-    let all = pairs([first.count])
-    guard all > 0 else { return 1 }
-    let (inFirst, inSecond, inBoth) = (pairs(a.values), pairs(b.values), pairs(both.values))
-    let expected = inFirst * inSecond / all
-    let most = (inFirst + inSecond) / 2
-    return most == expected ? 1 : (inBoth - expected) / (most - expected)
   }
 }

@@ -71,21 +71,22 @@ struct DelayedRewards {
   /// Beside the same policy with rewards at once.
   static func measure(worlds: Int) -> QualityTable {
     var table = QualityTable(
-      "Regret where rewards come a minute to a day late, \(worlds) worlds",
-      columns: ["ours", "ours, at once", "Thompson"])
+      "Regret where rewards come a minute to a day late, \(worlds) worlds; ± the standard error of ours",
+      columns: ["ours", "ours, at once", "Thompson", "±"])
     for environment in BanditEnvironment.allCases {
-      func mean(
+      func regrets(
         _ delays: ClosedRange<Double>?, _ make: @escaping @Sendable (Int) -> any BanditPolicy
-      ) -> Double {
+      ) -> [Double] {
         let bandit = DelayedRewards(environment: environment, make: make, delays: delays)
-        return (0..<worlds).reduce(0.0) { $0 + bandit.regret(seed: 1_000 + UInt64($1)) }
-          / Double(worlds)
+        return (0..<worlds).map { bandit.regret(seed: 1_000 + UInt64($0)) }
       }
-      let late = mean(delays) { AdaptiveThompson(arms: $0) }
-      let atOnce = mean(nil) { AdaptiveThompson(arms: $0) }
-      let plain = mean(delays) { BernoulliThompson(arms: $0) }
+      let runs = regrets(delays) { AdaptiveThompson(arms: $0) }
+      let late = BanditQuality.mean(runs)
+      let atOnce = BanditQuality.mean(regrets(nil) { AdaptiveThompson(arms: $0) })
+      let plain = BanditQuality.mean(regrets(delays) { BernoulliThompson(arms: $0) })
       table.add(
-        "regret_late_\(environment)", environment.rawValue, [late, atOnce, plain],
+        "regret_late_\(environment)", environment.rawValue,
+        [late, atOnce, plain, BanditQuality.standardError(runs)],
         goal: .atMost(1.2 * atOnce, late))
     }
     return table

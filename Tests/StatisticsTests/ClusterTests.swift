@@ -106,6 +106,29 @@ struct ClusterTests {
     #expect(Set(others.suffix(2).map(name)) == [names[3], 5])
   }
 
+  @Test(
+    "of solutions that are nearly as good as the best, the one that most others agree with is taken"
+  )
+  func typical() {
+    let points = PointTable(width: 1, values: [0, 1, 9, 10])
+    func solution(_ centers: [Double]) -> KMeans {
+      KMeans(points, from: PointTable(width: 1, values: centers), stepsMax: 0)
+    }
+    let (low, high) = (solution([0, 10]), solution([0.1, 9.9]))
+    let odd = solution([0, 1])
+    #expect(low.inertia == 2 && odd.inertia > 100)
+    #expect(KMeans.typical(of: [odd, odd, low], tie: 0.005) == low)
+    #expect(KMeans.typical(of: [low, high], tie: 0.005).inertia < 2)
+    let pair = PointTable(width: 2, values: [0, 0, 0, 1, 1.001, 0, 1.001, 1])
+    let (across, down) = (
+      KMeans(pair, from: PointTable(width: 2, values: [0, 0.5, 1.001, 0.5])),
+      KMeans(pair, from: PointTable(width: 2, values: [0.5, 0, 0.5, 1]))
+    )
+    #expect(across.inertia < down.inertia && across.assignments != down.assignments)
+    #expect(KMeans.typical(of: [across, down, down], tie: 0.005) == down)
+    #expect(KMeans.typical(of: [across, down, down], tie: 0.0005) == across)
+  }
+
   @Test("what sets a cluster apart is said in standard deviations from the rest")
   func traits() throws {
     var clusters = StableClusters(clusterCount: 2)

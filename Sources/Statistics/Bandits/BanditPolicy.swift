@@ -23,11 +23,14 @@ public protocol BanditPolicy: Sendable {
 struct ArmSums: Sendable, Equatable {
   private(set) var rewards: [Double]
   private(set) var trials: [Double]
+  /// Trials whose rewards are on the way.
+  private(set) var pending: [Double]
 
   init(arms: Int) {
     precondition(arms >= 1, "a policy has arms")
     rewards = [Double](repeating: 0, count: arms)
     trials = rewards
+    pending = rewards
   }
 
   mutating func add(arm: Int, reward: Double) {
@@ -39,6 +42,7 @@ struct ArmSums: Sendable, Equatable {
     for arm in rewards.indices {
       rewards[arm] += weight * batch.rewards[arm]
       trials[arm] += weight * batch.trials[arm]
+      pending[arm] += weight * batch.pending[arm]
     }
   }
 
@@ -46,6 +50,7 @@ struct ArmSums: Sendable, Equatable {
     for arm in rewards.indices {
       rewards[arm] *= factor
       trials[arm] *= factor
+      pending[arm] *= factor
     }
   }
 

@@ -42,11 +42,14 @@ public struct RewardBatch: Sendable, Equatable {
   public var rewards: [Double]
   /// Sums of their squares.
   public var squares: [Double]
+  /// Trials beyond those that can be judged yet: their rewards are on the way.
+  public var pending: [Double]
 
   public init(arms: Int) {
     trials = [Double](repeating: 0, count: arms)
     rewards = trials
     squares = trials
+    pending = trials
   }
 
   /// - Parameters:
@@ -58,7 +61,9 @@ public struct RewardBatch: Sendable, Equatable {
     for (arm, cell) in cells.enumerated() where cell.trials > 0 || cell.rewards > 0 {
       let earned = Double(cell.rewards) / one
       rewards[arm] = weight * earned
-      trials[arm] = weight * max(earned, Double(cell.trials) * share)
+      let judged = max(earned, Double(cell.trials) * share)
+      trials[arm] = weight * judged
+      pending[arm] = weight * max(0, Double(cell.trials) - judged)
       squares[arm] = weight * Double(cell.squares) / one
     }
   }
@@ -71,6 +76,7 @@ public struct RewardBatch: Sendable, Equatable {
       trials[arm] += other.trials[arm]
       rewards[arm] += other.rewards[arm]
       squares[arm] += other.squares[arm]
+      pending[arm] += other.pending[arm]
     }
   }
 }

@@ -1,13 +1,13 @@
 /// Clusters that keep their names while what they are made of changes.
 ///
-/// Each refresh solves k-means for a bounded sample (``HashSample``), once from the centers of before and once
-/// from new seeds; the new ones win only where they are better by 0.05 %, so that nobody changes names for
-/// nothing. Names go by members: the new clusters are matched with the old ones so that as many points as possible
-/// stay under their name (``MinimalAssignment``); a cluster that shares too little with the one it is matched with
-/// is a new one, and has a name that was never used.
+/// Each refresh solves k-means for a bounded sample (``HashSample``): from the centers of before, and from new seeds,
+/// of which the typical solution is taken (``KMeans/typical(of:tie:)``); the old ones stay while they are as good as
+/// the best within half a percent, so that nobody changes names for nothing. Names go by members: the new clusters are
+/// matched with the old ones so that as many points as possible stay under their name (``MinimalAssignment``); a cluster
+/// that shares too little with the one it is matched with is a new one, and has a name that was never used.
 ///
-///     points ─▶ standardised ─▶ from old centers ─┐
-///                            └▶ from new seeds  ──┴▶ the better ─▶ matched by members ─▶ names, traits
+///     points ─▶ standardised ─▶ from old centers ──────────────┐
+///                            └▶ from new seeds ─▶ the typical ─┴▶ one ─▶ matched by members ─▶ names, traits
 ///
 /// Coordinates may be added at the end from one refresh to the next: of them the old centers say nothing.
 /// Between refreshes a point belongs to the nearest center. Cost of a refresh: that of k-means (``KMeans``) for the
@@ -46,10 +46,10 @@ public struct StableClusters: Sendable, Equatable {
   private var lastName = 0
   private var draws: Draws
 
-  private static let restarts = 3
+  private static let restarts = 10
   private static let swaps = 40
-  /// New seeds have to be better by so much.
-  private static let margin = 0.0005
+  /// Solutions whose inertia differs by less are as good as each other.
+  private static let tie = 0.005
   /// Of two matched clusters together, the part that both have; less is another cluster.
   private static let overlapMin = 0.1
   private static let differenceMin = 0.25
@@ -84,8 +84,8 @@ public struct StableClusters: Sendable, Equatable {
     guard points.count >= 2 * clusterCount, points.width >= width else { return }
     let next = PointScale(of: points)
     let standardized = next.standardized(points)
-    var best = KMeans.best(of: Self.restarts, standardized, clusters: clusterCount, &draws)
-      .improved(standardized, swaps: Self.swaps, &draws)
+    let (least, typical) = solve(standardized)
+    var best = typical
     guard let scale, let solution, let old = places(of: points.narrowed(to: width)) else {
       take(best, names: firstNames(best), points, next)
       return
@@ -97,7 +97,7 @@ public struct StableClusters: Sendable, Equatable {
     }
     let warm = KMeans(standardized, from: next.standardized(centers))
     let isComplete = warm.centers.count >= best.centers.count
-    if isComplete, best.inertia >= (1 - Self.margin) * warm.inertia { best = warm }
+    if isComplete, warm.inertia <= (1 + Self.tie) * least { best = warm }
     let oldNames = clusters.map(\.name)
     let names = matchedNames(best, old: old)
     var same = 0
@@ -107,6 +107,18 @@ public struct StableClusters: Sendable, Equatable {
     }
     kept = Double(same) / Double(points.count)
     take(best, names: names, points, next)
+  }
+
+  /// - Returns: the least inertia that was found, and the solution that is taken.
+  private mutating func solve(_ points: PointTable) -> (least: Double, typical: KMeans) {
+    var solutions: [KMeans] = []
+    for _ in 0..<Self.restarts {
+      solutions.append(KMeans.best(of: 1, points, clusters: clusterCount, &draws))
+    }
+    var best = solutions[0]
+    for solution in solutions where solution.inertia < best.inertia { best = solution }
+    best = best.improved(points, swaps: Self.swaps, &draws)
+    return (best.inertia, KMeans.typical(of: solutions + [best], tie: Self.tie))
   }
 
   // MARK: Names
