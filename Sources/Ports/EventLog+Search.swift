@@ -23,4 +23,34 @@ extension EventLog {
     }
     return low
   }
+
+  /// The frames of a stream that were stored from a time until another, microseconds since the epoch.
+  ///
+  /// - Returns: nil where there are none.
+  public func span(
+    of stream: String, from begin: Int64, until end: Int64
+  ) throws(LogError) -> LogSpan? {
+    let (first, last) = try bounds(stream: stream)
+    guard first >= 1, first <= last, begin < end else { return nil }
+    let newest = try frame(stream: stream, sequence: last).storedAt
+    func before(_ time: Int64) throws(LogError) -> UInt64? {
+      newest < time ? last : try lastFrame(of: stream, upTo: last, storedBefore: time)
+    }
+    let from = try before(begin).map { $0 + 1 } ?? first
+    guard let to = try before(end), from <= to else { return nil }
+    return LogSpan(stream: stream, first: from, last: to)
+  }
+}
+
+/// Frames of a stream that follow each other.
+public struct LogSpan: Hashable, Sendable {
+  public var stream: String
+  public var first: UInt64
+  public var last: UInt64
+
+  public init(stream: String, first: UInt64, last: UInt64) {
+    self.stream = stream
+    self.first = first
+    self.last = last
+  }
 }

@@ -22,6 +22,7 @@ public final class PostgresMembership: Membership {
   private let settings: PostgresSettings
   private let stop: StopGrace
   private let schemas: [ViewSchema]
+  private let made: MadeTables
   /// Schemas whose declaration is the stored one; others have no owners that would concern us.
   private var usable: [ViewSchema]?
   private var connection: PostgresConnection?
@@ -36,14 +37,16 @@ public final class PostgresMembership: Membership {
 
   /// - Parameters:
   ///   - settings: their time limits are for the making of tables; beats have shorter ones.
+  ///   - made: gets to know the tables that the group's loops find made.
   ///   - isStopping: asked while Postgres does not answer. Once it is true calls go on for two
   ///     seconds and then give up.
   /// - Throws: `refused` if a pipeline's name can't name a schema.
   public init(
-    _ settings: PostgresSettings, pipelines: [PipelineSpec],
+    _ settings: PostgresSettings, pipelines: [PipelineSpec], made: MadeTables = MadeTables(),
     isStopping: @escaping () -> Bool = { false }
   ) throws(ViewStoreError) {
     self.settings = settings
+    self.made = made
     stop = StopGrace(isStopping)
     var schemas: [ViewSchema] = []
     for pipeline in pipelines { schemas.append(try ViewSchema(pipeline)) }
@@ -216,6 +219,7 @@ public final class PostgresMembership: Membership {
     for schema in schemas {
       do throws(ViewStoreError) {
         try schema.migrate(session)
+        made.insert(schema)
         migrated.append(schema)
       } catch .otherPipeline {
         // Each loop of the pipeline meets the same, and halts with its explanation.

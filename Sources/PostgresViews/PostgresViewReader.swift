@@ -37,21 +37,34 @@ public final class PostgresViewReader: DurableViewReader {
   public func read(
     _ selection: ViewSelection, belowSeams: Bool
   ) async throws(ViewReadError) -> DurableAnswer {
-    let answer = try await withSession {
+    let answer = try await onSession {
       [schema, settled, groupCountMax] session throws(PostgresError) in
-      let asOf = ContinuousClock.now
-      let checkpoints = try CheckpointTable.read(in: schema, session).mapValues(\.checkpoint)
-      let groups =
-        try belowSeams
-        ? settled.read(
-          selection,
-          SettledSums.Snapshot(
-            session: session, schema: schema, checkpoints: checkpoints,
-            groupCountMax: groupCountMax, asOf: asOf))
-        : SelectionStatement(
-          selection, schema: schema, belowSeams: false, groupCountMax: groupCountMax
-        ).run(session)
-      return DurableAnswer(groups: groups, checkpoints: checkpoints)
+      func moment() throws(PostgresError) -> SettledSums.Moment {
+        let asOf = ContinuousClock.now
+        return SettledSums.Moment(
+          checkpoints: try CheckpointTable.read(in: schema, session).mapValues(\.checkpoint),
+          asOf: asOf)
+      }
+      // One statement is a snapshot by itself, and mostly all that is needed.
+      if belowSeams {
+        let moment = try moment()
+        if let groups = settled.kept(selection, moment) {
+          return DurableAnswer(groups: groups, checkpoints: moment.checkpoints)
+        }
+      }
+      return try session.transaction(.snapshotRead) { session throws(PostgresError) in
+        let moment = try moment()
+        let groups =
+          try belowSeams
+          ? settled.read(
+            selection,
+            SettledSums.Snapshot(
+              session: session, schema: schema, moment: moment, groupCountMax: groupCountMax))
+          : SelectionStatement(
+            selection, schema: schema, belowSeams: false, groupCountMax: groupCountMax
+          ).run(session)
+        return .commit(DurableAnswer(groups: groups, checkpoints: moment.checkpoints))
+      }
     }
     try check(answer.groups)
     return answer
@@ -96,6 +109,17 @@ public final class PostgresViewReader: DurableViewReader {
   func withSession<Value: Sendable>(
     _ body: @escaping @Sendable (PostgresConnection) throws(PostgresError) -> Value
   ) async throws(ViewReadError) -> Value {
+    try await onSession { session throws(PostgresError) in
+      try session.transaction(.snapshotRead) { session throws(PostgresError) in
+        .commit(try body(session))
+      }
+    }
+  }
+
+  /// Runs `body`, which only reads, on a session of the pool.
+  private func onSession<Value: Sendable>(
+    _ body: @escaping @Sendable (PostgresConnection) throws(PostgresError) -> Value
+  ) async throws(ViewReadError) -> Value {
     let settings = settings
     return try await pool.run(orElse: ViewReadError.unavailable("too many queries are waiting")) {
       session throws(ViewReadError) in
@@ -131,9 +155,7 @@ public final class PostgresViewReader: DurableViewReader {
       session = used
     }
     do throws(PostgresError) {
-      return try used.transaction(.snapshotRead) { session throws(PostgresError) in
-        .commit(try body(session))
-      }
+      return try body(used)
     } catch {
       if used.isConnected { throw error }
       session = nil

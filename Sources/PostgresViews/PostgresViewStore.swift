@@ -28,7 +28,7 @@ public final class PostgresViewStore: ViewStore {
   private let statements: WindowStatements
   private let stop: StopGrace
   private var connection: PostgresConnection?
-  private var isMigrated = false
+  private let made: MadeTables
   private var partitions: WindowPartitions
   private var dimensions: DimensionTable
   private var ahead: TrendsAhead
@@ -48,15 +48,17 @@ public final class PostgresViewStore: ViewStore {
 
   /// - Parameters:
   ///   - pipeline: decides the schema; its hash must be the stored one.
+  ///   - made: tables that need not be made again.
   ///   - isStopping: asked while Postgres does not answer. Once it is true a call goes on for two
   ///     seconds and then gives up with `unavailable`, even if the outcome of a commit is not known
   ///     then: the next start reads it from the checkpoint.
   /// - Throws: `refused` if the pipeline's name can't name a schema.
   public init(
-    _ settings: PostgresSettings, pipeline: PipelineSpec,
+    _ settings: PostgresSettings, pipeline: PipelineSpec, made: MadeTables = MadeTables(),
     isStopping: @escaping () -> Bool = { false }
   ) throws(ViewStoreError) {
     self.settings = settings
+    self.made = made
     stop = StopGrace(isStopping)
     schema = try ViewSchema(pipeline)
     statements = WindowStatements(schema)
@@ -220,9 +222,9 @@ public final class PostgresViewStore: ViewStore {
     } catch {
       throw ViewStoreError(error)
     }
-    if !isMigrated {
+    if !made.contains(schema) {
       try schema.migrate(opened)
-      isMigrated = true
+      made.insert(schema)
     }
     connection = opened
     return opened

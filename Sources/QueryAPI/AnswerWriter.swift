@@ -14,12 +14,28 @@ import Views
 ///                              "changes":[0.25,1,{"USD":-0.5}],"differences":{"ctr":[-0.21,0.42]}}}],
 ///      "meta":{…},"query":{…}}
 struct AnswerWriter {
-  var request: QueryRequest
-  var plan: QueryPlan
-  var zone: ZoneRules
+  private let request: QueryRequest
+  private let plan: QueryPlan
+  private let zone: ZoneRules
+  private let rates: RateLabels
+  private let intervals: RateIntervals
+
+  /// - Parameter intervals: of earlier answers.
+  init(
+    request: QueryRequest, plan: QueryPlan, zone: ZoneRules,
+    intervals: RateIntervals = RateIntervals()
+  ) {
+    self.intervals = intervals
+    self.request = request
+    self.plan = plan
+    self.zone = zone
+    rates = RateLabels(request.metrics)
+  }
 
   func answer(_ answer: QueryAnswer) -> [UInt8] {
-    var output = Array(#"{"results":["#.utf8)
+    var output: [UInt8] = []
+    output.reserveCapacity(512 + answer.rows.count * Self.rowBytes)
+    output.append(contentsOf: #"{"results":["#.utf8)
     write(answer.rows, to: &output)
     output.append(contentsOf: #"],"meta":"#.utf8)
     write(answer.meta, to: &output)
@@ -29,6 +45,9 @@ struct AnswerWriter {
     return output
   }
 
+  /// What a row mostly takes at most.
+  private static let rowBytes = 128
+
   /// Rows that are new or have other values, and the dimensions of those that are gone.
   func change(_ difference: AnswerDifference, meta: QueryAnswer.Meta) -> [UInt8] {
     var output = Array(#"{"results":["#.utf8)
@@ -36,7 +55,7 @@ struct AnswerWriter {
     output.append(contentsOf: #"],"removed":["#.utf8)
     for (index, identity) in difference.removed.enumerated() {
       if index > 0 { output.append(UInt8(ascii: ",")) }
-      write(identity, to: &output)
+      write(identity.bucketStart, identity.dimensions, to: &output)
     }
     output.append(contentsOf: #"],"meta":"#.utf8)
     write(meta, to: &output)
@@ -48,7 +67,7 @@ struct AnswerWriter {
     for (index, row) in rows.enumerated() {
       if index > 0 { output.append(UInt8(ascii: ",")) }
       output.append(contentsOf: #"{"dimensions":"#.utf8)
-      write(row.identity, to: &output)
+      write(row.bucketStart, row.dimensions, to: &output)
       output.append(contentsOf: #","metrics":["#.utf8)
       write(row.numbers, to: &output)
       if let before = row.before {
@@ -68,8 +87,10 @@ struct AnswerWriter {
       numbers.write(metric, to: &output)
     }
     output.append(UInt8(ascii: "]"))
-    writeIntervals(named: "intervals", to: &output) { metric in
-      numbers.interval(metric).map { ($0.lower, $0.upper) }
+    rates.write("intervals", to: &output) { metric in
+      metric.rate(of: numbers.sums[metric.measure]).flatMap {
+        intervals.ends($0.part, of: $0.whole)
+      }
     }
   }
 
@@ -77,62 +98,24 @@ struct AnswerWriter {
     output.append(contentsOf: #","changes":["#.utf8)
     for (index, metric) in request.metrics.enumerated() {
       if index > 0 { output.append(UInt8(ascii: ",")) }
-      switch change.relative(metric) {
-      case .one(let change): JSONText.append(interval: change, to: &output)
-      case .byCurrency(let changes):
-        output.append(UInt8(ascii: "{"))
-        for (index, change) in changes.enumerated() {
-          if index > 0 { output.append(UInt8(ascii: ",")) }
-          JSONText.append(change.currency, to: &output)
-          output.append(UInt8(ascii: ":"))
-          JSONText.append(interval: change.value, to: &output)
-        }
-        output.append(UInt8(ascii: "}"))
-      }
+      change.write(metric, to: &output)
     }
     output.append(UInt8(ascii: "]"))
-    writeIntervals(named: "differences", to: &output) { change.difference($0) }
+    rates.write("differences", to: &output) { change.difference($0) }
   }
 
-  private func writeIntervals(
-    named name: String, to output: inout [UInt8],
-    _ ends: (Metric) -> (lower: Double, upper: Double)?
+  private func write(
+    _ bucketStart: Int64?, _ dimensions: DimensionValues, to output: inout [UInt8]
   ) {
-    Self.writeIntervals(named: name, of: request.metrics, to: &output, ends)
-  }
-
-  /// Ends by the names of the rates among metrics; nothing where there is none.
-  static func writeIntervals(
-    named name: String, of metrics: [Metric], to output: inout [UInt8],
-    _ ends: (Metric) -> (lower: Double, upper: Double)?
-  ) {
-    let rates = metrics.filter(\.isRate)
-    guard !rates.isEmpty else { return }
-    output.append(contentsOf: #","\#(name)":{"#.utf8)
-    for (index, metric) in rates.enumerated() {
-      if index > 0 { output.append(UInt8(ascii: ",")) }
-      output.append(contentsOf: #""\#(metric.rawValue)":"#.utf8)
-      guard let ends = ends(metric) else {
-        output.append(contentsOf: "null".utf8)
-        continue
-      }
-      output.append(UInt8(ascii: "["))
-      JSONText.append(interval: ends.lower, to: &output)
-      output.append(UInt8(ascii: ","))
-      JSONText.append(interval: ends.upper, to: &output)
-      output.append(UInt8(ascii: "]"))
-    }
-    output.append(UInt8(ascii: "}"))
-  }
-
-  private func write(_ identity: QueryAnswer.Identity, to output: inout [UInt8]) {
     output.append(UInt8(ascii: "["))
     var isFirst = true
-    if let start = identity.bucketStart {
-      JSONText.append(time(start), to: &output)
+    if let bucketStart {
+      output.append(UInt8(ascii: "\""))
+      CivilTime.append(micros: bucketStart, offset: offset(at: bucketStart), to: &output)
+      output.append(UInt8(ascii: "\""))
       isFirst = false
     }
-    for dimension in identity.dimensions.texts {
+    for dimension in dimensions.texts {
       if !isFirst { output.append(UInt8(ascii: ",")) }
       JSONText.append(dimension, to: &output)
       isFirst = false
@@ -214,14 +197,17 @@ struct AnswerWriter {
 
   /// In the query's own zone.
   func time(_ micros: Int64) -> String {
-    CivilTime.text(
-      micros: micros, offset: zone.offset(at: CivilTime.floorDivide(micros, 1_000_000)))
+    CivilTime.text(micros: micros, offset: offset(at: micros))
+  }
+
+  private func offset(at micros: Int64) -> Int {
+    zone.offset(at: CivilTime.floorDivide(micros, 1_000_000))
   }
 
   /// The shortest decimal that reads back as the same number; without a point where it is whole.
   static func text(_ ratio: Double) -> String {
-    let text = "\(ratio)"
-    return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
+    let text = ratio.description
+    return text.utf8.suffix(2).elementsEqual(".0".utf8) ? String(text.dropLast(2)) : text
   }
 
   /// Six significant digits of an end of an interval or of a change: what lies beyond is noise.
@@ -259,6 +245,24 @@ extension QueryAnswer.Numbers {
         JSONText.append(money.currency, to: &output)
         output.append(UInt8(ascii: ":"))
         output.append(contentsOf: AnswerWriter.text(micros: money.micros).utf8)
+      }
+      output.append(UInt8(ascii: "}"))
+    }
+  }
+}
+
+extension NumbersChange {
+  /// By which part it is more, by currency where it is money.
+  func write(_ metric: Metric, to output: inout [UInt8]) {
+    switch relative(metric) {
+    case .one(let change): JSONText.append(interval: change, to: &output)
+    case .byCurrency(let changes):
+      output.append(UInt8(ascii: "{"))
+      for (index, change) in changes.enumerated() {
+        if index > 0 { output.append(UInt8(ascii: ",")) }
+        JSONText.append(change.currency, to: &output)
+        output.append(UInt8(ascii: ":"))
+        JSONText.append(interval: change.value, to: &output)
       }
       output.append(UInt8(ascii: "}"))
     }

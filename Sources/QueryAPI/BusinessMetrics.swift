@@ -61,7 +61,8 @@ public final class BusinessMetrics: Sendable {
     let metrics = QueryMetrics(registry)
     self.view = ServedView(view) { view in
       ServedView.Version(
-        QueryExecutor(view: view, clock: clock, logHeads: nil, metrics: metrics))
+        QueryExecutor(view: view, clock: clock, logHeads: nil, metrics: metrics),
+        sharing: SharedAnswers(.init(), metrics: metrics))
     }
     failures = registry.counter(Self.refreshFailures).with()
     let totals: [(MetricDeclaration, @Sendable (Counts) -> Int64)] = [

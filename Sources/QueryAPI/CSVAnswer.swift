@@ -48,7 +48,7 @@ struct CSVAnswer {
       ? columns + ["\(metric.rawValue)_low", "\(metric.rawValue)_high"] : columns
   }
 
-  private static func namesBefore(_ metric: Metric, _ currencies: [String]) -> [String] {
+  static func namesBefore(_ metric: Metric, _ currencies: [String]) -> [String] {
     let columns = columns(metric, currencies)
     let name = metric.rawValue
     let ends = metric.isRate ? ["\(name)_before_low", "\(name)_before_high"] : []
@@ -73,7 +73,7 @@ struct CSVAnswer {
     }
   }
 
-  private static func cellsBefore(
+  static func cellsBefore(
     _ row: QueryAnswer.Row, _ metric: Metric, _ currencies: [String]
   ) -> [CSVTable.Cell] {
     guard let before = row.before else {
@@ -93,7 +93,7 @@ struct CSVAnswer {
     return cells
   }
 
-  private static func cell(_ value: Double?) -> CSVTable.Cell {
+  static func cell(_ value: Double?) -> CSVTable.Cell {
     value.map { .number(AnswerWriter.text(AnswerWriter.rounded($0))) } ?? .empty
   }
 }

@@ -78,29 +78,65 @@ enum CivilTime {
   ///
   /// - Parameter offset: of local time from UTC, in seconds.
   static func text(micros: Int64, offset: Int = 0) -> String {
+    var bytes: [UInt8] = []
+    append(micros: micros, offset: offset, to: &bytes)
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// The same as bytes.
+  static func append(micros: Int64, offset: Int = 0, to output: inout [UInt8]) {
     let second = floorDivide(micros, 1_000_000)
     let fraction = micros - second * 1_000_000
     let local = second + Int64(offset)
     let day = floorDivide(local, secondsPerDay)
     let inDay = Int(local - day * secondsPerDay)
-    var text = dateText(days: day)
-    text += "T\(two(inDay / 3600)):\(two(inDay / 60 % 60)):\(two(inDay % 60))"
+    append(days: day, to: &output)
+    output.append(UInt8(ascii: "T"))
+    append(two: inDay / 3600, to: &output)
+    output.append(UInt8(ascii: ":"))
+    append(two: inDay / 60 % 60, to: &output)
+    output.append(UInt8(ascii: ":"))
+    append(two: inDay % 60, to: &output)
     if fraction > 0 {
-      var digits = String(fraction + 1_000_000).dropFirst()
-      while digits.last == "0" { digits.removeLast() }
-      text += ".\(digits)"
+      output.append(UInt8(ascii: "."))
+      var rest = fraction
+      var unit: Int64 = 100_000
+      while rest > 0 {
+        output.append(UInt8(ascii: "0") + UInt8(rest / unit))
+        rest %= unit
+        unit /= 10
+      }
     }
-    if offset == 0 { return text + "Z" }
+    if offset == 0 {
+      output.append(UInt8(ascii: "Z"))
+      return
+    }
     let minutes = abs(offset) / 60
-    return text + (offset < 0 ? "-" : "+") + "\(two(minutes / 60)):\(two(minutes % 60))"
+    output.append(offset < 0 ? UInt8(ascii: "-") : UInt8(ascii: "+"))
+    append(two: minutes / 60, to: &output)
+    output.append(UInt8(ascii: ":"))
+    append(two: minutes % 60, to: &output)
   }
 
   /// `YYYY-MM-DD`.
   static func dateText(days: Int64) -> String {
+    var bytes: [UInt8] = []
+    append(days: days, to: &bytes)
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  private static func append(days: Int64, to output: inout [UInt8]) {
     let date = date(days: days)
-    let digits = String(date.year)
-    let year = String(repeating: "0", count: max(0, 4 - digits.count)) + digits
-    return "\(year)-\(two(date.month))-\(two(date.day))"
+    if (0..<10_000).contains(date.year) {
+      append(two: date.year / 100, to: &output)
+      append(two: date.year % 100, to: &output)
+    } else {
+      output.append(contentsOf: String(date.year).utf8)
+    }
+    output.append(UInt8(ascii: "-"))
+    append(two: date.month, to: &output)
+    output.append(UInt8(ascii: "-"))
+    append(two: date.day, to: &output)
   }
 
   static func floorDivide<Value: SignedInteger>(_ a: Value, _ b: Value) -> Value {
@@ -140,5 +176,9 @@ enum CivilTime {
     return value
   }
 
-  private static func two(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
+  /// Of 0 to 99.
+  private static func append(two value: Int, to output: inout [UInt8]) {
+    output.append(UInt8(ascii: "0") + UInt8(value / 10))
+    output.append(UInt8(ascii: "0") + UInt8(value % 10))
+  }
 }

@@ -1,3 +1,5 @@
+import Events
+
 /// The values of a group's dimensions, compared byte by byte as the log has them.
 ///
 /// Swift's strings are equal where their characters look the same, however they are encoded; in
@@ -10,22 +12,25 @@ struct DimensionValues: Sendable {
 
 extension DimensionValues: Hashable {
   static func == (a: Self, b: Self) -> Bool {
-    a.texts.count == b.texts.count
-      && zip(a.texts, b.texts).allSatisfy { $0.utf8.elementsEqual($1.utf8) }
+    guard a.texts.count == b.texts.count else { return false }
+    return a.texts.indices.allSatisfy { TextBytes.order(a.texts[$0], b.texts[$0]) == 0 }
   }
 
   func hash(into hasher: inout Hasher) {
-    for text in texts {
-      hasher.combine(text.utf8.count)
-      for byte in text.utf8 { hasher.combine(byte) }
+    for var text in texts {
+      text.withUTF8 { bytes in
+        hasher.combine(bytes.count)
+        hasher.combine(bytes: UnsafeRawBufferPointer(bytes))
+      }
     }
   }
 }
 
 extension DimensionValues: Comparable {
   static func < (a: Self, b: Self) -> Bool {
-    for (x, y) in zip(a.texts, b.texts) where !x.utf8.elementsEqual(y.utf8) {
-      return x.utf8.lexicographicallyPrecedes(y.utf8)
+    for index in 0..<min(a.texts.count, b.texts.count) {
+      let order = TextBytes.order(a.texts[index], b.texts[index])
+      if order != 0 { return order < 0 }
     }
     return a.texts.count < b.texts.count
   }

@@ -1,7 +1,7 @@
 public import Experiments
 public import HTTPServer
 public import Ports
-import Statistics
+public import Statistics
 import Views
 
 /// Experiments over HTTP: `GET` and `POST /v1/experiments`, `GET` and `PATCH /v1/experiments/{id}`,
@@ -15,8 +15,17 @@ public struct ExperimentRoutes: Sendable {
   private let reader: any ExperimentReader
   private let access: QueryAccess
   private let settled = SettledAnalyses()
+  private let logged: LoggedAllocations
 
-  public init(_ catalog: ExperimentCatalog, reader: any ExperimentReader, access: QueryAccess) {
+  /// Who came to the variants of an experiment, within some time, by which chances that events say; in order of time.
+  public typealias LoggedAllocations =
+    @Sendable (_ plan: ExperimentPlan, _ times: Range<Int64>) -> [SampleRatioStep]
+
+  public init(
+    _ catalog: ExperimentCatalog, reader: any ExperimentReader, access: QueryAccess,
+    logged: @escaping LoggedAllocations = { _, _ in [] }
+  ) {
+    self.logged = logged
     self.catalog = catalog
     self.reader = reader
     self.access = access
@@ -24,7 +33,7 @@ public struct ExperimentRoutes: Sendable {
 
   public func declare(on routes: inout Routes) {
     let options = RouteOptions(maxBodyBytes: Self.bodyBytesMax)
-    let (catalog, reader, settled) = (catalog, reader, settled)
+    let (catalog, reader, settled, logged) = (catalog, reader, settled, logged)
     routes.on(
       .get, "/v1/experiments",
       answering { (_) throws(ExperimentRefusal) in
@@ -61,14 +70,15 @@ public struct ExperimentRoutes: Sendable {
         let experiment = try catalog.entry(Self.id(request)).experiment
         return Self.answer(
           ExperimentWriter.results(
-            try await Self.results(of: experiment, reader, settled), of: experiment))
+            try await Self.results(of: experiment, reader, settled, logged), of: experiment))
       })
   }
 
   // MARK: Parts
 
   static func results(
-    of experiment: Experiment, _ reader: any ExperimentReader, _ settled: SettledAnalyses
+    of experiment: Experiment, _ reader: any ExperimentReader, _ settled: SettledAnalyses,
+    _ logged: LoggedAllocations
   ) async throws(ExperimentRefusal) -> ExperimentResults {
     let plan = experiment.plan
     let range = experiment.cohortRange
@@ -77,7 +87,7 @@ public struct ExperimentRoutes: Sendable {
         site: plan.site, campaign: plan.campaign, from: range.lowerBound, to: range.upperBound,
         level: plan.cohort)
       do throws(ExperimentError) {
-        return try settled.results(of: experiment, cohorts)
+        return try settled.results(of: experiment, cohorts, logged: logged(plan, range))
       } catch {
         throw ViewReadError.unavailable("the rows of the experiment do not fit: \(error)")
       }

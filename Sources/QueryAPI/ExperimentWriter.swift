@@ -177,6 +177,7 @@ struct ExperimentWriter {
     json.beginObject()
     json.key("is_mismatch")
     json.bool(ratio.isMismatch)
+    text("basis", ratio.basis.rawValue)
     number("p_value", ratio.pValue)
     number("alpha", ratio.alpha)
     let arms = Array(zip(variants, zip(ratio.observed, ratio.expected)))

@@ -5,19 +5,68 @@ import Views
 
 /// Adds up the sums of each measure by time bucket, dimensions and currency, from durable groups and
 /// hot rows.
+///
+/// Durable groups come in rising order, so each is compared with the one before it; the first that does not
+/// makes an index of all. A tuple is read once, however many of its rows come.
 struct GroupTable {
-  struct Key: Hashable {
+  struct Key: Hashable, Comparable {
     var bucket: Int
     var dimensions: DimensionValues
+
+    static func < (a: Self, b: Self) -> Bool {
+      a.bucket == b.bucket ? a.dimensions < b.dimensions : a.bucket < b.bucket
+    }
   }
 
-  private(set) var groups: [Key: [String: MeasuredSums]] = [:]
+  struct Group {
+    var key: Key
+    /// In the order in which they came; mostly there is one.
+    fileprivate(set) var byCurrency: [(key: String, value: MeasuredSums)] = []
+
+    fileprivate mutating func add(_ counts: Counts, _ measure: Measure, _ currency: String) {
+      let place: Int
+      if let known = byCurrency.firstIndex(where: { $0.key == currency }) {
+        place = known
+      } else {
+        place = byCurrency.count
+        byCurrency.append((key: currency, value: MeasuredSums()))
+      }
+      byCurrency[place].value[measure] += counts
+    }
+  }
+
+  /// What a tuple of the hot copy is to a selection.
+  private enum Tuple {
+    case wanted(DimensionValues, currency: String)
+    case unwanted
+    case unreadable
+
+    init(_ encoded: [UInt8], _ selection: ViewSelection) {
+      guard let tuple = encoded.withUnsafeBytes({ DimensionTuple(encoded: $0) }) else {
+        self = .unreadable
+        return
+      }
+      let isWanted =
+        tuple.site == selection.site
+        && selection.filters.allSatisfy { $0.admits(tuple[$0.dimension]) }
+      self =
+        isWanted
+        ? .wanted(
+          DimensionValues(selection.groupBy.map { tuple[$0] }), currency: tuple.currency)
+        : .unwanted
+    }
+  }
+
+  /// One for each key.
+  private(set) var groups: [Group] = []
+  /// Where each key's group is; nil while they came in rising order.
+  private var places: [Key: Int]?
   /// The highest one of all rows.
   private(set) var revision: Int32 = 0
 
   mutating func add(_ group: ViewGroup, _ measure: Measure) {
     let key = Key(bucket: group.bucket, dimensions: DimensionValues(group.dimensions))
-    groups[key, default: [:]][group.currency, default: MeasuredSums()][measure] += group.counts
+    groups[place(of: key)].add(group.counts, measure, group.currency)
     revision = max(revision, group.revision)
   }
 
@@ -26,23 +75,53 @@ struct GroupTable {
   /// - Returns: the number of rows left out.
   mutating func add(_ rows: [HotRow], selection: ViewSelection) -> Int {
     var unreadable = 0
+    var tuples: [Int64: (encoded: [UInt8], tuple: Tuple)] = [:]
     for hot in rows {
       guard Self.contains(hot.row, selection.segments) else { continue }
-      guard let tuple = hot.tuple.withUnsafeBytes({ DimensionTuple(encoded: $0) }) else {
-        unreadable += 1
-        continue
+      let tuple: Tuple
+      if let known = tuples[hot.row.dimensionID], known.encoded == hot.tuple {
+        tuple = known.tuple
+      } else {
+        tuple = Tuple(hot.tuple, selection)
+        tuples[hot.row.dimensionID] = (hot.tuple, tuple)
       }
-      guard tuple.site == selection.site,
-        selection.filters.allSatisfy({ $0.admits(tuple[$0.dimension]) })
-      else { continue }
-      let bucket = Self.bucket(of: hot.row.start, selection.buckets)
-      let dimensions = DimensionValues(selection.groupBy.map { tuple[$0] })
-      let key = Key(bucket: bucket, dimensions: dimensions)
-      groups[key, default: [:]][tuple.currency, default: MeasuredSums()][selection.measure] +=
-        hot.row.counts
-      revision = max(revision, hot.row.revision)
+      switch tuple {
+      case .unwanted: continue
+      case .unreadable: unreadable += 1
+      case .wanted(let dimensions, let currency):
+        let bucket = Self.bucket(of: hot.row.start, selection.buckets)
+        groups[place(of: Key(bucket: bucket, dimensions: dimensions))].add(
+          hot.row.counts, selection.measure, currency)
+        revision = max(revision, hot.row.revision)
+      }
     }
     return unreadable
+  }
+
+  /// Nil where there is none of the key.
+  func group(_ key: Key) -> Group? {
+    if let places { return places[key].map { groups[$0] } }
+    var low = 0
+    var high = groups.count
+    while low < high {
+      let middle = (low + high) / 2
+      if groups[middle].key < key { low = middle + 1 } else { high = middle }
+    }
+    return low < groups.count && groups[low].key == key ? groups[low] : nil
+  }
+
+  /// The place of the key's group, which is made where there is none.
+  private mutating func place(of key: Key) -> Int {
+    if places == nil, let last = groups.last {
+      if last.key == key { return groups.count - 1 }
+      if !(last.key < key) {
+        places = Dictionary(uniqueKeysWithValues: zip(groups.map(\.key), groups.indices))
+      }
+    }
+    if let place = places?[key] { return place }
+    places?[key] = groups.count
+    groups.append(Group(key: key))
+    return groups.count - 1
   }
 
   private static func contains(_ row: WindowRow, _ segments: [Segment]) -> Bool {
@@ -95,7 +174,10 @@ struct MeasuredSums: Hashable, Sendable {
   var isZero: Bool { self == MeasuredSums() }
 
   static func += (a: inout Self, b: Self) {
-    for measure in Measure.allCases { a[measure] += b[measure] }
+    a.activity += b.activity
+    a.outcomes += b.outcomes
+    a.exposures += b.exposures
+    a.baselines += b.baselines
   }
 }
 

@@ -1,7 +1,11 @@
 public import HTTPServer
 public import Metrics
+public import Ports
 
-/// Incidents over HTTP: `GET /v1/incidents`, `GET /v1/incidents/{id}` and
+/// Where the log has what was stored from a time until another, microseconds since the epoch; nil where it is away.
+public typealias FindSpans = @Sendable (_ from: Int64, _ until: Int64) async -> [LogSpan]?
+
+/// Incidents over HTTP: `GET /v1/incidents`, `GET /v1/incidents/{id}`, `GET /v1/incidents/{id}/why` and
 /// `POST /v1/incidents/{id}/feedback`.
 public struct IncidentRoutes: Sendable {
   private static let bodyBytesMax = 16 * 1024
@@ -12,15 +16,16 @@ public struct IncidentRoutes: Sendable {
   /// - Parameters:
   ///   - views: the read models that are served, one per pipeline; the first is the default.
   ///   - feedback: nil where this process has no way to the log.
+  ///   - spans: nil where the log cannot be asked.
   ///   - clock: microseconds since the epoch.
   public init(
     views: [ReadViewSource], access: QueryAccess, registry: MetricRegistry,
-    feedback: FeedbackIntake?,
+    feedback: FeedbackIntake?, spans: FindSpans? = nil,
     clock: @escaping @Sendable () -> Int64 = QueryRoutes.systemClock
   ) {
     self.access = access
     service = IncidentService(
-      views: views, feedback: feedback, metrics: QueryMetrics(registry), clock: clock)
+      views: views, feedback: feedback, spans: spans, metrics: QueryMetrics(registry), clock: clock)
   }
 
   public func declare(on routes: inout Routes) {
@@ -33,6 +38,10 @@ public struct IncidentRoutes: Sendable {
     routes.on(.get, "/v1/incidents/{id}") { request in
       try access.check(request)
       return try await service.incident(request)
+    }
+    routes.on(.get, "/v1/incidents/{id}/why") { request in
+      try access.check(request)
+      return try await service.why(request)
     }
     let options = RouteOptions(maxBodyBytes: Self.bodyBytesMax)
     routes.on(.post, "/v1/incidents/{id}/feedback", options: options) { request in

@@ -8,6 +8,7 @@ struct IncidentService: Sendable {
   private let parser: QueryRequestParser
   private let views: [String: ReadViewSource]
   private let intake: FeedbackIntake?
+  private let spans: FindSpans?
   private let metrics: QueryMetrics
   private let zones = ZoneDatabase()
   private let clock: @Sendable () -> Int64
@@ -16,14 +17,32 @@ struct IncidentService: Sendable {
   static let memberCountMax = 200
 
   init(
-    views: [ReadViewSource], feedback: FeedbackIntake?, metrics: QueryMetrics,
+    views: [ReadViewSource], feedback: FeedbackIntake?, spans: FindSpans?, metrics: QueryMetrics,
     clock: @escaping @Sendable () -> Int64
   ) {
     parser = QueryRequestParser(pipelines: views.map(\.name))
     self.views = Dictionary(uniqueKeysWithValues: views.map { ($0.name, $0) })
     intake = feedback
+    self.spans = spans
     self.metrics = metrics
     self.clock = clock
+  }
+
+  func why(_ http: HTTPRequest) async throws(Problem) -> HTTPResponse {
+    try await metrics.measured("incident_why") { () async throws(QueryError) -> HTTPResponse in
+      let parameters = try QueryService.parameters(http, allowed: ["timezone", "pipeline"])
+      let request = try IncidentRequest(parameters, parser: parser)
+      let local = try local(request.timezone)
+      let row = try await row(http, of: request.pipeline)
+      let members = try await read(
+        IncidentQuestion(group: row.group, limit: Self.memberCountMax), of: request.pipeline)
+      let until = row.end ?? clock()
+      return QueryService.response(
+        IncidentReason(
+          row: row, others: members.filter { $0.id != row.id },
+          spans: await spans?(row.begin, until), until: until, clock: local
+        ).json)
+    }
   }
 
   func list(_ http: HTTPRequest) async throws(Problem) -> HTTPResponse {

@@ -44,7 +44,7 @@ struct NumbersChange {
     return (difference.lower, difference.upper)
   }
 
-  private static func change(_ now: Double, _ before: Double) -> Double? {
+  static func change(_ now: Double, _ before: Double) -> Double? {
     before == 0 ? nil : (now - before) / before.magnitude
   }
 }

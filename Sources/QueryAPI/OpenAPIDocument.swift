@@ -168,7 +168,7 @@ enum OpenAPIDocument {
     "watermark":{"type":["string","null"],"format":"date-time","description":"No event on time is older"},
     "final":{"type":"boolean","description":"The watermark has passed the end of the range"},
     "log_time":{"type":["string","null"],"format":"date-time","description":"When the newest event of the rows was stored"},
-    "as_of":{"type":"string","format":"date-time"},
+    "as_of":{"type":"string","format":"date-time","description":"When the answer was computed: who asks the same within 100 ms may get the same one"},
     "revision":{"type":"integer","description":"How many frames have corrected the most corrected row that the answer is made of, after it was final"},
     "lag_frames":{"type":"integer","description":"Frames of the log that the rows do not contain yet"},
     "currencies":{"type":"array","items":{"type":"string"}},

@@ -43,9 +43,10 @@ enum OpenAPIScans {
     "limit":{"type":"integer","minimum":1,"maximum":\(QueryRequest.limitMax),"default":\(QueryRequest.limitDefault)},
     "offset":{"type":"integer","minimum":0,"maximum":\(QueryRequest.offsetMax),"default":0},
     "timezone":{"type":"string","default":"UTC"},"traffic":{"enum":["people","bots","all"],"default":"people"},
+    "compare":{"enum":["previous"],"description":"As in Query"},
     "after":{"type":"string","description":"The log has every position"},"timeout":{"type":"number"}}},
     "ScanAnswer":{"type":"object","required":["results","meta","query"],"properties":{
-    "results":{"type":"array","items":{"type":"object","required":["dimensions","metrics"],"properties":{"dimensions":{"type":"array","items":{"type":"string"}},"metrics":{"type":"array"}}}},
+    "results":{"type":"array","items":{"type":"object","required":["dimensions","metrics"],"properties":{"dimensions":{"type":"array","items":{"type":"string"}},"metrics":{"type":"array"},"previous":{"type":"object","required":["metrics","changes"],"description":"The period before, where it is compared","properties":{"metrics":{"type":"array"},"changes":{"type":"array","description":"By which part of what it was each metric is more; null where it was nothing"}}}}}},
     "meta":{"type":"object","required":["position","watermark","final","scanned","events_read","other_share"],"properties":{
     "position":{"type":"string"},"watermark":{"type":["string","null"]},"final":{"type":"boolean"},"log_time":{"type":["string","null"]},"as_of":{"type":"string"},
     "as_known_at":{"type":["string","null"]},"scanned":{"const":true},"frames_read":{"type":"integer"},"events_read":{"type":"integer"},

@@ -117,14 +117,14 @@ extension QueryAnswer {
     var rows: [Row] = []
     rows.reserveCapacity(table.groups.count)
     var currencies: Set<String> = []
-    for (key, byCurrency) in table.groups {
+    for group in table.groups {
       var row = Row(
-        bucketStart: plan.buckets.isEmpty ? nil : plan.buckets[key.bucket],
-        dimensions: key.dimensions, byCurrency)
-      if let before, plan.hasBefore(bucket: key.bucket) {
-        row.before = Numbers(before.groups[key] ?? [:])
+        bucketStart: plan.buckets.isEmpty ? nil : plan.buckets[group.key.bucket],
+        dimensions: group.key.dimensions, group.byCurrency)
+      if let before, plan.hasBefore(bucket: group.key.bucket) {
+        row.before = Numbers(before.group(group.key)?.byCurrency ?? [])
       }
-      currencies.formUnion(row.currencies)
+      row.addCurrencies(to: &currencies)
       rows.append(row)
     }
     if rows.isEmpty && request.dimensions.isEmpty && request.granularity == nil {
@@ -132,9 +132,9 @@ extension QueryAnswer {
         Row(bucketStart: nil, dimensions: [], sums: MeasuredSums(), revenue: [])
       ]
       rows[0].before = before.map {
-        Numbers($0.groups[GroupTable.Key(bucket: 0, dimensions: [])] ?? [:])
+        Numbers($0.group(GroupTable.Key(bucket: 0, dimensions: []))?.byCurrency ?? [])
       }
-      currencies.formUnion(rows[0].currencies)
+      rows[0].addCurrencies(to: &currencies)
     }
     let sortedCurrencies = currencies.sorted()
     RowOrder(order: request.order, currencies: sortedCurrencies).sort(&rows)
@@ -146,21 +146,23 @@ extension QueryAnswer {
 
 extension QueryAnswer.Row {
   /// A group of a ``GroupTable``.
-  init(bucketStart: Int64?, dimensions: DimensionValues, _ byCurrency: [String: MeasuredSums]) {
+  init(
+    bucketStart: Int64?, dimensions: DimensionValues,
+    _ byCurrency: some Sequence<(key: String, value: MeasuredSums)>
+  ) {
     self.init(
       bucketStart: bucketStart, dimensions: dimensions, sums: MeasuredSums(), revenue: [])
     numbers = QueryAnswer.Numbers(byCurrency)
   }
 
-  fileprivate var currencies: [String] {
-    [numbers, before ?? QueryAnswer.Numbers()].flatMap {
-      ($0.revenue + $0.attributedRevenue + $0.exposedRevenue).map(\.currency)
-    }
+  fileprivate func addCurrencies(to currencies: inout Set<String>) {
+    numbers.addCurrencies(to: &currencies)
+    before?.addCurrencies(to: &currencies)
   }
 }
 
 extension QueryAnswer.Numbers {
-  init(_ byCurrency: [String: MeasuredSums]) {
+  init(_ byCurrency: some Sequence<(key: String, value: MeasuredSums)>) {
     for (currency, sums) in byCurrency {
       self.sums += sums
       if let money = Self.money(currency, sums[.activity]) { revenue.append(money) }
@@ -172,61 +174,17 @@ extension QueryAnswer.Numbers {
     exposedRevenue.sort { $0.currency < $1.currency }
   }
 
+  fileprivate func addCurrencies(to currencies: inout Set<String>) {
+    for money in revenue { currencies.insert(money.currency) }
+    for money in attributedRevenue { currencies.insert(money.currency) }
+    for money in exposedRevenue { currencies.insert(money.currency) }
+  }
+
   /// Nil where there is nothing of the currency.
   private static func money(_ currency: String, _ sums: Counts) -> QueryAnswer.Money? {
     if sums == Counts() || (currency.isEmpty && sums.revenueMicros == 0) { return nil }
     return QueryAnswer.Money(
       currency: currency.isEmpty ? "XXX" : currency, micros: sums.revenueMicros)
-  }
-}
-
-/// The order of an answer: as asked for, then by time, then by dimensions; never by chance.
-///
-/// A ratio without a denominator comes last either way. Revenue is compared in the first currency
-/// of the answer, then the second, and so on.
-struct RowOrder {
-  var order: [QueryRequest.Order]
-  var currencies: [String]
-
-  func sort(_ rows: inout [QueryAnswer.Row]) {
-    rows.sort { a, b in
-      for step in order {
-        if let isBefore = isBefore(a, b, step) { return isBefore }
-      }
-      if a.bucketStart != b.bucketStart { return (a.bucketStart ?? 0) < (b.bucketStart ?? 0) }
-      return a.dimensions < b.dimensions
-    }
-  }
-
-  /// Nil where the step does not tell the rows apart.
-  private func isBefore(
-    _ a: QueryAnswer.Row, _ b: QueryAnswer.Row, _ step: QueryRequest.Order
-  ) -> Bool? {
-    func compare<Value: Comparable>(_ x: Value, _ y: Value) -> Bool? {
-      x == y ? nil : step.isDescending ? x > y : x < y
-    }
-    switch step.key {
-    case .time: return compare(a.bucketStart ?? 0, b.bucketStart ?? 0)
-    case .dimension(let index):
-      return compare(
-        DimensionValues([a.dimensions.texts[index]]), DimensionValues([b.dimensions.texts[index]]))
-    case .metric(let metric):
-      switch (a.value(metric), b.value(metric)) {
-      case (.count(let x), .count(let y)): return compare(x, y)
-      case (.ratio(nil), .ratio(nil)): return nil
-      case (.ratio(nil), .ratio): return false
-      case (.ratio, .ratio(nil)): return true
-      case (.ratio(let x?), .ratio(let y?)): return compare(x, y)
-      default:
-        for currency in currencies {
-          let (x, y) = (
-            a.numbers.micros(currency, metric.measure), b.numbers.micros(currency, metric.measure)
-          )
-          if let result = compare(x, y) { return result }
-        }
-        return nil
-      }
-    }
   }
 }
 

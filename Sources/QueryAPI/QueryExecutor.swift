@@ -14,6 +14,8 @@ struct QueryExecutor: Sendable {
   private let logHeads: (@Sendable () -> [Int: UInt64])?
   private let metrics: QueryMetrics
   private let readers: [Measure: LayerReader]
+  /// Of its answers.
+  let intervals = RateIntervals()
 
   /// - Parameter pause: between two attempts to join durable rows and hot copy.
   init(

@@ -21,14 +21,30 @@ public struct QueryMetrics: Sendable {
   public static let streamEvents = MetricDeclaration(
     "smartcontent_query_stream_events_total", "Events sent to live streams, by kind.", .counter,
     labels: ["event"])
+  public static let answers = MetricDeclaration(
+    "smartcontent_query_answers_total",
+    "Answers given: computed for who asked, awaited with somebody who had asked the same, or kept from the last tenth of a second.",
+    .counter, labels: ["from"])
+  public static let keptBytes = MetricDeclaration(
+    "smartcontent_query_kept_bytes", "Answers that are kept for who asks the same next, in bytes.",
+    .gauge)
 
-  static let all = [requests, duration, durableOnly, streams, streamEvents]
+  static let all = [
+    requests, duration, durableOnly, streams, streamEvents, answers, keptBytes,
+  ]
+
+  /// Where an answer comes from, see ``SharedAnswers``.
+  enum Origin: String {
+    case computed, awaited, kept
+  }
 
   private let requestCounts: MetricFamily<Counter>
   private let durations: MetricFamily<Histogram>
   private let durableOnlyCount: Counter
   private let openStreams: Gauge
   private let eventCounts: MetricFamily<Counter>
+  private let answerCounts: MetricFamily<Counter>
+  private let keptByteCount: Gauge
 
   init(_ registry: MetricRegistry) {
     requestCounts = registry.counter(Self.requests)
@@ -36,6 +52,8 @@ public struct QueryMetrics: Sendable {
     durableOnlyCount = registry.counter(Self.durableOnly).with()
     openStreams = registry.gauge(Self.streams).with()
     eventCounts = registry.counter(Self.streamEvents)
+    answerCounts = registry.counter(Self.answers)
+    keptByteCount = registry.gauge(Self.keptBytes).with()
   }
 
   /// - Parameter outcome: `ok` or a problem's code.
@@ -62,6 +80,11 @@ public struct QueryMetrics: Sendable {
   }
 
   func answeredFromDurableOnly() { durableOnlyCount.add() }
+
+  func answered(from origin: Origin) { answerCounts.with(origin.rawValue).add() }
+
+  /// Answers that are kept take so many bytes more, or less.
+  func kept(_ bytes: Int) { keptByteCount.add(Double(bytes)) }
 
   func streamOpened() { openStreams.add(1) }
 

@@ -16,10 +16,14 @@ struct QueryRequestParser {
   func request(
     json bytes: [UInt8], parameters: [(name: String, value: String)]
   ) throws(QueryError) -> QueryRequest {
+    try request(members: try Self.members(json: bytes), parameters: parameters)
+  }
+
+  static func members(json bytes: [UInt8]) throws(QueryError) -> [JSONValue.Member] {
     guard case .object(let members) = try JSONValue(parsing: bytes) else {
       throw QueryError(.invalidJSON, path: "$", detail: "the body is not a JSON object")
     }
-    return try request(members: members, parameters: parameters)
+    return members
   }
 
   func request(

@@ -14,6 +14,11 @@ public struct QueryRoutes: Sendable {
     public var waiterCountMax = 1024
     /// Bytes of a query's JSON.
     public var queryBytesMax = 64 * 1024
+    /// How old an answer may be that is given again to who asks the same; where 0, only those share one who
+    /// came before it was begun.
+    public var answerAgeMax = Duration.zero
+    /// Bytes of answers that are kept for that, per pipeline.
+    public var answerBytesMax = 64 << 20
 
     public init() {}
   }

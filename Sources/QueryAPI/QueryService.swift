@@ -34,9 +34,11 @@ struct QueryService: Sendable {
       served[source.name] = ServedView(source) { view in
         var settings = PositionWatcher.Settings()
         settings.waiterCountMax = limits.waiterCountMax
+        let sharing = SharedAnswers.Settings(
+          ageMax: limits.answerAgeMax, bytesMax: limits.answerBytesMax)
         return ServedView.Version(
           QueryExecutor(view: view, clock: clock, logHeads: logHeads, metrics: metrics),
-          watching: settings)
+          watching: settings, sharing: SharedAnswers(sharing, metrics: metrics))
       }
     }
     self.views = served
@@ -45,10 +47,14 @@ struct QueryService: Sendable {
   func query(_ http: HTTPRequest) async throws(Problem) -> HTTPResponse {
     try await measured("query") { () async throws(QueryError) -> HTTPResponse in
       let parameters = try Self.parameters(http, allowed: ["after", "timeout", "wait"])
-      if let scan = try scan(http.body, parameters) {
+      let members = try QueryRequestParser.members(json: http.body)
+      // What the read models cannot answer.
+      if ScanRequestParser.needsScan(members) {
+        let scan = try ScanRequestParser(parser: parser).request(
+          members, parameters: parameters, now: clock())
         return try await answer(scan, parameters, accept: http.header("Accept"))
       }
-      let request = try parser.request(json: http.body, parameters: parameters)
+      let request = try parser.request(members: members, parameters: parameters)
       return try await answer(request, accept: http.header("Accept"))
     }
   }
@@ -68,17 +74,6 @@ struct QueryService: Sendable {
     }
   }
 
-  /// - Returns: nil where the read models can answer.
-  private func scan(
-    _ body: [UInt8], _ parameters: [(name: String, value: String)]
-  ) throws(QueryError) -> ScanRequest? {
-    guard case .object(let members) = try JSONValue(parsing: body),
-      ScanRequestParser.needsScan(members)
-    else { return nil }
-    return try ScanRequestParser(parser: parser).request(
-      members, parameters: parameters, now: clock())
-  }
-
   private func answer(
     _ request: ScanRequest, _ parameters: [(name: String, value: String)], accept: String?
   ) async throws(QueryError) -> HTTPResponse {
@@ -86,9 +81,9 @@ struct QueryService: Sendable {
     let format = request.base.format ?? AnswerFormat(accept: accept)
     if format == .csv { try request.checkIsTable() }
     let zone = try zone(of: request.base)
-    let (question, range) = try request.question(now: clock(), zone: zone)
-    let writer = ScanAnswer(
-      request: request, range: range, buckets: question.buckets, zone: zone)
+    let periods = try ScanPeriods(request.base, now: clock(), zone: zone)
+    let question = request.question(periods, zone: zone)
+    let writer = ScanAnswer(request: request, periods: periods, zone: zone)
     let clock = clock
     return try await service.answer(
       ScanService.Question(
@@ -224,8 +219,7 @@ struct QueryService: Sendable {
     let executor = version.executor
     try executor.view.check(request.metrics)
     guard let after = request.after else {
-      let plan = try QueryPlan.make(for: request, now: clock(), zone: zone)
-      return response(try await executor.answer(request, plan: plan), request, plan, zone)
+      return try await answer(request, of: version, zone).response
     }
     try Self.check(after, against: executor.view)
     let watcher = version.watcher(request.measures)
@@ -238,14 +232,35 @@ struct QueryService: Sendable {
       if !isCovered && request.timeoutMs > 0 {
         throw Self.notReached(after, request, at: await watcher.latest.covered)
       }
-      let plan = try QueryPlan.make(for: request, now: clock(), zone: zone)
-      let answer = try await executor.answer(request, plan: plan)
-      if answer.meta.position.covers(after) { return response(answer, request, plan, zone) }
+      let answer = try await answer(request, of: version, zone)
+      if answer.position.covers(after) { return answer.response }
       if !isCovered || ContinuousClock.now >= deadline {
-        throw Self.notReached(after, request, at: answer.meta.position)
+        throw Self.notReached(after, request, at: answer.position)
       }
       _ = try await watcher.next(
         after: await watcher.latest.version, until: min(deadline, .now + .milliseconds(50)))
+    }
+  }
+
+  /// An answer that is shared with all who ask the same now.
+  private func answer(
+    _ request: QueryRequest, of version: ServedView.Version, _ zone: ZoneRules
+  ) async throws(QueryError) -> SharedAnswers.Answer {
+    let now = clock()
+    let executor = version.executor
+    return try await version.answers.answer(
+      SharedAnswers.Key(request, now: now, zone: zone), after: request.after
+    ) {
+      do throws(QueryError) {
+        let plan = try QueryPlan.make(for: request, now: now, zone: zone)
+        let answer = try await executor.answer(request, plan: plan)
+        return .success(
+          SharedAnswers.Answer(
+            response: Self.response(answer, request, plan, zone, executor.intervals),
+            position: answer.meta.position))
+      } catch {
+        return .failure(error)
+      }
     }
   }
 
@@ -272,11 +287,14 @@ struct QueryService: Sendable {
     }
   }
 
-  private func response(
-    _ answer: QueryAnswer, _ request: QueryRequest, _ plan: QueryPlan, _ zone: ZoneRules
+  private static func response(
+    _ answer: QueryAnswer, _ request: QueryRequest, _ plan: QueryPlan, _ zone: ZoneRules,
+    _ intervals: RateIntervals
   ) -> HTTPResponse {
     guard request.format == .csv else {
-      return Self.response(AnswerWriter(request: request, plan: plan, zone: zone).answer(answer))
+      return response(
+        AnswerWriter(request: request, plan: plan, zone: zone, intervals: intervals)
+          .answer(answer))
     }
     return HTTPResponse(
       status: .ok,

@@ -11,14 +11,20 @@ import Views
 ///      "meta":{"position":…,"watermark":…,"scanned":true,"events_read":…,"other_share":0,…},"query":{…}}
 struct ScanAnswer: Sendable {
   var request: ScanRequest
-  var range: TimeRange
-  var buckets: [Int64]
+  var periods: ScanPeriods
   var zone: ZoneRules
 
   /// A row, and the counts of all its currencies.
   fileprivate struct Row {
     var found: BreakdownRow
     var row: QueryAnswer.Row
+    /// The same of the period before, at most one.
+    var before: [Row] = []
+  }
+
+  private struct Group: Hashable {
+    let bucket: Int
+    let values: [String]
   }
 
   /// - Parameter asOf: the server's clock.
@@ -51,11 +57,23 @@ struct ScanAnswer: Sendable {
         header.append(metric.name)
       }
     }
+    if periods.before != nil {
+      for metric in request.metrics {
+        if case .declared(let declared) = metric {
+          header += CSVAnswer.namesBefore(declared, currencies)
+        } else {
+          header += ["\(metric.name)_before", "\(metric.name)_change"]
+        }
+      }
+    }
     var table = CSVTable(header: header)
     for row in page(rows) {
       var cells: [CSVTable.Cell] = row.row.bucketStart.map { [.text(time($0))] } ?? []
       cells += row.found.values.map { .text($0) }
       for metric in request.metrics { cells += self.cells(metric, of: row, currencies) }
+      if periods.before != nil {
+        for metric in request.metrics { cells += cellsBefore(metric, of: row, currencies) }
+      }
       table.append(cells)
     }
     return table.bytes
@@ -73,15 +91,50 @@ struct ScanAnswer: Sendable {
     return [number == "null" ? .empty : .number(number)]
   }
 
+  private func cellsBefore(
+    _ metric: ScanMetric, of row: Row, _ currencies: [String]
+  ) -> [CSVTable.Cell] {
+    if case .declared(let declared) = metric {
+      return CSVAnswer.cellsBefore(row.row, declared, currencies)
+    }
+    guard let before = row.before.first else { return [.empty, .empty] }
+    return cells(metric, of: before, currencies) + [CSVAnswer.cell(row.change(metric))]
+  }
+
   /// In order, and their currencies.
   private func rows(of breakdown: Breakdown) -> ([Row], currencies: [String]) {
-    var rows = breakdown.rows().map(row)
+    var rows: [Row] = []
+    var before: [Group: Row] = [:]
+    for var found in breakdown.rows() {
+      guard let place = periods.place(of: found.bucket) else { continue }
+      found.bucket = place.bucket
+      if place.isBefore {
+        before[Group(bucket: found.bucket, values: found.values)] = row(found)
+      } else {
+        rows.append(row(found))
+      }
+    }
     if rows.isEmpty && request.dimensions.isEmpty && request.base.granularity == nil {
       rows = [row(BreakdownRow(bucket: 0, values: [], isOther: false))]
     }
-    let currencies = Set(rows.flatMap { $0.row.revenue.map(\.currency) }).sorted()
+    if periods.before != nil {
+      for index in rows.indices { compare(&rows[index], with: before) }
+    }
+    let all = rows + rows.flatMap(\.before)
+    let currencies = Set(all.flatMap { $0.row.revenue.map(\.currency) }).sorted()
     sort(&rows, currencies)
     return (rows, currencies)
+  }
+
+  private func compare(_ row: inout Row, with before: [Group: Row]) {
+    let found = row.found
+    guard periods.hasBefore(found.bucket) else { return }
+    let earlier =
+      before[Group(bucket: found.bucket, values: found.values)]
+      ?? self.row(
+        BreakdownRow(bucket: found.bucket, values: found.values, isOther: found.isOther))
+    row.before = [earlier]
+    row.row.before = earlier.row.numbers
   }
 
   private func page(_ rows: [Row]) -> ArraySlice<Row> {
@@ -92,7 +145,7 @@ struct ScanAnswer: Sendable {
     Row(
       found: found,
       row: QueryAnswer.Row(
-        bucketStart: buckets.isEmpty ? nil : buckets[found.bucket],
+        bucketStart: periods.buckets.isEmpty ? nil : periods.buckets[found.bucket],
         dimensions: DimensionValues(found.values),
         found.counts.mapValues { MeasuredSums(activity: $0) }))
   }
@@ -153,9 +206,36 @@ struct ScanAnswer: Sendable {
       write(metric, of: row, to: &output)
     }
     output.append(UInt8(ascii: "]"))
-    AnswerWriter.writeIntervals(named: "intervals", of: declared, to: &output) { metric in
+    RateLabels(declared).write("intervals", to: &output) { metric in
       row.row.numbers.interval(metric).map { ($0.lower, $0.upper) }
     }
+    if let before = row.before.first { write(before, now: row, to: &output) }
+    output.append(UInt8(ascii: "}"))
+  }
+
+  private func write(_ before: Row, now row: Row, to output: inout [UInt8]) {
+    output.append(contentsOf: #","previous":{"metrics":["#.utf8)
+    for (index, metric) in request.metrics.enumerated() {
+      if index > 0 { output.append(UInt8(ascii: ",")) }
+      write(metric, of: before, to: &output)
+    }
+    output.append(UInt8(ascii: "]"))
+    let rates = RateLabels(declared)
+    rates.write("intervals", to: &output) { metric in
+      before.row.numbers.interval(metric).map { ($0.lower, $0.upper) }
+    }
+    let change = NumbersChange(row.row.numbers, before: before.row.numbers)
+    output.append(contentsOf: #","changes":["#.utf8)
+    for (index, metric) in request.metrics.enumerated() {
+      if index > 0 { output.append(UInt8(ascii: ",")) }
+      if case .declared(let declared) = metric {
+        change.write(declared, to: &output)
+      } else {
+        JSONText.append(interval: row.change(metric), to: &output)
+      }
+    }
+    output.append(UInt8(ascii: "]"))
+    rates.write("differences", to: &output) { change.difference($0) }
     output.append(UInt8(ascii: "}"))
   }
 
@@ -204,7 +284,7 @@ struct ScanAnswer: Sendable {
     to output: inout [UInt8]
   ) {
     output.append(contentsOf: #"{"#.utf8)
-    reach.write(asOf: asOf, rangeEnd: range.to, to: &output)
+    reach.write(asOf: asOf, rangeEnd: periods.range.to, to: &output)
     output.append(contentsOf: #","other_share":\#(AnswerWriter.text(otherShare))"#.utf8)
     output.append(contentsOf: #","currencies":"#.utf8)
     write(currencies, to: &output)
@@ -221,7 +301,11 @@ struct ScanAnswer: Sendable {
     output.append(contentsOf: #","metrics":"#.utf8)
     write(request.metrics.map(\.name), to: &output)
     output.append(contentsOf: #","date_range":"#.utf8)
-    write([time(range.from), time(range.to)], to: &output)
+    write([time(periods.range.from), time(periods.range.to)], to: &output)
+    if let before = periods.before {
+      output.append(contentsOf: #","compare":"previous","previous_date_range":"#.utf8)
+      write([time(before.from), time(before.to)], to: &output)
+    }
     output.append(contentsOf: #","dimensions":"#.utf8)
     write(
       (base.granularity.map { [$0.dimensionName] } ?? []) + request.dimensions.map(\.rawValue),
@@ -273,6 +357,12 @@ struct ScanAnswer: Sendable {
 }
 
 extension ScanAnswer.Row {
+  /// By which part of what it was a number is more; nil where it was nothing, or is no number.
+  fileprivate func change(_ metric: ScanMetric) -> Double? {
+    guard let now = number(metric), let before = before.first?.number(metric) else { return nil }
+    return NumbersChange.change(now, before)
+  }
+
   fileprivate func micros(_ currency: String) -> Int64 {
     row.revenue.first { $0.currency == currency }?.micros ?? 0
   }

@@ -60,40 +60,16 @@ struct ScanRequest: Sendable {
     metrics.reduce(into: []) { $0.formUnion($1.measures) }
   }
 
-  /// The question of the log that it is at a time.
-  ///
-  /// - Parameter now: microseconds since the epoch.
-  func question(
-    now: Int64, zone: ZoneRules
-  ) throws(QueryError) -> (question: BreakdownQuestion, range: TimeRange) {
-    let range = base.range.resolved(now: now, zone: zone)
-    guard range.from < range.to else {
-      throw QueryError(
-        .invalidValue, path: "$.date_range", detail: "the range ends at or before its start")
-    }
-    var buckets: [Int64] = []
-    if let granularity = base.granularity {
-      guard
-        let boundaries = granularity.boundaries(
-          over: range, zone: zone, countMax: QueryPlan.bucketCountMax)
-      else {
-        throw QueryError(
-          .tooManyBuckets, path: "$.granularity",
-          detail: "\(granularity.rawValue) cuts the range into more than "
-            + "\(QueryPlan.bucketCountMax) buckets; ask for a coarser granularity or a shorter range"
-        )
-      }
-      buckets = Array(boundaries.dropLast())
-    }
+  /// The question of the log that it is.
+  func question(_ periods: ScanPeriods, zone: ZoneRules) -> BreakdownQuestion {
     let filters = allFilters
     let needsOffsets =
       dimensions.contains(.hourOfWeek) || filters.contains { $0.dimension == .hourOfWeek }
-    return (
-      BreakdownQuestion(
-        site: base.site, times: range.from..<range.to, dimensions: dimensions, filters: filters,
-        buckets: buckets, offsets: needsOffsets ? Self.offsets(over: range, zone: zone) : [],
-        measures: measures), range
-    )
+    let times = TimeRange(from: periods.times.lowerBound, to: periods.times.upperBound)
+    return BreakdownQuestion(
+      site: base.site, times: periods.times, dimensions: dimensions, filters: filters,
+      buckets: periods.questionBuckets,
+      offsets: needsOffsets ? Self.offsets(over: times, zone: zone) : [], measures: measures)
   }
 
   /// A week is less than the time between two changes of a zone's offset.

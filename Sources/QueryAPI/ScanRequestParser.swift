@@ -8,8 +8,8 @@ struct ScanRequestParser {
 
   static let members = [
     "site_id", "pipeline", "metrics", "date_range", "dimensions", "filters", "granularity",
-    "order_by", "limit", "offset", "timezone", "after", "timeout", "traffic", "format", "scan",
-    "as_known_at",
+    "order_by", "limit", "offset", "timezone", "after", "timeout", "traffic", "compare", "format",
+    "scan", "as_known_at",
   ]
   static let dimensionNames = BreakdownDimension.allCases.map(\.rawValue)
 

@@ -25,10 +25,15 @@ final class ServedView: Sendable {
   /// One version's. A request uses one of them to its end.
   struct Version: Sendable {
     let executor: QueryExecutor
+    let answers: SharedAnswers
     private let watchers: [[Measure]: PositionWatcher]
 
-    init(_ executor: QueryExecutor, watching settings: PositionWatcher.Settings = .init()) {
+    init(
+      _ executor: QueryExecutor, watching settings: PositionWatcher.Settings = .init(),
+      sharing: SharedAnswers
+    ) {
       self.executor = executor
+      answers = sharing
       let view = executor.view
       var watchers: [[Measure]: PositionWatcher] = [:]
       // Whatever a request may ask for together; nobody waiting costs nothing.

@@ -38,13 +38,16 @@ struct TrendReport: Sendable {
     self.coverage = coverage
     var table = GroupTable()
     for group in answer.groups { table.add(group, .activity) }
-    var sums: [DimensionValues: [Int: [String: MeasuredSums]]] = [:]
-    for (key, byCurrency) in table.groups {
-      sums[key.dimensions, default: [:]][key.bucket] = byCurrency
+    var sums: [DimensionValues: [Int: GroupTable.Group]] = [:]
+    for group in table.groups {
+      sums[group.key.dimensions, default: [:]][group.key.bucket] = group
     }
     let all = sums.map { value, buckets in
-      let before = QueryAnswer.Row(bucketStart: nil, dimensions: value, buckets[0] ?? [:])
-      let current = QueryAnswer.Row(bucketStart: nil, dimensions: value, buckets[1] ?? [:])
+      func row(_ bucket: Int) -> QueryAnswer.Row {
+        QueryAnswer.Row(
+          bucketStart: nil, dimensions: value, buckets[bucket]?.byCurrency ?? [])
+      }
+      let (before, current) = (row(0), row(1))
       let change =
         Self.count(request.metric, current) &- Self.count(request.metric, before)
       return Row(value: value, current: current, before: before, change: change)

@@ -42,26 +42,49 @@ struct HotQuestion: Sendable {
 
   // MARK: Their rows
 
-  /// Reads header and rows in one transaction; where the server has no memory left it takes none, so
-  /// they are read one by one then, and hold if the header is the same afterwards.
+  /// Reads header and rows of each partition in a transaction, all of them in one round trip; where the server has
+  /// no memory left it takes none, so they are read one by one then, and hold if the header is the same afterwards.
   ///
-  /// - Returns: false where the windows are not those of the plan any more; nothing is added then.
-  func read(
-    _ plan: HotPlan, _ pipelineHash: UInt64, _ session: RedisConnection,
-    into answer: inout HotAnswer
-  ) throws(RedisError) -> Bool {
+  /// - Returns: the questions whose windows are not those of their plans any more; of these nothing is added.
+  static func read(
+    _ asked: [(question: HotQuestion, plan: HotPlan)], _ pipelineHash: UInt64,
+    _ session: RedisConnection, into answer: inout HotAnswer
+  ) throws(RedisError) -> [HotQuestion] {
+    if asked.isEmpty { return [] }
     do throws(RedisError) {
-      return try read(plan, pipelineHash, session, inTransaction: true, into: &answer)
+      return try read(asked, pipelineHash, session, inTransaction: true, into: &answer)
     } catch .rejected("OOM", _) {
-      return try read(plan, pipelineHash, session, inTransaction: false, into: &answer)
+      return try read(asked, pipelineHash, session, inTransaction: false, into: &answer)
     }
   }
 
-  private func read(
-    _ plan: HotPlan, _ pipelineHash: UInt64, _ session: RedisConnection, inTransaction: Bool,
-    into answer: inout HotAnswer
-  ) throws(RedisError) -> Bool {
+  private static func read(
+    _ asked: [(question: HotQuestion, plan: HotPlan)], _ pipelineHash: UInt64,
+    _ session: RedisConnection, inTransaction: Bool, into answer: inout HotAnswer
+  ) throws(RedisError) -> [HotQuestion] {
     var commands = RedisCommands(capacity: 4_096)
+    var ends: [Int] = []
+    for (question, plan) in asked {
+      question.append(plan, inTransaction: inTransaction, to: &commands)
+      ends.append(commands.count)
+    }
+    return try session.execute(commands) { replies throws(RedisError) in
+      for reply in replies { _ = try reply.get() }
+      var changed: [HotQuestion] = []
+      var begin = 0
+      for ((question, plan), end) in zip(asked, ends) {
+        let isRead = try question.take(
+          replies[begin..<end], plan, pipelineHash, inTransaction: inTransaction, into: &answer)
+        if !isRead { changed.append(question) }
+        begin = end
+      }
+      return changed
+    }
+  }
+
+  private func append(
+    _ plan: HotPlan, inTransaction: Bool, to commands: inout RedisCommands
+  ) {
     if inTransaction { commands.append("MULTI") }
     commands.append("HMGET", head, "stamp", "slot")
     for stretch in stretches {
@@ -82,28 +105,32 @@ struct HotQuestion: Sendable {
     } else {
       commands.append("HMGET", head, "stamp", "slot")
     }
-    return try session.execute(commands) { replies throws(RedisError) in
-      for reply in replies { _ = try reply.get() }
-      guard let last = replies.last else {
-        throw .unexpectedReply("the hot copy's transaction gave no answer")
-      }
-      let parts =
-        inTransaction ? (0..<(last.count ?? 0)).map { last[$0] } : Array(replies.dropLast())
-      guard parts.count == 1 + stretches.count + plan.windows.count,
-        let stored = parts[0].reply.array, stored.count == 2
-      else { throw .unexpectedReply("the hot copy's transaction gave no answer") }
-      if !inTransaction && last.reply != parts[0].reply { return false }
-      let starts = parts[1...stretches.count].flatMap { $0.reply.array ?? [] }
-      guard let stamp = stored[0].text, stored[1].text == plan.slot,
-        starts.elementsEqual(plan.windows, by: { $0.text == $1.startText }),
-        let header = HotStamp.decode(stamp, pipeline: pipelineHash)
-      else { return false }
-      for (window, reply) in zip(plan.windows, parts[(1 + stretches.count)...]) {
-        try add(try reply.get(), of: window, watermark: header.watermark, to: &answer)
-      }
-      answer.headers[partition] = header
-      return true
+  }
+
+  /// - Returns: false where the windows are not those of the plan any more; nothing is added then.
+  private func take(
+    _ replies: ArraySlice<RedisReplyView>, _ plan: HotPlan, _ pipelineHash: UInt64,
+    inTransaction: Bool, into answer: inout HotAnswer
+  ) throws(RedisError) -> Bool {
+    guard let last = replies.last else {
+      throw .unexpectedReply("the hot copy's transaction gave no answer")
     }
+    let parts =
+      inTransaction ? (0..<(last.count ?? 0)).map { last[$0] } : Array(replies.dropLast())
+    guard parts.count == 1 + stretches.count + plan.windows.count,
+      let stored = parts[0].reply.array, stored.count == 2
+    else { throw .unexpectedReply("the hot copy's transaction gave no answer") }
+    if !inTransaction && last.reply != parts[0].reply { return false }
+    let starts = parts[1...stretches.count].flatMap { $0.reply.array ?? [] }
+    guard let stamp = stored[0].text, stored[1].text == plan.slot,
+      starts.elementsEqual(plan.windows, by: { $0.text == $1.startText }),
+      let header = HotStamp.decode(stamp, pipeline: pipelineHash)
+    else { return false }
+    for (window, reply) in zip(plan.windows, parts[(1 + stretches.count)...]) {
+      try add(try reply.get(), of: window, watermark: header.watermark, to: &answer)
+    }
+    answer.headers[partition] = header
+    return true
   }
 
   /// Rows that do not pass the filter are not even decoded: mostly they are nearly all.
@@ -140,6 +167,8 @@ struct HotPlan {
   /// Where the copy lies.
   let slot: String
   let windows: [Window]
+  /// Of all windows, when the plan was made.
+  let rowCount: Int64
 
   /// - Returns: nil where there is no copy of this pipeline's declaration.
   init?(_ reply: RedisReply, _ pipelineHash: UInt64, rowCountMax: Int) throws(RedisError) {
@@ -169,5 +198,6 @@ struct HotPlan {
     self.header = header
     self.slot = slot
     self.windows = windows
+    self.rowCount = rowCount
   }
 }

@@ -26,9 +26,10 @@ enum HotStamp {
   /// The header, complete, or nil where the text is no stamp or another declaration's.
   static func decode(_ text: String, pipeline: UInt64) -> HotHeader? {
     var fields: [Substring: Substring] = [:]
-    for field in text.split(separator: " ") {
-      guard let mark = field.firstIndex(of: "=") else { return nil }
-      fields[field[..<mark]] = field[field.index(after: mark)...]
+    // By bytes: characters would take several times as long, and each query reads a dozen stamps.
+    for field in text.utf8.split(separator: UInt8(ascii: " ")) {
+      guard let mark = field.firstIndex(of: UInt8(ascii: "=")) else { return nil }
+      fields[Substring(field[..<mark])] = Substring(field[field.index(after: mark)...])
     }
     func number<Value: FixedWidthInteger>(_ name: Substring) -> Value? {
       fields[name].flatMap { Value($0) }

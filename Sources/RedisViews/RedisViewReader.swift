@@ -7,14 +7,16 @@ import Views
 
 /// Reads the hot copies of one pipeline.
 ///
-/// A script finds out which windows there are; then one transaction per partition answers its header
-/// and rows together, so they belong to one moment. Where another window has come meanwhile it is asked
+/// A script finds out which windows there are; then one transaction per partition, mostly all of them in one round
+/// trip, answers its header and rows together, so they belong to one moment. Where another window has come meanwhile it is asked
 /// again. Rows go from hashes straight to the answer: through a script, a hundred thousand of them would
 /// hold the server up for some 0.2 s, and the loops that write to it with it. A partition without a
 /// complete copy of this pipeline's declaration is absent from the answer.
 public final class RedisViewReader: HotViewReader {
   /// Rows of one partition in one answer; more is refused, since they are in memory on both sides.
   static let rowsPerPartition = 200_000
+  /// Partitions are asked together as long as they have no more; the answers are in memory until all are there.
+  private static let rowsPerTrip: Int64 = 20_000
 
   private let settings: RedisSettings
   private let keys: HotKeys
@@ -117,16 +119,25 @@ public final class RedisViewReader: HotViewReader {
             keyCount: 1, argumentCount: question.argumentCount, arguments: question.append)
         })
       var changed: [HotQuestion] = []
+      var asked: [(question: HotQuestion, plan: HotPlan)] = []
+      var rowCount: Int64 = 0
       for (question, reply) in zip(open, plans) {
         guard let plan = try HotPlan(reply, pipelineHash, rowCountMax: rowsPerPartition) else {
           continue
         }
         if plan.windows.isEmpty {
           answer.headers[question.partition] = plan.header
-        } else if try !question.read(plan, pipelineHash, session, into: &answer) {
-          changed.append(question)
+          continue
         }
+        if rowCount + plan.rowCount > rowsPerTrip {
+          changed += try HotQuestion.read(asked, pipelineHash, session, into: &answer)
+          asked = []
+          rowCount = 0
+        }
+        asked.append((question, plan))
+        rowCount += plan.rowCount
       }
+      changed += try HotQuestion.read(asked, pipelineHash, session, into: &answer)
       open = changed
     }
     guard open.isEmpty else {

@@ -71,16 +71,19 @@ struct ProcessorRun {
     let state = "\(home)/state-\(pipeline.version)"
     let publisher = Mutex<JetStreamPublisher?>(
       try JetStreamPublisher(address: address, name: "bench-heartbeat"))
+    let made = MadeTables()
     let logger = Logger(label: "bench") { StreamLogHandler.standardError(label: $0) }
     let processor = Processor(
       pipelines: [pipeline], streams: definitions.streams.streamPartitions,
       partitions: definitions.streams.partitions, log: log,
       stores: ProcessorStores(
         membership: { pipelines, isStopping throws(ViewStoreError) in
-          try PostgresMembership(postgres, pipelines: pipelines, isStopping: isStopping)
+          try PostgresMembership(
+            postgres, pipelines: pipelines, made: made, isStopping: isStopping)
         },
         views: { pipeline, isStopping throws(ViewStoreError) in
-          try PostgresViewStore(postgres, pipeline: pipeline, isStopping: isStopping)
+          try PostgresViewStore(
+            postgres, pipeline: pipeline, made: made, isStopping: isStopping)
         },
         hot: { RedisHotStore(redis, pipeline: $0) },
         snapshots: { _, stream throws(SnapshotError) in

@@ -11,7 +11,10 @@ import Synchronization
 /// which has something in every minute of a day and every day of a month.
 ///
 /// Queries come at `--rate` a second, however long answers take: a latency counts from the time at which its query
-/// was due. Each kind is asked by itself. The program, its log, Postgres, Redis and who asks share the machine.
+/// was due. Each kind is asked by itself: as one question that all ask, whose answers are shared, and as questions of
+/// which no two that come together are the same (`_each`: they differ in their limit), so that each is computed. The
+/// program, its log, Postgres, Redis and who asks share the machine; `_cpu_ms` is the processor time of the program
+/// for an answer, with what else it does meanwhile.
 struct QueryBench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "query", abstract: "Latency of queries over a history, beside ingest.")
@@ -27,26 +30,36 @@ struct QueryBench: AsyncParsableCommand {
   private static let clients = 32
 
   private static let history = #""filters":[["is","campaign",["history"]]]"#
-  private static let kinds: [(name: String, goal: Int, body: String)] = [
-    (
-      "days", 20,
-      #"{"metrics":["impressions","clicks","ctr"],"date_range":"30d","granularity":"day",\#(history)}"#
-    ),
-    (
-      "days_of_contents", 20,
-      #"{"metrics":["impressions","clicks","ctr"],"dimensions":["content"],"date_range":"30d","#
-        + #""order_by":[["clicks","desc"]],"limit":100,\#(history)}"#
-    ),
-    (
-      "minutes", 20,
-      #"{"metrics":["impressions","clicks","ctr"],"date_range":"24h","granularity":"minute","limit":1500,\#(history)}"#
-    ),
-    (
-      "hot", 5,
-      #"{"metrics":["impressions","clicks","ctr"],"dimensions":["campaign","variant"],"#
-        + #""date_range":"1m","granularity":"10s"}"#
-    ),
+  private static let kinds = [
+    Kind(
+      name: "days", goal: 20, limit: 1_000,
+      body: #""date_range":"30d","granularity":"day",\#(history)"#),
+    Kind(
+      name: "days_of_contents", goal: 20, limit: 100,
+      body:
+        #""dimensions":["content"],"date_range":"30d","order_by":[["clicks","desc"]],\#(history)"#),
+    Kind(
+      name: "minutes", goal: 20, limit: 1_500,
+      body: #""date_range":"24h","granularity":"minute",\#(history)"#),
+    Kind(
+      name: "hot", goal: 5, limit: 1_000,
+      body: #""dimensions":["campaign","variant"],"date_range":"1m","granularity":"10s""#),
   ]
+
+  private struct Kind {
+    let name: String
+    /// Milliseconds.
+    let goal: Int
+    let limit: Int
+    let body: String
+
+    /// - Parameter number: of queries that are all different; nil for one that is always the same.
+    func query(_ number: Int64?) -> [UInt8] {
+      let limit = limit + Int(number ?? 0) % 128
+      return Array(
+        #"{"metrics":["impressions","clicks","ctr"],"limit":\#(limit),\#(body)}"#.utf8)
+    }
+  }
 
   func run() async throws {
     let served = try await ServedProgram.start(
@@ -59,16 +72,21 @@ struct QueryBench: AsyncParsableCommand {
       "Queries over \(contents) contents at \(rate)/s beside \(ingest) events/s of ingest")
     for kind in Self.kinds {
       // What is asked for the first time is read from rows, once.
-      let first = try ask(served.url, kind.body, every: nil, seconds: 0)
+      let first = try ask(served, kind, each: false, every: nil, seconds: 0)
       table.add("\(kind.name)_first_ms", first.percentile(1), "ms")
-      let alone = try ask(served.url, kind.body, every: nil, seconds: max(2, seconds / 3))
-      let asked = try ask(served.url, kind.body, every: 1_000_000 / Int64(rate), seconds: seconds)
-      table.add("\(kind.name)_alone_ms", alone.percentile(0.5), "ms")
-      table.add("\(kind.name)_p50_ms", asked.percentile(0.5), "ms")
-      table.add("\(kind.name)_p99_ms", asked.percentile(0.99), "ms", goal: "≤ \(kind.goal)")
-      table.add("\(kind.name)_answers", Double(asked.latencies.count) / Double(seconds), "/s")
-      table.add("\(kind.name)_failed", Double(asked.failed), "")
-      table.add("\(kind.name)_bytes", Double(asked.bytes), "bytes")
+      for (suffix, each) in [("", false), ("_each", true)] {
+        let alone = try ask(served, kind, each: each, every: nil, seconds: max(2, seconds / 3))
+        let asked = try ask(
+          served, kind, each: each, every: 1_000_000 / Int64(rate), seconds: seconds)
+        let name = kind.name + suffix
+        table.add("\(name)_alone_ms", alone.percentile(0.5), "ms")
+        table.add("\(name)_p50_ms", asked.percentile(0.5), "ms")
+        table.add("\(name)_p99_ms", asked.percentile(0.99), "ms", goal: "≤ \(kind.goal)")
+        table.add("\(name)_cpu_ms", asked.cpuMs, "ms")
+        table.add("\(name)_answers", Double(asked.latencies.count) / Double(seconds), "/s")
+        table.add("\(name)_failed", Double(asked.failed), "")
+        table.add("\(name)_bytes", Double(asked.bytes), "bytes")
+      }
     }
     table.print(json: report.json)
     await served.stop()
@@ -83,6 +101,8 @@ struct QueryBench: AsyncParsableCommand {
     var bytes = 0
     var failed = 0
     var problem: String?
+    /// Processor time of the program for an answer.
+    var cpuMs = 0.0
 
     func percentile(_ share: Double) -> Double {
       let sorted = latencies.sorted()
@@ -97,10 +117,15 @@ struct QueryBench: AsyncParsableCommand {
   }
 
   /// - Parameters:
+  ///   - each: whether no two queries that come together are the same.
   ///   - every: microseconds from one query to the next; nil for one after the other.
   ///   - seconds: how long; 0 for one query.
-  private func ask(_ url: String, _ body: String, every: Int64?, seconds: Int) throws -> Answers {
+  private func ask(
+    _ served: ServedProgram, _ kind: Kind, each: Bool, every: Int64?, seconds: Int
+  ) throws -> Answers {
     let shared = Shared()
+    let url = served.url
+    let cpu = try CPUTime.process(served.program.pid)
     let clock = LoopClock.system.monotonic
     let begin = clock()
     let end = begin + Int64(seconds) * 1_000_000
@@ -114,11 +139,11 @@ struct QueryBench: AsyncParsableCommand {
             HTTPClientSettings(connectTimeoutMs: 5_000, timeoutMs: 60_000))
           while true {
             var due = clock()
+            let number = shared.next.withLock { next in
+              defer { next += 1 }
+              return next
+            }
             if let every {
-              let number = shared.next.withLock { next in
-                defer { next += 1 }
-                return next
-              }
               due = begin + number * every
               let wait = due - clock()
               if wait > 0 { usleep(UInt32(wait)) }
@@ -126,7 +151,7 @@ struct QueryBench: AsyncParsableCommand {
             if seconds > 0 && (due >= end || clock() >= end) { return }
             let answer = try client.post(
               url + "/v1/query", headers: [HTTPHeader("Content-Type", "application/json")],
-              body: Array(body.utf8))
+              body: kind.query(each ? number : nil))
             let latency = clock() - due
             shared.answers.withLock { answers in
               if answer.status != 200 {
@@ -148,7 +173,10 @@ struct QueryBench: AsyncParsableCommand {
     }
     for thread in threads { thread.start() }
     group.wait()
-    let answers = shared.answers.withLock { $0 }
+    var answers = shared.answers.withLock { $0 }
+    answers.cpuMs =
+      1_000 * (try CPUTime.process(served.program.pid) - cpu)
+      / Double(max(1, answers.latencies.count))
     if answers.latencies.isEmpty {
       throw BenchError("no query was answered: \(answers.problem ?? "")")
     }

@@ -1,5 +1,6 @@
 import Events
 import Ports
+import Statistics
 import Testing
 import Views
 
@@ -125,6 +126,22 @@ import Views
         + #""date_range":["2026-11-01T00:00:00+05:30","2026-11-02T00:00:00+05:30"],"#
         + #""dimensions":["time:day","campaign"],"filters":[["is_not","variant",["q\""]]],"#
         + #""order_by":[["ctr","desc"]],"timezone":"Asia/Kolkata","limit":10,"offset":0}}"#)
+  }
+
+  @Test("an interval that was computed before is the one that would be computed again")
+  func intervals() {
+    let intervals = RateIntervals()
+    // Some come to the same places.
+    for _ in 0..<2 {
+      for whole: Int64 in 0..<50 {
+        for part: Int64 in -1...whole + 2 {
+          let ends = intervals.ends(part, of: whole)
+          let interval = RateInterval(part, of: whole)
+          #expect(ends?.lower == interval?.lower)
+          #expect(ends?.upper == interval?.upper)
+        }
+      }
+    }
   }
 
   @Test("without groups there is one row of zeros, with dimensions none")

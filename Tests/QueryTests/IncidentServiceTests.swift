@@ -64,6 +64,9 @@ struct IncidentServiceTests {
   private func routes(hasLog: Bool = true, watches: Bool = true) throws -> Routes {
     var routes = Routes()
     let published = published
+    let spans: FindSpans = { from, until in
+      [LogSpan(stream: "events-00", first: 12, last: UInt64(12 + (until - from) / 60_000_000))]
+    }
     IncidentRoutes(
       views: [view(watches ? incidents : nil)],
       access: try QueryAccess(token: nil, boundTo: "127.0.0.1"), registry: MetricRegistry(),
@@ -72,7 +75,8 @@ struct IncidentServiceTests {
           event async throws(Problem) in
           published.events.withLock { $0.append(event) }
           return "1~0.5"
-        } : nil, clock: { Self.begin + 60_000_000 }
+        } : nil,
+      spans: hasLog ? spans : nil, clock: { Self.begin + 60_000_000 }
     ).declare(on: &routes)
     return routes
   }
@@ -105,6 +109,24 @@ struct IncidentServiceTests {
       target = "/v1/incidents?limit=2&before=\(next.1)"
     }
     #expect(pages == [["9", "8"], ["7", "5"]])
+  }
+
+  @Test(
+    "each is explained by its bins, by the others that began with it, and by where its events are in the log"
+  )
+  func why() async throws {
+    let answer = try await ask(.get, "/v1/incidents/8/why")
+    #expect(answer.contains(#""incident":"8""#) && answer.contains(#""observed":38"#), "\(answer)")
+    // As likely as the one that it began with; all as usual is e^8 times less likely.
+    #expect(answer.contains(#"{"explanation":"rate_down","incident":"9","odds":1.0}"#), "\(answer)")
+    #expect(answer.contains(#"{"explanation":"as_usual","incident":null,"odds":0.000335"#))
+    #expect(answer.contains(#""log":[{"stream":"events-00","first":12,"last":13}]"#))
+    #expect(answer.contains("1 more began with it"))
+    #expect(try await ask(.get, "/v1/incidents/9/why", hasLog: false).contains(#""log":null"#))
+    let problem = await #expect(throws: Problem.self) {
+      try await ask(.get, "/v1/incidents/77/why")
+    }
+    #expect(problem?.code == "unknown_incident")
   }
 
   @Test("what is asked for reaches the store as it was meant")

@@ -54,7 +54,7 @@ import Views
     let decisions = documented.filter { path in
       [
         "/v1/decide", "/v1/decisions", "/flags", "/v1/recommendations", "/v1/profiles",
-        "/v1/segments", "/v1/timing",
+        "/v1/segments", "/v1/timing", "/v1/models", "/v1/retractions",
       ].contains { path.contains(" \($0)") }
     }
     #expect(documented.count == routes.paths.count + ways.count + 4 + decisions.count)

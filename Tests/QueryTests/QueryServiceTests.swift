@@ -27,11 +27,12 @@ import Views
     view.set(committed: [1], coarse: [1], hot: [sequence], made: [1])
   }
 
-  private var service: QueryService {
+  private var service: QueryService { service(QueryRoutes.Limits()) }
+
+  private func service(_ limits: QueryRoutes.Limits) -> QueryService {
     let now = view.now
     return QueryService(
-      views: [ReadViewSource(view.executor.view)], registry: MetricRegistry(),
-      limits: QueryRoutes.Limits(),
+      views: [ReadViewSource(view.executor.view)], registry: MetricRegistry(), limits: limits,
       logHeads: { [0: 40] }, clock: { now })
   }
 
@@ -98,6 +99,33 @@ import Views
     set(12)
     let response = try await task.value
     #expect(text(response).contains(#""position":"1~0.12""#))
+  }
+
+  @Test(
+    "an answer that is kept is read once, and after late events it is soon that of a fresh process")
+  func kept() async throws {
+    set(10)
+    var limits = QueryRoutes.Limits()
+    limits.answerAgeMax = .milliseconds(100)
+    let service = service(limits)
+    let request = post(#"{"metrics":["impressions"],"dimensions":["content"],"date_range":"all"}"#)
+    let first = text(try await service.query(request))
+    view.set(committed: [25], coarse: [25], hot: [28], made: [1])
+    let fresh = text(try await self.service.query(request))
+    #expect(first != fresh)
+    try await eventually {
+      do {
+        return text(try await service.query(request)) == fresh
+      } catch {
+        return false
+      }
+    }
+    // Who has seen that far does not wait for it.
+    set(30)
+    let after = post(
+      #"{"metrics":["impressions"],"dimensions":["content"],"date_range":"all"}"#,
+      query: "after=1~0.30")
+    #expect(text(try await service.query(after)).contains(#""position":"1~0.30""#))
   }
 
   @Test("a position that is not reached in time is a 504 that says how far it came")

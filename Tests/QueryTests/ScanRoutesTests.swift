@@ -121,6 +121,56 @@ import Views
     }
   }
 
+  @Test("Each row is compared with the same of the period before, for all that a scan counts")
+  func compared() async throws {
+    // Of yesterday: one before ten o'clock, one after it, when today is not so far yet.
+    for (index, hours) in [20, 3].enumerated() {
+      let time = Self.start - Int64(hours) * 3_600_000_000
+      log.append(
+        IncomingEvent(
+          kind: .view, key: Key128(low: UInt64(index), high: 4), person: Key128(low: 1, high: 9),
+          eventTime: time, receivedAt: time, dimensions: DimensionTuple(site: "default").encoded,
+          id: "y\(index)", name: "Seen", source: "test", payload: Array("{}".utf8)),
+        to: "events-00")
+    }
+    fill()
+    let service = try service()
+    let tables: [(query: String, results: String)] = [
+      (
+        #""metrics":["impressions","uniques"],"dimensions":["device"],"date_range":["2026-11-01T00:10:00Z","2026-11-01T00:20:00Z"]"#,
+        #"{"dimensions":["desktop"],"metrics":[3,5],"previous":{"metrics":[2,5],"changes":[0.5,0]}},"#
+          + #"{"dimensions":["mobile"],"metrics":[5,5],"previous":{"metrics":[5,5],"changes":[0,0]}}"#
+      ),
+      (
+        #""metrics":["clicks"],"scan":true,"dimensions":["time:minute"],"date_range":["2026-11-01T00:11:00Z","2026-11-01T00:13:00Z"]"#,
+        #"{"dimensions":["2026-11-01T00:11:00Z"],"metrics":[0],"previous":{"metrics":[0],"changes":[null]}},"#
+          + #"{"dimensions":["2026-11-01T00:12:00Z"],"metrics":[1],"previous":{"metrics":[0],"changes":[null]}}"#
+      ),
+      (
+        #""metrics":["events"],"date_range":"day""#,
+        #"{"dimensions":[],"metrics":[20],"previous":{"metrics":[1],"changes":[19]}}"#
+      ),
+    ]
+    for (query, results) in tables {
+      let response = try await service.query(post(#"{"compare":"previous",\#(query)}"#))
+      #expect(text(response).hasPrefix(#"{"results":[\#(results)],"meta""#), "\(text(response))")
+      #expect(text(response).contains(#""compare":"previous","previous_date_range":["#))
+    }
+    let table = try await service.query(
+      post(
+        #"{"compare":"previous","metrics":["events","ctr"],"date_range":"day","format":"csv"}"#))
+    let lines = text(table).split(separator: "\r\n")
+    #expect(
+      lines.first
+        == "events,ctr,ctr_low,ctr_high,events_before,events_change,ctr_before,ctr_before_low,ctr_before_high,ctr_change,ctr_difference_low,ctr_difference_high"
+    )
+    #expect(lines.last?.hasPrefix("20,") ?? false && lines.last?.contains(",1,19,") ?? false)
+    await #expect(throws: Problem.self) {
+      try await service.query(
+        post(#"{"compare":"previous","metrics":["events"],"date_range":"all"}"#))
+    }
+  }
+
   @Test("CSV is for who asks for it by Accept or by format, apart from JSON of the same question")
   func csv() async throws {
     fill()
@@ -236,7 +286,7 @@ import Views
       (#""metrics":["clicks"],"scan":1"#, "invalid_value", "$.scan"),
       (#""metrics":["uniques","top_contents"],"format":"csv""#, "invalid_value", "$.metrics[1]"),
       (#""metrics":["uniques"],"format":"xml""#, "invalid_value", "$.format"),
-      (#""metrics":["uniques"],"compare":"previous""#, "unknown_member", "$.compare"),
+      (#""metrics":["uniques"],"compare":"next""#, "invalid_value", "$.compare"),
       (#""metrics":["uniques"],"timezone":"Mars""#, "unknown_timezone", "$.timezone"),
     ]
     for (query, code, path) in tables {
