@@ -100,7 +100,8 @@ let package = Package(
     module("Experiments", ["Events", "Statistics", "Views", "Ports"]),
     module("Definitions", ["Events", "Views", "Dataflow", "Experiments", "Learning", yams]),
     module(
-      "Collector", ["Events", "Ports", "Cryptography", "HTTPServer", "Metrics", "Threads", log]),
+      "Collector",
+      ["Events", "Ports", "Cryptography", "HTTPServer", "Metrics", "Threads", "CMemory", log]),
     module(
       "Runtime", ["Events", "Views", "Operators", "Dataflow", "Ports", "Metrics", "Threads", log]),
     module(

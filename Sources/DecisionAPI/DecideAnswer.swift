@@ -102,6 +102,8 @@ enum DecideAnswer {
       }
     case .holdout:
       reasons.append("the person takes no part, so that there is something to compare with")
+    case .elsewhere:
+      reasons.append("somebody else decided, and showed \(arm) with a chance of \(chance)")
     case .repeated: reasons.append("the person has had \(arm) before")
     case .fallback:
       reasons.append("\(arm) is the default arm: \(outcome.fallback ?? "there is no model")")

@@ -5,6 +5,10 @@ import Learning
 /// What `POST /v1/decide` asks:
 ///
 ///     {"decision":"spring-teaser","person":"ann","context":{"device":"phone","hour":9},"candidates":["a","b"],"slots":1}
+///
+/// or, where somebody else has decided, with a chance that they know:
+///
+///     {"decision":"spring-teaser","person":"ann","context":{"device":"phone"},"made":{"arm":"a","probability":0.25}}
 struct DecideRequest: Hashable {
   /// The write key, as in events that browsers send; nil where it is elsewhere in the request.
   var key: String?
@@ -14,8 +18,16 @@ struct DecideRequest: Hashable {
   /// Arms to choose among; nil for all.
   var candidates: [String]?
   var slots = 1
+  /// What somebody else has decided; nil where it is to be decided here.
+  var made: Made?
 
-  static let members = ["k", "decision", "person", "context", "candidates", "slots"]
+  struct Made: Hashable {
+    var arm: String
+    /// Above 0, at most 1.
+    var probability: Double
+  }
+
+  static let members = ["k", "decision", "person", "context", "candidates", "slots", "made"]
   static let slotsMax = 16
   static let bodyBytesMax = 64 * 1024
   /// As long as an id of a person may be in events.
@@ -40,6 +52,10 @@ struct DecideRequest: Hashable {
     if let wrong = faults.wrong { throw Self.refusal("invalid_value", wrong) }
     for (name, value) in [("decision", plan), ("person", person)] where value.isEmpty {
       throw Self.refusal("missing_member", "\(name) is needed")
+    }
+    if made != nil, candidates != nil || slots != 1 {
+      throw Self.refusal(
+        "invalid_value", "made says what was decided; leave candidates and slots out")
     }
   }
 
@@ -89,6 +105,17 @@ struct DecideRequest: Hashable {
         }
       }
       candidates = names
+    case "made":
+      if try json.peek() == .object {
+        made = try Self.made(&json)
+      } else {
+        try json.skipValue()
+      }
+      if made == nil {
+        faults.wrong =
+          faults.wrong
+          ?? "made is an object of arm, a text, and probability, a number above 0 and at most 1"
+      }
     case "slots":
       guard try json.peek() == .number else {
         try json.skipValue()
@@ -105,6 +132,25 @@ struct DecideRequest: Hashable {
       faults.unknown = faults.unknown ?? name.string
       try json.skipValue()
     }
+  }
+
+  private static func made(_ json: inout JSONScanner) throws(JSONError) -> Made? {
+    var arm: String?
+    var probability: Double?
+    var isWrong = false
+    try json.beginObject()
+    while let name = try json.nextKey() {
+      let type = try json.peek()
+      switch name {
+      case "arm" where type == .string: arm = try json.string()
+      case "probability" where type == .number: probability = try json.double()
+      default:
+        isWrong = true
+        try json.skipValue()
+      }
+    }
+    guard !isWrong, let arm, let probability, probability > 0, probability <= 1 else { return nil }
+    return Made(arm: arm, probability: probability)
   }
 
   private static func refusal(_ code: String, _ detail: String) -> Problem {

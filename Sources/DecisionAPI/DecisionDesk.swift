@@ -75,11 +75,7 @@ public struct DecisionDesk: Sendable {
     _ plan: DecisionPlan, for guest: any DecisionGuest, person: String, context: DecisionFeatures,
     candidates: [String]? = nil, slots: Int = 1
   ) -> Outcome {
-    let now = clock()
-    let key = guest.person(person)
-    var request = DecisionRequest(
-      id: DecisionID(Key128(low: .random(in: .min ... .max), high: .random(in: .min ... .max))),
-      person: key, time: now, features: features(context, plan, guest, of: key))
+    var request = request(plan, for: guest, person: person, context: context)
     var fallback: String?
     if let candidates {
       let known = plan.arms.indices.filter { candidates.contains(plan.arms[$0]) }
@@ -109,7 +105,46 @@ public struct DecisionDesk: Sendable {
     let signed = decisions.map { ($0, signer.text(of: $0.token)) }
     for (decision, _) in signed { metrics.decided(plan.id, decision.reason.rawValue) }
     keep(signed, plan, model, request, guest)
-    return Outcome(plan: plan, decisions: signed, model: model, fallback: fallback)
+    return Outcome(plan: model?.plan ?? plan, decisions: signed, model: model, fallback: fallback)
+  }
+
+  /// Keeps what somebody else has decided as if it had been decided here: it is learned from, with the chance that is said.
+  ///
+  /// - Throws: where the plan has no such arm, or its chance is too small to be kept.
+  func keep(
+    _ made: DecideRequest.Made, of plan: DecisionPlan, for guest: any DecisionGuest,
+    person: String, context: DecisionFeatures
+  ) throws(Problem) -> Outcome {
+    guard let arm = plan.arms.firstIndex(of: made.arm) else {
+      throw Problem(
+        .badRequest, code: "unknown_arm",
+        detail: "made.arm is none of the decision's arms: \(plan.arms.joined(separator: ", "))")
+    }
+    let request = request(plan, for: guest, person: person, context: context)
+    let models = models()
+    let model = models?.progress.isCaughtUp == true ? models?.plans[plan.id] : nil
+    guard
+      let decision = model?.elsewhere(request, arm: arm, probability: made.probability)
+        ?? .elsewhere(
+          plan, request, arm: arm, probability: made.probability, shadows: [])
+    else {
+      throw Problem(
+        .badRequest, code: "invalid_value",
+        detail: "made.probability is too small to be kept: at least 0.00001")
+    }
+    let signed = [(decision, signer.text(of: decision.token))]
+    metrics.decided(plan.id, decision.reason.rawValue)
+    keep(signed, plan, model, request, guest)
+    return Outcome(plan: model?.plan ?? plan, decisions: signed, model: model, fallback: nil)
+  }
+
+  private func request(
+    _ plan: DecisionPlan, for guest: any DecisionGuest, person: String, context: DecisionFeatures
+  ) -> DecisionRequest {
+    let key = guest.person(person)
+    return DecisionRequest(
+      id: DecisionID(Key128(low: .random(in: .min ... .max), high: .random(in: .min ... .max))),
+      person: key, time: clock(), features: features(context, plan, guest, of: key))
   }
 
   /// What the plan wants to know of the context, as it may be kept, and of the person's profile.
@@ -175,6 +210,25 @@ public struct DecisionDesk: Sendable {
       person: EventIdentity.personKey(site: site, id: reward.decision.description), eventTime: now,
       receivedAt: now, dimensions: DimensionTuple(site: site).encoded, id: eventID,
       name: LoggedRewardEvent.eventName, source: LoggedRewardEvent.source, payload: reward.payload)
+    let storage = await withCheckedContinuation { continuation in
+      store([event]) { continuation.resume(returning: $0) }
+    }
+    metrics.stored(1, storage)
+    return storage
+  }
+
+  /// An event that says that nothing is to be learned from something.
+  func retract(_ retraction: LoggedRetractionEvent, site: String) async -> DecisionStorage {
+    let now = clock()
+    let id = Key128(low: .random(in: .min ... .max), high: .random(in: .min ... .max)).description
+    let event = IncomingEvent(
+      kind: .decision,
+      key: EventIdentity.dedupeKey(
+        site: site, source: LoggedRetractionEvent.source, eventID: id),
+      person: EventIdentity.personKey(site: site, id: id), eventTime: now, receivedAt: now,
+      dimensions: DimensionTuple(site: site).encoded, id: id,
+      name: LoggedRetractionEvent.eventName, source: LoggedRetractionEvent.source,
+      payload: retraction.payload)
     let storage = await withCheckedContinuation { continuation in
       store([event]) { continuation.resume(returning: $0) }
     }

@@ -4,7 +4,8 @@ public import Metrics
 public struct DecisionMetrics: Sendable {
   public static let decisions = MetricDeclaration(
     "smartcontent_decisions_total",
-    "Decisions by plan and why it was this arm: policy, holdout, repeated, fallback.", .counter,
+    "Decisions by plan and why it was this arm: policy, holdout, repeated, fallback, or made elsewhere.",
+    .counter,
     labels: ["plan", "reason"])
   public static let events = MetricDeclaration(
     "smartcontent_decision_events_total",

@@ -90,6 +90,9 @@ struct DecisionReason {
       sentences.append("The person takes no part, so that there is something to compare with.")
     } else if token.flags.contains(.repeated) {
       sentences.append("The person had had \(arm) before.")
+    } else if token.flags.contains(.elsewhere) {
+      let chance = DecideAnswer.percent(token.propensities[token.chosen])
+      sentences.append("Somebody else decided, and showed \(arm) with a chance of \(chance).")
     } else {
       let chance = DecideAnswer.percent(token.propensities[token.chosen])
       sentences.append("\(arm) was drawn with a chance of \(chance) by \(plan.policy.name).")

@@ -8,6 +8,8 @@ struct DecisionReport {
   /// Nil before anything is learned.
   let model: PolicySnapshot?
   let progress: LearningProgress?
+  /// Nil before anything is learned.
+  var learning: PlanLearning?
   /// Why learning does not go on; nil where it does.
   let problem: String?
 
@@ -25,6 +27,7 @@ struct DecisionReport {
     json.beginArray()
     for index in plan.arms.indices { write(arm: index, to: &json) }
     json.endArray()
+    ShadowWriter.write(plan, model, learning, to: &json)
     json.key("card")
     writeCard(to: &json)
     json.endObject()
@@ -50,6 +53,8 @@ struct DecisionReport {
       model.arms.indices.max { model.arms[$0].mean < model.arms[$1].mean }
     }
     if let best { json.string(plan.arms[best]) } else { json.null() }
+    json.key("pending_retractions")
+    json.integer(learning?.pendingRetractions ?? 0)
     json.key("is_caught_up")
     json.bool(progress?.isCaughtUp ?? false)
     json.key("position")

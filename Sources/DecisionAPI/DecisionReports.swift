@@ -10,6 +10,8 @@ public struct DecisionReports: Sendable {
   private let problem: @Sendable () -> String?
   private let signer: DecisionSigner
   private let find: FindDecision
+  /// Nil where this process has no way to the log.
+  private let promotions: PromotionDesk?
   private let check: @Sendable (HTTPRequest) throws(Problem) -> Void
 
   /// Finds the event of a decision in the log, with the text of its position; nil where it is not there.
@@ -22,7 +24,7 @@ public struct DecisionReports: Sendable {
   public init(
     plans: [DecisionPlan], models: @escaping @Sendable () -> DecisionModels?,
     problem: @escaping @Sendable () -> String?, signer: DecisionSigner,
-    find: @escaping FindDecision,
+    find: @escaping FindDecision, promotions: PromotionDesk? = nil,
     check: @escaping @Sendable (HTTPRequest) throws(Problem) -> Void
   ) {
     self.plans = plans
@@ -30,6 +32,7 @@ public struct DecisionReports: Sendable {
     self.problem = problem
     self.signer = signer
     self.find = find
+    self.promotions = promotions
     self.check = check
   }
 
@@ -49,6 +52,13 @@ public struct DecisionReports: Sendable {
     routes.on(.get, "/v1/decisions/{plan}/why") { request in
       try check(request)
       return try await why(request)
+    }
+    var options = RouteOptions()
+    options.maxBodyBytes = PromotionRequest.bodyBytesMax
+    routes.on(.post, "/v1/decisions/{plan}/promotion", options: options) { request in
+      try check(request)
+      try Self.checkHasNoFields(request)
+      return try await promote(request)
     }
   }
 
@@ -73,8 +83,10 @@ public struct DecisionReports: Sendable {
   }
 
   private func report(_ plan: DecisionPlan, _ models: DecisionModels?) -> DecisionReport {
-    DecisionReport(
-      plan: plan, model: models?.plans[plan.id], progress: models?.progress, problem: problem())
+    let model = models?.plans[plan.id]
+    return DecisionReport(
+      plan: model?.plan ?? plan, model: model, progress: models?.progress,
+      learning: models?.learning[plan.id], problem: problem())
   }
 
   private func report(
@@ -111,6 +123,52 @@ public struct DecisionReports: Sendable {
     }
     return .json(
       DecisionReason(token: token, report: report, logged: await logged(token)).json)
+  }
+
+  // MARK: Promotion by a person
+
+  private func promote(_ request: HTTPRequest) async throws(Problem) -> HTTPResponse {
+    let report = try report(request, models())
+    let asked = try PromotionRequest(json: request.body)
+    guard let promotions else {
+      throw Problem(
+        .serviceUnavailable, code: "promotions_not_taken",
+        detail: "This process has no way to the log: start it with --nats or SMARTCONTENT_NATS.")
+    }
+    guard let declared = plans.first(where: { $0.id == report.plan.id }) else {
+      preconditionFailure("a report is of a plan that is declared")
+    }
+    let names = declared.candidates.map(\.name)
+    guard names.contains(asked.policy) else {
+      throw Problem(
+        .badRequest, code: "unknown_policy",
+        detail: "The plan has no such policy; it has \(names.joined(separator: ", ")).")
+    }
+    guard (report.learning?.promotion?.policy ?? DecisionPlan.declaredName) != asked.policy else {
+      throw Problem(
+        .conflict, code: "is_deciding", detail: "This policy decides already; choose another one.")
+    }
+    let place = report.plan.shadows.firstIndex { $0.name == asked.policy }
+    let (promotion, storage) = await promotions.promote(
+      asked, report.plan, declared: declared.version,
+      evidence: place.flatMap { report.learning?.shadows[$0] }.map { .init($0) })
+    guard case .stored(let position) = storage else {
+      throw Problem(
+        .serviceUnavailable, code: "log_unavailable",
+        detail: "The log takes nothing now; send the same request again.", retryAfterSeconds: 1)
+    }
+    var json = JSONWriter()
+    json.beginObject()
+    json.key("decision")
+    json.string(promotion.plan)
+    json.key("policy_name")
+    json.string(promotion.policy)
+    json.key("since")
+    json.string(Timestamp.format(promotion.since))
+    json.key("position")
+    if let position { json.string(position) } else { json.null() }
+    json.endObject()
+    return .json(json.bytes)
   }
 
   private func logged(_ token: DecisionToken) async -> DecisionReason.Logged? {

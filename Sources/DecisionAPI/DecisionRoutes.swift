@@ -1,7 +1,9 @@
+import Events
 public import HTTPServer
 import Learning
 
-/// Decisions over HTTP: `POST /v1/decide`, PostHog's `POST /flags/` and `POST /v1/decisions/{id}/reward`.
+/// Decisions over HTTP: `POST /v1/decide`, PostHog's `POST /flags/`, `POST /v1/decisions/{id}/reward` and
+/// `POST /v1/retractions`.
 ///
 /// The first two answer on the event loop, from memory: no server is asked on the way.
 public struct DecisionRoutes: Sendable {
@@ -25,6 +27,7 @@ public struct DecisionRoutes: Sendable {
         measured { () throws(Problem) in try flags(request) }
       }
     }
+    declareRetractions(on: &routes)
     options.maxBodyBytes = RewardRequest.bodyBytesMax
     routes.on(.post, "/v1/decisions/{id}/reward", options: options) { request in
       do throws(Problem) {
@@ -34,6 +37,41 @@ public struct DecisionRoutes: Sendable {
         throw error
       }
     }
+  }
+
+  private func declareRetractions(on routes: inout Routes) {
+    var options = RouteOptions(crossOrigin: .mirrored)
+    options.maxBodyBytes = RetractionRequest.bodyBytesMax
+    routes.on(.post, "/v1/retractions", options: options) { request in
+      do throws(Problem) {
+        return try await retract(request)
+      } catch {
+        desk.metrics.refused(error.code)
+        throw error
+      }
+    }
+  }
+
+  private func retract(_ request: HTTPRequest) async throws(Problem) -> HTTPResponse {
+    let asked = try RetractionRequest(json: request.body)
+    let guest = try door.admit(DecisionCall(request), named: asked.key)
+    let subject: LoggedRetractionEvent.Subject =
+      switch asked.subject {
+      case .decision(let id): .decision(id)
+      case .person(let person): .person(guest.person(person))
+      }
+    let storage = await desk.retract(LoggedRetractionEvent(subject), site: guest.site)
+    guard case .stored(let position) = storage else {
+      throw Problem(
+        .serviceUnavailable, code: "log_unavailable",
+        detail: "The log takes nothing now; send the same retraction again.", retryAfterSeconds: 1)
+    }
+    var json = JSONWriter()
+    json.beginObject()
+    json.key("position")
+    if let position { json.string(position) } else { json.null() }
+    json.endObject()
+    return .json(json.bytes)
   }
 
   private static let answer = PreparedResponse(
@@ -60,6 +98,11 @@ public struct DecisionRoutes: Sendable {
     }
     let guest = try door.admit(DecisionCall(request), named: asked.key)
     let plan = try desk.plan(asked.plan, of: guest.site)
+    if let made = asked.made {
+      return DecideAnswer.json(
+        try desk.keep(
+          made, of: plan, for: guest, person: asked.person, context: asked.context))
+    }
     return DecideAnswer.json(
       desk.decide(
         plan, for: guest, person: asked.person, context: asked.context,

@@ -44,6 +44,10 @@ public final class RecommendationLearner: Learner, Sendable {
     }
   }
 
+  public func forget(_ person: Key128, erasedAt: Int64) {
+    state.withLock { $0.book.forget(person) }
+  }
+
   public func publish(_ progress: LearningProgress) {
     let summaries = state.withLock { state in
       state.progress = progress

@@ -3,9 +3,10 @@ public import HTTPServer
 public import Learning
 import Statistics
 
-/// When to post, over HTTP, from memory: `GET /v1/timing`.
+/// When to post, over HTTP, from memory: `GET /v1/timing`, and why: `GET /v1/timing/why`.
 ///
 ///     ?channel=mail&audience=students&from=1-08&hours=72     the best hours from Monday 8 o'clock on, within 3 days
+///     ?channel=mail&audience=students&hour=2-18              what speaks for Tuesday 18 o'clock, beside all others
 public struct TimingRoutes: Sendable {
   private let models: @Sendable () -> TimingModels?
   private let check: @Sendable (HTTPRequest) throws(Problem) -> Void
@@ -24,24 +25,64 @@ public struct TimingRoutes: Sendable {
   }
 
   public func declare(on routes: inout Routes) {
+    declareWhy(on: &routes)
     routes.on(.get, "/v1/timing") { request in
       try check(request)
       let fields = try LearnedQuery.fields(request, Self.parameters)
       let allowed = try Self.allowed(fields)
       let limit = try Self.number(fields, "limit", 1...WeekSlots.count) ?? 10
-      guard let models = models() else { throw LearnedQuery.unread }
-      guard let site = models.sites[fields["site_id"] ?? "default"] else {
-        throw Problem(
-          .notFound, code: "no_timed_posts",
-          detail: "No post of this site whose time was drawn is a day old. "
-            + "Send events with posted_at, window and propensity, or name a site with site_id.")
-      }
+      let (models, site) = try site(fields)
       let channel = try Self.place(fields["channel"], site.channels, "channel")
       let audience = try Self.place(fields["audience"], site.audiences, "audience")
       return HTTPResponse.json(
         TimingWriter.json(
           models, site, channel: channel, audience: audience, allowed: allowed, limit: limit))
     }
+  }
+
+  private func declareWhy(on routes: inout Routes) {
+    routes.on(.get, "/v1/timing/why") { request in
+      try check(request)
+      let fields = try LearnedQuery.fields(
+        request, Self.parameters.filter { $0 != "limit" } + ["hour"])
+      let allowed = try Self.allowed(fields)
+      let slot = try Self.slot(fields, "hour")
+      let (models, site) = try site(fields)
+      guard let slot, allowed.contains(slot) else {
+        throw LearnedQuery.problem(
+          "?hour", "the hour that is asked about is needed, one of those that are allowed",
+          allowed.prefix(3).map(WeekSlots.text) + ["…"])
+      }
+      return HTTPResponse.json(
+        TimingReason.json(
+          models, site,
+          TimingReason.Question(
+            channel: try Self.place(fields["channel"], site.channels, "channel"),
+            audience: try Self.place(fields["audience"], site.audiences, "audience"), slot: slot,
+            allowed: allowed)))
+    }
+  }
+
+  private func site(
+    _ fields: [String: String]
+  ) throws(Problem) -> (models: TimingModels, site: TimingModels.Site) {
+    guard let models = models() else { throw LearnedQuery.unread }
+    guard let site = models.sites[fields["site_id"] ?? "default"] else {
+      throw Problem(
+        .notFound, code: "no_timed_posts",
+        detail: "No post of this site whose time was drawn is a day old. "
+          + "Send events with posted_at, window and propensity, or name a site with site_id.")
+    }
+    return (models, site)
+  }
+
+  private static func slot(_ fields: [String: String], _ name: String) throws(Problem) -> Int? {
+    guard let text = fields[name] else { return nil }
+    guard let slot = (0..<WeekSlots.count).first(where: { WeekSlots.text($0) == text }) else {
+      throw LearnedQuery.problem(
+        "?\(name)", "it is an hour of the week in UTC, such as 1-08 for Monday 8 o'clock", [])
+    }
+    return slot
   }
 
   /// Without the parameter the only one, or the one that has no name.
@@ -56,14 +97,7 @@ public struct TimingRoutes: Sendable {
 
   private static func allowed(_ fields: [String: String]) throws(Problem) -> [Int] {
     let hours = try number(fields, "hours", 1...WeekSlots.count) ?? WeekSlots.count
-    var from = 0
-    if let text = fields["from"] {
-      guard let slot = (0..<WeekSlots.count).first(where: { WeekSlots.text($0) == text }) else {
-        throw LearnedQuery.problem(
-          "?from", "it is an hour of the week in UTC, such as 1-08 for Monday 8 o'clock", [])
-      }
-      from = slot
-    }
+    let from = try slot(fields, "from") ?? 0
     return (0..<hours).map { (from + $0) % WeekSlots.count }
   }
 

@@ -11,7 +11,7 @@ enum DecisionDefinitions {
   private static let optionalKeys = [
     "site", "content", "policy", "reward", "reward_window", "activation", "floor", "holdout",
     "ramp",
-    "guardrails", "apprenticeship", "sticky", "shadows", "features", "memory",
+    "guardrails", "apprenticeship", "sticky", "shadows", "promotion", "features", "memory",
   ]
   private static let second: Int64 = 1_000_000
   private static let day: Int64 = 86_400_000_000
@@ -62,8 +62,20 @@ enum DecisionDefinitions {
     plan.ramp = readRamp(section)
     plan.guardrails = readGuardrails(section)
     plan.apprenticeship = readApprenticeship(section)
-    plan.shadows = readShadows(section)
+    plan.shadows = readShadows(section, plan)
+    plan.promotion = readPromotion(section, plan) ?? plan.promotion
+    checkFits(plan.policy, plan, section, "policy")
     return all.problems.problems.count == known ? plan : nil
+  }
+
+  private static func checkFits(
+    _ policy: DecisionPolicy, _ plan: DecisionPlan, _ section: Section, _ key: String
+  ) {
+    guard !policy.fits(plan) else { return }
+    note(
+      section, key, "does not fit the plan",
+      "\(plan.arms.count) chances, by one of the plan's features",
+      "write a chance for each arm, and the feature among `features:`")
   }
 
   private static func isID(_ text: String) -> Bool {
@@ -137,18 +149,39 @@ enum DecisionDefinitions {
       .duration("echoed", second...(30 * day)).map { .echoed(wait: $0) }
   }
 
-  private static func readShadows(_ section: Section) -> [DecisionPlan.Shadow] {
+  private static func readShadows(
+    _ section: Section, _ plan: DecisionPlan
+  ) -> [DecisionPlan.Shadow] {
     guard let part = section.section("shadows") else { return [] }
     if part.entries.count > DecisionPlan.shadowCountMax {
       note(
         section, "shadows", "has \(part.entries.count)",
         "at most \(DecisionPlan.shadowCountMax)", "remove those that are over")
     }
+    if part[DecisionPlan.declaredName] != nil {
+      note(
+        part, DecisionPlan.declaredName, "is what the plan's own policy is called",
+        "another name", "rename the shadow")
+    }
     return part.entries.compactMap { entry in
-      DecisionPolicyDefinitions.read(part, entry.name).map {
-        DecisionPlan.Shadow(name: entry.name, policy: $0)
+      DecisionPolicyDefinitions.read(part, entry.name).map { policy in
+        checkFits(policy, plan, part, entry.name)
+        return DecisionPlan.Shadow(name: entry.name, policy: policy)
       }
     }
+  }
+
+  private static func readPromotion(
+    _ section: Section, _ plan: DecisionPlan
+  ) -> DecisionPlan.PromotionRule? {
+    let rule = section.choice("promotion", DecisionPlan.PromotionRule.allCases.map(\.rawValue))
+      .flatMap { DecisionPlan.PromotionRule(rawValue: $0) }
+    if rule == .lowerBound, plan.shadows.isEmpty {
+      note(
+        section, "promotion", "has nothing to promote", "lower_bound with shadows",
+        "add `shadows:` with at least one policy")
+    }
+    return rule
   }
 
   // MARK: Who is decided for, and what never happens

@@ -12,7 +12,23 @@ enum DefinitionFile {
   ) -> (value: Value?, problems: [Problem]) {
     let file = folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
     let problems = ProblemList(file: file)
-    guard let text = text(of: file, problems), let root = root(of: text, problems),
+    guard let text = text(of: file, problems) else { return (nil, problems.problems) }
+    return parse(text, keys, problems, read)
+  }
+
+  /// Reads a text that is in no file.
+  ///
+  /// - Parameter name: what problems call it.
+  static func parse<Value>(
+    _ text: String, as name: String, keys: [String], _ read: (Section) -> Value?
+  ) -> (value: Value?, problems: [Problem]) {
+    parse(text, keys, ProblemList(file: name), read)
+  }
+
+  private static func parse<Value>(
+    _ text: String, _ keys: [String], _ problems: ProblemList, _ read: (Section) -> Value?
+  ) -> (value: Value?, problems: [Problem]) {
+    guard let root = root(of: text, problems),
       let section = Section(root, key: "", keys: keys, problems: problems)
     else { return (nil, problems.problems) }
     let value = read(section)

@@ -25,6 +25,11 @@ public struct Definitions: Equatable, Sendable {
   /// Profiles and segments; nil where the folder has none of them.
   public var profiles: ProfilePolicy?
 
+  /// Whether the log gets an event where somebody enters or leaves a segment.
+  public var announcesSegments: Bool {
+    profiles?.segments.contains { $0.isAnnounced } ?? false
+  }
+
   /// - Parameter folder: see ``DefinitionFolder/find(stated:executable:workingFolder:)``.
   /// - Throws: every problem of every file.
   public init(folder: String) throws(DefinitionsError) {

@@ -54,14 +54,19 @@ enum SegmentFile {
     }
     guard
       let section = Section(
-        entry.value, key: key, keys: ["when"], optional: ["description"], problems: all.problems),
+        entry.value, key: key, keys: ["when"], optional: ["description", "events"],
+        problems: all.problems),
       let when = section["when"],
       let condition = expression(
         when.value, key: section.path("when"), line: when.line, all.problems, depth: 1)
     else { return nil }
     let description = section.text("description")
     guard section["description"] == nil || description != nil else { return nil }
-    return SegmentRule(id: entry.name, description: description ?? "", condition: condition)
+    let events = section.choice("events", ["true", "false"])
+    guard section["events"] == nil || events != nil else { return nil }
+    return SegmentRule(
+      id: entry.name, description: description ?? "", condition: condition,
+      isAnnounced: events == "true")
   }
 
   private static func isID(_ text: String) -> Bool {

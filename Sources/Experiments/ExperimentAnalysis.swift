@@ -58,13 +58,15 @@ public struct ExperimentAnalysis: Sendable {
       arms: plan.variants.count, alpha: Self.sampleRatioAlpha)
   }
 
-  /// - Parameter cohorts: of the experiment's time, by start.
+  /// - Parameters:
+  ///   - cohorts: of the experiment's time, by start.
+  ///   - logged: who came by which chances that events say, in order; see ``LoggedRatio``.
   public static func results(
-    of experiment: Experiment, _ cohorts: ExperimentCohorts
+    of experiment: Experiment, _ cohorts: ExperimentCohorts, logged: [SampleRatioStep] = []
   ) throws(ExperimentError) -> ExperimentResults {
     var analysis = try ExperimentAnalysis(experiment)
     _ = try analysis.add(cohorts, from: 0, mature: false)
-    return try analysis.results(cohorts)
+    return try analysis.results(cohorts, logged: logged)
   }
 
   /// Takes in cohorts, in order.
@@ -162,10 +164,14 @@ public struct ExperimentAnalysis: Sendable {
   // MARK: Results
 
   func results(
-    _ cohorts: ExperimentCohorts
+    _ cohorts: ExperimentCohorts, logged steps: [SampleRatioStep]
   ) throws(ExperimentError) -> ExperimentResults {
     let plan = experiment.plan
     let totals = primary.totals
+    let counted = totals.reduce(immature + betweenEpochs) { $0 + Int($1.exposures.persons) }
+    let logged = try LoggedRatio(steps, of: plan, persons: counted)
+    let sampleRatio = logged?.monitor ?? sampleRatio
+    let dimensions = logged?.dimensions ?? dimensions
     let metrics = [primary] + guardrails
     let best = totals.contains { $0.exposures.persons == 0 } ? nil : BestArm(primary.beliefs)
     var variants: [ExperimentResults.Variant] = []
@@ -191,7 +197,8 @@ public struct ExperimentAnalysis: Sendable {
     return ExperimentResults(
       variants: variants, segments: shown, hiddenSegments: hiddenSegments.count,
       sampleRatio: ExperimentResults.SampleRatio(
-        alpha: sampleRatio.alpha, pValue: sampleRatio.pValue,
+        basis: logged == nil ? .declared : .logged, alpha: sampleRatio.alpha,
+        pValue: sampleRatio.pValue,
         isMismatch: sampleRatio.isMismatch || !dimensions.failures.isEmpty,
         observed: sampleRatio.observed, expected: sampleRatio.expected,
         failures: dimensions.failures),

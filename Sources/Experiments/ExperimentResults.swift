@@ -51,6 +51,15 @@ public struct ExperimentResults: Sendable, Equatable {
   }
 
   public struct SampleRatio: Sendable, Equatable {
+    /// By what persons were due.
+    public enum Basis: String, Sendable {
+      /// The weights of the experiment.
+      case declared
+      /// The chances that events say.
+      case logged
+    }
+
+    public var basis: Basis
     public var alpha: Double
     public var pValue: Double
     public var isMismatch: Bool

@@ -28,14 +28,15 @@ public final class SettledAnalyses: Sendable {
 
   public init() {}
 
+  /// - Parameter logged: see ``LoggedRatio``.
   public func results(
-    of experiment: Experiment, _ cohorts: ExperimentCohorts
+    of experiment: Experiment, _ cohorts: ExperimentCohorts, logged: [SampleRatioStep] = []
   ) throws(ExperimentError) -> ExperimentResults {
     var (analysis, place) = try begin(experiment, cohorts)
     place = try analysis.add(cohorts, from: place, mature: true)
     keep(analysis, experiment, cohorts, rowCount: place)
     _ = try analysis.add(cohorts, from: place, mature: false)
-    return try analysis.results(cohorts)
+    return try analysis.results(cohorts, logged: logged)
   }
 
   private func begin(

@@ -16,6 +16,7 @@ public import Operators
 /// * **Pure.** No clock and no random source: a learner that begins anew comes to the same state. What it is
 ///   asked with is the log's time.
 /// * **Bounded.** Every table has a maximum; what was turned away is counted.
+/// * **Forgetful.** Of a person who was erased nothing is kept, and nothing comes that was received before.
 public protocol Learner: AnyObject, SendableMetatype {
   /// How far back in stored time it wants to read when it begins, microseconds; what is older has no say.
   var memory: Int64 { get }
@@ -24,6 +25,10 @@ public protocol Learner: AnyObject, SendableMetatype {
   func add(
     _ frame: FrameView, _ counted: borrowing CountedEvents, at moment: FrameMoment,
     from stream: StreamPlace)
+
+  /// Forgets what is known of a person, who was erased at a time of the log. Part of what others are told, such as
+  /// sums over all persons, goes as far as it can be taken back.
+  func forget(_ person: Key128, erasedAt: Int64)
 
   /// Makes what was taken in visible to those who answer; called after some frames, and when time passes.
   func publish(_ progress: LearningProgress)

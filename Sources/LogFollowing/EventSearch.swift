@@ -1,6 +1,6 @@
 import Dataflow
 public import Events
-import Ports
+public import Ports
 import Threads
 
 /// Finds one event in the log whose time is known: by bisection to what was stored then, and a look through the frames
@@ -33,6 +33,30 @@ public struct EventSearch: Sendable {
           continuation.resume(returning: try search(kind, id, time))
         } catch {
           // Whoever asks is told less; that the log is away readiness says.
+          continuation.resume(returning: nil)
+        }
+      }.detach()
+    }
+  }
+
+  /// Where the log has what was stored from a time until another, microseconds since the epoch.
+  ///
+  /// - Returns: nil where the log is away.
+  public func spans(from begin: Int64, until end: Int64) async -> [LogSpan]? {
+    await withCheckedContinuation { continuation in
+      LoopThread(name: "search") {
+        do throws(LogError) {
+          var spans: [LogSpan] = []
+          for generation in source.generations() ?? [] {
+            for stream in generation.streams {
+              if let span = try source.log.span(of: stream, from: begin, until: end) {
+                spans.append(span)
+              }
+            }
+          }
+          continuation.resume(returning: spans)
+        } catch {
+          // As above.
           continuation.resume(returning: nil)
         }
       }.detach()

@@ -3,7 +3,8 @@ import Events
 import Learning
 import Operators
 
-/// Hands what counts of each frame to several learners, to each from the time on that it wants to know of.
+/// Hands what counts of each frame to several learners, to each from the time on that it wants to know of; nothing of
+/// persons who were erased since.
 final class LearnerFeed: Analysis {
   /// Learners know themselves which event times they want.
   let times = Int64.min..<Int64.max
@@ -13,6 +14,8 @@ final class LearnerFeed: Analysis {
   private var begins: [Int64]
   /// The stream that frames are from, set by who reads.
   var place = StreamPlace(generation: 0, partition: 0)
+  private var erasures = PersonErasures()
+  private var remaining = CountedEvents()
   /// Whether something was handed on since the last publication.
   private(set) var hasNews = false
 
@@ -33,6 +36,21 @@ final class LearnerFeed: Analysis {
 
   func add(_ frame: FrameView, _ counted: borrowing CountedEvents, at moment: FrameMoment) {
     hasNews = true
+    for number in 0..<counted.count where erasures.take(frame, counted.index(number), at: moment) {
+      let person = frame.person(counted.index(number))
+      for learner in learners { learner.forget(person, erasedAt: moment.logTime) }
+    }
+    if erasures.touch(frame, counted, at: moment) {
+      remaining.take(counted) { !erasures.cover(frame, $0, at: moment) }
+      hand(frame, remaining, at: moment)
+    } else {
+      hand(frame, counted, at: moment)
+    }
+  }
+
+  private func hand(
+    _ frame: FrameView, _ counted: borrowing CountedEvents, at moment: FrameMoment
+  ) {
     for (learner, begin) in zip(learners, begins) where moment.logTime >= begin {
       learner.add(frame, counted, at: moment, from: place)
     }

@@ -2,10 +2,8 @@ import ArgumentParser
 import Collector
 import Definitions
 import Events
-import JetStreamLog
 import LogArchive
 import Logging
-import Metrics
 import NATSClient
 import Ports
 import PostgresClient
@@ -54,7 +52,7 @@ extension DeadLettersCommand {
         mapping: CompiledMapping(definitions.mapping), gates: System.schemaGates(definitions))
       var logger = Log.make()
       if Environment["SMARTCONTENT_LOG_LEVEL"] == nil { logger.logLevel = .error }
-      let sender = try LetterSender(
+      let sender = try EventSender(
         definitions, try NATSAddress(try place.servers.natsURL()), logger)
       var tally = RetryTally()
       var missing = Set(letters)
@@ -81,7 +79,7 @@ extension DeadLettersCommand {
 
     /// - Returns: whether the letter's events are in the log now.
     private func send(
-      _ letter: StoredLetter, _ reading: DeadLetterReading, _ sender: LetterSender,
+      _ letter: StoredLetter, _ reading: DeadLetterReading, _ sender: EventSender,
       _ tally: inout RetryTally
     ) async throws -> Bool {
       if letter.letter.code == "poison_frame" {
@@ -142,64 +140,4 @@ private struct RetryTally {
     }
     return lines.joined(separator: "\n")
   }
-}
-
-/// Puts events and frames into the log, and waits until they are durable.
-private final class LetterSender {
-  private let pipeline: IngestPipeline
-  private let address: NATSAddress
-
-  init(_ definitions: Definitions, _ address: NATSAddress, _ logger: Logger) throws {
-    self.address = address
-    pipeline = try System.ingest(
-      SystemConfiguration(
-        roles: [.collect], definitions: definitions, nats: address, httpHost: "", httpPort: 0,
-        httpThreads: 0, pipelines: []),
-      Key128(low: .random(in: 1 ... .max), high: .random(in: 0 ... .max)), MetricRegistry(),
-      logger)
-    pipeline.start()
-  }
-
-  func store(_ events: [IncomingEvent]) async throws {
-    let outcome = await withCheckedContinuation { continuation in
-      pipeline.submit(events) { continuation.resume(returning: $0) }
-    }
-    if case .unavailable(let reason) = outcome { throw LogError.unavailable(reason) }
-  }
-
-  /// Stores a frame in its stream, or where that is sealed, its events as new ones are stored.
-  ///
-  /// - Returns: false where the stream is sealed and the frame is not one of events.
-  func store(frame: [UInt8], in stream: String, id: String) async throws -> Bool {
-    switch try publish(frame, in: stream, id: id) {
-    case .stored: return true
-    case .sealed:
-      let events = try Self.events(of: frame)
-      if events.isEmpty { return false }
-      try await store(events)
-      return true
-    case .unavailable(let reason), .full(let reason): throw LogError.unavailable(reason)
-    }
-  }
-
-  private func publish(
-    _ frame: [UInt8], in stream: String, id: String
-  ) throws -> PublishOutcome {
-    let publisher = try JetStreamPublisher(address: address, name: "smartcontent-retried-frames")
-    publisher.publish(stream: stream, messageID: id, frame: frame, token: 1)
-    for _ in 0..<20 {
-      if let completion = publisher.poll(timeoutMs: 250).first { return completion.outcome }
-    }
-    return .unavailable("\(stream) takes no frame")
-  }
-
-  private static func events(of frame: [UInt8]) throws -> [IncomingEvent] {
-    try frame.withUnsafeBytes { bytes in
-      let view = try FrameView(bytes)
-      guard view.header.kind == .events else { return [] }
-      return (0..<view.count).map { IncomingEvent(view, event: $0) }
-    }
-  }
-
-  func stop() async { await pipeline.stop(withinMs: 2_000) }
 }

@@ -20,7 +20,7 @@ import Synchronization
 /// Incidents are those of one pipeline: the first that declares anomalies, as queries have a first one too.
 final class IncidentParts: Sendable {
   private let follower: IncidentFollower?
-  /// The way of feedback into the log, and whether it is there for that alone.
+  /// The way of what persons say into the log, and whether it is there for that alone.
   private let intake: (pipeline: IngestPipeline, isOwn: Bool)?
   private let metrics = Mutex<IncidentMetrics?>(nil)
 
@@ -34,7 +34,10 @@ final class IncidentParts: Sendable {
     } else {
       follower = nil
     }
-    if !configuration.roles.contains(.serve) || watched == nil {
+    let isWanted =
+      watched != nil || !configuration.definitions.decisions.isEmpty
+      || configuration.definitions.announcesSegments
+    if !configuration.roles.contains(.serve) || !isWanted {
       intake = nil
     } else if let ingest {
       intake = (ingest, false)
@@ -45,6 +48,9 @@ final class IncidentParts: Sendable {
       intake = nil
     }
   }
+
+  /// For others who have something to say there.
+  var way: IngestPipeline? { intake?.pipeline }
 
   private static func follower(
     _ configuration: SystemConfiguration, _ declared: PipelineSpec, _ versions: VersionFollower,
@@ -65,12 +71,12 @@ final class IncidentParts: Sendable {
   }
 
   func serve(
-    _ views: [ReadViewSource], access: QueryAccess, registry: MetricRegistry,
+    _ views: [ReadViewSource], access: QueryAccess, registry: MetricRegistry, spans: FindSpans?,
     on routes: inout Routes
   ) {
     IncidentRoutes(
       views: views, access: access, registry: registry,
-      feedback: intake.map { FeedbackLog.intake($0.pipeline) }
+      feedback: intake.map { FeedbackLog.intake($0.pipeline) }, spans: spans
     ).declare(on: &routes)
     guard let watched = views.first(where: { $0.current().incidents != nil }) else { return }
     metrics.withLock { $0 = IncidentMetrics(view: watched, registry: registry) }

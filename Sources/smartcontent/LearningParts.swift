@@ -3,6 +3,7 @@ import Dataflow
 import DecisionAPI
 import Definitions
 import Events
+import Experiments
 import HTTPServer
 import JetStreamLog
 import Learning
@@ -12,6 +13,7 @@ import Logging
 import Metrics
 import Ports
 import QueryAPI
+import Synchronization
 
 /// What a process learns from the log while it grows, and what it answers from that: in the process that answers,
 /// from memory.
@@ -24,10 +26,14 @@ final class LearningParts: Sendable {
   private let follower: LogFollower?
   private let search: EventSearch?
   private let decisions = ModelBoard<DecisionModels>()
+  /// Nil while there is no way to the log.
+  private let promotions = PromotionBox()
   private let signer: DecisionSigner?
   private let recommendations: RecommendationLearner?
   /// Nil where the folder of definitions has no segments.yaml.
   private let profiles: ProfileBoard?
+  private let announcer = SegmentAnnouncer()
+  private let allocations: AllocationLearner?
   private let timing = ModelBoard<TimingModels>()
 
   init(
@@ -41,13 +47,16 @@ final class LearningParts: Sendable {
     recommendations =
       configuration.isRecommending && configuration.roles.contains(.serve)
       ? RecommendationLearner(registry: registry) : nil
+    allocations =
+      configuration.roles.contains(.serve)
+      ? AllocationLearner(definitions.decisions, signer: signer) : nil
     // A process that only collects keeps profiles where its decisions ask for them.
     let needsProfiles =
       configuration.roles.contains(.serve)
       || definitions.decisions.contains { $0.features.contains { $0.hasPrefix("profile.") } }
     profiles =
       needsProfiles ? definitions.profiles.map { ProfileBoard($0, registry: registry) } : nil
-    guard let spec = definitions.pipeline("default") ?? definitions.pipelines.first,
+    guard let spec = Self.spec(definitions),
       !definitions.decisions.isEmpty || recommendations != nil || profiles != nil
     else {
       follower = nil
@@ -55,25 +64,42 @@ final class LearningParts: Sendable {
       return
     }
     let source = FollowedLog(spec: spec, generations: generations, log: log)
+    if signer != nil { PolicyMetrics.register(registry) { [decisions] in decisions.current } }
     search = EventSearch(source)
     follower = LogFollower(
       source, registry: registry, clock: QueryRoutes.systemClock, logger: logger,
-      learners: { [decisions, signer, recommendations, profiles, timing] in
+      learners: {
+        [decisions, promotions, signer, recommendations, profiles, announcer, allocations, timing]
+        in
         var learners: [any Learner] = []
         if let signer, !definitions.decisions.isEmpty {
           learners.append(
             DecisionLearner(
               definitions.decisions, isAuthentic: { signer.isAuthentic($0, $1) },
-              publish: { decisions.publish($0) }))
+              publish: {
+                decisions.publish($0)
+                promotions.desk?.take($0)
+              }))
         }
         if let recommendations { learners.append(recommendations.begun()) }
+        if let allocations { learners.append(allocations.begun()) }
         if let profiles {
-          learners.append(ProfileLearner(profiles.policy) { profiles.take($0) })
+          let announces = configuration.roles.contains(.serve)
+          learners.append(
+            ProfileLearner(profiles.policy, announces: announces) {
+              profiles.take($0)
+              announcer.send($0.announcements)
+            })
           learners.append(
             TimingLearner(memory: profiles.policy.memory) { timing.publish($0) })
         }
         return learners
       })
+  }
+
+  /// By whose rules events count for what is learned.
+  static func spec(_ definitions: Definitions) -> PipelineSpec? {
+    definitions.pipeline("default") ?? definitions.pipelines.first
   }
 
   /// Where the log can be followed at all.
@@ -101,6 +127,7 @@ final class LearningParts: Sendable {
     on routes: inout Routes
   ) {
     guard let signer else { return }
+    promotions.open(ingest)
     let desk = DecisionDesk(
       plans: configuration.definitions.decisions, models: { [decisions] in decisions.current },
       signer: signer, store: DecisionLog.store(ingest), server: server,
@@ -112,7 +139,9 @@ final class LearningParts: Sendable {
   }
 
   /// Tells those who may query what was learned.
-  func serve(access: QueryAccess, on routes: inout Routes) {
+  ///
+  /// - Parameter way: of what persons choose into the log; nil where there is none.
+  func serve(access: QueryAccess, way: IngestPipeline?, on routes: inout Routes) {
     if let recommendations {
       RecommendationRoutes(
         recommendations, check: access.check,
@@ -124,7 +153,13 @@ final class LearningParts: Sendable {
       TimingRoutes(models: { [timing] in timing.current }, check: access.check)
         .declare(on: &routes)
     }
+    ModelCards(
+      plans: configuration.definitions.decisions, decisions: { [decisions] in decisions.current },
+      recommendations: recommendations, profiles: profiles,
+      timing: { [timing] in timing.current }, check: access.check
+    ).declare(on: &routes)
     guard let signer else { return }
+    if let way, !configuration.definitions.decisions.isEmpty { promotions.open(way) }
     DecisionReports(
       plans: configuration.definitions.decisions, models: { [decisions] in decisions.current },
       problem: { [follower] in follower?.state.problem }, signer: signer,
@@ -132,8 +167,27 @@ final class LearningParts: Sendable {
         await search?.find(
           .decision, id: token.id.description, receivedAt: token.time
         ).map { (event: $0.event, position: $0.position.description) }
-      }, check: access.check
+      }, promotions: promotions.desk, check: access.check
     ).declare(on: &routes)
+  }
+
+  /// What events say of the chances by which persons came to variants.
+  var logged: ExperimentRoutes.LoggedAllocations {
+    { [allocations] plan, times in
+      allocations?.steps(
+        site: plan.site, campaign: plan.campaign, variants: plan.variants, times: times) ?? []
+    }
+  }
+
+  /// Changes of segments go into the log from now on.
+  func announce(through way: IngestPipeline, shownTo debugger: EventDebugger?) {
+    announcer.open(way, shownTo: debugger)
+  }
+
+  /// Where the log has what was stored in a time; nil where nobody here can ask it.
+  var spans: FindSpans? {
+    guard let search else { return nil }
+    return { await search.spans(from: $0, until: $1) }
   }
 
   /// What is wrong is said, and nothing is refused for it: decisions fall back to their default arms.
@@ -146,4 +200,18 @@ final class LearningParts: Sendable {
   func start() { follower?.start() }
 
   func stop() { follower?.stop() }
+}
+
+/// Who says promotions in the log, once there is a way there.
+private final class PromotionBox: Sendable {
+  private let opened = Mutex<PromotionDesk?>(nil)
+
+  var desk: PromotionDesk? { opened.withLock { $0 } }
+
+  func open(_ way: IngestPipeline) {
+    let desk = PromotionDesk(
+      store: DecisionLog.store(way), cleaned: { PersonalNote.removed(from: $0) },
+      clock: QueryRoutes.systemClock)
+    opened.withLock { $0 = $0 ?? desk }
+  }
 }

@@ -7,6 +7,7 @@ import JetStreamLog
 import Logging
 import NATSClient
 import Ports
+import QueryAPI
 
 /// `smartcontent person show|erase`: what is encrypted of one person, and the end of it.
 struct PersonCommand: ParsableCommand {
@@ -54,14 +55,16 @@ struct PersonCommand: ParsableCommand {
       return ids
     }
 
-    func open() throws -> (log: PersonLog, keys: JetStreamPersonKeys) {
+    func open() throws -> (
+      log: PersonLog, keys: JetStreamPersonKeys, definitions: Definitions
+    ) {
       let address = try NATSAddress(try servers.natsURL())
       let stream = JetStreamLog(address: address, name: "person")
       let definitions = try Definitions(folder: try folder.find())
       let streams = try StreamSetup(stream.admin).adopted(definitions.streams).streamPartitions
       return (
         PersonLog(log: archive.log(stream), streams: streams, site: site),
-        PersonKeyOptions.store(address, definitions)
+        PersonKeyOptions.store(address, definitions), definitions
       )
     }
 
@@ -90,7 +93,7 @@ struct PersonCommand: ParsableCommand {
           "the secret of the persons' keys is missing: set \(PersonKeyOptions.secretVariable) or"
             + " \(PersonKeyOptions.secretFileVariable)")
       }
-      let (log, keys) = try selection.open()
+      let (log, keys, _) = try selection.open()
       let persons = try selection.persons(log)
       var reader = SealedReader(keys: keys, wrapping: wrapping, site: selection.site)
       var events = 0
@@ -112,13 +115,19 @@ struct PersonCommand: ParsableCommand {
     }
   }
 
-  struct Erase: ParsableCommand {
+  struct Erase: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Erase the keys of a person: what is encrypted with them can never be read again.",
+      abstract: """
+        Erase the keys of a person: what is encrypted with them can never be read again. What was learned of the \
+        person is forgotten.
+        """,
       discussion: """
         Neither in the log nor in archives, spools, snapshots, dead letters and copies of all these. Events and \
         numbers stay; events that come later get a new key. There is no way back. Backups of the stream \
         \(JetStreamPersonKeys.stream) keep erased keys: remove them, too.
+
+        An event of the log tells whoever learns from it to forget the person at once: profile, segments, \
+        recommendations, decisions.
         """)
 
     @OptionGroup var selection: Selection
@@ -126,19 +135,21 @@ struct PersonCommand: ParsableCommand {
     @Flag(help: "Say what would be erased, and erase nothing.")
     var dryRun = false
 
-    func run() throws {
-      let (log, keys) = try selection.open()
+    func run() async throws {
+      let (log, keys, definitions) = try selection.open()
       let persons = try selection.persons(log).sorted()
       var erased: [Key128] = []
       for person in persons {
         let hadOne = try dryRun ? keys.key(of: person) != nil : keys.erase(person)
         if hadOne { erased.append(person) }
       }
+      if !dryRun { try await forget(persons, definitions) }
       guard !erased.isEmpty else {
         print(
           "there is no key: nothing is encrypted of this person"
             + (try PseudonymOptions.pseudonyms() == nil
               ? " (pseudonyms were not looked for: their secret is not set)" : ""))
+        if !dryRun { print(Self.forgotten) }
         return
       }
       print(
@@ -153,6 +164,7 @@ struct PersonCommand: ParsableCommand {
         \(PersonKeyLimits().cachedSecondsMax / 60) minutes. Backups of the stream \
         \(JetStreamPersonKeys.stream) still have them: remove those.
         """)
+      print(Self.forgotten)
       var audit = Log.make()
       audit.logLevel = .notice
       audit.notice(
@@ -163,5 +175,41 @@ struct PersonCommand: ParsableCommand {
           "by": "uid \(getuid())",
         ])
     }
+
+    private static let forgotten =
+      "What was learned of the person is forgotten: profile, segments, recommendations, decisions."
+
+    /// Tells whoever learns from the log.
+    private func forget(_ persons: [Key128], _ definitions: Definitions) async throws {
+      var logger = Log.make()
+      if Environment["SMARTCONTENT_LOG_LEVEL"] == nil { logger.logLevel = .error }
+      let sender = try EventSender(
+        definitions, try NATSAddress(try selection.servers.natsURL()), logger)
+      do {
+        try await sender.store(
+          persons.map {
+            PersonErasure.event($0, site: selection.site, at: QueryRoutes.systemClock())
+          })
+      } catch {
+        await sender.stop()
+        throw error
+      }
+      await sender.stop()
+    }
+  }
+}
+
+/// That a person was erased, as the log has it.
+enum PersonErasure {
+  static let source = "erasure"
+
+  /// - Parameter now: microseconds since the epoch.
+  static func event(_ person: Key128, site: String, at now: Int64) -> IncomingEvent {
+    let id = "\(person).\(now)"
+    return IncomingEvent(
+      kind: .erasure, key: EventIdentity.dedupeKey(site: site, source: source, eventID: id),
+      person: person, eventTime: now, receivedAt: now,
+      dimensions: DimensionTuple(site: site).encoded, id: id, name: "Person Erased", source: source,
+      payload: Array("{}".utf8))
   }
 }

@@ -5,6 +5,7 @@ import Events
 import Glibc
 import HTTPServer
 import JetStreamLog
+import LogFollowing
 import Metrics
 import NATSClient
 import Ports
@@ -13,11 +14,12 @@ import QueryAPI
 import Runtime
 import Views
 
-/// `smartcontent replay`: what the numbers were at an instant of the past.
+/// `smartcontent replay`: what the numbers were at an instant of the past, and what another policy would have earned in it.
 struct ReplayCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "replay",
-    abstract: "Give any read model as it stood at a time of the log.",
+    abstract:
+      "Give any read model as it stood at a time of the log, or evaluate a policy over a stretch of it.",
     discussion: """
       Runs the pipeline on the log, archive first, up to the frames stored at --until, into memory; \
       then answers a request as the query API would have at that time, or prints every row of every \
@@ -25,7 +27,13 @@ struct ReplayCommand: AsyncParsableCommand {
       Nothing is written. With --declared the past is computed by what pipelines.yaml says now: give another \
       folder with --streams to try another lateness or other windows on the same events.
 
-      Exit codes: 0 done, 1 the query is refused, 3 the log cannot be read.
+      With --policy or --decision the decisions of a plan are made again instead, each from what had been \
+      read of the log when it was made, and what the policy would have earned in their place is estimated \
+      from what they earned: one JSON object, the same bytes for the same stretch. With the plan's own policy it tells \
+      how many decisions came out to the bit.
+
+      Exit codes: 0 done, 1 the query is refused or decisions of the plan's own policy came out otherwise, 3 the log \
+      cannot be read.
       """)
 
   @OptionGroup var servers: ServerOptions
@@ -34,8 +42,26 @@ struct ReplayCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The time: 2026-11-01T12:00:00Z, or how long ago, such as 2h.", valueName: "time"))
-  var until: LogTime
+      "The time: 2026-11-01T12:00:00Z, or how long ago, such as 2h. A policy's evaluation goes to the log's end by default.",
+      valueName: "time"))
+  var until: LogTime?
+
+  @Option(
+    help: ArgumentHelp(
+      "Of a policy's evaluation: decisions since this time, of all by default.", valueName: "time"))
+  var from: LogTime?
+
+  @Option(
+    help: ArgumentHelp(
+      "The policy to evaluate, as decisions.yaml has it: kl_ucb, '{name: epsilon_greedy, epsilon: 0.2}', or the name of one of the plan's shadows.",
+      valueName: "policy"))
+  var policy: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The plan whose decisions are made again; may be left out where there is one. Without --policy by its own.",
+      valueName: "id"))
+  var decision: String?
 
   @Option(help: "The pipeline.")
   var pipeline = "default"
@@ -79,10 +105,33 @@ struct ReplayCommand: AsyncParsableCommand {
     guard version == nil || !declared else {
       throw ValidationError("--version and --declared are two different things")
     }
+    if isOfDecisions {
+      guard query == nil, get == nil, metrics.isEmpty else {
+        throw ValidationError(
+          "--policy and --decision make decisions again; --query, --get and --metric ask for read models; use one"
+        )
+      }
+    } else {
+      guard until != nil else {
+        throw ValidationError("--until is needed, such as 2026-11-01T12:00:00Z or 2h")
+      }
+      guard from == nil else { throw ValidationError("--from goes with --policy or --decision") }
+    }
   }
+
+  private var isOfDecisions: Bool { policy != nil || decision != nil }
 
   func run() async throws {
     let definitions = try Definitions(folder: try folder.find())
+    let log = JetStreamLog(address: try NATSAddress(try servers.natsURL()), name: "replay")
+    if isOfDecisions {
+      return try PolicyReplay(
+        definitions, plan: decision, policy: policy,
+        stretch: DecisionReplay.Stretch(from: from?.micros ?? .min, until: until?.micros)
+      ).run(
+        log: archive.log(log),
+        generations: try StreamSetup(log.admin).adopted(definitions.streams).logGenerations)
+    }
     guard let named = definitions.pipeline(pipeline) else {
       throw ValidationError(
         "--pipeline \(pipeline) is not declared; there are "
@@ -93,12 +142,11 @@ struct ReplayCommand: AsyncParsableCommand {
       ? named
       : try PipelineVersions(PostgresSettings(connection: try servers.postgresURL()))
         .spec(of: named, version: version)
-    let log = JetStreamLog(address: try NATSAddress(try servers.natsURL()), name: "replay")
     let streams = try StreamSetup(log.admin).adopted(definitions.streams)
     let progress = ProgressLine("\(spec.name) v\(spec.version)", unit: "frames")
     let replay = LogReplay(
       spec, generations: streams.logGenerations, deadLetters: streams.deadLetterPartition,
-      log: archive.log(log), until: until.micros
+      log: archive.log(log), until: until?.micros ?? .max
     ) { progress.update(done: $0.done, total: $0.total) }
     let views: ReplayedViews
     do throws(ReplayError) {
@@ -130,7 +178,7 @@ struct ReplayCommand: AsyncParsableCommand {
     _ method: HTTPMethod, _ target: String, _ body: [UInt8], of views: ReplayedViews,
     _ spec: PipelineSpec, _ streams: StreamDefinitions
   ) async throws {
-    let until = until.micros
+    let until = until?.micros ?? .max
     let view = ReadView(
       name: spec.name, version: spec.version, durable: views, hot: views,
       generation: streams.generation, partitionCount: streams.partitions,

@@ -59,6 +59,7 @@ final class System: Sendable {
       logger: logger)
     if let check = learning?.check { checks.append(check) }
 
+    var debugger: EventDebugger?
     if configuration.roles.contains(.collect) {
       let ingest = try Self.ingest(configuration, producer, registry, logger)
       personKeys = Self.personKeys(configuration, registry, logger)
@@ -71,7 +72,8 @@ final class System: Sendable {
       } else {
         keyFile = nil
       }
-      let debugger = EventDebugger()
+      let watched = EventDebugger()
+      debugger = watched
       IngestRoutes(
         keys: keys.current,
         gates: [
@@ -79,14 +81,14 @@ final class System: Sendable {
           PrivacyGate(schemas: configuration.definitions.schemas, personKeys: personKeys),
         ]
           + Self.botGates(configuration) + Self.schemaGates(configuration.definitions),
-        redirects: configuration.redirects, debugger: debugger, personKeys: personKeys,
+        redirects: configuration.redirects, debugger: watched, personKeys: personKeys,
         pipeline: ingest, producer: producer, metrics: registry
       ).add(to: &routes)
       learning?.collect(
         keys: keys, gates: [ConsentGate()] + Self.botGates(configuration), ingest: ingest,
         server: producer.description, on: &routes)
       BrowserTracker.declare(on: &routes)
-      Self.declare(debugger, configuration, logger, on: &routes)
+      Self.declare(watched, configuration, logger, on: &routes)
       checks.append(
         HealthCheck(name: "log") { Self.state(ofLogOf: ingest) })
       self.ingest = ingest
@@ -125,20 +127,28 @@ final class System: Sendable {
         token: configuration.queryToken, boundTo: configuration.httpHost)
       let scans = Self.scans(configuration, follower, registry, logger)
       self.scans = scans?.table
+      var limits = QueryRoutes.Limits()
+      limits.answerAgeMax = .milliseconds(100)
       QueryRoutes(
-        views: views, access: access, registry: registry, logHeads: logHeads, scans: scans
+        views: views, access: access, registry: registry, limits: limits, logHeads: logHeads,
+        scans: scans
       ).declare(on: &routes)
-      incidents.serve(views, access: access, registry: registry, on: &routes)
+      incidents.serve(
+        views, access: access, registry: registry, spans: learning?.spans, on: &routes)
       if let path = configuration.keysFile {
         KeyRoutes(
           KeyStore(path: path), check: access.check,
           changed: { [keyFile] in keyFile?.look() }, log: logger
         ).declare(on: &routes)
       }
-      learning?.serve(access: access, on: &routes)
+      learning?.serve(access: access, way: incidents.way, on: &routes)
+      if let way = incidents.way { learning?.announce(through: way, shownTo: debugger) }
       let experiments = Self.experiments(configuration, logger)
-      ExperimentRoutes(experiments, reader: ViewExperimentReader(views[0]), access: access)
-        .declare(on: &routes)
+      let unlogged: ExperimentRoutes.LoggedAllocations = { _, _ in [] }
+      let logged = learning?.logged ?? unlogged
+      ExperimentRoutes(
+        experiments, reader: ViewExperimentReader(views[0]), access: access, logged: logged
+      ).declare(on: &routes)
       Console.declare(on: &routes)
       checks += Self.checks(of: views[0])
       business = BusinessMetrics(view: views[0], registry: registry)
@@ -327,16 +337,19 @@ final class System: Sendable {
     let handover = Mutex<JetStreamPublisher?>(heartbeatPublisher)
     // Of their own: large messages hold others up.
     let copies = NATSConnection(nats, name: "smartcontent-snapshots")
+    let made = MadeTables()
     return Processor(
       pipelines: pipelines, streams: streams.streamPartitions,
       partitions: streams.partitions,
       generations: { Self.generations(stream.admin, logger) }, log: log,
       stores: ProcessorStores(
         membership: { pipelines, isStopping throws(ViewStoreError) in
-          try PostgresMembership(postgres, pipelines: pipelines, isStopping: isStopping)
+          try PostgresMembership(
+            postgres, pipelines: pipelines, made: made, isStopping: isStopping)
         },
         views: { pipeline, isStopping throws(ViewStoreError) in
-          try PostgresViewStore(postgres, pipeline: pipeline, isStopping: isStopping)
+          try PostgresViewStore(
+            postgres, pipeline: pipeline, made: made, isStopping: isStopping)
         },
         hot: { pipeline in RedisHotStore(redis, pipeline: pipeline) },
         snapshots: { pipeline, stream throws(SnapshotError) in
@@ -435,58 +448,5 @@ final class System: Sendable {
       heads[status.stream.partition] = max(heads[status.stream.partition] ?? 0, status.lastKnown)
     }
     return heads
-  }
-
-  // MARK: Readiness
-
-  /// With room in the spool the collector is ready, though the log is away.
-  private static func state(ofLogOf ingest: IngestPipeline) -> HealthCheck.State {
-    guard let spool = ingest.spoolState else {
-      return ingest.logProblem.map { .failing("\($0); its events get 503") } ?? .ok
-    }
-    let waiting = "\(spool.frames) frames, \(spool.bytes) bytes"
-    if let problem = ingest.logProblem {
-      return spool.takesFrames
-        ? .degraded("\(problem); its events go to the spool (\(waiting))")
-        : .failing("\(problem), and the spool is full or cannot be written (\(waiting))")
-    }
-    return spool.frames == 0 ? .ok : .degraded("the spool is being drained (\(waiting))")
-  }
-
-  /// One that owns nothing because others own all is as ready as they are.
-  private static func state(of processor: VersionedProcessor) -> HealthCheck.State {
-    switch processor.group?.contact {
-    case nil: return .failing("the processor is starting")
-    case .joining: return .failing("joining the processes that share the streams")
-    case .away(let reason) where processor.statuses.isEmpty:
-      return .failing("the processes that share the streams cannot be reached: \(reason)")
-    case .away, .reached: break
-    }
-    return PartitionStatus.worstProblem(of: processor.statuses).map { .failing($0) } ?? .ok
-  }
-
-  private static func checks(of source: ReadViewSource) -> [HealthCheck] {
-    [
-      HealthCheck(name: "postgres") {
-        do throws(ViewReadError) {
-          let known = try await source.current().durable.checkpoints()
-          return known.isEmpty ? .failing("no partition has been taken over yet") : .ok
-        } catch {
-          return .failing("\(error)")
-        }
-      },
-      HealthCheck(name: "redis") {
-        do throws(ViewReadError) {
-          let missing = try await source.current().missingCopies()
-          return missing.isEmpty
-            ? .ok
-            : .failing(
-              "the hot copy of \(missing.joined(separator: ", ")) is missing; the processor writes it"
-                + " anew")
-        } catch {
-          return .failing("\(error)")
-        }
-      },
-    ]
   }
 }

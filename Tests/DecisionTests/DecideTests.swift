@@ -46,6 +46,75 @@ import Testing
     }
   }
 
+  @Test(
+    "What somebody else has decided is kept with the chance that they say, and its token is as any other"
+  )
+  func made() async throws {
+    let fixture = try DecisionFixture()
+    try fixture.learn([6_536, 0, 59_000])
+    try await fixture.withServer { port in
+      func ask(_ made: String) throws -> HTTPAnswer {
+        try DecisionFixture.post(
+          port, "/v1/decide", #"{"decision":"hero","person":"ann","context":{"hour":9},\#(made)}"#)
+      }
+      let answer = try ask(#""made":{"arm":"b","probability":0.5}"#)
+      #expect(answer.status == 200, "\(answer.text)")
+      let json = try members(answer)
+      let token = try fixture.signer.token(try #require(json["token"]?.string))
+      #expect(token.flags == .elsewhere && token.chosen == 1)
+      #expect(token.propensities == Propensities([1, 2, 1]))
+      #expect(json["arm"]?.string == "b" && json["default"]?.bool == false)
+      let event = try #require(fixture.events.first)
+      let logged = try event.payload.withUnsafeBytes {
+        try LoggedDecisionEvent(payload: $0, isAuthentic: fixture.signer.isAuthentic)
+      }
+      #expect(logged.token == token && logged.features["hour"] == .number(9))
+      for (made, code) in [
+        (#""made":{"arm":"z","probability":0.5}"#, "unknown_arm"),
+        (#""made":{"arm":"b","probability":0}"#, "invalid_value"),
+        (#""made":{"arm":"b","probability":1e-9}"#, "invalid_value"),
+        (#""made":{"arm":"b"}"#, "invalid_value"), (#""made":"b""#, "invalid_value"),
+        (#""made":{"arm":"b","probability":0.5},"slots":2"#, "invalid_value"),
+      ] {
+        let refused = try ask(made)
+        #expect(refused.status == 400, "\(made)")
+        #expect(refused.text.contains(code), "\(refused.text)")
+      }
+      #expect(fixture.events.count == 1)
+    }
+  }
+
+  @Test("What nothing is to be learned from is an event in the log")
+  func retracts() async throws {
+    let fixture = try DecisionFixture()
+    let id = DecisionID(Key128(low: 1, high: 2))
+    try await fixture.withServer { port in
+      for (body, subject) in [
+        (#"{"decision_id":"\#(id)"}"#, .decision(id)),
+        (
+          #"{"person":"ann"}"#, .person(EventIdentity.personKey(site: "default", id: "ann"))
+        ),
+      ] as [(String, LoggedRetractionEvent.Subject)] {
+        let answer = try DecisionFixture.post(port, "/v1/retractions", body)
+        #expect(answer.status == 200 && answer.text == #"{"position":"1~0.7"}"#, "\(answer.text)")
+        let event = try #require(fixture.events.last)
+        #expect(event.kind == .decision && event.name == LoggedRetractionEvent.eventName)
+        let logged = try event.payload.withUnsafeBytes { try LoggedRetractionEvent(payload: $0) }
+        #expect(logged?.subject == subject)
+      }
+      for body in [
+        "{}", #"{"decision_id":"7"}"#, #"{"person":""}"#, #"{"person":"a","decision_id":"\#(id)"}"#,
+      ] {
+        let refused = try DecisionFixture.post(port, "/v1/retractions", body)
+        #expect(refused.status == 400 && refused.text.contains("invalid_value"), "\(body)")
+      }
+      #expect(fixture.events.count == 2)
+      #expect(try DecisionFixture.post(port, "/v1/retractions", "{}", key: nil).status == 400)
+      let closed = try DecisionFixture.post(port, "/v1/retractions", #"{"person":"a"}"#, key: nil)
+      #expect(closed.status == 401)
+    }
+  }
+
   @Test("What is logged is what was drawn from: the same request makes the same decision again")
   func again() async throws {
     let fixture = try DecisionFixture()

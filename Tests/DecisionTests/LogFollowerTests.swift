@@ -5,6 +5,7 @@ import LogFollowing
 import Logging
 import MemoryPorts
 import Metrics
+import Ports
 import Synchronization
 import Testing
 
@@ -45,12 +46,15 @@ import Testing
   private static let two = LogGeneration(number: 1, streams: ["events-00", "events-01"])
 
   /// - Parameter minutes: since the start: when it happened and was stored.
-  private static func event(_ id: String, at minutes: Int64) -> IncomingEvent {
-    let time = start + minutes * minute
+  private static func event(
+    _ id: String, at minutes: Int64, _ kind: EventKind = .impression, of person: String = "ann",
+    receivedAt: Int64? = nil
+  ) -> IncomingEvent {
+    let time = start + (receivedAt ?? minutes) * minute
     return IncomingEvent(
-      kind: .impression,
+      kind: kind,
       key: EventIdentity.dedupeKey(site: "default", source: "test", eventID: id),
-      person: EventIdentity.personKey(site: "default", id: "ann"), eventTime: time,
+      person: EventIdentity.personKey(site: "default", id: person), eventTime: time,
       receivedAt: time, dimensions: DimensionTuple(site: "default").encoded, id: id, name: "Seen",
       source: "test", payload: Array("{}".utf8))
   }
@@ -75,6 +79,33 @@ import Testing
     #expect(
       desk.metric("smartcontent_learning_frames_total") == "smartcontent_learning_frames_total 7.0")
     #expect(desk.metric("smartcontent_learning_caught_up") == "smartcontent_learning_caught_up 1.0")
+  }
+
+  @Test("What was stored in a time is told by stream, and nothing of streams that have none of it")
+  func spans() async throws {
+    let desk = Desk([Self.two])
+    for minutes in [1, 2, 3, 5, 8] as [Int64] {
+      desk.log.append(Self.event("a\(minutes)", at: minutes), to: "events-00")
+    }
+    desk.log.append(Self.event("b", at: 9), to: "events-01")
+    let search = EventSearch(
+      FollowedLog(
+        spec: PipelineSpec(name: "default"),
+        generations: { desk.generations.withLock { $0 } }, log: desk.log))
+    func spans(_ from: Int64, _ until: Int64) async -> [LogSpan]? {
+      await search.spans(
+        from: Self.start + from * Self.minute, until: Self.start + until * Self.minute)
+    }
+    #expect(await spans(2, 8) == [LogSpan(stream: "events-00", first: 2, last: 4)])
+    #expect(
+      await spans(0, 99) == [
+        LogSpan(stream: "events-00", first: 1, last: 5),
+        LogSpan(stream: "events-01", first: 1, last: 1),
+      ])
+    #expect(await spans(6, 7) == [])
+    #expect(await spans(9, 9) == [])
+    desk.log.isAway = true
+    #expect(await spans(2, 8) == nil)
   }
 
   @Test(
@@ -206,5 +237,28 @@ import Testing
         == "stream events-00 ends at 1, though 3 was read: the log went back; restart this process, which"
         + " learns anew from what the log has")
     #expect(desk.metric("smartcontent_learning_halted") == "smartcontent_learning_halted 1.0")
+  }
+
+  @Test("Who is erased is forgotten at once; what was received before does not come any more")
+  func erasure() async throws {
+    let desk = Desk([Self.two])
+    desk.log.append(Self.event("a", at: 1), to: "events-00")
+    desk.log.append(Self.event("b", at: 2, of: "bob"), to: "events-00")
+    let follower = desk.follower()
+    follower.start()
+    defer { follower.stop() }
+    try await eventually { desk.record.isCaughtUp }
+    #expect(desk.record.ids == ["a", "b"] && desk.record.forgotten.isEmpty)
+    desk.log.append(Self.event("gone", at: 5, .erasure), to: "events-00")
+    try await eventually {
+      desk.record.forgotten == [EventIdentity.personKey(site: "default", id: "ann")]
+    }
+    // Of another stream that is behind, out of a spool, and of the next day.
+    desk.log.append(Self.event("c", at: 4), to: "events-01")
+    desk.log.append(Self.event("d", at: 6, receivedAt: 3), to: "events-01")
+    desk.log.append(Self.event("e", at: 7), to: "events-01")
+    desk.log.append(Self.event("f", at: 8, of: "bob"), to: "events-00")
+    try await eventually { desk.record.ids.suffix(1) == ["f"] || desk.record.ids.count >= 5 }
+    #expect(Set(desk.record.ids) == ["a", "b", "gone", "e", "f"])
   }
 }

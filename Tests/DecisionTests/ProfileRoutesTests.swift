@@ -105,7 +105,8 @@ import Testing
       return TimingLearner.SettledPost(
         key: .init(site: "shop", content: "c\(number)", channel: "mail"),
         at: Self.now + Int64(evening ? 9 : 21) * 3_600_000_000 + Int64(number) * Self.day,
-        audience: "", window: "any", reach: 1, engagements: evening ? 30 : 10)
+        audience: "", window: "any", reach: 1, engagements: evening ? 30 : 10,
+        position: Position(generation: 1, sequences: [0: UInt64(number + 1)]))
     }
     let models = TimingFit(
       posts, progress: Self.progress, pending: 2, undrawn: 3, turnedAway: 0
@@ -123,6 +124,49 @@ import Testing
     #expect(chance("1-19") > chance("2-07"))
     #expect(json["learned_from"]?["posts"]?.number == 80)
     #expect(json["learned_from"]?["posts_not_drawn"]?.number == 3)
+    let why = try await Self.get(
+      routes, "/v1/timing/why?site_id=shop&channel=mail&from=1-12&hours=24&hour=1-19")
+    guard case .array(let contributions)? = why["contributions"],
+      case .array(let alternatives)? = why["alternatives"], case .array(let behind)? = why["posts"]
+    else { throw DecisionFixture.Malformed() }
+    let product = contributions.reduce(1) { $0 * ($1["factor"]?.number ?? 0) }
+    let rate = try #require(why["engagements"]?.number)
+    #expect((product - rate).magnitude < 1e-6 * rate, "\(product) \(rate)")
+    let ofHour = contributions.first { $0["feature"]?.string == "hour_of_day" }
+    #expect((ofHour?["factor"]?.number ?? 0) > 1)
+    #expect(alternatives.count == 23)
+    let odds = try #require(why["propensity"]?.number)
+    let sum = alternatives.reduce(odds) { $0 + ($1["odds"]?.number ?? 0) * odds }
+    #expect((sum - 1).magnitude < 1e-9)
+    // Each Monday at 19 o'clock: one in seven of those of the evening.
+    #expect(!behind.isEmpty && behind.count < 8)
+    #expect(behind.allSatisfy { $0["engagements"]?.number == 30 })
+    #expect(behind.first?["position"]?.string?.hasPrefix("1~0.") == true)
+    for target in ["/v1/timing/why?site_id=shop", "/v1/timing/why?site_id=shop&hour=9-01"] {
+      let problem = await #expect(throws: Problem.self) { try await routes.answer(.get, target) }
+      #expect(problem?.code == "invalid_request", "\(target)")
+    }
+  }
+
+  @Test("Each model has a card of what it was learned from, and how it did")
+  func cards() async throws {
+    let fixture = try DecisionFixture()
+    try fixture.learn([6_536, 0, 59_000])
+    var routes = Routes()
+    ModelCards(
+      plans: [DecisionFixture.plan], decisions: { [fixture] in fixture.board.current },
+      recommendations: nil, profiles: try Self.board(), timing: { nil }, check: { _ in }
+    ).declare(on: &routes)
+    let json = try await Self.get(routes, "/v1/models")
+    guard case .array(let cards)? = json["models"] else { throw DecisionFixture.Malformed() }
+    #expect(cards.map { $0["model"]?.string } == ["decision", "profiles"])
+    #expect(cards[0]["learned_from"]?["decisions"]?.number == 30)
+    #expect(cards[0]["did"]?["rewards_per_decision"]?.number == 0.1)
+    #expect(cards[0]["position"]?.string == "1~0.3" && cards[0]["complete"]?.bool == true)
+    #expect(cards[1]["learned_from"]?["persons"]?.number == 1)
+    #expect(cards[1]["memory_seconds"]?.number == 5_184_000)
+    let paths = try #require(try JSONTree(Array(OpenAPIDocument.text.utf8))["paths"])
+    #expect(paths["/v1/models"] != nil)
   }
 
   @Test("What is asked wrongly is refused by name, and nothing is said before the log was read")

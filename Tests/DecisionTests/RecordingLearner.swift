@@ -15,12 +15,14 @@ final class LearnerRecord: Sendable {
   struct State: Sendable {
     var seen: [Seen] = []
     var published: [LearningProgress] = []
+    var forgotten: [Key128] = []
   }
 
   let state = Mutex(State())
 
   var ids: [String] { state.withLock { $0.seen.map(\.id) } }
   var seen: [Seen] { state.withLock { $0.seen } }
+  var forgotten: [Key128] { state.withLock { $0.forgotten } }
   var published: [LearningProgress] { state.withLock { $0.published } }
   var isCaughtUp: Bool { published.last?.isCaughtUp ?? false }
 }
@@ -45,6 +47,10 @@ final class RecordingLearner: Learner {
         partition: stream.partition)
       record.state.withLock { $0.seen.append(seen) }
     }
+  }
+
+  func forget(_ person: Key128, erasedAt: Int64) {
+    record.state.withLock { $0.forgotten.append(person) }
   }
 
   func publish(_ progress: LearningProgress) {

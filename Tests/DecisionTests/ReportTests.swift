@@ -2,6 +2,7 @@ import Events
 import HTTPClient
 import HTTPServer
 import Learning
+import Synchronization
 import Testing
 
 @testable import DecisionAPI
@@ -10,22 +11,87 @@ import Testing
 /// `GET /v1/decisions` and what is below it.
 @Suite struct ReportTests {
   private func reports(
-    _ fixture: DecisionFixture, problem: String? = nil, isOpen: Bool = true
+    _ fixture: DecisionFixture, problem: String? = nil, isOpen: Bool = true,
+    plan: DecisionPlan = DecisionFixture.plan, promotions: PromotionDesk? = nil
   ) -> Routes {
     var routes = Routes()
     DecisionReports(
-      plans: [DecisionFixture.plan], models: { [board = fixture.board] in board.current },
+      plans: [plan], models: { [board = fixture.board] in board.current },
       problem: { problem }, signer: fixture.signer,
       find: { [fixture] token in
         fixture.events.first { $0.id == token.id.description }.map {
           (event: $0, position: "1~2.9")
         }
-      },
+      }, promotions: promotions,
       check: { _ throws(Problem) in
         if !isOpen { throw Problem(.unauthorized, code: "token_missing", detail: "no token") }
       }
     ).declare(on: &routes)
     return routes
+  }
+
+  private static let shadowed: DecisionPlan = {
+    var plan = DecisionFixture.plan
+    plan.shadows = [.init(name: "even", policy: .uniform), .init(name: "first", policy: .fixed)]
+    return plan
+  }()
+
+  private func desk(_ fixture: DecisionFixture) -> PromotionDesk {
+    PromotionDesk(
+      store: { [fixture] events, completion in
+        fixture.stored.withLock { $0 += events }
+        completion(fixture.storage.withLock { $0 })
+      }, cleaned: { $0 == "asked by ada" ? "asked by [name]" : $0 },
+      clock: { DecisionFixture.start + 9_000_000 })
+  }
+
+  @Test("A person promotes a shadow: an event says who did it, when, and what was known")
+  func promotes() async throws {
+    let fixture = try DecisionFixture()
+    try fixture.learn([16_384, 0, 49_152], of: Self.shadowed)
+    let routes = reports(fixture, plan: Self.shadowed, promotions: desk(fixture))
+    let report = try await get(routes, "/v1/decisions/hero")
+    #expect(report["promotion"]?["deciding"]?.string == "declared")
+    #expect(report["promotion"]?["rule"]?.string == "by_person")
+    guard case .array(let shadows)? = report["shadows"] else { throw DecisionFixture.Malformed() }
+    #expect(shadows.map { $0["policy_name"]?.string } == ["even", "first"])
+    func ask(_ body: String) async throws -> HTTPResponse? {
+      try await routes.answer(
+        .post, "/v1/decisions/hero/promotion", body: Array(body.utf8))
+    }
+    let answer = try #require(
+      try await ask(#"{"policy":"even","note":"asked by ada"}"#))
+    guard case .bytes(let bytes) = answer.body else { throw DecisionFixture.Malformed() }
+    #expect(try JSONTree(bytes)["position"]?.string == "1~0.7")
+    let event = try #require(fixture.events.last)
+    #expect(event.kind == .decision && event.name == DecisionPromotion.eventName)
+    let promotion = try event.payload.withUnsafeBytes { try DecisionPromotion(payload: $0) }
+    #expect(
+      promotion
+        == DecisionPromotion(
+          plan: "hero", version: Self.shadowed.version, policy: "even",
+          since: DecisionFixture.start + 9_000_000, cause: .person, note: "asked by [name]"))
+    for (body, code) in [
+      ("{}", "invalid_value"), (#"{"policy":"none"}"#, "unknown_policy"),
+      (#"{"policy":"declared"}"#, "is_deciding"), ("[", "invalid_json"),
+      (#"{"policy":"even","who":1}"#, "invalid_value"),
+    ] {
+      let problem = await #expect(throws: Problem.self) { try await ask(body) }
+      #expect(problem?.code == code, "\(body)")
+    }
+    fixture.storage.withLock { $0 = .unavailable }
+    let away = await #expect(throws: Problem.self) { try await ask(#"{"policy":"even"}"#) }
+    #expect(away?.code == "log_unavailable" && away?.status == .serviceUnavailable)
+    let mute = await #expect(throws: Problem.self) {
+      try await reports(fixture, plan: Self.shadowed).answer(
+        .post, "/v1/decisions/hero/promotion", body: Array(#"{"policy":"even"}"#.utf8))
+    }
+    #expect(mute?.code == "promotions_not_taken")
+    let closed = await #expect(throws: Problem.self) {
+      try await reports(fixture, isOpen: false).answer(
+        .post, "/v1/decisions/hero/promotion", body: Array("{}".utf8))
+    }
+    #expect(closed?.status == .unauthorized)
   }
 
   private func get(_ routes: Routes, _ target: String) async throws -> JSONTree {
@@ -142,7 +208,9 @@ import Testing
     }
     for path in routes.paths { #expect(documented.contains(path), "\(path)") }
     let known = documented.filter { path in
-      ["/v1/decide", "/v1/decisions", "/flags"].contains { path.contains(" \($0)") }
+      ["/v1/decide", "/v1/decisions", "/flags", "/v1/retractions"].contains {
+        path.contains(" \($0)")
+      }
     }
     #expect(known.count == routes.paths.count)
   }

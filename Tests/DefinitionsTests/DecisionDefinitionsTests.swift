@@ -28,6 +28,9 @@ struct DecisionDefinitionsTests {
         shadows:
           plain: bernoulli_thompson
           greedy: {name: epsilon_greedy, epsilon: 0.2}
+          table: {name: given, feature: hour, chances: {"9": [1, 0, 0], "10": [0.2, 0.3, 0.5]}}
+          flat: {name: given, chances: [0.25, 0.25, 0.5]}
+        promotion: lower_bound
         features: [device, hour]
         memory: 14d
       plain:
@@ -59,7 +62,13 @@ struct DecisionDefinitionsTests {
           shadows: [
             DecisionPlan.Shadow(name: "plain", policy: .bernoulliThompson),
             DecisionPlan.Shadow(name: "greedy", policy: .epsilonGreedy(epsilon: 0.2)),
-          ], features: ["device", "hour"], memory: 14 * 24 * hour),
+            DecisionPlan.Shadow(
+              name: "table",
+              policy: .given(
+                GivenChances(feature: "hour", rows: ["9": [1, 0, 0], "10": [0.2, 0.3, 0.5]]))),
+            DecisionPlan.Shadow(
+              name: "flat", policy: .given(GivenChances(rows: ["": [0.25, 0.25, 0.5]]))),
+          ], features: ["device", "hour"], memory: 14 * 24 * hour, promotion: .lowerBound),
         DecisionPlan(id: "plain", site: "default", campaign: "autumn", arms: ["x", "y"]),
       ])
   }
@@ -94,6 +103,12 @@ struct DecisionDefinitionsTests {
       ("certainty: 0.99", "certainty: 2", "guardrails[0].certainty", "from 0.5"),
       ("exploration: 0.25, ", "", "apprenticeship.exploration", "is missing"),
       ("plain: bernoulli_thompson", "plain: coin", "shadows.plain", "uniform"),
+      ("plain: bernoulli_thompson", "declared: ucb1", "shadows.declared", "another name"),
+      ("promotion: lower_bound", "promotion: always", "promotion", "by_person, lower_bound"),
+      ("[0.25, 0.25, 0.5]", "[0.25, 0.25]", "flat.chances", "add up to 1"),
+      ("[0.25, 0.25, 0.5]", "[0.5, 0.5]", "shadows.flat", "3 chances"),
+      ("feature: hour", "feature: day", "shadows.table", "one of the plan's features"),
+      ("plain: bernoulli_thompson", "plain: given", "shadows.plain", "chances: [0.2, 0.8]"),
       ("memory: 14d", "memory: 14", "spring-teaser.memory", "a duration"),
     ])
   func mistake(old: String, new: String, key: String, says: String) throws {

@@ -21,6 +21,7 @@ struct SegmentFileTests {
             - any: [topic.sport > 0.5, not: value <= 10]
       plain:
         when: clicks > 0
+        events: true
     clusters:
       count: 4
       every: 10m
@@ -47,7 +48,8 @@ struct SegmentFileTests {
                 ]),
               ])),
             SegmentRule(
-              id: "plain", description: "", condition: .compare(.clicks, .more, 0)),
+              id: "plain", description: "", condition: .compare(.clicks, .more, 0),
+              isAnnounced: true),
           ],
           clusterCount: 4, clustersEvery: 600_000_000))
   }
@@ -70,6 +72,7 @@ struct SegmentFileTests {
       ("topic.sport > 0.5", "hour.24 > 0.5", "segments.loyal.when.all.any", "hour.…"),
       ("value <= 10", "value <= -1", "segments.loyal.when.all.any.not", "from 0 on"),
       ("any: [", "some: [", "segments.loyal.when.all", "all, any, not"),
+      ("events: true", "events: yes", "segments.plain.events", "true, false"),
       ("half_life: 7d", "half_life: 7", "half_life", "duration"),
       ("currency: EUR", "currency: euro", "currency", "ISO 4217"),
       ("persons: 5000", "persons: 5", "persons", "whole number"),

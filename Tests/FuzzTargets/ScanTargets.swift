@@ -32,7 +32,8 @@ enum ScanTargets {
       _ = ScanRequestParser.needsScan(members)
       let parser = ScanRequestParser(parser: QueryRequestParser(pipelines: ["default"]))
       let request = try parser.request(members, parameters: [], now: ProtocolTargets.now)
-      _ = try request.question(now: ProtocolTargets.now, zone: .utc)
+      let periods = try ScanPeriods(request.base, now: ProtocolTargets.now, zone: .utc)
+      _ = request.question(periods, zone: .utc)
       precondition(!request.metrics.isEmpty, "a question has a metric")
     } catch {
       // It is said what is wrong with it, and where.

@@ -53,6 +53,7 @@ struct DecisionProofTests {
         default: a
         floor: 0.02
         activation: \(activation)
+        shadows: {even: uniform}
 
     """.write(toFile: streams + "/decisions.yaml", atomically: true, encoding: .utf8)
     return try await SDKRoles(
@@ -130,6 +131,124 @@ struct DecisionProofTests {
       return report.isCaughtUp && report.arms[1].rewards == Double(clicks.count)
     }
     #expect(isReported)
+  }
+
+  /// Has another policy decide, and waits until it does.
+  private func promote(_ policy: String, _ roles: SDKRoles, _ client: HTTPClient) async throws {
+    let answer = try client.post(
+      roles.url(.serve) + "/v1/decisions/hero/promotion",
+      headers: [HTTPHeader("Content-Type", "application/json")],
+      body: Array(#"{"policy":"\#(policy)"}"#.utf8))
+    try #require(answer.status == 200, "\(answer.text)")
+    let begin = ContinuousClock.now
+    let decides = try await eventually(withinMs: 10_000, everyMs: 20) {
+      try (decide("promoted", roles, client).probabilities["b"] ?? 0) == 0.5
+    }
+    #expect(decides && begin.duration(to: .now) < .seconds(2))
+    #expect(
+      try await eventually(withinMs: 10_000, everyMs: 20) {
+        let report = try client.get(roles.url(.serve) + "/v1/decisions/hero").text
+        return report.contains(#""deciding":"\#(policy)""#) && report.contains(#""by":"person""#)
+      })
+  }
+
+  private struct Replayed: Decodable {
+    struct Reproduced: Decodable {
+      struct NotCompared: Decodable {
+        var version: Int
+
+        private enum CodingKeys: String, CodingKey { case version = "other_version" }
+      }
+
+      var notCompared: NotCompared
+      var compared: Int
+      var same: Int
+
+      private enum CodingKeys: String, CodingKey {
+        case compared, same
+        case notCompared = "not_compared"
+      }
+    }
+    struct Estimate: Decodable {
+      var value: Double
+      var interval: [Double]
+    }
+
+    var decisions: Int
+    var evaluated: Int
+    var isPlansOwn: Bool
+    var reproduced: Reproduced
+    var logged: Estimate
+    var estimates: [String: Estimate]
+
+    private enum CodingKeys: String, CodingKey {
+      case decisions, evaluated, reproduced, logged, estimates
+      case isPlansOwn = "is_plans_own"
+    }
+  }
+
+  /// Runs `replay` with these options.
+  private func replay(
+    _ options: [String], _ roles: SDKRoles
+  ) async throws -> (ending: ProcessEnding?, text: String) {
+    let program = try await roles.command(["replay"] + options, name: "replay")
+    let ending = await program.waitForEnd(timeoutMs: 60_000)
+    return (ending, program.log(lines: 400))
+  }
+
+  @Test(
+    "Made again from the log, decisions of a server come out to the bit, and other policies are estimated"
+  )
+  func replayed() async throws {
+    let roles = try await start("decide-replayed")
+    let client = try HTTPClient()
+    try await untilLearned(roles, client)
+    var shown = 0
+    var rewarded = 0
+    for round in 0..<6 {
+      let decisions = try (0..<50).map { number in
+        (
+          person: "r\(round)-\(number)", decided: try decide("r\(round)-\(number)", roles, client)
+        )
+      }
+      let clicks = decisions.filter { $0.decided.arm == "b" && Int($0.person.suffix(1)) != 3 }
+      shown += decisions.count
+      rewarded += clicks.count
+      try send("click", clicks, roles)
+      let isKnown = try await eventually(withinMs: 10_000, everyMs: 20) {
+        try report(roles).arms[1].rewards == Double(rewarded)
+      }
+      #expect(isKnown)
+      if round == 3 { try await promote("even", roles, client) }
+    }
+    let (ending, own) = try await replay(["--policy", "thompson"], roles)
+    try #require(ending == .exited(0), "\(own)")
+    let found = try JSONDecoder().decode(Replayed.self, from: Data(own.utf8))
+    #expect(found.isPlansOwn && found.decisions > shown)
+    #expect(
+      found.reproduced.same == found.reproduced.compared && found.evaluated >= shown, "\(own)")
+    // Those of the policy that was promoted on the way among them.
+    #expect(found.reproduced.notCompared.version == 0 && found.reproduced.compared >= shown)
+    #expect((found.logged.value * Double(found.evaluated)).rounded() == Double(rewarded))
+    let again = try await replay(["--policy", "thompson"], roles)
+    #expect(again.text == own)
+    // A plan of one name, a policy with a parameter, and a stretch that ends before all of it.
+    let greedy = try await replay(
+      ["--decision", "hero", "--policy", "{name: epsilon_greedy, epsilon: 0.2}"], roles)
+    try #require(greedy.ending == .exited(0), "\(greedy.text)")
+    let other = try JSONDecoder().decode(Replayed.self, from: Data(greedy.text.utf8))
+    #expect(!other.isPlansOwn && other.reproduced.same == found.reproduced.same)
+    let estimate = try #require(other.estimates["snips"])
+    #expect(estimate.value > 0.3 && estimate.interval[0] < estimate.value, "\(greedy.text)")
+    let before = try await replay(["--policy", "uniform", "--until", "1h"], roles)
+    #expect(before.ending == .exited(0) && before.text.contains(#""decisions":0,"#), "\(before)")
+    for (options, said) in [
+      (["--policy", "nonsense"], "kl_ucb"), (["--decision", "none"], "hero"),
+      (["--policy", "ucb1", "--metric", "clicks"], "use one"), (["--metric", "clicks"], "--until"),
+    ] {
+      let refused = try await replay(options, roles)
+      #expect(refused.ending != .exited(0) && refused.text.contains(said), "\(refused)")
+    }
   }
 
   @Test("Killed right after its answers, a server knows the chances of every impression afterwards")

@@ -50,6 +50,14 @@ struct ExperimentProofTests {
     let started = try #require(
       (try ask(one)["allocation"] as? [[String: Any]])?.first?["since"] as? String)
 
+    // Another one, whose variants something else draws.
+    let drawn = all + "/drawn"
+    _ = try ask(
+      all, "POST",
+      #"{"id":"drawn","campaign":"drawn","variants":["a","b"],"control":"a","cohort":"10s","weights":{"a":0.5,"b":0.5}}"#,
+      status: 201)
+    _ = try ask(drawn, "PATCH", #"{"status":"running"}"#)
+
     // Who is exposed before the first whole window is not in a cohort of the experiment.
     let windowMs: Int64 = 10_000
     let first = (try Self.milliseconds(started) / windowMs + 1) * windowMs
@@ -89,6 +97,25 @@ struct ExperimentProofTests {
     #expect((last["sample_ratio"] as? [String: Any])?["is_mismatch"] as? Bool == false)
     #expect((last["mixed"] as? [String: Any])?["persons"] as? Int == 0)
     #expect(last["warnings"] as? [String] == [])
+
+    // One of five gets a, as its exposures say.
+    let exposures = (0..<1_000).map { number in
+      """
+      {"type":"track","event":"Experiment Viewed","userId":"drawn-\(number)","messageId":"drawn-\(number)",\
+      "properties":{"campaign_id":"drawn","variant_id":"\(number % 5 == 0 ? "a" : "b")",\
+      "allocation":{"a":0.2,"b":0.8}}}
+      """
+    }
+    #expect(
+      try system.post("/v1/batch", #"{"batch":[\#(exposures.joined(separator: ","))]}"#) == 200)
+    var ratio: [String: Any] = [:]
+    let isChecked = try await eventually(withinMs: 5_000, everyMs: 100) {
+      ratio = try ask(drawn + "/results")["sample_ratio"] as? [String: Any] ?? [:]
+      let variants = ratio["variants"] as? [[String: Any]] ?? []
+      return variants.map { $0["observed"] as? Double } == [200, 800]
+    }
+    #expect(isChecked, "\(ratio)")
+    #expect(ratio["basis"] as? String == "logged" && ratio["is_mismatch"] as? Bool == false)
 
     _ = try ask(one, "PATCH", #"{"status":"stopped","decision":{"variant":"b","reason":"more"}}"#)
     // What was declared is known after a start, and everybody gets what was decided.

@@ -4,7 +4,7 @@ import LocalServers
 import Testing
 
 /// Public logs of real impressions and clicks, beside the repository where they are at all.
-private enum OpenBandit {
+enum OpenBandit {
   static let folder = SDKPython.root + "/../shared/data/open-bandit"
   static let files = ["all_bts", "all_random", "men_bts", "men_random"]
   static let isHere = files.allSatisfy {

@@ -28,6 +28,35 @@ struct ChanceRules: Sendable, Equatable {
     Propensities(chances, floor: policy == .fixed ? 0 : floor, allowed: allowed)
   }
 
+  /// The policy's own, before they are rounded.
+  func ownShares(_ chances: [Double], _ policy: DecisionPolicy) -> [Double] {
+    let isOpen = allowed.contains(true) ? allowed : allowed.map { _ in true }
+    let count = isOpen.filter { $0 }.count
+    let least = policy == .fixed ? 0 : min(floor, 1 / Double(max(1, count)))
+    var weights = zip(chances, isOpen).map { $1 && $0 > 0 && $0 < .infinity ? $0 : 0 }
+    var total = weights.reduce(0, +)
+    if !(total > 0 && total < .infinity) {
+      weights = isOpen.map { $0 ? 1 : 0 }
+      total = Double(count)
+    }
+    let rest = 1 - least * Double(count)
+    return zip(weights, isOpen).map { $1 ? least + rest * $0 / total : 0 }
+  }
+
+  /// What is served, before it is rounded.
+  func servedShares(_ chances: [Double], _ policy: DecisionPolicy) -> [Double] {
+    let defaults = first.parts.map { $0 > 0 ? 1.0 : 0 }
+    var served = ownShares(chances, policy)
+    if isApprentice {
+      let count = Double(max(1, allowed.filter { $0 }.count))
+      served = zip(defaults, allowed).map {
+        $0 * (1 - exploration) + ($1 ? exploration / count : 0)
+      }
+    }
+    guard rampShare < 1 else { return served }
+    return zip(defaults, served).map { $0 * (1 - rampShare) + $1 * rampShare }
+  }
+
   /// What is served.
   func served(_ chances: [Double], _ policy: DecisionPolicy) -> Propensities {
     var served: Propensities

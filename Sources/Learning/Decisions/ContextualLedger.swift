@@ -23,17 +23,23 @@ struct ContextualLedger: Sendable {
       features = entry.features.only(plan.features).vector
       arm = part.arm
       reward = Double(part.reward) / Double(RewardBins.one)
-      propensity = Double(max(1, facts.propensity)) / Double(Propensities.whole)
+      propensity = facts.propensity
     }
   }
 
   private var sums: (any RetractablePolicy)?
   private var settled: (any ContextualPolicy)?
+  /// The snapshot: without the decisions that can still be taken back (``SettledDecisions``).
+  private var base: (any ContextualPolicy)?
 
   /// - Returns: nil for policies without context.
   init?(_ policy: DecisionPolicy) {
     guard let empty = policy.contextual() else { return nil }
-    if let additive = empty as? any RetractablePolicy { sums = additive } else { settled = empty }
+    if let additive = empty as? any RetractablePolicy {
+      sums = additive
+    } else {
+      (settled, base) = (empty, empty)
+    }
   }
 
   var isAdditive: Bool { sums != nil }
@@ -58,6 +64,20 @@ struct ContextualLedger: Sendable {
     settled?.learn(
       features: example.features, arm: example.arm, reward: example.reward,
       propensity: example.propensity)
+  }
+
+  /// A decision that was settled cannot be taken back any more. In the order in which they were settled.
+  mutating func keepForGood(_ example: Example) {
+    base?.learn(
+      features: example.features, arm: example.arm, reward: example.reward,
+      propensity: example.propensity)
+  }
+
+  /// Learns settled decisions again from the snapshot on; for those whose state is no sums.
+  mutating func rerun(_ examples: [Example]) {
+    guard settled != nil else { return }
+    settled = base
+    for example in examples { settle(example) }
   }
 
   /// - Parameter pending: decisions that are not settled, in order of time and id.

@@ -21,8 +21,15 @@ public struct ContextualModel: Sendable {
     self.features = features
   }
 
+  /// Whether its chances depend on the context.
+  var looksAtContext: Bool {
+    if case .given(let table) = policy { return !table.feature.isEmpty }
+    return learned != nil
+  }
+
   /// The chance of each arm; they add up to 1.
   func chances(_ context: DecisionFeatures) -> [Double] {
+    if case .given(let table) = policy { return table.chances(context, arms: fixed.count) }
     guard let learned else { return fixed }
     return learned.probabilities(features: context.vector, arms: fixed.count)
   }

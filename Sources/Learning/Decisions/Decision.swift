@@ -39,6 +39,8 @@ public struct Decision: Hashable, Sendable {
     case repeated
     /// There was no model to decide by.
     case fallback
+    /// Somebody else decided.
+    case elsewhere
   }
 
   public var token: DecisionToken
@@ -56,6 +58,30 @@ public struct Decision: Hashable, Sendable {
     decide(
       plan, plan.fingerprint, plan.version, request,
       Propensities(only: plan.defaultArm, of: plan.arms.count), .fallback, .fallback, [])
+  }
+
+  /// What somebody else decided, with a chance that they know. The others share the rest equally: nothing is estimated
+  /// from their chances.
+  ///
+  /// - Parameters:
+  ///   - version: of the plan as it is served.
+  ///   - probability: above 0, at most 1.
+  /// - Returns: nil where the probability is too small to be kept.
+  public static func elsewhere(
+    _ plan: DecisionPlan, _ request: DecisionRequest, arm: Int, probability: Double,
+    shadows: [LoggedDecisionEvent.Shadow]
+  ) -> Decision? {
+    let others = (1 - probability) / Double(max(1, plan.arms.count - 1))
+    let propensities = Propensities(
+      plan.arms.indices.map { $0 == arm ? probability : max(0, others) })
+    guard propensities.parts[arm] > 0 else { return nil }
+    let features = request.features.only(plan.features)
+    return Decision(
+      token: DecisionToken(
+        id: request.id, plan: plan.fingerprint, timeMs: request.time / 1_000, chosen: arm,
+        propensities: propensities, version: plan.version, features: features.digest,
+        flags: plan.holdsOut(request.person) ? [.elsewhere, .holdout] : .elsewhere),
+      reason: .elsewhere, features: features, shadows: shadows)
   }
 
   fileprivate static func decide(
@@ -109,6 +135,15 @@ extension PolicySnapshot {
     }
     return Decision.decide(
       plan, fingerprint, version, request, served, reason, flags, shadows(in: features))
+  }
+
+  /// What somebody else decided.
+  public func elsewhere(
+    _ request: DecisionRequest, arm: Int, probability: Double
+  ) -> Decision? {
+    .elsewhere(
+      plan, request, arm: arm, probability: probability,
+      shadows: shadows(in: request.features.only(plan.features)))
   }
 
   private func isStillServed(_ arm: Int, _ request: DecisionRequest) -> Bool {

@@ -9,8 +9,8 @@ struct DecisionEntry: Equatable {
     var arm: Int
     /// Microseconds since the epoch.
     var time: Int64
-    /// Of the arm, in 65,536ths.
-    var propensity: UInt32
+    /// Of the arm, above 0.
+    var propensity: Double
     var flags: DecisionToken.Flags
     /// ``DecisionPlan/version`` when it was decided.
     var version: UInt32
@@ -52,8 +52,11 @@ struct DecisionEntry: Equatable {
   /// Whose timelines it is in: its own person's, and those whose events name it.
   var persons: [Key128] = []
   var features = DecisionFeatures.none
-  /// The chance of the arm with each shadow of the plan, 65,536ths; empty where its own event was not seen.
-  var shadows: [UInt32] = []
+  /// The chance of the arm with each candidate of the plan; empty where its own event was not seen.
+  var shadows: [Double] = []
+
+  /// Of the candidate that decided, and of those that were not asked.
+  static let unknownChance = -1.0
 
   /// What the sums have of it.
   struct Contribution: Equatable {

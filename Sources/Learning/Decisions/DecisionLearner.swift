@@ -18,12 +18,12 @@ public final class DecisionLearner: Learner {
   private let isAuthentic: @Sendable (_ bytes: [UInt8], _ mac: [UInt8]) -> Bool
   private let publishModels: @Sendable (DecisionModels) -> Void
   private var ledgers: [PlanLedger]
+  /// Of each plan, the names of the policies that may decide.
+  private let candidates: [[String]]
   private var places: PlanPlaces
   private var snapshots: [PolicySnapshot?]
   /// Stated rewards of decisions that are not known yet, by the time at which they are given up.
   private var waiting: [DecisionID: DecisionEntry.Stated] = [:]
-  /// The chances of the chosen arm with policies under evaluation, in place of those that were logged of shadows.
-  private let replayed: ((DecisionID) -> [UInt32]?)?
 
   /// - Parameters:
   ///   - isAuthentic: whether the second bytes are the beginning of the MAC of the first ones; see
@@ -36,24 +36,23 @@ public final class DecisionLearner: Learner {
   ) {
     self.isAuthentic = isAuthentic
     publishModels = publish
-    replayed = nil
     ledgers = plans.map { PlanLedger($0, entryCountMax: entryCountMax) }
+    candidates = plans.map { $0.candidates.map(\.name) }
     places = PlanPlaces(plans)
     snapshots = plans.map { _ in nil }
   }
 
-  /// Learns from one plan, and scores a policy that only a replay knows.
+  /// Learns from one plan, and keeps a model of a policy that only a replay knows.
   init(
     replaying plan: DecisionPlan, policy: DecisionPolicy,
-    isAuthentic: @escaping @Sendable (_ bytes: [UInt8], _ mac: [UInt8]) -> Bool,
-    chances: @escaping (DecisionID) -> [UInt32]?
+    isAuthentic: @escaping @Sendable (_ bytes: [UInt8], _ mac: [UInt8]) -> Bool
   ) {
     self.isAuthentic = isAuthentic
     publishModels = { _ in }
-    replayed = chances
     ledgers = [
       PlanLedger(plan, entryCountMax: Self.entryCountMax, replaying: policy)
     ]
+    candidates = [plan.candidates.map(\.name)]
     places = PlanPlaces([plan])
     snapshots = [nil]
   }
@@ -84,7 +83,11 @@ public final class DecisionLearner: Learner {
   private func takeOwn(_ frame: FrameView, _ index: Int, at time: Int64, _ moment: FrameMoment) {
     let payload = frame.payload(index)
     do {
-      if let reward = try LoggedRewardEvent(payload: payload) {
+      if frame.name(index) == DecisionPromotion.eventName {
+        takePromotion(try DecisionPromotion(payload: payload), at: time)
+      } else if frame.name(index) == LoggedRetractionEvent.eventName {
+        takeBack(try LoggedRetractionEvent(payload: payload), at: time, moment)
+      } else if let reward = try LoggedRewardEvent(payload: payload) {
         let stated = DecisionEntry.Stated(
           value: Int64((reward.value * Double(RewardBins.one)).rounded()), time: time,
           key: frame.key(index))
@@ -98,27 +101,48 @@ public final class DecisionLearner: Learner {
     }
   }
 
+  private func takeBack(
+    _ retraction: LoggedRetractionEvent?, at time: Int64, _ moment: FrameMoment
+  ) {
+    switch retraction?.subject {
+    case .decision(let id):
+      // Of which plan it is is not known before it is read.
+      for index in ledgers.indices {
+        ledgers[index].retract(id, at: time, logTime: moment.logTime)
+      }
+    case .person(let person):
+      for index in ledgers.indices { ledgers[index].retract(person: person, until: time) }
+    case nil: unreadable += 1
+    }
+  }
+
+  private func takePromotion(_ promotion: DecisionPromotion?, at time: Int64) {
+    guard let promotion, let plan = ledgers.firstIndex(where: { $0.plan.id == promotion.plan })
+    else {
+      unreadable += 1
+      return
+    }
+    ledgers[plan].promote(promotion, at: time)
+  }
+
   private func decide(_ event: LoggedDecisionEvent, _ person: Key128, _ moment: FrameMoment) {
     guard let plan = places.plan(of: event) else {
       unreadable += 1
       return
     }
     guard let facts = facts(of: event.token, plan) else { return }
-    let shadows = replayed.map { $0(event.token.id) ?? [] } ?? self.shadows(of: event, plan)
     ledgers[plan].decide(
       event.token.id, facts, person: person, features: event.features,
-      shadows: shadows, logTime: moment.logTime)
+      shadows: shadows(of: event, plan), logTime: moment.logTime)
     settleWaiting(event.token.id, plan, moment)
   }
 
-  /// The chance of the chosen arm with each shadow of the plan; none where one was not asked.
-  private func shadows(of event: LoggedDecisionEvent, _ plan: Int) -> [UInt32] {
-    var chances: [UInt32] = []
-    for shadow in ledgers[plan].plan.shadows {
-      guard let known = event.shadows.first(where: { $0.name == shadow.name }) else { return [] }
-      chances.append(known.propensities.parts[event.token.chosen])
+  /// The chance of the chosen arm with each candidate of the plan.
+  private func shadows(of event: LoggedDecisionEvent, _ plan: Int) -> [Double] {
+    candidates[plan].map { name in
+      event.shadows.first { $0.name == name }?.chances[event.token.chosen]
+        ?? DecisionEntry.unknownChance
     }
-    return chances
   }
 
   private func state(_ id: DecisionID, _ stated: DecisionEntry.Stated, _ moment: FrameMoment) {
@@ -147,7 +171,7 @@ public final class DecisionLearner: Learner {
       return nil
     }
     return DecisionEntry.Facts(
-      arm: arm, time: token.time, propensity: token.propensities.parts[token.chosen],
+      arm: arm, time: token.time, propensity: token.propensities[token.chosen],
       flags: token.flags, version: token.version)
   }
 
@@ -207,24 +231,28 @@ public final class DecisionLearner: Learner {
 
   /// Takes back what was learned from a decision, as if it had never been made.
   ///
-  /// - Returns: false where its rewards are settled, or it is not known: then only reading the log anew does it.
+  /// - Returns: false where it is not known, or settled and not among the latest (``SettledDecisions``).
   @discardableResult
   public func retract(_ id: DecisionID) -> Bool {
     for index in ledgers.indices where ledgers[index].retract(id) { return true }
     return false
   }
 
-  /// Takes back what was learned from a person's decisions whose rewards are not settled yet.
+  /// Takes back what was learned from a person's decisions, those that are settled included, see ``SettledDecisions``.
   public func retract(person: Key128) {
     for index in ledgers.indices { ledgers[index].retract(person: person) }
+  }
+
+  public func forget(_ person: Key128, erasedAt: Int64) {
+    for index in ledgers.indices { ledgers[index].forget(person: person) }
   }
 
   func ledger(_ plan: Int) -> PlanLedger { ledgers[plan] }
 
   /// Tells the first plan's ledger the time and hands it out, without publication.
-  func replay<T>(to logTime: Int64, _ body: (PlanLedger) -> T) -> T {
+  func replay<T>(to logTime: Int64, _ body: (inout PlanLedger) -> T) -> T {
     ledgers[0].advance(to: logTime)
-    return body(ledgers[0])
+    return body(&ledgers[0])
   }
 
   // MARK: What is made of it
@@ -240,7 +268,8 @@ public final class DecisionLearner: Learner {
       let snapshot = snapshot(index, progress)
       snapshots[index] = snapshot
       plans[snapshot.plan.id] = snapshot
-      learning[snapshot.plan.id] = PlanLearning(ledgers[index])
+      learning[snapshot.plan.id] = PlanLearning(
+        ledgers[index], snapshot, at: progress.logTime)
     }
     forgetWaiting(progress.logTime)
     publishModels(
@@ -249,7 +278,7 @@ public final class DecisionLearner: Learner {
   }
 
   private func snapshot(_ index: Int, _ progress: LearningProgress) -> PolicySnapshot {
-    if let last = snapshots[index] {
+    if let last = snapshots[index], last.plan.promoted == ledgers[index].plan.promoted {
       let isDue = ledgers[index].isChanged || progress.logTime >= last.logTime + 1_000_000
       let interval = ledgers[index].modelInterval
       if !isDue || progress.logTime < last.logTime + interval { return last }

@@ -127,6 +127,9 @@ public struct DecisionPlan: Hashable, Sendable {
   public var features: [String]
   /// Microseconds of decisions that it learns from.
   public var memory: Int64
+  public var promotion: PromotionRule
+  /// nil as it was declared.
+  public var promoted: Promoted?
 
   public init(
     id: String, site: String, campaign: String, content: String = "", arms: [String],
@@ -134,7 +137,7 @@ public struct DecisionPlan: Hashable, Sendable {
     rewardWindow: Int64 = day, activation: Activation = .immediate, floor: Double = 0.01,
     holdout: Holdout? = nil, ramp: Ramp? = nil, guardrails: [Guardrail] = [],
     apprenticeship: Apprenticeship? = nil, isSticky: Bool = false, shadows: [Shadow] = [],
-    features: [String] = [], memory: Int64 = 30 * day
+    features: [String] = [], memory: Int64 = 30 * day, promotion: PromotionRule = .byPerson
   ) {
     precondition(arms.indices.contains(defaultArm), "the default arm is one of the arms")
     precondition(arms.count <= Self.armCountMax, "a plan has at most 255 arms")
@@ -157,6 +160,7 @@ public struct DecisionPlan: Hashable, Sendable {
     self.shadows = shadows
     self.features = features
     self.memory = memory
+    self.promotion = promotion
   }
 
   /// Tells from other plans what tokens are about: a hash of site, id and arms.
@@ -178,6 +182,13 @@ public struct DecisionPlan: Hashable, Sendable {
       field: "\(policy.name) \(policy.parameters) \(reward) \(rewardWindow) \(activation)")
     hash.update(field: "\(floor) \(text(holdout)) \(text(ramp)) \(guardrails)")
     hash.update(field: "\(text(apprenticeship)) \(isSticky) \(shadows) \(features) \(memory)")
+    // Of plans that were declared before there were promotions nothing has changed.
+    if promotion != .byPerson || promoted != nil {
+      hash.update(field: "\(promotion.rawValue) \(promoted?.place ?? 0) \(promoted?.since ?? 0)")
+    }
+    // Chances of so many arms were rounded to other parts before.
+    let whole = Propensities.whole(of: arms.count)
+    if whole != Propensities.wholeMax { hash.update(field: "\(whole)") }
     return UInt32(truncatingIfNeeded: hash.finalize().low)
   }
 

@@ -1,6 +1,6 @@
 /// How a plan chooses among its arms.
 ///
-/// All but the first two learn from what the arms earned; `discounted` and `sliding` forget by time, because that is
+/// All but the first two and the given ones learn from what the arms earned; `discounted` and `sliding` forget by time, because that is
 /// what marketers can say.
 public enum DecisionPolicy: Hashable, Sendable {
   /// Each arm as often as any.
@@ -21,6 +21,8 @@ public enum DecisionPolicy: Hashable, Sendable {
   case ucb1
   case klUCB
   case epsilonGreedy(epsilon: Double)
+  /// From outside.
+  case given(GivenChances)
   // With context: by the features of the plan.
   case kernelGap
   case squareCB
@@ -43,6 +45,7 @@ public enum DecisionPolicy: Hashable, Sendable {
     case .ucb1: "ucb1"
     case .klUCB: "kl_ucb"
     case .epsilonGreedy: "epsilon_greedy"
+    case .given: "given"
     case .kernelGap: "kernel_gap"
     case .squareCB: "square_cb"
     case .linUCB: "lin_ucb"
@@ -58,13 +61,20 @@ public enum DecisionPolicy: Hashable, Sendable {
     .discountedThompson(memory: 86_400_000_000), .slidingThompson(window: 7 * 86_400_000_000),
     .gaussianThompson, .topTwoThompson(share: 0.5), .ucb1, .klUCB, .epsilonGreedy(epsilon: 0.1),
     .kernelGap, .squareCB, .linUCB, .linearThompson, .logisticThompson,
-    .contextualGreedy(epsilon: 0.05),
+    .contextualGreedy(epsilon: 0.05), .given(GivenChances()),
   ]
 
   /// With its usual parameters.
   public init?(name: String) {
     guard let policy = Self.all.first(where: { $0.name == name }) else { return nil }
     self = policy
+  }
+
+  /// Whether what is given has a chance for each arm of a plan, and goes by a feature that the plan has.
+  public func fits(_ plan: DecisionPlan) -> Bool {
+    guard case .given(let table) = self else { return true }
+    return table.armCounts.subtracting([plan.arms.count]).isEmpty
+      && (table.feature.isEmpty || plan.features.contains(table.feature))
   }
 
   /// What an event has to say of it, so that the same name with other parameters is told apart.
@@ -74,6 +84,7 @@ public enum DecisionPolicy: Hashable, Sendable {
     case .slidingThompson(let window): [Double(window)]
     case .topTwoThompson(let share): [share]
     case .epsilonGreedy(let epsilon), .contextualGreedy(let epsilon): [epsilon]
+    case .given(let table): table.parameters
     default: []
     }
   }

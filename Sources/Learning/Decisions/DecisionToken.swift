@@ -8,8 +8,9 @@ import Events
 ///     0        1   2            18      22        28      29     30            30+2n     +4      +8    +10
 ///     │version │flags│ decision  │ plan  │ time, ms│ arm   │ n   │ n chances   │ version │ digest│ MAC │
 ///
-/// A chance is two bytes: all 65,536 parts are written as 0xffff, which is told from 65,535 by the others, which
-/// are 0 then. Ten arms make 91 letters.
+/// A chance is two bytes. In version 1 chances add up to 65,536, and all of that is written as 0xffff, which is told from
+/// 65,535 by the others, which are 0 then; in version 2 they add up to ``Propensities/whole(of:)`` the number of arms.
+/// Ten arms make 91 letters.
 public struct DecisionToken: Hashable, Sendable {
   /// How it came about; kept in tokens and for ever.
   public struct Flags: OptionSet, Hashable, Sendable {
@@ -23,6 +24,11 @@ public struct DecisionToken: Hashable, Sendable {
     public static let fallback = Flags(rawValue: 2)
     /// The arm that the person had before.
     public static let repeated = Flags(rawValue: 4)
+    /// Somebody else decided, and said with which chance.
+    public static let elsewhere = Flags(rawValue: 8)
+
+    /// Whether the arm was drawn with the chance that is said.
+    var isDrawn: Bool { subtracting(.elsewhere).isEmpty }
   }
 
   public var id: DecisionID
@@ -38,7 +44,8 @@ public struct DecisionToken: Hashable, Sendable {
   public var features: UInt32
   public var flags: Flags
 
-  public static let formatVersion: UInt8 = 1
+  /// Version 1 is written where both are the same.
+  public static let formatVersion: UInt8 = 2
   public static let macByteCount = 10
   static let timeMsMax: Int64 = (1 << 48) - 1
   private static let fixedByteCount = 38
@@ -65,7 +72,9 @@ public struct DecisionToken: Hashable, Sendable {
 
   /// Everything but the MAC.
   public var bytes: [UInt8] {
-    var bytes: [UInt8] = [Self.formatVersion, flags.rawValue]
+    var bytes: [UInt8] = [
+      propensities.whole == Propensities.wholeMax ? 1 : Self.formatVersion, flags.rawValue,
+    ]
     bytes.reserveCapacity(Self.fixedByteCount + 2 * propensities.count + Self.macByteCount)
     Self.append(id.key.high, 8, to: &bytes)
     Self.append(id.key.low, 8, to: &bytes)
@@ -96,7 +105,7 @@ public struct DecisionToken: Hashable, Sendable {
       return value
     }
     let format = UInt8(try take(1))
-    guard format == Self.formatVersion else { throw .unknownVersion(format) }
+    guard (1...Self.formatVersion).contains(format) else { throw .unknownVersion(format) }
     flags = Flags(rawValue: UInt8(try take(1)))
     let (high, low) = (try take(8), try take(8))
     id = DecisionID(Key128(low: low, high: high))
@@ -109,10 +118,12 @@ public struct DecisionToken: Hashable, Sendable {
     parts.reserveCapacity(count)
     for _ in 0..<count { parts.append(UInt32(try take(2))) }
     let sum = parts.reduce(0, +)
-    if sum == 0xffff, let only = parts.firstIndex(of: 0xffff) {
-      parts[only] = Propensities.whole
+    if format == 1, sum == 0xffff, let only = parts.firstIndex(of: 0xffff) {
+      parts[only] = Propensities.wholeMax
     }
-    guard let propensities = Propensities(parts: parts) else { throw .chances(sum) }
+    guard let propensities = Propensities(parts: parts),
+      (propensities.whole == Propensities.wholeMax) == (format == 1)
+    else { throw .chances(sum) }
     guard propensities.parts[chosen] > 0 else { throw .impossibleArm(chosen) }
     self.propensities = propensities
     version = UInt32(try take(4))
@@ -167,12 +178,13 @@ extension DecisionTokenError: CustomStringConvertible {
     case .notAuthentic:
       "the decision token was not signed here or has been changed; send it as it came"
     case .unknownVersion(let version):
-      "a decision token of version \(version); known is \(DecisionToken.formatVersion)"
+      "a decision token of version \(version); known are 1 and \(DecisionToken.formatVersion)"
     case .tooShort: "a decision token is cut off; send it as it came"
     case .tooLong(let count): "a decision token has \(count) bytes too many; send it as it came"
     case .armOutOfRange(let arm, let count): "a decision token has arm \(arm) of \(count)"
     case .chances(let sum):
-      "the chances of a decision token add up to \(sum); they must add up to \(Propensities.whole)"
+      "the chances of a decision token add up to \(sum); they must add up to 65536, or to the greatest multiple of the"
+        + " number of arms below it"
     case .impossibleArm(let arm): "a decision token has arm \(arm), whose chance it says is 0"
     }
   }

@@ -7,16 +7,32 @@ public import Events
 ///
 ///     {"decision":"<token>","plan":"hero","policy":"thompson","version":7,"model":"1~0.12","at":1763978400000000,
 ///      "arms":["a","b"],"p":[60000,5536],"chosen":0,"candidates":[0,1],"features":{"hour":10},"holdout":false,"default":false,
-///      "repeated":false,"shadows":{"plain":[30000,35536]},"server":"s1"}
+///      "repeated":false,"shadows":{"plain":[2147483648,2147483648]},"server":"s1"}
+///
+/// Chances of shadows are in 2^32ths; before they were, in 65,536ths.
 public struct LoggedDecisionEvent: Hashable, Sendable {
   /// What a shadow policy would have done.
   public struct Shadow: Hashable, Sendable {
     public var name: String
-    public var propensities: Propensities
+    /// Of each arm; they add up to 1, but for what is rounded.
+    public var chances: [Double]
 
-    public init(name: String, propensities: Propensities) {
+    /// - Parameter chances: are rounded to what the log keeps of them.
+    public init(name: String, chances: [Double]) {
       self.name = name
-      self.propensities = propensities
+      self.chances = chances.map { ($0 * Self.whole).rounded() / Self.whole }
+    }
+
+    fileprivate static let whole = 4_294_967_296.0
+
+    /// As events have them.
+    fileprivate init?(name: String, parts: [UInt64]) {
+      let sum = Double(parts.reduce(0) { $0 &+ min($1, 1 << 33) })
+      guard sum > 0 else { return nil }
+      let whole = sum == 65_536 ? sum : Self.whole
+      guard (sum / whole - 1).magnitude < 0.000_1 else { return nil }
+      self.name = name
+      chances = parts.map { Double($0) / whole }
     }
   }
 
@@ -93,6 +109,8 @@ public struct LoggedDecisionEvent: Hashable, Sendable {
     json.key("features")
     features.write(to: &json)
     for (name, flag) in Self.flags {
+      // Events of before there was the last one did not have it.
+      if flag == .elsewhere, !token.flags.contains(flag) { continue }
       json.key(name)
       json.bool(token.flags.contains(flag))
     }
@@ -101,7 +119,9 @@ public struct LoggedDecisionEvent: Hashable, Sendable {
       json.beginObject()
       for shadow in shadows {
         json.key(shadow.name)
-        Self.write(shadow.propensities, to: &json)
+        json.beginArray()
+        for chance in shadow.chances { json.integer(UInt64(chance * Shadow.whole)) }
+        json.endArray()
       }
       json.endObject()
     }
@@ -113,6 +133,7 @@ public struct LoggedDecisionEvent: Hashable, Sendable {
 
   private static let flags: [(String, DecisionToken.Flags)] = [
     ("holdout", .holdout), ("default", .fallback), ("repeated", .repeated),
+    ("elsewhere", .elsewhere),
   ]
 
   private static func write(_ propensities: Propensities, to json: inout JSONWriter) {
@@ -146,7 +167,7 @@ public struct LoggedDecisionEvent: Hashable, Sendable {
       throw .token(error)
     }
     guard members.arms.count == token.propensities.count,
-      members.parts.map({ $0 == token.propensities.parts }) ?? true
+      members.parts.map({ $0 == token.propensities.parts.map(UInt64.init) }) ?? true
     else { throw .disagrees }
     self.token = token
     tokenText = text
@@ -155,11 +176,10 @@ public struct LoggedDecisionEvent: Hashable, Sendable {
     self.model = model
     self.at = at
     arms = members.arms
-    candidates = members.candidates?.map { Int($0) }
+    candidates = members.candidates?.map { Int(clamping: $0) }
     features = members.features
     shadows = members.shadows.compactMap { name, parts in
-      parts.count == members.arms.count
-        ? Propensities(parts: parts).map { Shadow(name: name, propensities: $0) } : nil
+      parts.count == members.arms.count ? Shadow(name: name, parts: parts) : nil
     }
     server = members.server
   }
@@ -172,10 +192,10 @@ public struct LoggedDecisionEvent: Hashable, Sendable {
     var model: String?
     var at: Int64?
     var arms: [String] = []
-    var parts: [UInt32]?
-    var candidates: [UInt32]?
+    var parts: [UInt64]?
+    var candidates: [UInt64]?
     var features = DecisionFeatures.none
-    var shadows: [(String, [UInt32])] = []
+    var shadows: [(String, [UInt64])] = []
     var server = ""
 
     mutating func read(_ bytes: UnsafeRawBufferPointer) throws(JSONError) {
@@ -208,11 +228,11 @@ public struct LoggedDecisionEvent: Hashable, Sendable {
       try json.end()
     }
 
-    private static func parts(_ json: inout JSONScanner) throws(JSONError) -> [UInt32] {
-      var parts: [UInt32] = []
+    private static func parts(_ json: inout JSONScanner) throws(JSONError) -> [UInt64] {
+      var parts: [UInt64] = []
       try json.beginArray()
       while try json.nextElement() {
-        parts.append(UInt32(clamping: try json.int64()))
+        parts.append(UInt64(clamping: try json.int64()))
       }
       return parts
     }

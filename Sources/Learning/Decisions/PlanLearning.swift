@@ -17,6 +17,8 @@ public struct PlanLearning: Sendable, Equatable {
     public var evicted: UInt64 = 0
     /// Decisions or rewards of persons who have too many, and sticky persons for whom there was no room.
     public var crowded: UInt64 = 0
+    /// Taken back.
+    public var retracted: UInt64 = 0
 
     public init() {}
   }
@@ -30,6 +32,8 @@ public struct PlanLearning: Sendable, Equatable {
   public let counts: Counts
   /// Decisions whose rewards may still come.
   public let pending: Int
+  /// Retractions that the newest model does not know of yet.
+  public let pendingRetractions: Int
   /// By arm.
   public let heldOut: [HeldOut]
   /// In the order of the plan's shadows.
@@ -38,14 +42,50 @@ public struct PlanLearning: Sendable, Equatable {
   /// the shadows are scored by.
   public let servedLower: Double
   public let servedUpper: Double
+  /// Of all decisions until now, though more may come of them; in the order of the shadows.
+  public let soFar: [ShadowEstimate]
+  public let earnedSoFar: Double
+  /// nil while the declared policy decides, and has always done so.
+  public let promotion: DecisionPromotion?
+  /// What is to be said in the log next; nil where nothing is.
+  public let due: DecisionPromotion?
 
-  init(_ ledger: PlanLedger) {
+  /// - Parameter logTime: microseconds since the epoch.
+  init(_ ledger: PlanLedger, _ snapshot: PolicySnapshot, at logTime: Int64) {
     counts = ledger.counts
     pending = ledger.entryCount
+    pendingRetractions = ledger.pendingRetractions
     heldOut = ledger.heldOut.map {
       HeldOut(trials: $0.trials, rewards: Double($0.rewards) / Double(RewardBins.one))
     }
     shadows = ledger.shadows.report()
     (servedLower, servedUpper) = ledger.shadows.servedInterval
+    soFar = ledger.soFar.report()
+    earnedSoFar = ledger.soFar.earned
+    promotion = ledger.promotion
+    due = ledger.dueByBound(snapshot, shadows, at: logTime) ?? ledger.dueAnew(at: logTime)
+  }
+}
+
+extension PlanLedger {
+  /// The promotion that the plan's own rule asks for: of the shadow that earns most more than what is served for certain.
+  /// What is served is compared with nothing while it is not the policy's: on a ramp, or while an apprentice learns.
+  fileprivate func dueByBound(
+    _ snapshot: PolicySnapshot, _ reports: [ShadowReport], at logTime: Int64
+  ) -> DecisionPromotion? {
+    guard plan.promotion == .lowerBound, !snapshot.isApprentice, logTime >= plan.ramp?.end ?? .min
+    else { return nil }
+    let best = zip(plan.shadows, reports).filter { $0.1.isBetter }
+      .max { $0.1.advantageLower < $1.1.advantageLower }
+    return best.map { shadow, report in
+      DecisionPromotion(
+        plan: plan.id, version: declaredVersion, policy: shadow.name, since: logTime,
+        cause: .lowerBound, evidence: .init(report))
+    }
+  }
+
+  /// The present promotion, where it was said so long ago that who begins to read later would not hear of it.
+  fileprivate func dueAnew(at logTime: Int64) -> DecisionPromotion? {
+    promotionSaidAt != .min && logTime - promotionSaidAt > plan.memory / 2 ? promotion : nil
   }
 }

@@ -17,18 +17,33 @@ struct PlanLedger {
   static let slack: Int64 = 600_000_000
   private static let minute: Int64 = 60_000_000
 
-  let plan: DecisionPlan
+  /// As it is served: as it was declared, or with the policy that was promoted last.
+  private(set) var plan: DecisionPlan
   let entryCountMax: Int
-  private let version: UInt32
+  private let declared: DecisionPlan
+  private var version: UInt32
+  /// Of the plan as it was declared, and with every promotion that was read.
+  private var versions: Set<UInt32>
+  private(set) var promotion: DecisionPromotion?
+  /// When the promotion was said last, microseconds since the epoch.
+  private(set) var promotionSaidAt = Int64.min
   private(set) var sums: RewardBins
   private(set) var heldOut: [RewardBins.Cell]
   private(set) var shadows: ShadowScores
-  /// Of the plan's policy and then of its shadows; nil for those without context.
+  private(set) var soFar: ShadowSums
+  /// Of the declared plan's candidates, and then of a policy that only a replay knows; nil for those without context.
   private var contextual: [ContextualLedger?]
   /// nil where the plan is not sticky.
   private(set) var sticky: StickyArms?
   private(set) var counts = PlanLearning.Counts()
   private(set) var entries: [DecisionID: DecisionEntry] = [:]
+  private var settled = SettledDecisions()
+  /// Persons of whom nothing is learned that was decided until a time, microseconds since the epoch.
+  private var erased: [Key128: Int64] = [:]
+  /// Whether policies that depend on the order have to learn again.
+  private var isRerunDue = false
+  /// Retractions that the newest model does not know of yet.
+  private(set) var pendingRetractions = 0
   /// By the minute of the decision.
   private var minutes: [Int64: [DecisionID]] = [:]
   private var timelines: [Key128: PersonTimeline] = [:]
@@ -38,21 +53,43 @@ struct PlanLedger {
   private var forgottenBefore = Int64.min
   /// Whether anything has changed since somebody looked.
   private(set) var isChanged = true
+  /// What became of decisions that were settled since the last call of ``takeOutcomes()``; nil where nobody asks.
+  private var outcomes: [Outcome]?
 
-  /// - Parameter replayed: a policy that is scored in place of the plan's shadows; its model comes last.
+  /// A decision of which nothing comes any more.
+  struct Outcome {
+    var id: DecisionID
+    var facts: DecisionEntry.Facts
+    var features: DecisionFeatures
+    /// 65,536ths.
+    var reward: Int64
+  }
+
+  /// - Parameter replayed: a policy that only a replay knows; its model comes last, and outcomes are kept.
   init(_ plan: DecisionPlan, entryCountMax: Int, replaying replayed: DecisionPolicy? = nil) {
     self.plan = plan
+    declared = plan
     self.entryCountMax = entryCountMax
     sums = RewardBins(arms: plan.arms.count, memory: plan.memory)
     heldOut = [RewardBins.Cell](repeating: RewardBins.Cell(), count: plan.arms.count)
-    shadows = ShadowScores(plan, count: replayed == nil ? plan.shadows.count : 1)
-    let policies = [plan.policy] + plan.shadows.map(\.policy) + (replayed.map { [$0] } ?? [])
+    shadows = ShadowScores(plan)
+    soFar = ShadowSums(count: plan.shadows.count)
+    let policies = plan.candidates.map(\.policy) + (replayed.map { [$0] } ?? [])
     contextual = policies.map { ContextualLedger($0) }
     sticky = plan.isSticky ? StickyArms() : nil
     version = plan.version
+    versions = [version]
+    outcomes = replayed == nil ? nil : []
   }
 
-  mutating func looked() { isChanged = false }
+  mutating func takeOutcomes() -> [Outcome] {
+    defer { if outcomes != nil { outcomes = [] } }
+    return outcomes ?? []
+  }
+
+  var declaredVersion: UInt32 { declared.version }
+
+  mutating func looked() { (isChanged, pendingRetractions) = (false, 0) }
 
   mutating func countOtherPlan() { counts.otherPlan += 1 }
 
@@ -65,7 +102,7 @@ struct PlanLedger {
   ///   - logTime: of the event's stream.
   mutating func decide(
     _ id: DecisionID, _ facts: DecisionEntry.Facts, person: Key128, features: DecisionFeatures,
-    shadows: [UInt32], logTime: Int64
+    shadows: [Double], logTime: Int64
   ) {
     guard isAdmitted(facts.time, logTime) else { return }
     counts.decisions += 1
@@ -123,19 +160,141 @@ struct PlanLedger {
     }
   }
 
-  /// Takes the update of a decision back: the sums are as if it had never been made.
+  /// Takes the update of a decision back: the sums are as if it had never been made. Of one that is settled that is done as long
+  /// as it is among the latest; policies that depend on the order learn again from the snapshot before these.
   ///
-  /// - Returns: false where it is not known any more.
+  /// - Returns: false where it is not known, or not any more.
   @discardableResult
   mutating func retract(_ id: DecisionID) -> Bool {
-    guard let time = entries[id]?.facts?.time else { return false }
-    change(id, at: time) { $0.isRetracted = true }
+    if let entry = entries[id] {
+      guard let time = entry.facts?.time, !entry.isRetracted else { return entry.isRetracted }
+      counts.retracted += 1
+      pendingRetractions += 1
+      change(id, at: time) { $0.isRetracted = true }
+      return true
+    }
+    guard let gone = settled.take(id) else { return false }
+    counts.retracted += 1
+    pendingRetractions += 1
+    isChanged = true
+    add(gone.part, sign: -1)
+    if let score = gone.score { soFar.add(score, sign: -1) }
+    if let example = gone.example {
+      for place in contextual.indices { contextual[place]?.change(from: example, to: nil) }
+      isRerunDue = isOrdered
+    }
     return true
   }
 
-  /// Takes back what was learned from a person, as far as it is in the ledger.
-  mutating func retract(person: Key128) {
-    for decision in timelines[person]?.decisions ?? [] { retract(decision.id) }
+  /// Takes back a decision whose own event may be still to come.
+  ///
+  /// - Parameter time: of the retraction.
+  mutating func retract(_ id: DecisionID, at time: Int64, logTime: Int64) {
+    if retract(id) { return }
+    guard entries[id] != nil || isAdmitted(time, logTime) else { return }
+    change(id, at: time) { $0.isRetracted = true }
+  }
+
+  /// Takes back what was learned from the decisions of a person, those that are still to be read among them.
+  ///
+  /// - Parameter time: nothing that was decided later is taken back.
+  mutating func retract(person: Key128, until time: Int64 = .max) {
+    for id in pending(of: person) where (entries[id]?.facts?.time ?? .min) <= time { retract(id) }
+    for id in settled.decisions(of: person, until: time) { retract(id) }
+    guard time != .max else { return }
+    if erased[person] == nil, erased.count >= Self.erasedCountMax { counts.crowded += 1 }
+    if erased[person] != nil || erased.count < Self.erasedCountMax {
+      erased[person] = max(erased[person] ?? .min, time)
+    }
+  }
+
+  /// Decisions of a person whose rewards may still come.
+  private func pending(of person: Key128) -> [DecisionID] {
+    let latest = timelines[person]?.decisions.map(\.id) ?? []
+    // A timeline keeps the latest alone.
+    guard latest.count >= PersonTimeline.decisionCountMax else { return latest }
+    return entries.filter { $0.value.persons.contains(person) }.map(\.key).sorted()
+  }
+
+  private static let erasedCountMax = 100_000
+
+  /// Keeps nothing of a person who was erased, and takes back what was learned from the person's decisions.
+  mutating func forget(person: Key128) {
+    retract(person: person)
+    for id in pending(of: person) { entries[id]?.persons.removeAll { $0 == person } }
+    timelines[person] = nil
+    sticky?.forget(person)
+  }
+
+  // MARK: Promotions
+
+  /// Another of the plan's policies is to decide. What was said of the shadows until now was in comparison with the policy
+  /// that decided: it begins anew.
+  ///
+  /// - Parameter time: of the event.
+  mutating func promote(_ event: DecisionPromotion, at time: Int64) {
+    guard event.version == declared.version,
+      let place = declared.candidates.firstIndex(where: { $0.name == event.policy })
+    else { return }
+    let promoted = declared.promoting(place, since: event.since)
+    let version = promoted.version
+    if versions.insert(version).inserted { noteSticky(of: version) }
+    if event == promotion { promotionSaidAt = max(promotionSaidAt, time) }
+    if let promotion, !event.follows(promotion) { return }
+    (promotion, promotionSaidAt) = (event, time)
+    (plan, self.version) = (promoted, version)
+    shadows = ShadowScores(promoted)
+    soFar = ShadowSums(count: promoted.shadows.count)
+    settled.forgetScores()
+    for entry in entries.values { score(from: nil, to: entry) }
+    isChanged = true
+  }
+
+  /// Decisions may be read before the promotion that they were made after.
+  private mutating func noteSticky(of version: UInt32) {
+    guard sticky != nil else { return }
+    for (id, entry) in entries {
+      guard let facts = entry.facts, facts.version == version else { continue }
+      for person in entry.persons { noteSticky(person, facts, id) }
+    }
+  }
+
+  private mutating func noteSticky(
+    _ person: Key128, _ facts: DecisionEntry.Facts, _ id: DecisionID
+  ) {
+    guard versions.contains(facts.version) else { return }
+    if !(sticky?.note(person, facts.arm, at: facts.time, id) ?? true) { counts.crowded += 1 }
+  }
+
+  /// The places of those candidates that decide nothing.
+  private var shadowPlaces: [Int] {
+    let serving = plan.promoted?.place ?? 0
+    return declared.candidates.indices.filter { $0 != serving }
+  }
+
+  /// What the policies that decide nothing would have done, of a decision that the present policy made.
+  private func shadowChances(_ entry: DecisionEntry) -> [Double] {
+    guard entry.facts?.version == version, !entry.shadows.isEmpty else { return [] }
+    let chances = shadowPlaces.map { entry.shadows[$0] }
+    return chances.contains(DecisionEntry.unknownChance) ? [] : chances
+  }
+
+  /// What is known of the shadows so far has an entry in the place of what it was.
+  private mutating func score(from before: DecisionEntry?, to after: DecisionEntry) {
+    guard !declared.shadows.isEmpty else { return }
+    let (old, new) = (before.flatMap(scorePart), scorePart(after))
+    guard old != new else { return }
+    if let old { soFar.add(old, sign: -1) }
+    if let new { soFar.add(new, sign: 1) }
+  }
+
+  private func scorePart(_ entry: DecisionEntry) -> ShadowSums.Part? {
+    guard let facts = entry.facts, facts.flags.isDrawn, facts.propensity > 0,
+      let part = entry.contribution(plan)
+    else { return nil }
+    let chances = shadowChances(entry)
+    guard !chances.isEmpty else { return nil }
+    return ShadowSums.Part(reward: part.reward, weights: chances.map { $0 / facts.propensity })
   }
 
   // MARK: Entries
@@ -166,6 +325,7 @@ struct PlanLedger {
       isChanged = true
       changeExample(from: known, to: entry)
     }
+    score(from: known, to: entry)
     guard before != after else { return }
     isChanged = true
     if let before { add(before, sign: -1) }
@@ -190,7 +350,11 @@ struct PlanLedger {
         ContextualLedger.Example($0.entry, plan)
       }
     }
-    return contextual.map { $0?.model(pending) }
+    let models = contextual.map { $0?.model(pending) }
+    // The policy that decides comes first.
+    let serving = plan.promoted?.place ?? 0
+    return [models[serving]] + shadowPlaces.map { models[$0] }
+      + models.dropFirst(declared.candidates.count)
   }
 
   /// Whether some policy depends on the order of decisions.
@@ -225,9 +389,8 @@ struct PlanLedger {
     else { return }
     entry.persons.append(person)
     entries[id] = entry
-    if facts.version == version, !(sticky?.note(person, facts.arm, at: facts.time, id) ?? true) {
-      counts.crowded += 1
-    }
+    if let until = erased[person], facts.time <= until { retract(id) }
+    noteSticky(person, facts, id)
     let shown = PersonTimeline.Shown(time: facts.time, id: id, arm: facts.arm)
     if !timelines[person, default: PersonTimeline()].add(shown) { counts.crowded += 1 }
     attribute(person)
@@ -261,6 +424,8 @@ struct PlanLedger {
     guard logTime != .min else { return }
     forget(before: logTime - plan.rewardWindow - Self.grace - Self.slack)
     evict()
+    rerun()
+    if !erased.isEmpty { erased = erased.filter { $0.value >= forgottenBefore } }
   }
 
   private mutating func evict() {
@@ -290,17 +455,39 @@ struct PlanLedger {
     let order = Self.inOrder(ids.compactMap { id in entries[id].map { (id: id, entry: $0) } })
     for (id, entry) in order {
       if let facts = entry.facts, let part = entry.contribution(plan) {
-        shadows.add(facts, reward: part.reward, chances: entry.shadows)
+        shadows.add(facts, reward: part.reward, chances: shadowChances(entry))
+        outcomes?.append(
+          Outcome(id: id, facts: facts, features: entry.features, reward: part.reward))
       }
-      if isContextual, let example = ContextualLedger.Example(entry, plan) {
-        for place in contextual.indices { contextual[place]?.settle(example) }
-      }
+      keep(id, entry)
       for person in entry.persons {
         timelines[person]?.remove(id)
         if timelines[person]?.isEmpty ?? false { timelines[person] = nil }
       }
       entries[id] = nil
     }
+  }
+
+  private mutating func keep(_ id: DecisionID, _ entry: DecisionEntry) {
+    guard let part = entry.contribution(plan) else { return }
+    let example = isContextual ? ContextualLedger.Example(entry, plan) : nil
+    if let example {
+      for place in contextual.indices { contextual[place]?.settle(example) }
+    }
+    let gone = settled.add(
+      SettledDecisions.Settled(
+        id: id, persons: entry.persons, part: part, score: scorePart(entry), example: example))
+    for example in gone.compactMap(\.example) {
+      for place in contextual.indices { contextual[place]?.keepForGood(example) }
+    }
+  }
+
+  /// Policies that depend on the order learn again, from their last snapshot on.
+  private mutating func rerun() {
+    guard isRerunDue else { return }
+    isRerunDue = false
+    let examples = settled.all.compactMap(\.example)
+    for place in contextual.indices { contextual[place]?.rerun(examples) }
   }
 
   var entryCount: Int { entries.count }

@@ -34,6 +34,7 @@ extension DecisionPolicy {
     // By the context of each decision: ``ContextualModel``.
     case .kernelGap, .squareCB, .linUCB, .linearThompson, .logisticThompson, .contextualGreedy:
       return [Double](repeating: 1 / Double(arms), count: arms)
+    case .given(let table): return table.chances(.none, arms: arms)
     case .epsilonGreedy(let epsilon):
       return Self.learned(
         EpsilonGreedy(arms: arms, epsilon: epsilon), [RewardEvidence(sums).totals])

@@ -70,7 +70,7 @@ public struct PolicySnapshot: Sendable {
     propensities = rules.served(model.chances(.none), model.policy)
     self.shadows = zip(plan.shadows, shadows).map { shadow, model in
       LoggedDecisionEvent.Shadow(
-        name: shadow.name, propensities: rules.own(model.chances(.none), model.policy))
+        name: shadow.name, chances: rules.ownShares(model.chances(.none), model.policy))
     }
   }
 
@@ -105,16 +105,21 @@ public struct PolicySnapshot: Sendable {
 
   /// What is served in a context.
   public func propensities(in context: DecisionFeatures) -> Propensities {
-    guard model.learned != nil else { return propensities }
+    guard model.looksAtContext else { return propensities }
     return rules.served(model.chances(context), model.policy)
+  }
+
+  /// What would be served in a context, before it is rounded to parts that can be drawn from.
+  func shares(in context: DecisionFeatures) -> [Double] {
+    rules.servedShares(model.chances(context), model.policy)
   }
 
   /// What the shadows would do in a context.
   func shadows(in context: DecisionFeatures) -> [LoggedDecisionEvent.Shadow] {
-    guard shadowModels.contains(where: { $0.learned != nil }) else { return shadows }
+    guard shadowModels.contains(where: \.looksAtContext) else { return shadows }
     return zip(plan.shadows, shadowModels).map { shadow, model in
       LoggedDecisionEvent.Shadow(
-        name: shadow.name, propensities: rules.own(model.chances(context), model.policy))
+        name: shadow.name, chances: rules.ownShares(model.chances(context), model.policy))
     }
   }
 }

@@ -1,28 +1,37 @@
 public import Statistics
 
-/// The chance of each arm in 65,536ths, so that what is logged is exactly what was drawn from.
+/// The chance of each arm in whole parts, so that what is logged is exactly what was drawn from.
 ///
-/// The parts add up to 65,536. Shares of what does not divide go to the greatest remainders, of equal ones to the
-/// lower arm.
+/// The parts add up to ``whole(of:)`` the number of arms: the greatest multiple of it that is at most 65,536, so that equal
+/// chances are equal. (Those that were logged before it was so add up to 65,536 with any number of arms.) Shares of what
+/// does not divide go to the greatest remainders, of equal ones to the lower arm.
 public struct Propensities: Hashable, Sendable {
-  public static let whole: UInt32 = 65_536
+  public static let wholeMax: UInt32 = 65_536
+
+  public static func whole(of count: Int) -> UInt32 {
+    count < 1 ? wholeMax : wholeMax - wholeMax % UInt32(clamping: count)
+  }
 
   public let parts: [UInt32]
+  /// What they add up to.
+  public let whole: UInt32
 
-  /// - Returns: nil where the parts do not add up to 65,536.
+  /// - Returns: nil where the parts do not add up.
   public init?(parts: [UInt32]) {
     var sum: UInt64 = 0
     for part in parts { sum += UInt64(part) }
-    guard sum == UInt64(Self.whole) else { return nil }
+    guard sum == UInt64(Self.wholeMax) || sum == UInt64(Self.whole(of: parts.count)) else {
+      return nil
+    }
     self.parts = parts
+    whole = UInt32(sum)
   }
-
-  private init(unchecked parts: [UInt32]) { self.parts = parts }
 
   /// All of it to one arm.
   public init(only arm: Int, of count: Int) {
     var parts = [UInt32](repeating: 0, count: count)
-    parts[arm] = Self.whole
+    whole = Self.whole(of: count)
+    parts[arm] = whole
     self.parts = parts
   }
 
@@ -38,12 +47,12 @@ public struct Propensities: Hashable, Sendable {
   public init(_ weights: [Double], floor: Double = 0, allowed: [Bool]? = nil) {
     var arms = weights.indices.filter { allowed?[$0] ?? true }
     if arms.isEmpty { arms = Array(weights.indices) }
+    whole = Self.whole(of: weights.count)
     let least = min(
-      UInt32((max(0, min(1, floor)) * Double(Self.whole)).rounded(.up)),
-      Self.whole / UInt32(arms.count))
+      UInt32((max(0, min(1, floor)) * Double(whole)).rounded(.up)), whole / UInt32(arms.count))
     var parts = [UInt32](repeating: 0, count: weights.count)
     for arm in arms { parts[arm] = least }
-    let rest = Self.whole - least * UInt32(arms.count)
+    let rest = whole - least * UInt32(arms.count)
     let shares = Self.divide(rest, among: arms.map { weights[$0] })
     for (arm, share) in zip(arms, shares) { parts[arm] += share }
     self.parts = parts
@@ -80,7 +89,7 @@ public struct Propensities: Hashable, Sendable {
   public var count: Int { parts.count }
 
   /// Between 0 and 1.
-  public subscript(arm: Int) -> Double { Double(parts[arm]) / Double(Self.whole) }
+  public subscript(arm: Int) -> Double { Double(parts[arm]) / Double(whole) }
 
   /// With all of the chance on some of the arms, in the proportions that they have; equal ones where they have none.
   public func restricted(to arms: [Int]) -> Propensities {
@@ -97,12 +106,13 @@ public struct Propensities: Hashable, Sendable {
     guard share > 0 else { return self }
     guard share < 1 else { return others }
     return Propensities(
-      zip(parts, others.parts).map { Double($0) * (1 - share) + Double($1) * share })
+      parts.indices.map { self[$0] * (1 - share) + others[$0] * share })
   }
 
   /// An arm with exactly its chance.
   public func draw(_ draws: inout Draws) -> Int {
-    var rest = UInt32(draws.next() >> 48)
+    // The upper bits times the whole, without a remainder that would prefer some arms by more than 2^-48.
+    var rest = UInt32(truncatingIfNeeded: draws.next().multipliedFullWidth(by: UInt64(whole)).high)
     for (arm, part) in parts.enumerated() {
       if rest < part { return arm }
       rest -= part

@@ -1,7 +1,7 @@
 public import Events
 
-/// Makes decisions of the log again, each from what had been read of the log when it was made, and tells what another policy
-/// would have earned.
+/// Makes decisions of the log again, each from what had been read of the log when it was made, and says what another policy
+/// would have done in their place, and what they earned.
 ///
 ///     decisions ─▶ stops, in order of position ─▶ next
 ///     log ───────▶ frames up to the stop ─▶ ledger ─▶ chances ─▶ the same as was logged?
@@ -30,31 +30,16 @@ public final class ReplayedDecisions {
     public var at: Int64
   }
 
-  /// How many decisions came out as they were logged.
-  public struct Tally: Hashable, Sendable {
-    public var decisions = 0
-    /// Token for token: arm, chances and all.
-    public var same = 0
-    public var otherChances = 0
-    /// The same chances and another arm.
-    public var otherArm = 0
-    /// Made by the plan as it was before it was changed: not compared.
-    public var otherVersion = 0
-    /// Made without a model: not compared.
-    public var fallback = 0
-
-    public init() {}
-  }
-
   private let plan: DecisionPlan
   private let policy: DecisionPolicy?
-  private let version: UInt32
-  private let chances = ReplayedChances()
+  private let fingerprint: UInt32
   /// Reads what the frames say; hand frames to it.
   public let learner: DecisionLearner
   private var stops: [(stop: Stop, decisions: [Logged])] = []
   private var reached = 0
-  public private(set) var tally = Tally()
+  public private(set) var tally = ReplayTally()
+  /// What the policy under evaluation would have done, until it is known what the decision earned.
+  private var chances: [DecisionID: [Double]] = [:]
 
   /// - Parameters:
   ///   - policy: under evaluation; nil for the plan's own.
@@ -66,16 +51,16 @@ public final class ReplayedDecisions {
   ) {
     self.plan = plan
     self.policy = policy
-    version = plan.version
+    fingerprint = plan.fingerprint
     learner = DecisionLearner(
-      replaying: plan, policy: policy ?? plan.policy, isAuthentic: isAuthentic, chances: chances.of)
+      replaying: plan, policy: policy ?? plan.policy, isAuthentic: isAuthentic)
     for decision in Self.inOrder(decisions.filter { $0.event.plan == plan.id }) {
       tally.decisions += 1
       let stop = Stop(position: decision.event.model, at: decision.event.at)
-      if decision.event.token.flags.contains(.fallback) {
+      if decision.event.token.plan != fingerprint {
+        tally.otherArms += 1
+      } else if decision.event.token.flags.contains(.fallback) {
         tally.fallback += 1
-      } else if decision.event.token.version != version {
-        tally.otherVersion += 1
       } else if stops.last?.stop == stop {
         stops[stops.count - 1].decisions.append(decision)
       } else {
@@ -114,10 +99,12 @@ public final class ReplayedDecisions {
     guard reached < stops.count else { return }
     let (stop, decisions) = stops[reached]
     reached += 1
-    let (snapshot, evaluated) = learner.replay(to: stop.at) { ledger in
+    let (snapshot, evaluated) = learner.replay(to: stop.at) {
+      ledger -> (PolicySnapshot, PolicySnapshot?) in
       let snapshot = DecisionLearner.snapshot(ledger, at: stop.position, stop.at)
-      guard let policy else { return (snapshot, snapshot) }
-      var other = plan
+      // What decides is compared with nothing.
+      guard let policy, policy != ledger.plan.policy else { return (snapshot, nil) }
+      var other = ledger.plan
       other.policy = policy
       other.shadows = []
       let contextual = ledger.contextualModels().suffix(1)
@@ -127,39 +114,69 @@ public final class ReplayedDecisions {
           .snapshot(at: stop.position, contextual: Array(contextual))
       )
     }
-    for decision in decisions { compare(decision, snapshot, evaluated) }
+    for decision in decisions { make(decision, snapshot, evaluated) }
   }
 
-  private func compare(
-    _ logged: Logged, _ snapshot: PolicySnapshot, _ evaluated: PolicySnapshot
+  private func make(
+    _ logged: Logged, _ snapshot: PolicySnapshot, _ evaluated: PolicySnapshot?
   ) {
     let token = logged.event.token
     let request = DecisionRequest(
       id: token.id, person: logged.person, time: token.time, features: logged.event.features,
       candidates: logged.event.candidates)
-    let again = snapshot.decide(request).token
-    if again == token {
-      tally.same += 1
-    } else if again.propensities == token.propensities {
-      tally.otherArm += 1
+    if token.flags.contains(.elsewhere) {
+      tally.elsewhere += 1
+    } else if token.version == snapshot.version {
+      tally.compare(token, snapshot.decide(request).token)
     } else {
-      tally.otherChances += 1
+      tally.otherVersion += 1
     }
-    chances.byID[token.id] = [evaluated.decide(request).token.propensities.parts[token.chosen]]
+    // Where the plan's own policy decided, what it would have done is what was done.
+    let isOwn = !token.flags.contains(.elsewhere) && token.version == snapshot.version
+    chances[token.id] =
+      isOwn && evaluated == nil
+      ? plan.arms.indices.map { token.propensities[$0] }
+      : shares(of: evaluated ?? snapshot, request)
+  }
+
+  /// What a policy would have done, exactly.
+  private func shares(of evaluated: PolicySnapshot, _ request: DecisionRequest) -> [Double] {
+    let shares = evaluated.shares(in: request.features.only(evaluated.plan.features))
+    guard let candidates = request.candidates.map(Set.init) else { return shares }
+    // In the order of the arms: a set has one of its own each time.
+    let sum = shares.indices.reduce(0) { candidates.contains($1) ? $0 + shares[$1] : $0 }
+    guard sum > 0 else {
+      return shares.indices.map { candidates.contains($0) ? 1 / Double(candidates.count) : 0 }
+    }
+    return shares.indices.map { candidates.contains($0) ? shares[$0] / sum : 0 }
   }
 
   /// Settles all rewards: the log is read to its end.
-  ///
-  /// - Returns: what the policy would have earned per decision, and more than was earned.
-  public func finish(logTime: Int64) -> ShadowReport {
+  public func finish(logTime: Int64) -> [ReplayedOutcome] {
     let end = logTime + plan.rewardWindow + PlanLedger.grace + PlanLedger.slack + 60_000_000
-    return learner.replay(to: end) { $0.shadows.report()[0] }
+    return learner.replay(to: end) { $0.takeOutcomes() }.compactMap { outcome in
+      chances[outcome.id].map { ReplayedOutcome(outcome, chances: $0) }
+    }
   }
 }
 
-/// The chances that a replay has worked out, until the ledger has the decisions.
-private final class ReplayedChances {
-  var byID: [DecisionID: [UInt32]] = [:]
+/// What a decision of the past earned, and what the policy under evaluation would have done in its place.
+public struct ReplayedOutcome: Sendable {
+  let id: DecisionID
+  let facts: DecisionEntry.Facts
+  let features: UInt32
+  let reward: Int64
+  /// Of each arm, with the policy under evaluation.
+  let chances: [Double]
 
-  func of(_ id: DecisionID) -> [UInt32]? { byID.removeValue(forKey: id) }
+  init(_ outcome: PlanLedger.Outcome, chances: [Double]) {
+    id = outcome.id
+    facts = outcome.facts
+    features = outcome.features.digest
+    reward = outcome.reward
+    self.chances = chances
+  }
+
+  /// When it was decided, microseconds since the epoch.
+  public var time: Int64 { facts.time }
 }

@@ -22,6 +22,8 @@ struct ShadowScores: Equatable {
     var clipped = 0
   }
 
+  init(_ plan: DecisionPlan) { self.init(plan, count: plan.shadows.count) }
+
   init(_ plan: DecisionPlan, count shadowCount: Int) {
     // Below it chances come from arms that are all but out; intervals without an end would say nothing.
     weightMax = min(1_000, 1 / max(plan.floor, 0.001))
@@ -31,7 +33,9 @@ struct ShadowScores: Equatable {
         Score(
           estimates: try OffPolicyEstimates(),
           sequence: try OffPolicySequence(weightMax: weightMax),
-          advantage: try EmpiricalBernsteinSequence(alpha: Self.alpha))
+          // All shadows together are wrong that seldom.
+          advantage: try EmpiricalBernsteinSequence(
+            alpha: Self.alpha / Double(max(1, shadowCount))))
       }
     } catch {
       preconditionFailure("the parameters of estimates are within their ranges: \(error)")
@@ -40,21 +44,20 @@ struct ShadowScores: Equatable {
 
   private static let alpha = 0.05
 
-  mutating func add(_ facts: DecisionEntry.Facts, reward: Int64, chances: [UInt32]) {
-    guard facts.flags.isEmpty, chances.count == shadows.count, facts.propensity > 0 else { return }
+  /// - Parameter chances: of the decision's arm, with each policy.
+  mutating func add(_ facts: DecisionEntry.Facts, reward: Int64, chances: [Double]) {
+    guard facts.flags.isDrawn, chances.count == shadows.count, facts.propensity > 0 else { return }
     count += 1
-    let whole = Double(Propensities.whole)
     let reward = Double(reward) / Double(RewardBins.one)
     do {
       try served.add(LoggedDecision(reward: reward, propensity: 1, probability: 1))
       for (index, chance) in chances.enumerated() {
-        let propensity = Double(facts.propensity) / whole
         var decision = LoggedDecision(
-          reward: reward, propensity: propensity, probability: Double(chance) / whole)
+          reward: reward, propensity: facts.propensity, probability: chance)
         try shadows[index].estimates.add(decision)
         if decision.weight > weightMax {
           // Too little, which keeps the lower bound what it is.
-          decision.probability = weightMax * propensity
+          decision.probability = weightMax * facts.propensity
           shadows[index].clipped += 1
         }
         try shadows[index].sequence.add(decision)
@@ -92,7 +95,8 @@ public struct ShadowReport: Sendable, Equatable {
   /// The ends of an interval of 95 % that may be looked at any time.
   public var lower: Double
   public var upper: Double
-  /// The ends of such an interval of what it would have earned more than was earned.
+  /// The ends of such an interval, which holds for all shadows of the plan together, of what it would have earned more than
+  /// was earned.
   public var advantageLower: Double
   public var advantageUpper: Double
   /// Decisions whose weight was above the greatest one; with some the upper ends do not hold.

@@ -42,5 +42,9 @@ public struct StickyArms: Sendable, Equatable {
     return true
   }
 
+  mutating func forget(_ person: Key128) {
+    if shards[Self.shard(person)].removeValue(forKey: person) != nil { count -= 1 }
+  }
+
   private static func shard(_ person: Key128) -> Int { Int(person.high % UInt64(shardCount)) }
 }

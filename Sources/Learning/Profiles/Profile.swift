@@ -7,6 +7,7 @@ public import Events
 public struct Profile: Sendable {
   /// The key of the user where its events have one, else of the anonymous id.
   public let person: Key128
+  public let site: String
   /// Of events, microseconds since the epoch.
   public private(set) var first = Int64.max
   public private(set) var last = Int64.min
@@ -34,7 +35,10 @@ public struct Profile: Sendable {
 
   static let preferencesMax = 64
 
-  init(_ person: Key128) { self.person = person }
+  init(_ person: Key128, of site: String = "") {
+    self.person = person
+    self.site = site
+  }
 
   // MARK: Taking in
 

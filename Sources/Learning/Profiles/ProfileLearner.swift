@@ -8,6 +8,7 @@ import Statistics
 ///     events ─▶ Profile (sums) ─▶ touched ──┐
 ///     log time ─▶ DueTimes ─────────────────┴▶ rules ─▶ SegmentChange
 ///     every so often: sample of profiles ─▶ StableClusters
+///     SegmentChange ─▶ SegmentLedger ─▶ events of the log
 ///
 /// An event with a user id counts for the user, another one for its anonymous id. A profile is a function of its
 /// events, whatever their order; segments are a function of profile and time, looked at again when a person did
@@ -30,6 +31,9 @@ public final class ProfileLearner: Learner {
   private var clusters: StableClusters
   private var features = ProfileFeatures()
   private var nextClusters = Int64.min
+  private var ledger: SegmentLedger
+  private let announces: Bool
+  private var hasCaughtUp = false
   /// What the tuples and agents of the current frame say, by their numbers in it.
   private var tuples: [TupleTraits?] = []
   private var devices: [UInt32?] = []
@@ -39,15 +43,22 @@ public final class ProfileLearner: Learner {
 
   private struct TupleTraits {
     var preferences: [PreferenceKey] = []
+    var site = ""
     var isCounted = true
     var hasCurrency = false
   }
 
-  /// - Parameter hand: takes what changed; called by ``publish(_:)``.
-  public init(_ policy: ProfilePolicy, hand: @escaping (ProfileUpdate) -> Void) {
+  /// - Parameters:
+  ///   - announces: whether updates say what the log is to get.
+  ///   - hand: takes what changed; called by ``publish(_:)``.
+  public init(
+    _ policy: ProfilePolicy, announces: Bool = false, hand: @escaping (ProfileUpdate) -> Void
+  ) {
     precondition(policy.segments.count <= SegmentRule.countMax, "a segment has a bit")
     self.policy = policy
     self.hand = hand
+    ledger = SegmentLedger(policy)
+    self.announces = announces && !ledger.isEmpty
     names = ProfileNames(countMax: Self.namesMax)
     counts = [Int](repeating: 0, count: policy.segments.count)
     clusters = StableClusters(clusterCount: max(1, policy.clusterCount))
@@ -65,9 +76,9 @@ public final class ProfileLearner: Learner {
     devices = [UInt32?](repeating: nil, count: frame.labelCount)
     for number in 0..<counted.count {
       let index = counted.index(number)
-      guard let kind = EventKind(rawValue: frame.kind(index)), Self.isOfPerson(kind) else {
-        continue
-      }
+      guard let kind = EventKind(rawValue: frame.kind(index)) else { continue }
+      if kind == .segment { hear(frame, index, at: counted.time(number)) }
+      guard Self.isOfPerson(kind) else { continue }
       let tuple = traits(of: frame.tuple(index), frame)
       guard tuple.isCounted else { continue }
       take(frame, index, kind, tuple, at: counted.time(number))
@@ -82,12 +93,24 @@ public final class ProfileLearner: Learner {
     }
   }
 
+  private func hear(_ frame: FrameView, _ index: Int, at time: Int64) {
+    guard announces else { return }
+    let site = traits(of: frame.tuple(index), frame).site
+    do throws(JSONError) {
+      ledger.hear(
+        try SegmentEvent(
+          payload: frame.payload(index), person: frame.person(index), site: site, at: time))
+    } catch {
+      turnedAway += 1
+    }
+  }
+
   private func take(
     _ frame: FrameView, _ index: Int, _ kind: EventKind, _ tuple: TupleTraits, at time: Int64
   ) {
     let user = frame.user(index)
     let person = user == .zero ? frame.person(index) : user
-    let place = place(of: person)
+    let place = place(of: person, tuple.site)
     touched.insert(person)
     guard let (weight, epoch) = profiles[place].begin(at: time, policy.decay) else { return }
     let revenue = frame.revenueMicros(index)
@@ -118,11 +141,11 @@ public final class ProfileLearner: Learner {
     return (rest < 0 ? rest + 86_400_000_000 : rest) / 3_600_000_000
   }
 
-  private func place(of person: Key128) -> Int {
+  private func place(of person: Key128, _ site: String) -> Int {
     if let place = places[person] { return place }
     if profiles.count >= policy.personsMax { makeRoom() }
     places[person] = profiles.count
-    profiles.append(Profile(person))
+    profiles.append(Profile(person, of: site))
     return profiles.count - 1
   }
 
@@ -140,7 +163,7 @@ public final class ProfileLearner: Learner {
         kept.append(profile)
         continue
       }
-      for segment in counts.indices where profile.isIn(segment) { counts[segment] -= 1 }
+      leave(profile)
       removed.append(profile.person)
       touched.remove(profile.person)
       turnedAway += 1
@@ -150,10 +173,30 @@ public final class ProfileLearner: Learner {
     for (index, profile) in profiles.enumerated() { places[profile.person] = index }
   }
 
+  private func leave(_ profile: Profile) {
+    for segment in counts.indices where profile.isIn(segment) {
+      counts[segment] -= 1
+      if announces, hasCaughtUp { ledger.want(profile.person, of: profile.site, segment) }
+    }
+  }
+
+  public func forget(_ person: Key128, erasedAt: Int64) {
+    if let place = places.removeValue(forKey: person) {
+      leave(profiles[place])
+      profiles[place] = profiles[profiles.count - 1]
+      profiles.removeLast()
+      if place < profiles.count { places[profiles[place].person] = place }
+      touched.remove(person)
+      removed.append(person)
+    }
+    ledger.forget(person, erasedAt: erasedAt)
+  }
+
   private func traits(of tuple: Int, _ frame: FrameView) -> TupleTraits {
     if let known = tuples[tuple] { return known }
     var traits = TupleTraits()
     if let dimensions = DimensionTuple(encoded: frame.tupleBytes(tuple)) {
+      traits.site = dimensions.site
       traits.isCounted = dimensions.traffic.isEmpty
       traits.hasCurrency = dimensions.currency == policy.currency
       let preferences: [(PreferenceKind, String)] = [
@@ -196,7 +239,8 @@ public final class ProfileLearner: Learner {
       if changes.count > before { changed.insert(next.person) }
     }
     var update = ProfileUpdate(
-      progress: progress, counts: counts, turnedAway: turnedAway + names.turnedAway)
+      progress: progress, counts: counts,
+      turnedAway: turnedAway + names.turnedAway + ledger.turnedAway)
     // While the past is read, persons only come to where they are.
     update.changes =
       progress.isCaughtUp
@@ -206,11 +250,33 @@ public final class ProfileLearner: Learner {
     update.changed = changed.compactMap { places[$0].map { profiles[$0] } }
     update.removed = removed
     update.newNames = Array(names.texts[handedNames...])
+    if announces, progress.isCaughtUp { update.announcements = announcements(changes, at: now) }
     update.clusters = progress.isCaughtUp ? refreshClusters(at: now) : nil
     handedNames = names.texts.count
     touched.removeAll(keepingCapacity: true)
     removed.removeAll()
     hand(update)
+  }
+
+  private func announcements(_ changes: [SegmentChange], at now: Int64) -> [SegmentEvent] {
+    func isIn(_ person: Key128, _ segment: Int) -> Bool {
+      places[person].map { profiles[$0].isIn(segment) } ?? false
+    }
+    if hasCaughtUp {
+      for change in changes {
+        guard let place = places[change.person] else { continue }
+        ledger.want(change.person, of: profiles[place].site, change.segment)
+      }
+    } else {
+      hasCaughtUp = true
+      ledger.compare(isIn)
+      for profile in profiles where profile.segments != 0 {
+        for segment in policy.segments.indices where profile.isIn(segment) {
+          ledger.want(profile.person, of: profile.site, segment)
+        }
+      }
+    }
+    return ledger.events(at: now, isIn)
   }
 
   private func judge(_ person: Key128, at now: Int64, _ changes: inout [SegmentChange]) {

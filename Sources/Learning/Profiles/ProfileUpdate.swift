@@ -10,6 +10,8 @@ public struct ProfileUpdate: Sendable {
   /// To be added to those of before, in order.
   public var newNames: [String] = []
   public var changes: [SegmentChange] = []
+  /// What the log is to get.
+  public var announcements: [SegmentEvent] = []
   /// Persons of each rule segment.
   public var counts: [Int]
   /// Nil where they are as before.

@@ -5,11 +5,16 @@ public struct SegmentRule: Hashable, Sendable {
   public var id: String
   public var description: String
   public var condition: SegmentExpression
+  /// Whether the log gets an event where a person enters or leaves.
+  public var isAnnounced: Bool
 
-  public init(id: String, description: String, condition: SegmentExpression) {
+  public init(
+    id: String, description: String, condition: SegmentExpression, isAnnounced: Bool = false
+  ) {
     self.id = id
     self.description = description
     self.condition = condition
+    self.isAnnounced = isAnnounced
   }
 
   /// A bit of a profile each.

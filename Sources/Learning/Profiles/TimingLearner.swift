@@ -41,9 +41,15 @@ public final class TimingLearner: Learner {
   }
 
   private struct Content {
-    var posts: [TimedContent] = []
+    var posts: [Said] = []
     /// Engagements by hour since the epoch.
     var hours: [Int64: Int] = [:]
+  }
+
+  /// A post, and the frame that says it.
+  private struct Said {
+    var post: TimedContent
+    var position: Position
   }
 
   private struct TimedContent: Hashable {
@@ -62,6 +68,8 @@ public final class TimingLearner: Learner {
     var window: String
     var reach: Double
     var engagements: Int
+    /// The frame that says it.
+    var position: Position
   }
 
   public let memory: Int64
@@ -87,13 +95,21 @@ public final class TimingLearner: Learner {
           turnedAway += 1
           continue
         }
+        let position = Position(
+          generation: stream.generation, sequences: [stream.partition: moment.sequence])
         change(key) { content in
-          guard !content.posts.contains(post) else { return }
+          if let known = content.posts.firstIndex(where: { $0.post == post }) {
+            // Of the frames that say it, the same one wherever they are read in another order.
+            if "\(position)" < "\(content.posts[known].position)" {
+              content.posts[known].position = position
+            }
+            return
+          }
           guard content.posts.count < Self.postsOfContentMax else {
             turnedAway += 1
             return
           }
-          content.posts.append(post)
+          content.posts.append(Said(post: post, position: position))
         }
         continue
       }
@@ -150,6 +166,9 @@ public final class TimingLearner: Learner {
     return (time - rest) / hour - (rest < 0 ? 1 : 0)
   }
 
+  /// Sums over all persons are all there is.
+  public func forget(_ person: Key128, erasedAt: Int64) {}
+
   // MARK: Publishing
 
   public func publish(_ progress: LearningProgress) {
@@ -172,8 +191,8 @@ public final class TimingLearner: Learner {
   private func forget(_ now: Int64) {
     for key in Array(contents.keys) {
       guard let content = contents[key] else { continue }
-      let posts = content.posts.filter { Self.hours($0.at) > now - memory / Self.hour }
-      let begins = posts.map { Self.hours($0.at) }
+      let posts = content.posts.filter { Self.hours($0.post.at) > now - memory / Self.hour }
+      let begins = posts.map { Self.hours($0.post.at) }
       let hours = content.hours.filter { hour, _ in
         hour > now - Self.waits
           || begins.contains { ($0..<$0 + Self.hoursOfPost).contains(hour) }
@@ -194,8 +213,11 @@ public final class TimingLearner: Learner {
     var settled: [SettledPost] = []
     var (pending, undrawn) = (0, 0)
     for (key, content) in contents {
-      let posts = content.posts.sorted { ($0.at, $0.window) < ($1.at, $1.window) }
-      for (place, post) in posts.enumerated() {
+      let posts = content.posts.sorted {
+        ($0.post.at, $0.post.window) < ($1.post.at, $1.post.window)
+      }
+      for (place, said) in posts.enumerated() {
+        let post = said.post
         guard post.propensity != nil else {
           undrawn += 1
           continue
@@ -206,7 +228,7 @@ public final class TimingLearner: Learner {
           continue
         }
         // What comes after the next post of the content is that one's.
-        let next = place + 1 < posts.count ? Self.hours(posts[place + 1].at) : .max
+        let next = place + 1 < posts.count ? Self.hours(posts[place + 1].post.at) : .max
         let end = min(begin + Self.hoursOfPost, next)
         let engagements = content.hours.reduce(0) {
           $1.key >= begin && $1.key < end ? $0 + $1.value : $0
@@ -214,7 +236,7 @@ public final class TimingLearner: Learner {
         settled.append(
           SettledPost(
             key: key, at: post.at, audience: post.audience, window: post.window,
-            reach: post.reach, engagements: engagements))
+            reach: post.reach, engagements: engagements, position: said.position))
       }
     }
     settled.sort { a, b in

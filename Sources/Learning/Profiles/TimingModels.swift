@@ -1,3 +1,4 @@
+public import Events
 public import Statistics
 
 /// When to post, by site, with the data behind it.
@@ -9,6 +10,16 @@ public struct TimingModels: Sendable {
   public let undrawn: Int
   public let turnedAway: UInt64
 
+  /// A post whose day is over.
+  public struct Post: Sendable, Equatable {
+    public var content: String
+    /// Microseconds since the epoch.
+    public var at: Int64
+    public var engagements: Int
+    /// The frame of the log that says it.
+    public var position: Position
+  }
+
   public struct Site: Sendable {
     /// By number, sorted.
     public let channels: [String]
@@ -18,9 +29,18 @@ public struct TimingModels: Sendable {
     let counts: [SIMD2<Int>]
     /// By channel and audience, then by hour of the week.
     let slotPosts: [[Int]]
+    /// In order of time, with their numbers.
+    let all: [(post: Post, timed: TimedPost)]
 
     public func posts(channel: Int, audience: Int) -> Int {
       counts[channel * audiences.count + audience][0]
+    }
+
+    /// Those of an hour of the week, in order of time.
+    public func postsBehind(channel: Int, audience: Int, slot: Int) -> [Post] {
+      all.filter {
+        $0.timed.channel == channel && $0.timed.audience == audience && $0.timed.slot == slot
+      }.map(\.post)
     }
 
     public func engagements(channel: Int, audience: Int) -> Int {
@@ -86,7 +106,14 @@ struct TimingFit {
       timed, channels: channels.count, audiences: audiences.count, windows: windows.count)
     return TimingModels.Site(
       channels: channels, audiences: audiences, posterior: model.posterior(), counts: counts,
-      slotPosts: slotPosts)
+      slotPosts: slotPosts,
+      all: zip(posts, timed).map { post, timed in
+        (
+          TimingModels.Post(
+            content: post.key.content, at: post.at, engagements: post.engagements,
+            position: post.position), timed
+        )
+      })
   }
 
   /// The commonest ones, sorted, and where there are more one for the others.

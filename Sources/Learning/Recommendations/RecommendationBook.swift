@@ -74,6 +74,11 @@ public struct RecommendationBook: Sendable {
     return sites.count - 1
   }
 
+  /// A person's key is of one site.
+  public mutating func forget(_ person: Key128) {
+    for site in sites.indices { sites[site].forget(person) }
+  }
+
   // MARK: Answers
 
   /// - Returns: nil where nothing is known of the site.

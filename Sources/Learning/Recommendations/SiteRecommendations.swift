@@ -128,6 +128,9 @@ struct SiteRecommendations {
     return person.user.map { persons[$0] } ?? person
   }
 
+  /// A newcomer from now on. What its visits added to the counts of contents stays, without a name.
+  mutating func forget(_ person: Key128) { persons[person] = nil }
+
   private mutating func makeRoom(for person: Key128) {
     guard persons.count >= Self.personsMax, persons[person] == nil else { return }
     let times = persons.map { ($0.value.memory.lastTime, $0.key) }.sorted { $0 < $1 }

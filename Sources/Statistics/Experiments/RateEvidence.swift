@@ -45,7 +45,7 @@ public struct RateEvidence: Sendable, Equatable {
     guard block.isInformative else { return }
     let likelihood = ConditionalOdds(block)
     for index in Self.grid.indices {
-      logLikelihoods[index] += likelihood.log(Self.grid[index])
+      logLikelihoods[index] += likelihood.log(Self.grid[index], ratio: Self.ratios[index])
     }
     highest = max(highest, logValue)
   }
@@ -85,6 +85,7 @@ public struct RateEvidence: Sendable, Equatable {
 
   /// θ, with 0 in the middle.
   private static let grid = (-100...100).map { Double($0) * 0.015 }
+  private static let ratios = grid.map { Elementary.exp($0) }
   private static let logHalfCosh = grid.map {
     0.5 * $0 + Elementary.log1p(Elementary.exp(-$0)) - Elementary.ln2
   }

@@ -78,6 +78,8 @@ public struct OffPolicyEstimates: Sendable, Equatable {
 
   // Each is 0 while nothing is known.
 
+  /// Near 1 where the log says much.
+  public var meanWeight: Double { ratio(weights, count) }
   public var inversePropensity: Double { ratio(weightedRewards, count) }
   public var selfNormalized: Double { ratio(weightedRewards, weights) }
   public var direct: Double { ratio(expected, count) }

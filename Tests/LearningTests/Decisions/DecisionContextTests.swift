@@ -30,7 +30,9 @@ import Testing
       switch self {
       case .decision(let id, let facts, let features):
         ledger.decide(
-          id, facts, person: id.key, features: features, shadows: [20_000], logTime: ten)
+          id, facts, person: id.key, features: features,
+          shadows: [DecisionEntry.unknownChance, 0.3],
+          logTime: ten)
       case .click(let id, let facts):
         ledger.echo(
           id, facts, person: id.key, at: facts.time + second, value: RewardBins.one, logTime: ten)
@@ -46,7 +48,7 @@ import Testing
       let arm = random.below(3)
       let id = DecisionID(Key128(low: random.next(), high: UInt64(number)))
       let facts = DecisionEntry.Facts(
-        arm: arm, time: ten - random.time(upTo: 50 * minute), propensity: 21_845, flags: [],
+        arm: arm, time: ten - random.time(upTo: 50 * minute), propensity: 1.0 / 3, flags: [],
         version: 1)
       let rate = [isPhone ? 8 : 1, isPhone ? 1 : 8, 1][arm]
       let decision = Step.decision(
@@ -78,7 +80,7 @@ import Testing
     request.features = Self.context("phone")
     let decision = snapshot.decide(request)
     #expect(decision.token.propensities == phone && decision.shadows[0].name == "linear")
-    #expect(decision.shadows[0].propensities[0] > 0.4)
+    #expect(decision.shadows[0].chances[0] > 0.4)
     let parts = snapshot.model.contributions(Self.context("phone"), arm: 0)
     #expect((parts == nil) == (policy == .kernelGap || policy == .logisticThompson))
     if let parts { #expect(parts[0].name == "device" && parts[0].value > 0.1, "\(parts)") }
@@ -110,6 +112,63 @@ import Testing
         Self.snapshot(ledger).propensities(in: context)
           == Self.snapshot(Self.ledger(plan, kept)).propensities(in: context))
     }
+  }
+
+  @Test(
+    "What is taken back after it was settled is as if it had never been, with every policy",
+    arguments: policies)
+  func retractedLate(policy: DecisionPolicy) {
+    let plan = Self.plan(policy)
+    let (kept, gone) = (Self.steps(50, seed: 3), Self.steps(30, seed: 4))
+    var (ledger, expected) = (Self.ledger(plan, kept + gone), Self.ledger(plan, kept))
+    for time in [ten + 3 * hour, ten + 4 * hour] {
+      ledger.advance(to: time)
+      expected.advance(to: time)
+    }
+    #expect(ledger.entryCount == 0)
+    for case .decision(let id, _, _) in gone {
+      let isKnown = ledger.retract(id)
+      #expect(isKnown)
+    }
+    #expect(ledger.counts.retracted == 30 && ledger.pendingRetractions == 30)
+    ledger.advance(to: ten + 4 * hour)
+    ledger.looked()
+    #expect(ledger.pendingRetractions == 0 && ledger.sums == expected.sums)
+    for device in ["phone", "desktop"] {
+      let context = Self.context(device)
+      #expect(
+        Self.snapshot(ledger).propensities(in: context)
+          == Self.snapshot(expected).propensities(in: context))
+    }
+    // Once more it is not known any more.
+    for case .decision(let id, _, _) in gone {
+      let isKnown = ledger.retract(id)
+      #expect(!isKnown)
+    }
+  }
+
+  @Test(
+    "Of settled decisions as many can be taken back as there is room for; what is older stays learned"
+  )
+  func room() {
+    var settled = SettledDecisions(countMax: 16)
+    var gone: [DecisionID] = []
+    let ids = (0..<40).map { DecisionID(Key128(low: UInt64($0), high: 1)) }
+    for id in ids {
+      gone += settled.add(
+        SettledDecisions.Settled(
+          id: id, persons: [id.key],
+          part: .init(arm: 0, time: ten, reward: 0, delay: nil, isHeldOut: false), score: nil,
+          example: nil)
+      ).map(\.id)
+    }
+    #expect(
+      gone == Array(ids.prefix(gone.count)) && settled.all.map(\.id) == ids.suffix(40 - gone.count))
+    #expect(settled.all.count >= 16 && settled.all.count <= 18)
+    let (first, last) = (settled.take(ids[0]), settled.take(ids[39]))
+    #expect(first?.id == nil && last?.id == ids[39])
+    let again = settled.take(ids[39])
+    #expect(settled.decisions(of: ids[38].key, until: .max) == [ids[38]] && again?.id == nil)
   }
 
   @Test(

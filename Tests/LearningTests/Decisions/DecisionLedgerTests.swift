@@ -122,6 +122,99 @@ import Testing
     #expect(erased.ledger(0).heldOut.allSatisfy { $0 == RewardBins.Cell() })
   }
 
+  @Test("All decisions of a person are taken back, also where there are more than a timeline keeps")
+  func retractedMany() throws {
+    for end in [ten, ten + 3 * hour] {
+      var story = DecisionStory(DecisionStory.plan)
+      for number in 0..<100 as Range<Int64> {
+        let time = ten - 50 * minute + number * 9 * second
+        let id = story.decide(7, at: time)
+        story.echo(id, .click, 7, at: time + second)
+      }
+      let learner = try story.learn(story.events, until: end)
+      #expect(!learner.ledger(0).sums.bins.isEmpty)
+      learner.retract(person: DecisionStory.key(7))
+      #expect(learner.ledger(0).sums.bins.isEmpty)
+      #expect(learner.ledger(0).heldOut.allSatisfy { $0 == RewardBins.Cell() })
+    }
+  }
+
+  @Test(
+    "Who is erased is out of the sums, settled or not: they are those of a log without the person")
+  func erased() throws {
+    for policy in [DecisionPolicy.bernoulliThompson, .linearThompson] {
+      var plan = DecisionStory.plan
+      plan.policy = policy
+      plan.features = ["size"]
+      plan.isSticky = true
+      for end in [ten, ten + 3 * hour] {
+        var story = DecisionStory(plan)
+        for number in 0..<300 as Range<Int64> {
+          let person = UInt64(1 + number % 40)
+          let time = ten - 50 * minute + number * 9 * second
+          let id = story.decide(
+            person, at: time,
+            features: DecisionFeatures([.init("size", .number(Double(number % 7)))]))
+          story.echo(id, .impression, person, at: time + second)
+          if number % 3 == 0 { story.echo(id, .click, person, at: time + 2 * second) }
+        }
+        let gone: Set<UInt64> = [3, 17, 40]
+        let learner = try story.learn(story.events, until: end)
+        for person in gone {
+          learner.forget(DecisionStory.key(person), erasedAt: end)
+        }
+        let without = try story.learn(
+          story.events.filter { !gone.contains($0.person) }, until: end)
+        let (left, expected) = (learner.ledger(0), without.ledger(0))
+        #expect(left.sums == expected.sums && left.heldOut == expected.heldOut)
+        #expect(left.sums.totals.map(\.trials).reduce(0, +) > 200)
+        #expect(left.sticky == expected.sticky)
+        let (models, others) = (left.contextualModels(), expected.contextualModels())
+        #expect("\(models)" == "\(others)" && models.isEmpty == (policy == .bernoulliThompson))
+      }
+    }
+  }
+
+  @Test(
+    "A retraction in the log takes back what it names, whichever comes first, and no later decision of a person"
+  )
+  func retractedByEvents() throws {
+    let base = DecisionStory.random(12)
+    var story = base
+    let person: UInt64 = 7
+    let gone = Set(base.decisions.keys.filter { $0.key.low % 4 == 0 })
+    for id in gone { story.retract(.decision(id), at: ten - minute) }
+    story.retract(.person(DecisionStory.key(person)), at: ten - minute)
+    let later = story.decide(person, at: ten - second)
+    let learner = try story.learn(story.events)
+    let ledger = learner.ledger(0)
+    for (id, entry) in ledger.entries where entry.facts != nil {
+      let isGone =
+        gone.contains(id) || (entry.persons.contains(DecisionStory.key(person)) && id != later)
+      #expect((entry.contribution(story.plan) == nil) == isGone, "\(entry)")
+    }
+    var random = SeededGenerator(seed: 3)
+    for _ in 0..<3 {
+      let other = try story.learn(story.events.shuffled(using: &random)).ledger(0)
+      #expect(other.sums == ledger.sums && other.heldOut == ledger.heldOut)
+      #expect(other.soFar == ledger.soFar)
+    }
+  }
+
+  @Test("A retraction's payload is read as it was written, and keeps its form")
+  func retraction() throws {
+    let key = Key128(low: 1, high: 2)
+    for (subject, text) in [
+      (.decision(DecisionID(key)), #"{"retract":"\#(key)"}"#),
+      (.person(key), #"{"retract_person":"\#(key)"}"#),
+    ] as [(LoggedRetractionEvent.Subject, String)] {
+      let event = LoggedRetractionEvent(subject)
+      #expect(String(decoding: event.payload, as: UTF8.self) == text)
+      #expect(try event.payload.withUnsafeBytes { try LoggedRetractionEvent(payload: $0) } == event)
+    }
+    #expect(try Array("{}".utf8).withUnsafeBytes { try LoggedRetractionEvent(payload: $0) } == nil)
+  }
+
   @Test("Once the reward window has passed nothing is left in the ledger, and the sums stay")
   func expires() throws {
     let story = DecisionStory.random(5)

@@ -75,7 +75,7 @@ struct DecisionStory {
       arms: plan.arms.map { _ in
         PolicySnapshot.Arm(
           trials: 0, effectiveTrials: 0, rewards: 0, mean: 0, lower: 0, upper: 1, isStopped: false)
-      }, shadows: [.init(name: "first", propensities: Propensities(only: 0, of: 3))],
+      }, shadows: [.init(name: "first", chances: [1, 0, 0])],
       isApprentice: false)
   }
 
@@ -134,6 +134,29 @@ struct DecisionStory {
         number: number, kind: .decision, person: number, time: time,
         tuple: DimensionTuple(site: plan.site), name: LoggedRewardEvent.eventName,
         payload: LoggedRewardEvent(decision: id, value: value).payload, decision: id))
+  }
+
+  mutating func retract(_ subject: LoggedRetractionEvent.Subject, at time: Int64) {
+    number += 1
+    events.append(
+      Event(
+        number: number, kind: .decision, person: number, time: time,
+        tuple: DimensionTuple(site: plan.site), name: LoggedRetractionEvent.eventName,
+        payload: LoggedRetractionEvent(subject).payload))
+  }
+
+  /// - Returns: what was said.
+  @discardableResult
+  mutating func promote(_ policy: String, at time: Int64) -> DecisionPromotion {
+    number += 1
+    let promotion = DecisionPromotion(
+      plan: plan.id, version: plan.version, policy: policy, since: time, cause: .person)
+    events.append(
+      Event(
+        number: number, kind: .decision, person: number, time: time,
+        tuple: DimensionTuple(site: plan.site), name: DecisionPromotion.eventName,
+        payload: promotion.payload))
+    return promotion
   }
 
   /// Everything that may happen, within an hour and a half before `end`.

@@ -7,8 +7,36 @@ import Testing
   static let token = DecisionToken(
     id: DecisionID(Key128(low: 0x1122_3344_5566_7788, high: 0x99aa_bbcc_ddee_ff00)),
     plan: 0xdead_beef, timeMs: 1_763_978_400_123, chosen: 1,
-    propensities: Propensities([1, 2, 1], floor: 0.05), version: 7, features: 0x0102_0304,
+    propensities: parts([0x4333, 0x799a, 0x4333]), version: 7, features: 0x0102_0304,
     flags: [.holdout, .repeated])
+
+  private static func parts(_ parts: [UInt32]) -> Propensities {
+    guard let propensities = Propensities(parts: parts) else {
+      preconditionFailure("the parts add up")
+    }
+    return propensities
+  }
+
+  @Test(
+    "Chances that add up to a multiple of the number of arms make a token of the second version")
+  func second() throws {
+    var token = Self.token
+    token.propensities = Propensities(uniform: 3)
+    #expect(
+      token.bytes[0] == 2 && Array(token.bytes[30..<36]) == [0x55, 0x55, 0x55, 0x55, 0x55, 0x55])
+    #expect(token.propensities[1] == 1.0 / 3)
+    #expect(try DecisionToken(bytes: token.bytes) == token)
+    token.propensities = Propensities(uniform: 4)
+    #expect(token.bytes[0] == 1)
+    // Each version has its own sum.
+    for (version, chances) in [(2, Self.token.propensities), (1, Propensities(uniform: 3))] {
+      token.propensities = chances
+      let error = #expect(throws: DecisionTokenError.self) {
+        try DecisionToken(bytes: [UInt8(version)] + token.bytes.dropFirst())
+      }
+      #expect(error == .chances(chances.whole))
+    }
+  }
 
   @Test("The bytes of a token are what they always were")
   func golden() {
@@ -50,7 +78,7 @@ import Testing
     let bytes = Self.token.bytes
     for count in 0..<bytes.count { #expect(error(Array(bytes.prefix(count))) != nil, "\(count)") }
     #expect(error(bytes + [0]) == .tooLong(by: 1))
-    #expect(error([2] + bytes.dropFirst()) == .unknownVersion(2))
+    #expect(error([3] + bytes.dropFirst()) == .unknownVersion(3))
     func changed(_ place: Int, _ value: UInt8) -> [UInt8] {
       var bytes = bytes
       bytes[place] = value

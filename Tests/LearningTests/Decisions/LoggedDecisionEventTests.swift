@@ -15,7 +15,7 @@ import Testing
       token: token, tokenText: token.text(mac: TestMAC.sign), plan: "hero", policy: "thompson",
       model: Position(generation: 1, sequences: [0: 12, 3: 4]), at: 1_763_978_400_000_000,
       arms: ["a", "b", "ünder"], features: features,
-      shadows: [.init(name: "plain", propensities: Propensities(uniform: 3))], server: "s1")
+      shadows: [.init(name: "plain", chances: [0.5, 0.25, 0.25])], server: "s1")
   }
 
   private func read(_ payload: [UInt8]) -> Result<LoggedDecisionEvent, LoggedDecisionError> {
@@ -34,9 +34,12 @@ import Testing
     let token = event.tokenText
     #expect(
       text
-        == #"{"decision":"\#(token)","plan":"hero","policy":"thompson","version":7,"model":"1~0.12~3.4","at":1763978400000000,"arms":["a","b","ünder"],"p":[17203,31130,17203],"chosen":1,"features":{"device":"mobile \"x\"","hour":10.0,"known":true},"holdout":true,"default":false,"repeated":true,"shadows":{"plain":[21846,21845,21845]},"server":"s1"}"#
+        == #"{"decision":"\#(token)","plan":"hero","policy":"thompson","version":7,"model":"1~0.12~3.4","at":1763978400000000,"arms":["a","b","ünder"],"p":[17203,31130,17203],"chosen":1,"features":{"device":"mobile \"x\"","hour":10.0,"known":true},"holdout":true,"default":false,"repeated":true,"shadows":{"plain":[2147483648,1073741824,1073741824]},"server":"s1"}"#
     )
     #expect(try read(event.payload).get() == event)
+    // As it was before, in 65,536ths.
+    let before = text.replacing("[2147483648,1073741824,1073741824]", with: "[32768,16384,16384]")
+    #expect(try read(Array(before.utf8)).get() == event)
     let reward = try event.payload.withUnsafeBytes { try LoggedRewardEvent(payload: $0) }
     #expect(reward == nil)
   }

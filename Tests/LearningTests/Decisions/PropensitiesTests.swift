@@ -5,7 +5,7 @@ import Testing
 @testable import Learning
 
 @Suite struct PropensitiesTests {
-  @Test("Parts add up to 65,536 and keep the floor, whatever the weights")
+  @Test("Parts add up, keep the floor and are equal where weights are, whatever the weights")
   func adds() {
     var random = SeededGenerator(seed: 3)
     for round in 0..<500 {
@@ -22,22 +22,27 @@ import Testing
       let floor = Double(random.below(100)) / 100 / Double(count)
       let allowed = (0..<count).map { _ in !random.once(in: 4) }
       let chances = Propensities(weights, floor: floor, allowed: allowed)
-      #expect(chances.parts.reduce(0, +) == Propensities.whole, "round \(round)")
+      #expect(chances.parts.reduce(0, +) == Propensities.whole(of: count), "round \(round)")
       for (arm, isAllowed) in allowed.enumerated() where allowed.contains(true) {
         #expect(isAllowed ? chances[arm] >= floor - 1.0 / 65_536 : chances.parts[arm] == 0)
       }
       #expect(Propensities(parts: chances.parts) == chances)
     }
-    #expect(Propensities([.nan, .infinity, -1]).parts == [21_846, 21_845, 21_845])
+    for count in 1...255 {
+      #expect(Propensities(uniform: count)[count - 1] == 1 / Double(count), "\(count)")
+    }
+    #expect(Propensities([.nan, .infinity, -1]).parts == [21_845, 21_845, 21_845])
     #expect(Propensities(parts: [65_535]) == nil && Propensities(parts: []) == nil)
+    // As they were before.
+    #expect(Propensities(parts: [21_846, 21_845, 21_845])?[0] == 21_846.0 / 65_536)
     #expect(Propensities([0, 1], allowed: [false, false]).parts == [0, 65_536])
   }
 
   @Test("Restricted chances keep their proportions, and are equal where none is left")
   func restricted() {
     let chances = Propensities([4, 3, 1, 0, 0])
-    #expect(chances.restricted(to: [0, 2]).parts == [52_429, 0, 13_107, 0, 0])
-    #expect(chances.restricted(to: [3, 4, 9, -1]).parts == [0, 0, 0, 32_768, 32_768])
+    #expect(chances.restricted(to: [0, 2]).parts == [52_428, 0, 13_107, 0, 0])
+    #expect(chances.restricted(to: [3, 4, 9, -1]).parts == [0, 0, 0, 32_768, 32_767])
     #expect(
       chances.restricted(to: []) == chances && chances.restricted(to: [0, 1, 2, 3, 4]) == chances)
   }

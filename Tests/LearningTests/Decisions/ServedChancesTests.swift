@@ -46,9 +46,9 @@ import Testing
       var random = SeededGenerator(seed: seed)
       var sums = Self.sums([(3_000, 20), (3_000, 20), (3_000, 60)])
       let before = Self.served(plan, sums)
-      #expect(before.propensities.parts.reduce(0, +) == 65_536)
+      #expect(before.propensities.parts.reduce(0, +) == before.propensities.whole)
       switch policy {
-      case .uniform: #expect(before.propensities == Propensities(uniform: 3))
+      case .uniform, .given: #expect(before.propensities == Propensities(uniform: 3))
       case .fixed: #expect(before.propensities == Propensities(only: 1, of: 3))
       case .ucb1: #expect(before.propensities.parts.allSatisfy { $0 >= 1_311 })
       default:
@@ -135,22 +135,31 @@ import Testing
   }
 
   @Test("Decisions whose reward is still to come do not count against an arm")
-  func delays() throws {
+  func delays() {
     // Rewards come after twenty minutes; arm c was shown in the last ten alone.
-    var sums = RewardBins(arms: 3, memory: 30 * 24 * hour)
-    for trial in 0..<6_000 {
-      let isRewarded = trial % 10 == 0
-      sums.add(
-        arm: trial % 2, time: ten - 4 * hour + Int64(trial) * 2 * second,
-        reward: isRewarded ? RewardBins.one : 0, delay: isRewarded ? 20 * minute : nil)
+    func snapshot(shown: Int) -> PolicySnapshot {
+      var sums = RewardBins(arms: 3, memory: 30 * 24 * hour)
+      for trial in 0..<6_000 {
+        let isRewarded = trial % 20 < 2
+        sums.add(
+          arm: trial % 2, time: ten - 4 * hour + Int64(trial) * 2 * second,
+          reward: isRewarded ? RewardBins.one : 0, delay: isRewarded ? 20 * minute : nil)
+      }
+      for trial in 0..<shown {
+        sums.add(
+          arm: 2, time: ten - 600 * second + Int64(trial) * 600 / Int64(shown) * second, reward: 0,
+          delay: nil)
+      }
+      sums.advance(to: ten)
+      return Self.served(Self.plan(), sums)
     }
-    for trial in 0..<600 {
-      sums.add(arm: 2, time: ten - 600 * second + Int64(trial) * second, reward: 0, delay: nil)
-    }
-    sums.advance(to: ten)
-    let snapshot = Self.served(Self.plan(), sums)
-    #expect(snapshot.arms[2].trials == 600 && snapshot.arms[2].effectiveTrials < 20)
-    #expect(snapshot.propensities[2] > 0.3, "\(snapshot.propensities)")
+    let few = snapshot(shown: 30)
+    #expect(few.arms[2].trials == 30 && few.arms[2].effectiveTrials < 1)
+    #expect(few.propensities[2] > 0.2, "\(few.propensities)")
+    // So many will tell what the arm is worth without more of them.
+    let many = snapshot(shown: 600)
+    #expect(many.arms[2].trials == 600 && many.arms[2].effectiveTrials < 20)
+    #expect(many.propensities[2] < few.propensities[2] / 2, "\(many.propensities)")
   }
 
   @Test("Shadows are told beside what is served, and change nothing of it")
@@ -162,6 +171,6 @@ import Testing
     let snapshot = Self.served(plan, sums)
     #expect(snapshot.propensities == Self.served(Self.plan(), sums).propensities)
     #expect(snapshot.shadows.map(\.name) == ["u", "f"])
-    #expect(snapshot.shadows[1].propensities == Propensities(only: 1, of: 3))
+    #expect(snapshot.shadows[1].chances == [0, 1, 0])
   }
 }

@@ -54,19 +54,23 @@ final class ProfileStory: Analysis {
 
   /// A frame that was stored then.
   func store(_ acts: [Act], at storedAt: Int64) throws {
-    var encoder = FrameEncoder()
-    for act in acts {
-      lastID += 1
-      encoder.append(
-        IncomingEvent(
+    try store(
+      events: acts.map { act in
+        lastID += 1
+        return IncomingEvent(
           kind: act.kind, key: Key128(low: lastID, high: 7), person: Self.key(act.person),
           user: Self.key(act.user), eventTime: act.time, receivedAt: storedAt,
           dimensions: DimensionTuple(
             site: "shop", campaign: "spring", content: act.content, channel: act.channel,
             currency: act.currency, traffic: act.traffic
           ).encoded, revenueMicros: act.revenue, id: "\(lastID)", name: "Name", source: "test",
-          payload: Array(act.payload.utf8), agent: act.agent))
-    }
+          payload: Array(act.payload.utf8), agent: act.agent)
+      }, at: storedAt)
+  }
+
+  func store(events: [IncomingEvent], at storedAt: Int64) throws {
+    var encoder = FrameEncoder()
+    for event in events { encoder.append(event) }
     let frame = encoder.seal(
       FrameHeader(
         kind: .events, generation: 1, partition: 0, producer: Key128(low: 1, high: 2), epoch: 0,

@@ -67,6 +67,10 @@ final class ContentVisits: Analysis {
     }
   }
 
+  func forget(_ person: String) {
+    book.forget(EventIdentity.personKey(site: "shop", id: person))
+  }
+
   func list(
     _ subject: RecommendationQuestion.Subject, second: Int64, site: String = "shop",
     _ change: (inout RecommendationQuestion) -> Void = { _ in }

@@ -51,6 +51,19 @@ import Testing
     #expect(all.entries.count == 60)
   }
 
+  @Test("Who is erased gets what a newcomer gets")
+  func erased() throws {
+    let visits = try Self.twoTopics()
+    let person = ContentVisits.person("p0")
+    let before = try #require(visits.list(person, second: 36_000))
+    visits.forget("p0")
+    let after = try #require(visits.list(person, second: 36_000))
+    let newcomer = try #require(visits.list(ContentVisits.person("nobody"), second: 36_000))
+    #expect(before.isKnown && !after.isKnown)
+    #expect(after.entries.map(\.content) == newcomer.entries.map(\.content))
+    #expect(after.entries.map(\.content) != before.entries.map(\.content))
+  }
+
   @Test("A content that was only announced is in lists at once, by its topic")
   func announced() throws {
     let visits = try Self.twoTopics()

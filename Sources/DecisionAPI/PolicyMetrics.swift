@@ -1,0 +1,78 @@
+public import Learning
+public import Metrics
+
+/// Metrics of how the policies of plans do: estimated all the time from the decisions that are made.
+public enum PolicyMetrics {
+  public static let value = MetricDeclaration(
+    "smartcontent_decision_policy_value",
+    "What a shadow policy would earn per decision, and what is earned (policy served): the estimate from all decisions"
+      + " until now, and, from those whose reward window is over, the lower and upper ends of an interval of 95 % that may be looked at any time.",
+    .gauge,
+    labels: ["plan", "policy", "bound"])
+  public static let advantage = MetricDeclaration(
+    "smartcontent_decision_policy_advantage",
+    "What a shadow policy would earn more per decision than is earned: the ends of an interval of 95 % that holds for"
+      + " all shadows of the plan at any time. One whose lower end is above 0 may take over.",
+    .gauge, labels: ["plan", "policy", "bound"])
+  public static let scored = MetricDeclaration(
+    "smartcontent_decision_policy_scored",
+    "Decisions of the present policy whose reward window is over, from which shadows are judged.",
+    .gauge, labels: ["plan"])
+  public static let deciding = MetricDeclaration(
+    "smartcontent_decision_policy_deciding",
+    "1 for the policy of a plan that decides: declared, or the shadow that was promoted.", .gauge,
+    labels: ["plan", "policy"])
+
+  static let all = [value, advantage, scored, deciding]
+
+  /// - Parameter models: the newest; nil before anything is learned.
+  public static func register(
+    _ registry: MetricRegistry, models: @escaping @Sendable () -> DecisionModels?
+  ) {
+    func gauge(
+      _ declaration: MetricDeclaration,
+      _ samples: @escaping @Sendable (DecisionPlan, PlanLearning) -> [MetricSample]
+    ) {
+      registry.computed(declaration) {
+        guard let models = models() else { return [] }
+        return models.learning.sorted { $0.key < $1.key }.flatMap { id, learning in
+          models.plans[id].map { samples($0.plan, learning) } ?? []
+        }
+      }
+    }
+    gauge(value) { plan, learning in
+      let served = [
+        ("estimate", learning.earnedSoFar), ("lower", learning.servedLower),
+        ("upper", learning.servedUpper),
+      ].map {
+        MetricSample([plan.id, "served", $0.0], $0.1)
+      }
+      let estimates = zip(plan.shadows, learning.soFar).map {
+        MetricSample([plan.id, $0.name, "estimate"], $1.selfNormalized)
+      }
+      return served + estimates
+        + shadows(plan, learning) { [("lower", $0.lower), ("upper", $0.upper)] }
+    }
+    gauge(advantage) { plan, learning in
+      shadows(plan, learning) {
+        [("lower", $0.advantageLower), ("upper", $0.advantageUpper)]
+      }
+    }
+    gauge(scored) { plan, learning in
+      learning.shadows.first.map { [MetricSample([plan.id], Double($0.decisions))] } ?? []
+    }
+    gauge(deciding) { plan, learning in
+      let policy = learning.promotion?.policy ?? DecisionPlan.declaredName
+      return [MetricSample([plan.id, policy], 1)]
+    }
+  }
+
+  private static func shadows(
+    _ plan: DecisionPlan, _ learning: PlanLearning,
+    _ bounds: (ShadowReport) -> [(String, Double)]
+  ) -> [MetricSample] {
+    zip(plan.shadows, learning.shadows).flatMap { shadow, report in
+      bounds(report).map { MetricSample([plan.id, shadow.name, $0.0], $0.1) }
+    }
+  }
+}

@@ -1,0 +1,47 @@
+import Events
+import HTTPServer
+
+/// What `POST /v1/decisions/{plan}/promotion` says: `{"policy":"forgetful","note":"better for two weeks"}`.
+struct PromotionRequest: Hashable {
+  /// Of a shadow, or `declared`.
+  var policy: String
+  var note: String
+
+  static let bodyBytesMax = 8 * 1024
+  private static let noteBytesMax = 1_000
+
+  init(json body: [UInt8]) throws(Problem) {
+    var policy: String?
+    var note = ""
+    var isWrong = false
+    do throws(JSONError) {
+      try body.span.bytes.withUnsafeBytes { bytes throws(JSONError) in
+        var json = JSONScanner(bytes)
+        try json.beginObject()
+        while let name = try json.nextKey() {
+          let isText = try json.peek() == .string
+          switch name {
+          case "policy" where isText: policy = try json.string()
+          case "note" where isText: note = try json.string()
+          default:
+            isWrong = true
+            try json.skipValue()
+          }
+        }
+        try json.end()
+      }
+    } catch {
+      throw Problem(
+        .badRequest, code: "invalid_json", detail: "the body is no JSON object: \(error)")
+    }
+    guard !isWrong, let policy, note.utf8.count <= Self.noteBytesMax, !note.utf8.contains(0) else {
+      throw Problem(
+        .badRequest, code: "invalid_value",
+        detail:
+          "the body has policy, the name of one of the plan's policies, and may have note, a text"
+          + " of at most \(Self.noteBytesMax) bytes")
+    }
+    self.policy = policy
+    self.note = note
+  }
+}

@@ -1,0 +1,35 @@
+import Events
+import Statistics
+
+/// Whether persons reach the variants by the chances that their exposures say, however those change from one to the next,
+/// as a bandit's do.
+///
+/// It takes the place of the check by declared weights where at least half of the experiment's persons say them: fewer may
+/// be a test that somebody made, or a client that is not up to date, and say nothing of the rest. Error:
+/// ``ExperimentAnalysis/sampleRatioAlpha`` over all persons, and as much again over channels, for all looks together.
+struct LoggedRatio {
+  private(set) var monitor: SampleRatioMonitor
+  private(set) var dimensions: SampleRatioDimensions
+
+  /// - Parameters:
+  ///   - steps: in order of time.
+  ///   - persons: of the experiment so far.
+  /// - Returns: nil where too few of them say their chances.
+  init?(
+    _ steps: [SampleRatioStep], of plan: ExperimentPlan, persons: Int
+  ) throws(ExperimentError) {
+    let count = steps.reduce(0) { $0 + $1.visitors.reduce(0, +) }
+    guard count > 0, 2 * count >= persons else { return nil }
+    monitor = try SampleRatioMonitor(
+      arms: plan.variants.count, alpha: ExperimentAnalysis.sampleRatioAlpha)
+    dimensions = try SampleRatioDimensions(
+      arms: plan.variants.count, alpha: ExperimentAnalysis.sampleRatioAlpha)
+    for step in steps {
+      try monitor.add(visitors: step.visitors, probabilities: step.probabilities)
+      guard plan.segments.contains(.channel) else { continue }
+      try dimensions.add(
+        ExperimentAnalysis.name("channel", step.channel), visitors: step.visitors,
+        probabilities: step.probabilities)
+    }
+  }
+}
