@@ -1,19 +1,14 @@
 /// Memory in blocks of some sizes, cut from chunks that grow with what there is.
 ///
 /// A freed block waits in the list of its size: a heap would join it with its neighbours, whose sizes are
-/// cache misses. Chunks of 2 MiB and more lie on large pages; of many, the next one is made ready while one is
-/// used. All go back when no block is in use.
+/// cache misses. Chunks of 2 MiB and more lie on large pages. All go back when no block is in use.
 struct BlockArena: ~Copyable {
   private static let chunkByteCountMin = 1 << 12
   private static let chunkByteCountMax = 1 << 23
-  /// With fewer bytes one more chunk would be much beside what is used.
-  private static let spareFrom = 1 << 25
 
   private var chunks: [UnsafeMutableRawPointer] = []
   private var next: UnsafeMutableRawPointer?
   private var left = 0
-  /// The next chunk, of ``chunkByteCountMax``.
-  private var spare: UnsafeMutableRawPointer?
   /// The first free block of every size; each holds the address of the next.
   private let free: UnsafeMutablePointer<UnsafeMutableRawPointer?>
   private let sizeCount: Int
@@ -29,7 +24,6 @@ struct BlockArena: ~Copyable {
 
   deinit {
     for chunk in chunks { chunk.deallocate() }
-    spare?.deallocate()
     free.deallocate()
   }
 
@@ -53,25 +47,11 @@ struct BlockArena: ~Copyable {
   private mutating func addChunk(_ blockByteCount: Int) {
     let wanted = min(max(byteCount, Self.chunkByteCountMin), Self.chunkByteCountMax)
     let count = max(wanted, blockByteCount)
-    let chunk: UnsafeMutableRawPointer
-    if let made = spare, count == Self.chunkByteCountMax {
-      chunk = made
-      spare = nil
-    } else {
-      chunk = UnsafeMutableRawPointer(TableMemory.allocate(UInt64.self, count: count / 8))
-    }
+    let chunk = UnsafeMutableRawPointer(TableMemory.allocate(UInt64.self, count: count / 8))
     chunks.append(chunk)
     next = chunk
     left = count
     byteCount += count
-    if byteCount >= Self.spareFrom && spare == nil { addSpare() }
-  }
-
-  private mutating func addSpare() {
-    let byteCount = Self.chunkByteCountMax
-    let chunk = UnsafeMutableRawPointer(TableMemory.allocate(UInt64.self, count: byteCount / 8))
-    TableMemory.makeReady(chunk, byteCount: byteCount)
-    spare = chunk
   }
 
   /// Asks for the block that is given out next.
@@ -91,8 +71,6 @@ struct BlockArena: ~Copyable {
   private mutating func releaseAll() {
     for chunk in chunks { chunk.deallocate() }
     chunks.removeAll()
-    spare?.deallocate()
-    spare = nil
     free.update(repeating: nil, count: sizeCount)
     next = nil
     left = 0

@@ -75,8 +75,6 @@ struct PersonTable: ~Copyable {
   private var chunkCount = 0
   /// What the chunks were cut from.
   private var slabs: [UnsafeMutablePointer<Person>] = []
-  /// The next one, made ready while chunks are cut from the last one.
-  private var spareSlab: UnsafeMutablePointer<Person>?
   /// The first of those that are not in use yet.
   private var nextChunk: UnsafeMutablePointer<Person>?
   private var spareChunks = 0
@@ -99,7 +97,6 @@ struct PersonTable: ~Copyable {
     for group in 0..<KeyGroup.count { groups[group].places.deallocate() }
     groups.deallocate()
     for slab in slabs { slab.deallocate() }
-    spareSlab?.deallocate()
     chunks.deallocate()
   }
 
@@ -263,14 +260,7 @@ struct PersonTable: ~Copyable {
     let recordCount = spareChunks << Self.chunkShift
     let slab: UnsafeMutablePointer<Person>
     if spareChunks > 1 {
-      slab = spareSlab ?? TableMemory.allocate(Person.self, count: recordCount)
-      spareSlab = nil
-      // With fewer one more would be much beside what is used.
-      if chunkCount >= 64 {
-        let next = TableMemory.allocate(Person.self, count: recordCount)
-        TableMemory.makeReady(next, byteCount: recordCount * MemoryLayout<Person>.stride)
-        spareSlab = next
-      }
+      slab = TableMemory.allocate(Person.self, count: recordCount)
     } else {
       let raw = UnsafeMutableRawPointer.allocate(byteCount: 64 * recordCount, alignment: 64)
       slab = raw.bindMemory(to: Person.self, capacity: recordCount)

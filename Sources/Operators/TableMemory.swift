@@ -22,11 +22,6 @@ enum TableMemory {
     return raw.bindMemory(to: T.self, capacity: count)
   }
 
-  /// Asks that memory for later is there when it is used, for which nothing here waits.
-  static func makeReady(_ memory: UnsafeMutableRawPointer, byteCount: Int) {
-    smartcontent_make_ready(memory, byteCount)
-  }
-
   /// Asks for the line at an address, which need not be valid.
   @inline(__always)
   static func prefetch(_ address: UnsafeRawPointer) { smartcontent_prefetch(address) }

@@ -13,8 +13,3 @@ static inline void smartcontent_prefetch(const void *address) {
 /// Asks that whole pages of `count` bytes at `start` be large ones, so that fewer addresses of pages are
 /// to be looked up. Where there are none it does nothing.
 void smartcontent_want_large_pages(void *start, size_t count);
-
-/// Asks that the pages of `count` bytes at `start` be there before somebody writes them, so that whoever
-/// is first does not wait: on a thread of this library, a large page at a time. The memory may be used or
-/// freed meanwhile; what is in it stays as it is. Where too much waits already it does nothing.
-void smartcontent_make_ready(void *start, size_t count);
