@@ -24,27 +24,17 @@ struct FlagsRequest: Hashable {
   init(json body: [UInt8]) throws(Problem) {
     var distinctID = ""
     var deviceID = ""
-    do throws(JSONError) {
-      try body.span.bytes.withUnsafeBytes { bytes throws(JSONError) in
-        var json = JSONScanner(bytes)
-        try json.beginObject()
-        while let name = try json.nextKey() {
-          let type = try json.peek()
-          switch name {
-          case "api_key", "token": key = try Self.text(&json, type) ?? key
-          case "distinct_id", "$distinct_id":
-            distinctID = try Self.text(&json, type) ?? distinctID
-          case "$device_id": deviceID = try Self.text(&json, type) ?? deviceID
-          case "person_properties" where type == .object: context = try DecisionFeatures(&json)
-          case "flag_keys_to_evaluate" where type == .array: flags = try Self.texts(&json)
-          default: try json.skipValue()
-          }
-        }
-        try json.end()
+    // SDKs send more than what flags need.
+    _ = try BodyMembers.read(body) { name, type, json throws(JSONError) in
+      switch name {
+      case "api_key", "token": key = try Self.text(&json, type) ?? key
+      case "distinct_id", "$distinct_id": distinctID = try Self.text(&json, type) ?? distinctID
+      case "$device_id": deviceID = try Self.text(&json, type) ?? deviceID
+      case "person_properties" where type == .object: context = try DecisionFeatures(&json)
+      case "flag_keys_to_evaluate" where type == .array: flags = try Self.texts(&json)
+      default: return false
       }
-    } catch {
-      throw Problem(
-        .badRequest, code: "invalid_json", detail: "the body is no JSON object: \(error)")
+      return true
     }
     person = deviceID.isEmpty ? distinctID : deviceID
     guard !person.isEmpty, person.utf8.count <= Self.textBytesMax, !person.utf8.contains(0) else {

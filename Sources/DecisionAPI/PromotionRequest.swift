@@ -13,28 +13,15 @@ struct PromotionRequest: Hashable {
   init(json body: [UInt8]) throws(Problem) {
     var policy: String?
     var note = ""
-    var isWrong = false
-    do throws(JSONError) {
-      try body.span.bytes.withUnsafeBytes { bytes throws(JSONError) in
-        var json = JSONScanner(bytes)
-        try json.beginObject()
-        while let name = try json.nextKey() {
-          let isText = try json.peek() == .string
-          switch name {
-          case "policy" where isText: policy = try json.string()
-          case "note" where isText: note = try json.string()
-          default:
-            isWrong = true
-            try json.skipValue()
-          }
-        }
-        try json.end()
+    let isRight = try BodyMembers.read(body) { name, type, json throws(JSONError) in
+      switch name {
+      case "policy" where type == .string: policy = try json.string()
+      case "note" where type == .string: note = try json.string()
+      default: return false
       }
-    } catch {
-      throw Problem(
-        .badRequest, code: "invalid_json", detail: "the body is no JSON object: \(error)")
+      return true
     }
-    guard !isWrong, let policy, note.utf8.count <= Self.noteBytesMax, !note.utf8.contains(0) else {
+    guard isRight, let policy, note.utf8.count <= Self.noteBytesMax, !note.utf8.contains(0) else {
       throw Problem(
         .badRequest, code: "invalid_value",
         detail:

@@ -25,35 +25,24 @@ struct RetractionRequest: Hashable {
     var key: String?
     var subject: Subject?
     var isWrong = false
-    do throws(JSONError) {
-      try body.span.bytes.withUnsafeBytes { bytes throws(JSONError) in
-        var json = JSONScanner(bytes)
-        try json.beginObject()
-        while let name = try json.nextKey() {
-          let isText = try json.peek() == .string
-          switch name {
-          case "k" where isText: key = try json.string()
-          case "decision_id" where isText && subject == nil:
-            subject = DecisionID(try json.string()).map { .decision($0) }
-            isWrong = isWrong || subject == nil
-          case "person" where isText && subject == nil: subject = .person(try json.string())
-          default:
-            isWrong = true
-            try json.skipValue()
-          }
-        }
-        try json.end()
+    let isRight = try BodyMembers.read(body) { name, type, json throws(JSONError) in
+      switch name {
+      case "k" where type == .string: key = try json.string()
+      case "decision_id" where type == .string && subject == nil:
+        subject = DecisionID(try json.string()).map { .decision($0) }
+        isWrong = isWrong || subject == nil
+      case "person" where type == .string && subject == nil:
+        subject = .person(try json.string())
+      default: return false
       }
-    } catch {
-      throw Problem(
-        .badRequest, code: "invalid_json", detail: "the body is no JSON object: \(error)")
+      return true
     }
     if case .person(let person)? = subject {
       isWrong =
         isWrong || person.isEmpty || person.utf8.count > Self.textBytesMax
         || person.utf8.contains(0)
     }
-    guard !isWrong, let subject else {
+    guard isRight, !isWrong, let subject else {
       throw Problem(
         .badRequest, code: "invalid_value",
         detail:

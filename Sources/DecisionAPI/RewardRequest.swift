@@ -17,29 +17,16 @@ struct RewardRequest: Hashable {
     var key: String?
     var value: Double?
     var eventID: String?
-    var isWrong = false
-    do throws(JSONError) {
-      try body.span.bytes.withUnsafeBytes { bytes throws(JSONError) in
-        var json = JSONScanner(bytes)
-        try json.beginObject()
-        while let name = try json.nextKey() {
-          let type = try json.peek()
-          switch name {
-          case "value" where type == .number: value = try json.double()
-          case "k" where type == .string: key = try json.string()
-          case "event_id" where type == .string: eventID = try json.string()
-          default:
-            isWrong = true
-            try json.skipValue()
-          }
-        }
-        try json.end()
+    let isRight = try BodyMembers.read(body) { name, type, json throws(JSONError) in
+      switch name {
+      case "value" where type == .number: value = try json.double()
+      case "k" where type == .string: key = try json.string()
+      case "event_id" where type == .string: eventID = try json.string()
+      default: return false
       }
-    } catch {
-      throw Problem(
-        .badRequest, code: "invalid_json", detail: "the body is no JSON object: \(error)")
+      return true
     }
-    guard !isWrong, let value, value >= 0, value <= 1,
+    guard isRight, let value, value >= 0, value <= 1,
       (eventID?.utf8.count ?? 1) <= Self.textBytesMax, eventID?.isEmpty != true,
       eventID?.utf8.contains(0) != true
     else {

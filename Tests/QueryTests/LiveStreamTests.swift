@@ -1,4 +1,5 @@
 import Events
+import MemoryPorts
 import Metrics
 import Ports
 import Testing

@@ -1,5 +1,6 @@
 import Events
 import HTTPServer
+import MemoryPorts
 import Metrics
 import Ports
 import Testing

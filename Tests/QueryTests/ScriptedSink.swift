@@ -60,17 +60,3 @@ final class ScriptedSink: EventSink {
     state.events.append(event)
   }
 }
-
-/// The condition did not come true in time.
-struct TimedOut: Error {}
-
-/// Returns once `condition` holds; looks every few milliseconds.
-func eventually(
-  within limit: Duration = .seconds(20), _ condition: @Sendable () async -> Bool
-) async throws {
-  let deadline = ContinuousClock.now + limit
-  while !(await condition()) {
-    if ContinuousClock.now >= deadline { throw TimedOut() }
-    try await Task.sleep(for: .milliseconds(2))
-  }
-}

@@ -1,8 +1,8 @@
 /// The condition did not come true in time.
-struct TimedOut: Error {}
+public struct TimedOut: Error {}
 
 /// Returns once `condition` holds; looks every few milliseconds.
-func eventually(
+public func eventually(
   within limit: Duration = .seconds(20), _ condition: @Sendable () async throws -> Bool
 ) async throws {
   let deadline = ContinuousClock.now + limit
