@@ -35,8 +35,8 @@ public import HTTPServer
 ///     window.smartcontent = window.smartcontent || function () { (smartcontent.q = smartcontent.q || []).push(arguments) }
 ///
 /// **Nothing is lost, nothing counts twice.** An event is in `localStorage` (`sc:KEY:ID`; in memory where there
-/// is none) until the collector has confirmed it. Batches go to `/v1/e` of the script's origin, again after 429,
-/// 5xx or no answer: after Retry-After and a pause that doubles up to two minutes, at random. When the page is
+/// is none) until the collector has confirmed it, or refused it with 400 or 403. Batches go to `/v1/e` of the script's
+/// origin, again after any other answer or none: after Retry-After and a pause that doubles up to two minutes, at random. When the page is
 /// left they go by `sendBeacon`, of which no answer is seen, so the next page sends them once more: the log
 /// knows copies by their ids, for a day, and an event that was first tried 22 hours ago is given up. Tabs
 /// share the store and each event is an entry of its own, so none overwrites another's. Beyond 60,000 characters

@@ -12,6 +12,8 @@ import HTTPServer
 /// | `s` | the client's clock when it sends, in milliseconds since the epoch |
 /// | `e` | the events: ``PixelFields``, each a text, a number or null; `batch` is another name of it |
 ///
+/// Where the key is not in the body, the body may also be the array of events, or one event.
+///
 /// Other members of an event are kept with it. An event without `eid` is told from others by its
 /// bytes and place where it has `ts`, so that a copy is recognised; else each is one of its own. An
 /// event that is refused goes to the dead letters and is named in the answer, which is 200 all the same.
@@ -19,12 +21,13 @@ enum BeaconProtocol {
   static let declaration = IngestProtocol(
     name: "beacon", bodyBytesMax: bodyBytesMax,
     endpoints: [IngestEndpoint(method: .post, path: place, read: read)],
-    answer: SegmentProtocol.answer)
+    answer: SegmentProtocol.answer,
+    keyAdvice: "as k in the body or in the query, or by Basic or Bearer authorization")
 
   /// Browsers send 64 KiB by a beacon; other clients may have gathered more.
   static let bodyBytesMax = 256 * 1024
   /// As many bytes as a dead letter keeps.
-  static let eventBytesMax = DeadLetter.bodyByteCountMax
+  static let eventBytesMax = 32 * 1024
   static let eventsMax = 1000
 
   static let place = "/v1/e"
@@ -50,6 +53,11 @@ enum BeaconProtocol {
 
   private static func keyName(in body: UnsafeRawBufferPointer) throws(JSONError) -> String? {
     var json = JSONScanner(body)
+    if try json.peek() == .array {
+      try json.skipValue()
+      try json.end()
+      return nil
+    }
     try json.beginObject()
     while let name = try json.nextKey() {
       if name == "k", try json.peek() == .string { return try json.string() }
@@ -62,6 +70,13 @@ enum BeaconProtocol {
     var batch: Batch?
     var sentAt: Int64 = 0
     var json = JSONScanner(input.body)
+    if try json.peek() == .array || isOneEvent(json) {
+      let isArray = try json.peek() == .array
+      guard let batch = try isArray ? readBatch(&json, input, key) : readOne(&json, input, key)
+      else { return tooMany }
+      try json.end()
+      return .events(batch.events, rejected: batch.rejected, key)
+    }
     try json.beginObject()
     while let name = try json.nextKey() {
       switch name {
@@ -70,11 +85,7 @@ enum BeaconProtocol {
           throw Refusal(.malformedJSON, "the body has the member e once, an array of events")
         }
         batch = try readBatch(&json, input, key)
-        if batch == nil {
-          return .problem(
-            code: "too_many_events",
-            detail: "a body may have \(eventsMax) events; send it in smaller parts")
-        }
+        if batch == nil { return tooMany }
       case "s":
         let text = try FieldText.scalar(&json, "s") ?? ""
         sentAt = try PixelFields.time(text, "s") ?? 0
@@ -83,7 +94,10 @@ enum BeaconProtocol {
     }
     try json.end()
     guard var batch else {
-      throw Refusal(.malformedJSON, "the body has a member e, an array of events")
+      throw Refusal(
+        .malformedJSON,
+        "the body has a member e, an array of events; or it is an array or an event itself, and the key k is in"
+          + " the query")
     }
     for index in batch.events.indices { batch.events[index].sentAt = sentAt }
     return .events(batch.events, rejected: batch.rejected, key)
@@ -92,6 +106,36 @@ enum BeaconProtocol {
   private struct Batch {
     var events: [IncomingEvent] = []
     var rejected: [Rejection] = []
+  }
+
+  private static let tooMany = IngestReading.problem(
+    code: "too_many_events",
+    detail: "a body may have \(eventsMax) events; send it in smaller parts")
+
+  /// Whether an object has something and nothing that only stands around events.
+  private static func isOneEvent(_ json: JSONScanner) throws(JSONError) -> Bool {
+    var json = json
+    var isEmpty = true
+    try json.beginObject()
+    while let name = try json.nextKey() {
+      if name == "k" || name == "e" || name == "batch" || name == "events" { return false }
+      if !(name == "s") { isEmpty = false }
+      try json.skipValue()
+    }
+    return !isEmpty
+  }
+
+  private static func readOne(
+    _ json: inout JSONScanner, _ input: IngestInput, _ key: WriteKey
+  ) throws -> Batch? {
+    let place = "\(place) batch[0]"
+    let start = json
+    do {
+      return Batch(events: [try readEvent(&json, input, key, place: place)])
+    } catch let refusal as Refusal {
+      json = start
+      return Batch(rejected: [Rejection(refusal, place: place, body: try json.skipValue())])
+    }
   }
 
   /// - Returns: nil where there are more than ``eventsMax``.
@@ -127,9 +171,15 @@ enum BeaconProtocol {
     var fields = PixelFields()
     try json.beginObject()
     while let name = try json.nextKey() {
-      let field = name.string
-      if try !fields.take(field, { try FieldText.scalar(&json, field) ?? "" }) {
+      guard let field = PixelFields.Name(name.string) else {
         try json.skipValue()
+        continue
+      }
+      let isText = try json.peek() == .string
+      if field.isOfAnyLength && isText || field == .url {
+        fields.set(field, try FieldText.lenient(&json))
+      } else {
+        fields.set(field, try FieldText.scalar(&json, name.string) ?? "")
       }
     }
     let bytes = UnsafeRawBufferPointer(rebasing: input.body[start..<json.offset])

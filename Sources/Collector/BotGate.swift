@@ -1,4 +1,5 @@
 public import Events
+public import HTTPServer
 import Synchronization
 
 /// Attaches to every event who probably sent it: the version of the rules, and the reasons that speak for a
@@ -24,6 +25,11 @@ public struct BotGate: EventGate {
     for index in events.indices { rates.expect(events[index].person) }
   }
 
+  public func taken(_ events: [IncomingEvent]) {
+    guard let rates else { return }
+    for index in events.indices { rates.count(events[index]) }
+  }
+
   public func admit(
     _ event: inout IncomingEvent, _ request: borrowing RequestFacts, _ key: WriteKey
   ) throws(Refusal) -> GateVerdict {
@@ -32,13 +38,22 @@ public struct BotGate: EventGate {
       event.agent = agent.label
     }
     var reasons = reasons(of: event.agent, request.memory)
-    if let rates, rates.isTooFast(event) { reasons.insert(.rate) }
-    if !dataCenters.isEmpty, dataCenters.contains(request.clientAddress) {
-      reasons.insert(.dataCenter)
-    }
+    if let rates, rates.isTooFast(event, &request.memory.rates) { reasons.insert(.rate) }
+    if !dataCenters.isEmpty, isFromDataCenter(request) { reasons.insert(.dataCenter) }
     if rules.isBot(reasons) { DimensionTuple.append(DimensionTuple.bot, to: &event.dimensions) }
     event.bot = BotVerdict(version: rules.version, reasons: reasons).encoded
     return .pass
+  }
+
+  /// By the address that the event names, else by that of the request if a browser sent it: servers and apps that send
+  /// events of people are in data centres rightly.
+  private func isFromDataCenter(_ request: borrowing RequestFacts) -> Bool {
+    let named = request.memory.address
+    if !named.isEmpty {
+      // Of several with commas the first is the client's.
+      return dataCenters.contains(named.prefix { $0 != "," }.filter { $0 != " " })
+    }
+    return request.isOfBrowser && dataCenters.contains(request.clientAddress)
   }
 
   private func reasons(of label: String, _ memory: RequestMemory) -> BotReasons {

@@ -187,9 +187,9 @@ struct CloudEventsEvent {
     draft.previous = person.previous
     draft.time = fields.time
     draft.properties = fields.data.properties
-    if draft.properties.content.text ?? "" == "" {
-      draft.properties.content.fill(try FieldText.check(fields.subject, "subject"))
-    }
+    draft.properties.content.fill(dimension: fields.subject)
+    draft.propertiesPlace = "data"
+    draft.isKindStated = !key.mapping.isUnnamed(Self.lastWord(of: fields.type))
     draft.payload = payload
     return try draft.event(
       protocolName: CloudEventsProtocol.declaration.name, key: key, receivedAt: receivedAt,
@@ -214,7 +214,10 @@ struct CloudEventsEvent {
 
   private func kind(of type: String) -> EventKind {
     if let kind = key.mapping.mapping.names[type] { return kind }
-    let word = type.split(separator: ".").last.map(String.init) ?? type
-    return key.mapping.kind(named: word)
+    return key.mapping.kind(named: Self.lastWord(of: type))
+  }
+
+  private static func lastWord(of type: String) -> String {
+    type.split(separator: ".").last.map(String.init) ?? type
   }
 }

@@ -27,6 +27,10 @@ public enum CollectorMetrics {
     "smartcontent_ingest_dropped_events_total",
     "Events that were not stored on purpose, by protocol and reason (such as do_not_track).",
     .counter, labels: ["protocol", "reason"])
+  public static let unnamed = MetricDeclaration(
+    "smartcontent_ingest_unnamed_events_total",
+    "Events that were acknowledged as durable though no line of the mapping names them, by protocol: they count"
+      + " as custom, for no metric.", .counter, labels: ["protocol"])
   public static let verdicts = MetricDeclaration(
     "smartcontent_ingest_verdicts_total",
     "Events that were acknowledged as durable, by what was said of their senders: person, not_judged, or"
@@ -77,7 +81,8 @@ public enum CollectorMetrics {
     "Acknowledged frames that the spool's disk has lost.", .gauge)
 
   public static let catalog: [MetricDeclaration] = [
-    requests, events, rejected, rejectedRequests, keyEvents, dropped, verdicts, frames, frameBytes,
+    requests, events, rejected, rejectedRequests, keyEvents, dropped, unnamed, verdicts, frames,
+    frameBytes,
     frameEvents, publishSeconds, inFlight, waitingBytes, spoolFrames, spoolWaitingFrames,
     spoolBytes, spoolLimitBytes, spoolOldestSeconds, spoolTornBytes, spoolDamagedFrames,
   ]

@@ -4,9 +4,7 @@ import Glibc
 /// An ``EventMapping`` laid out for lookups by bytes, so that a known name costs no allocation.
 public final class CompiledMapping: Sendable {
   /// What a property is for.
-  enum Role: Sendable {
-    case campaign, content, variant, channel, revenue, currency
-  }
+  typealias Role = MappedPart
 
   /// Where a name stands among the bytes of all, and its number among its like.
   private struct Place: BitwiseCopyable {
@@ -93,10 +91,28 @@ public final class CompiledMapping: Sendable {
     }
   }
 
+  /// What a property whose text differs from event to event is for; nil where it is read with others.
+  func templateRole(_ name: JSONString) -> EventTemplates.Role? {
+    switch property(name)?.role {
+    case .campaign: .campaign
+    case .content: .content
+    case .variant: .variant
+    case .channel: .channel
+    case .revenue, .currency: nil
+    case nil where MappedProperties.isPage(name): .page
+    case nil: CampaignTag(name.bytes) == nil ? .other : nil
+    }
+  }
+
   /// What an event's name means in a protocol that has no calls: as the mapping says, else the kind
   /// of that name, such as `click`.
   func kind(named name: String) -> EventKind {
     mapping.names[name] ?? EventKind(name: name) ?? mapping.otherwise
+  }
+
+  /// Whether neither a line of the mapping nor the name of a kind is what an event is called.
+  func isUnnamed(_ name: String) -> Bool {
+    mapping.names[name] == nil && EventKind(name: name) == nil
   }
 
   /// The first name of `places` that a text is.

@@ -104,7 +104,7 @@ struct DigitRun {
 
   /// Adds nothing where the digits are something else, such as a time or an id.
   func find(in text: UnsafeRawBufferPointer, _ findings: inout [PersonalText.Finding]) {
-    if digitCount >= 13 {
+    if digitCount >= 13, !(digitCount <= 15 && isInternational(text)) {
       let before = findings.count
       findCards(text, &findings)
       if findings.count > before { return }
@@ -147,6 +147,14 @@ struct DigitRun {
 
   // MARK: Phones
 
+  /// Whether there is a `+` in front, and no country's number that begins with 0.
+  private func isInternational(_ text: UnsafeRawBufferPointer) -> Bool {
+    guard start > 0, text[start - 1] == UInt8(ascii: "+"), text[start] != UInt8(ascii: "0") else {
+      return false
+    }
+    return start == 1 || !Self.isWord(text[start - 2])
+  }
+
   private func phone(_ text: UnsafeRawBufferPointer) -> Range<Int>? {
     var start = self.start
     var isInternational = false
@@ -167,13 +175,18 @@ struct DigitRun {
     }
     guard groupCount > 1, Self.isFree(before: start, text) else { return nil }
     let taken = cut(text, anywhere: false)
-    guard taken > 0, isFree(after: groups[taken - 1].end, text) else { return nil }
+    guard taken > 0, isFree(after: groups[taken - 1].end, text), !isSerial(text) else {
+      return nil
+    }
     let isTrunk =
       leading == UInt8(ascii: "0") && (groups[0].count > 1 || isBracketed)
       && !(taken >= 3 && isDate(text))
       && !(groups[0].count > 2 && text[self.start + 1] == leading
         && text[self.start + 2] == leading)
-    return isTrunk || hasNationalForm(taken, leading, isBracketed) || isCalledFromAfar(text)
+    // Where a digit follows another sign, the group has no second one.
+    let second = groups[0].count > 1 ? text[self.start + 1] : 0
+    return isTrunk || hasNationalForm(taken, leading, second: second, isBracketed)
+      || isCalledFromAfar(text)
       ? start..<groups[taken - 1].end : nil
   }
 
@@ -199,12 +212,30 @@ struct DigitRun {
       && (count < 3 || groups[2].count == c) && (count < 4 || groups[3].count == d)
   }
 
+  /// `0317-8471`, an ISSN with its check digit (ISO 3297). Numbers of ten or more digits are none.
+  private func isSerial(_ text: UnsafeRawBufferPointer) -> Bool {
+    guard groupCount == 2, hasCounts(2, 4, 4), text[groups[0].end] == UInt8(ascii: "-") else {
+      return false
+    }
+    var sum = 0
+    var weight = 8
+    for index in start..<end where Self.isDigit(text[index]) {
+      sum += weight * Int(text[index] & 0xf)
+      weight -= 1
+    }
+    return sum % 11 == 0
+  }
+
   /// Lengths of groups of countries that write no leading 0.
-  private func hasNationalForm(_ taken: Int, _ leading: UInt8, _ isBracketed: Bool) -> Bool {
+  ///
+  /// - Parameter second: the second digit.
+  private func hasNationalForm(
+    _ taken: Int, _ leading: UInt8, second: UInt8, _ isBracketed: Bool
+  ) -> Bool {
     let digit = leading & 0xf
     return hasCounts(taken, 3, 3, 4) && digit >= 2  // North America
       || hasCounts(taken, 1, 3, 3, 4) && digit == 1
-      || hasCounts(taken, 3, 4, 4) && digit == 1  // China
+      || hasCounts(taken, 3, 4, 4) && digit == 1 && second & 0xf >= 3  // China
       || (hasCounts(taken, 3, 2, 2, 2) || hasCounts(taken, 5, 5)) && digit >= 6  // Spain; India
       || (hasCounts(taken, 2, 4, 4) || hasCounts(taken, 2, 5, 4)) && isBracketed  // Brazil
   }

@@ -226,6 +226,12 @@ extension IncomingEvent {
       json.key("bot")
       writeVerdict(to: &json)
     }
+    if !notes.isEmpty {
+      json.key("notes")
+      json.beginArray()
+      for text in notes.texts { json.string(text) }
+      json.endArray()
+    }
     if isShown {
       json.key("payload")
       payload.withUnsafeBytes { json.raw($0) }

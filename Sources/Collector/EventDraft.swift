@@ -18,6 +18,10 @@ struct EventDraft: ~Copyable {
   /// The client's clock when it sent the request; 0 where unknown.
   var sentAt: Int64 = 0
   var properties = MappedProperties()
+  /// Where they stand in the event, such as `properties`.
+  var propertiesPlace = ""
+  /// Whether the protocol itself says which kind it is.
+  var isKindStated = false
   /// The event as it came, a JSON object.
   var payload: [UInt8] = []
   /// What of the payload differs between copies of the event.
@@ -28,7 +32,7 @@ struct EventDraft: ~Copyable {
   ///   - fallbackPerson: of an event without person; nil refuses it.
   ///   - source: made before for the events of a batch.
   /// - Throws: ``Refusal`` naming what is wrong.
-  func event(
+  mutating func event(
     protocolName: String, key: WriteKey, receivedAt: Int64,
     fallbackID: () throws(Refusal) -> String, fallbackPerson: String? = nil,
     source: String? = nil
@@ -54,15 +58,12 @@ struct EventDraft: ~Copyable {
       }
       person = fallbackPerson
     }
-    var revenue: Int64 = 0
-    var currency = ""
-    if kind == .conversion, let text = properties.revenue.text {
-      revenue = try Conversion.revenue(text, "the revenue")
-      currency =
-        try properties.currency.text.map { text throws(Refusal) in
-          try Conversion.currency(text, "the currency")
-        } ?? key.mapping.mapping.defaultCurrency
-    }
+    let (revenue, currency) =
+      kind == .conversion
+      ? try properties.money(key.mapping.mapping, in: propertiesPlace) : (0, "")
+    properties.fillFromPage()
+    var notes = properties.notes
+    if kind == .custom, !isKindStated, key.mapping.isUnnamed(name) { notes.insert(.unnamed) }
     let personKey = key.identity.personKey(id: person)
     return IncomingEvent(
       kind: kind, key: key.identity.dedupeKey(eventID: id), person: personKey,
@@ -74,7 +75,8 @@ struct EventDraft: ~Copyable {
       name: try FieldText.check(name, "the event's name"),
       source: source ?? protocolName + "/" + key.source,
       payload: payload,
-      fingerprint: payload.withUnsafeBytes { EventIdentity.fingerprint($0, without: gap) })
+      fingerprint: payload.withUnsafeBytes { EventIdentity.fingerprint($0, without: gap) },
+      notes: notes)
   }
 }
 

@@ -4,13 +4,15 @@ public import Events
 public struct RequestFacts {
   /// The `User-Agent` field; empty where there is none.
   public let userAgent: String
-  /// The client's address, such as `203.0.113.9`; empty where unknown.
+  /// The address that the request came from, such as `203.0.113.9`; empty where unknown.
   public let clientAddress: String
   /// The first field of a name.
   public let header: (String) -> String?
   /// Whether it comes from a browser that fetches a page before anybody wants to see it; looked up once for
   /// all events of the request.
   let isPrefetch: Bool
+  /// Whether it comes from somebody's browser, as far as it says: then its address is that of a person.
+  var isOfBrowser: Bool { userAgent.hasPrefix("Mozilla/") }
   /// What is encrypted of it; nil where nothing is to be.
   var claims: SealClaims?
   let memory = RequestMemory()
@@ -45,6 +47,10 @@ public protocol EventGate: Sendable {
   /// Told of the events of a request before the first one comes, so that what is far away in memory can be on its way.
   func expect(_ events: [IncomingEvent])
 
+  /// Told of the events that have passed and are on their way to the log. What is only looked at, or refused
+  /// because there is no room, does not come here.
+  func taken(_ events: [IncomingEvent])
+
   /// Of a gate that refuses events: its name in their dead letters, for ever. They go on from it when
   /// they are read again.
   var name: String { get }
@@ -72,6 +78,7 @@ extension EventGate {
 extension EventGate {
   public var name: String { "" }
   public func expect(_ events: [IncomingEvent]) {}
+  public func taken(_ events: [IncomingEvent]) {}
 }
 
 /// All gates in their order.
@@ -86,6 +93,10 @@ struct GateRow: Sendable {
 
   func expect(_ events: [IncomingEvent]) {
     for gate in gates { gate.expect(events) }
+  }
+
+  func taken(_ events: [IncomingEvent]) {
+    for gate in gates { gate.taken(events) }
   }
 
   /// What a protocol refused as the dead letters may keep it.

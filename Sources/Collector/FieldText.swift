@@ -9,14 +9,15 @@ enum FieldText {
   /// - Throws: where the text is too long or holds U+0000, which Postgres cannot store.
   static func check(_ text: String, _ field: String) throws(Refusal) -> String {
     if text.utf8.count > bytesMax {
-      throw Refusal(.textTooLong, "\(field) may have \(bytesMax) bytes")
+      throw Refusal(.textTooLong, "\(field) may have \(bytesMax) bytes", at: path(field))
     }
     var text = text
     let hasNul = text.withUTF8 { utf8 in
       utf8.baseAddress.map { memchr($0, 0, utf8.count) != nil } ?? false
     }
     if hasNul {
-      throw Refusal(.nulCharacter, "\(field) holds U+0000, which is not allowed")
+      throw Refusal(
+        .nulCharacter, "\(field) holds U+0000, which is not allowed", at: path(field))
     }
     return text
   }
@@ -26,7 +27,7 @@ enum FieldText {
   ) throws(Refusal) -> String {
     // An escape is at most six times as long as what it stands for.
     if text.bytes.count > bytesMax * (text.isEscaped ? 6 : 1) {
-      throw Refusal(.textTooLong, "\(field()) may have \(bytesMax) bytes")
+      throw Refusal(.textTooLong, "\(field()) may have \(bytesMax) bytes", at: path(field()))
     }
     return text.isEscaped ? try check(text.string, field()) : text.string
   }
@@ -47,7 +48,8 @@ enum FieldText {
         _ = try json.skipNull()
         return nil
       case .object, .array:
-        throw Refusal(.wrongFieldType, "\(field()) is a text, number, truth value or null")
+        throw Refusal(
+          .wrongFieldType, "\(field()) is a text, number, truth value or null", at: path(field()))
       }
     } catch let refusal as Refusal {
       throw refusal
@@ -55,4 +57,19 @@ enum FieldText {
       throw Refusal(.malformedJSON, "\(error)")
     }
   }
+
+  /// The same of a field that means something only to some events, so that what it holds in others is their
+  /// sender's own affair: of any length, and empty where it is neither text nor number.
+  static func lenient(_ json: inout JSONScanner) throws(JSONError) -> String {
+    switch try json.peek() {
+    case .string: return try json.string()
+    case .number: return String(decoding: try json.numberText(), as: UTF8.self)
+    case .object, .array, .boolean, .null:
+      try json.skipValue()
+      return ""
+    }
+  }
+
+  /// Where a member is in its event; `$` where the field is called by what it means.
+  static func path(_ field: String) -> String { field.contains(" ") ? "$" : "$." + field }
 }

@@ -9,10 +9,6 @@ struct GA4Event {
   private var name = ""
   private var time: Int64?
   private var properties = MappedProperties()
-  /// Google's parameters for what a mapping may find in others.
-  private var campaign: String?
-  private var value: String?
-  private var currency: String?
 
   /// Names that Google gives events, and what they mean. Those that are called as their kind, such as
   /// `click`, need no line.
@@ -70,9 +66,10 @@ struct GA4Event {
       }
       if try properties.take(param, &json, mapping) { continue }
       switch param {
-      case "campaign": campaign = try FieldText.scalar(&json, "campaign")
-      case "value": value = try FieldText.scalar(&json, "value")
-      case "currency": currency = try FieldText.scalar(&json, "currency")
+      // Google's own, where the mapping names others.
+      case "campaign": try properties.read(&json, .campaign)
+      case "value": try properties.read(&json, .revenue)
+      case "currency": try properties.read(&json, .currency)
       default: try json.skipValue()
       }
     }
@@ -92,13 +89,13 @@ struct GA4Event {
     draft.user = request.user
     draft.time = time ?? request.time
     draft.properties = properties
-    draft.properties.campaign.offer(campaign, rank: .max)
-    draft.properties.revenue.offer(value, rank: .max)
-    draft.properties.currency.offer(currency, rank: .max)
+    draft.propertiesPlace = "params"
+    draft.isKindStated = Self.kinds[name] != nil
     draft.payload = request.alone(bytes)
+    let stated = draft.time
     return try draft.event(
       protocolName: GA4Protocol.name, key: key, receivedAt: input.receivedAt,
-      fallbackID: { id(bytes, request, key, input, time: draft.time, place: place) })
+      fallbackID: { id(bytes, request, key, input, time: stated, place: place) })
   }
 
   private func kind(_ mapping: CompiledMapping) -> EventKind {

@@ -22,7 +22,8 @@ enum GA4Protocol {
       },
     ],
     answer: { FastResponse(success, extraHeaders: $0.positionHeader) },
-    requestAgain: requestAgain, properties: .first([["events", "0", "params"]]))
+    requestAgain: requestAgain, properties: .first([["events", "0", "params"]]),
+    keyAdvice: "as measurement_id or firebase_app_id in the query")
 
   static let eventsMax = 25
   private static let path = "/mp/collect"

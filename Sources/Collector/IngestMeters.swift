@@ -10,12 +10,14 @@ final class IngestMeters: Sendable {
   let refused: Counter
   let unavailable: Counter
   let events: Counter
+  let unnamed: Counter
   private let rejected: MetricFamily<Counter>
   private let reasons: MetricFamily<Counter>
   let debugger: EventDebugger?
 
   init(
     name: String, requests: MetricFamily<Counter>, events: MetricFamily<Counter>,
+    unnamed: MetricFamily<Counter>,
     rejected: MetricFamily<Counter>, reasons: MetricFamily<Counter>, debugger: EventDebugger?
   ) {
     self.name = name
@@ -27,6 +29,7 @@ final class IngestMeters: Sendable {
     refused = requests.with(name, "refused")
     unavailable = requests.with(name, "unavailable")
     self.events = events.with(name)
+    self.unnamed = unnamed.with(name)
     self.rejected = rejected
     self.reasons = reasons
   }

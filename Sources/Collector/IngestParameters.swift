@@ -4,7 +4,7 @@ import Events
 public struct IngestParameters: Sendable {
   /// A frame is sealed before it would be longer, in bytes. Longer frames mean fewer syncs of the
   /// log's disk but a longer wait for each.
-  public var frameBytesMax = 256 * 1024
+  public var frameBytesMax = 512 * 1024
   /// A frame is sealed at this number of events.
   public var frameEventsMax = 4096
   /// Frames of one partition that are published and not yet acknowledged. One is written while
@@ -13,7 +13,7 @@ public struct IngestParameters: Sendable {
   /// A frame with this many bytes of events goes at once; with up to twice as many where much more than two frames'
   /// worth is on its way. A shorter one waits while another of
   /// its partition is on its way, and until the next tick of ``frameIntervalMicros`` after it.
-  public var longFrameBytes = 192 * 1024
+  public var longFrameBytes = 320 * 1024
   /// Time between ticks at which short frames go, all partitions' together. It bounds the frames
   /// per second, which cost the log a sync each; the first frame after a pause does not wait.
   public var frameIntervalMicros = 4000

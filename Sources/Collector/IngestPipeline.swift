@@ -140,10 +140,12 @@ public final class IngestPipeline: Sendable {
   }
 
   /// - Parameter key: the number of the write key, see ``LaneShares``.
+  /// - Returns: false where there was no room for them.
+  @discardableResult
   func submit(
     _ events: [IncomingEvent], deadLetters letters: [IncomingEvent], key: Int = 0,
     completion: @escaping PendingRequest.Completion
-  ) {
+  ) -> Bool {
     let target = lanes.current
     let lanes = target.lanes
     let parts = EventParts(events, partitions: lanes.count)
@@ -151,7 +153,7 @@ public final class IngestPipeline: Sendable {
       var batch = ResponseBatch()
       completion(.overloaded(overload), &batch)
       batch.deliver()
-      return
+      return false
     }
     let request = PendingRequest(
       generation: target.generation.number, key: key, completion: completion)
@@ -180,6 +182,7 @@ public final class IngestPipeline: Sendable {
     request.submitted(&batch)
     batch.deliver()
     if mustWake { loop.wakeIfAsleep() }
+    return true
   }
 
   /// Whether a lane that the request needs takes no more.

@@ -60,6 +60,8 @@ public struct IngestReply: Sendable {
   /// Whether ``stored`` names every refused event, so that its sender hears of them also where nothing
   /// else was sent; else a request of which nothing can be used is refused as a whole.
   public var namesRefused: Bool
+  /// Of each event that is accepted, or of none.
+  var likeness: [EventTemplates.Likeness] = []
 
   public init(
     stored: (@Sendable (StoredAnswer) -> FastResponse)? = nil, unavailable: FastResponse? = nil,
@@ -112,6 +114,8 @@ public struct IngestProtocol: Sendable {
     BatchPlace.request
   /// Where an event's payload has the properties that schemas are about.
   public var properties = PropertiesPlace.none
+  /// How its clients send their write key, for those who forgot it: `send it …`.
+  public var keyAdvice = "as k in the query, or by Basic or Bearer authorization"
 }
 
 /// Where in the payload of an event the properties stand that its sender chose.

@@ -47,7 +47,7 @@ extension IngestRoutes {
   static func unknownEncoding(_ request: FastRequest) -> String? {
     guard request.bodyByteCount > 0,
       let encoding = request.header("content-encoding")?.lowercased(),
-      !["gzip", "deflate", "identity", ""].contains(encoding)
+      !["gzip", "x-gzip", "deflate", "identity", ""].contains(encoding)
     else { return nil }
     return String(encoding.filter { $0.isASCII && ($0.isLetter || $0 == "-") }.prefix(20))
   }
@@ -57,7 +57,8 @@ extension IngestRoutes {
   private static func isCompressed(_ request: FastRequest) -> Bool {
     guard request.bodyByteCount > 0 else { return false }
     if let encoding = request.header("content-encoding") {
-      return encoding.lowercased() == "gzip" || encoding.lowercased() == "deflate"
+      // RFC 9110 section 8.4.1.3: `x-gzip` is the same.
+      return ["gzip", "x-gzip", "deflate"].contains(encoding.lowercased())
     }
     return request.withBody { body in
       body.byteCount > 2 && body.unsafeLoad(as: UInt8.self) == 0x1f

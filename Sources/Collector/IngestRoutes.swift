@@ -17,6 +17,7 @@ public final class IngestRoutes: Sendable {
   let clock: CollectorClock
   private let requests: MetricFamily<Counter>
   private let events: MetricFamily<Counter>
+  private let unnamed: MetricFamily<Counter>
   private let rejected: MetricFamily<Counter>
   private let rejectedRequests: MetricFamily<Counter>
   private let dropped: MetricFamily<Counter>
@@ -25,7 +26,6 @@ public final class IngestRoutes: Sendable {
   private let uniqueIDs = Atomic<UInt64>(0)
   let overloaded: PreparedResponse
   let keyOverloaded: PreparedResponse
-  let unknownKey: PreparedResponse
 
   /// - Parameters:
   ///   - keys: the write keys that are accepted now; asked for once per request.
@@ -51,6 +51,7 @@ public final class IngestRoutes: Sendable {
     self.producer = producer.description
     requests = metrics.counter(CollectorMetrics.requests)
     events = metrics.counter(CollectorMetrics.events)
+    unnamed = metrics.counter(CollectorMetrics.unnamed)
     rejected = metrics.counter(CollectorMetrics.rejected)
     rejectedRequests = metrics.counter(CollectorMetrics.rejectedRequests)
     keyMeters = KeyMeters(metrics)
@@ -68,13 +69,15 @@ public final class IngestRoutes: Sendable {
         detail: "Too many events of this write key wait for the log; send the same request again.",
         retryAfterSeconds: pipeline.parameters.retryAfterSeconds
       ).prepared
-    unknownKey =
+  }
+
+  /// The answer of a protocol to a request without a write key that is known.
+  static func unknownKey(_ ingest: IngestProtocol) -> FastResponse {
+    FastResponse(
       Problem(
         .unauthorized, code: "unknown_write_key",
-        detail: "The write key is missing or unknown; send it as k, by Basic authorization or "
-          + "as writeKey.",
-        headers: [(name: "WWW-Authenticate", value: "Basic realm=\"write key\"")]
-      ).prepared
+        detail: "The write key is missing or unknown; send it \(ingest.keyAdvice).",
+        headers: [(name: "WWW-Authenticate", value: "Basic realm=\"write key\"")]))
   }
 
   static let shareExceeded = "share_exceeded"
@@ -82,9 +85,11 @@ public final class IngestRoutes: Sendable {
   /// Adds the routes of all protocols, and the one that says what would become of a request.
   public func add(to routes: inout Routes) {
     addValidation(to: &routes)
+    BrowserSettings.declare(on: &routes, keys: keys)
+    addSnowplowHealth(to: &routes)
     for ingest in ProtocolCatalog.all {
       let meters = IngestMeters(
-        name: ingest.name, requests: requests, events: events, rejected: rejected,
+        name: ingest.name, requests: requests, events: events, unnamed: unnamed, rejected: rejected,
         reasons: rejectedRequests, debugger: debugger)
       var options = RouteOptions(
         maxBodyBytes: ingest.bodyBytesMax, bodyTooLarge: .badRequest, crossOrigin: .mirrored)
@@ -96,12 +101,7 @@ public final class IngestRoutes: Sendable {
       }
       for endpoint in ingest.endpoints {
         options.admission = endpoint.isLink ? nil : admission
-        options.allowsOrigin = { [keys] origin, query in
-          Array(query.utf8).withUnsafeBytes { query in
-            QueryField.text(endpoint.keyField, in: query).flatMap { keys().find($0) }?
-              .allows(origin: origin) ?? true
-          }
-        }
+        options.refused = { refusal, request in self.count(refusal, request, endpoint, meters) }
         routes.fast(endpoint.method, endpoint.path, options: options) { request, responder in
           self.answer(request, responder, endpoint, ingest, meters)
         }
@@ -125,26 +125,30 @@ public final class IngestRoutes: Sendable {
     if let encoding = Self.unknownEncoding(request) {
       return refuse(
         "unsupported_encoding",
-        "Content-Encoding \(encoding) is not known here; send gzip, deflate or plain.", meters)
+        "Content-Encoding \(encoding) is not known here; send gzip, deflate or plain.", request,
+        endpoint, meters)
     }
     let reading: IngestReading
     do {
       reading = try read(request, endpoint, ingest, keys, receivedAt)
     } catch {
-      return refuse("bad_compression", error.description, meters)
+      return refuse("bad_compression", error.description, request, endpoint, meters)
     }
     switch consume reading {
     case .unknownKey:
       meters.unknownKey.add()
       meters.countRejection("unknown_write_key")
-      return FastResponse(unknownKey)
+      return Self.unknownKey(ingest)
     case .unknownKeyOnLink(let onward):
       meters.unknownKey.add()
       meters.countRejection("unknown_write_key")
       return onward
-    case .problem(let code, let detail): return refuse(code, detail, meters)
+    case .problem(let code, let detail):
+      return refuse(code, detail, request, endpoint, meters)
     case .refused(let rejection, let key):
-      if keys.isRestricted, let refusal = take(1, key, request, meters) { return refusal }
+      if keys.isRestricted, let refusal = take(1, key, request, endpoint, meters) {
+        return refusal
+      }
       let keyMeter = keyMeters.meter(of: key)
       let letter = gates.clean(rejection, facts(request, key), key, ingest.name).event(
         protocolName: ingest.name, site: key.site, source: key.source, receivedAt: receivedAt)
@@ -167,7 +171,7 @@ public final class IngestRoutes: Sendable {
         }
       }
       if keys.isRestricted,
-        let refusal = take(read.count + refusals.count, key, request, meters, reply)
+        let refusal = take(read.count + refusals.count, key, request, endpoint, meters, reply)
       {
         return refusal
       }
@@ -175,7 +179,8 @@ public final class IngestRoutes: Sendable {
       if let unavailable = reply.unavailable {
         responder.complete(unavailable, afterMs: pipeline.parameters.linkDeadlineMs)
       }
-      let passed = passGates(read, refusals, request, endpoint, ingest, key)
+      let passed = passGates(
+        read, refusals, request, endpoint, ingest, key, likeness: reply.likeness)
       let (accepted, rejections) = (passed.events, passed.rejections)
       for drop in passed.dropped { dropped.with(meters.name, drop.reason).add() }
       let shown = debugger?.entries(passed, ingest, endpoint, key, receivedAt)
@@ -192,6 +197,7 @@ public final class IngestRoutes: Sendable {
         RejectedEvent(index: $0.index, code: $0.code.rawValue, message: $0.detail)
       }
       let count = accepted.count
+      let unnamed = accepted.count { $0.notes.contains(.unnamed) }
       let tally = verdicts.tally(accepted)
       // A request of which nothing can be used is refused, so that its sender hears of it; where
       // something was taken, the rest is named in a 200. Who follows a link arrives all the same.
@@ -205,6 +211,7 @@ public final class IngestRoutes: Sendable {
         debugger?.add(shown)
         if refusal == nil { meters.stored.add() } else { meters.rejectedRequests.add() }
         meters.events.add(count)
+        if unnamed > 0 { meters.unnamed.add(unnamed) }
         keyMeter.events.add(count)
         verdicts.add(tally)
         for event in named { meters.countRejection(event.code, keyMeter) }
@@ -218,9 +225,12 @@ public final class IngestRoutes: Sendable {
   }
 
   /// What is left of a request's events behind the gates, and what they refused besides.
+  ///
+  /// - Parameter likeness: of each event, or of none.
   func passGates(
     _ events: consuming [IncomingEvent], _ rejections: [Rejection], _ request: FastRequest,
-    _ endpoint: IngestEndpoint, _ ingest: IngestProtocol, _ key: WriteKey
+    _ endpoint: IngestEndpoint, _ ingest: IngestProtocol, _ key: WriteKey,
+    likeness: [EventTemplates.Likeness] = []
   ) -> PassedGates {
     var passed = PassedGates(rejections: rejections)
     guard !gates.gates.isEmpty else {
@@ -236,6 +246,7 @@ public final class IngestRoutes: Sendable {
     var stopped: [Int] = []
     for offset in events.indices {
       let index = places.next()
+      facts.memory.likeness = likeness.isEmpty ? .none : likeness[offset]
       switch gates.pass(&events[offset], facts, key) {
       case .passed: continue
       case .dropped(let reason): passed.dropped.append((index, reason))
@@ -313,7 +324,8 @@ public final class IngestRoutes: Sendable {
     stored: @escaping @Sendable ((position: String?, header: [UInt8])) -> FastResponse
   ) {
     let retryAfterSeconds = pipeline.parameters.retryAfterSeconds
-    pipeline.submit(events, deadLetters: letters, key: key.number) { settlement, batch in
+    let hasRoom = pipeline.submit(events, deadLetters: letters, key: key.number) {
+      settlement, batch in
       switch settlement {
       case .stored(let frames):
         let (position, header) = frames.texts
@@ -341,6 +353,7 @@ public final class IngestRoutes: Sendable {
                 retryAfterSeconds: retryAfterSeconds)))
       }
     }
+    if hasRoom { gates.taken(events) }
   }
 
   func uniqueID() -> String {

@@ -43,24 +43,28 @@ extension IngestRoutes {
     }
     var report = ValidationReport(ingest, endpoint)
     switch reading {
-    case .unknownKey, .unknownKeyOnLink: return FastResponse(unknownKey)
+    case .unknownKey, .unknownKeyOnLink: return Self.unknownKey(ingest)
     case .problem(let code, let detail):
       throw Problem(.badRequest, code: code, detail: detail)
     case .refused(let rejection, let key):
-      if let refusal = limit(1, key, request) { return refusal }
+      if let refusal = limit(1, key, request, endpoint) { return refusal }
       report.key = key.id
       report.add(rejection)
     case .events(let events, let rejections, let key, _):
-      if let refusal = limit(events.count + rejections.count, key, request) { return refusal }
+      if let refusal = limit(events.count + rejections.count, key, request, endpoint) {
+        return refusal
+      }
       report.key = key.id
       report.add(events, passGates(events, rejections, request, endpoint, ingest, key))
     }
     return FastResponse(ValidationReport.answer, body: report.json)
   }
 
-  private func limit(_ events: Int, _ key: WriteKey, _ request: FastRequest) -> FastResponse? {
+  private func limit(
+    _ events: Int, _ key: WriteKey, _ request: FastRequest, _ endpoint: IngestEndpoint
+  ) -> FastResponse? {
     keyGuard.take(
-      events, key, origin: request.header("origin"), nowMicros: clock.steadyMicros())?.answer
+      events, key, origin: origin(request, endpoint), nowMicros: clock.steadyMicros())?.answer
   }
 
   /// The path that is meant, and the query that goes with it.

@@ -150,6 +150,10 @@ enum KeyFormat {
       switch name {
       case "origins":
         var origins: [String] = []
+        if try reader.skipNull() {
+          policy.origins = []
+          return
+        }
         try reader.array(OriginRule.countMax) { reader throws(KeyFormatError) in
           guard let origin = OriginRule.normalized(try reader.string()) else {
             throw reader.failure("an origin such as https://www.example.org is expected")
@@ -158,7 +162,11 @@ enum KeyFormat {
         }
         policy.origins = origins
       case "events_per_second_max":
-        policy.eventsPerSecondMax = try reader.integer(RateLimit.eventsPerSecondRange)
+        if try reader.skipNull() {
+          policy.liftsRate = true
+        } else {
+          policy.eventsPerSecondMax = try reader.integer(RateLimit.eventsPerSecondRange)
+        }
       case "address": policy.address = try reader.choice(KeyPolicy.Address.self)
       case "personal_data": policy.personalData = try reader.choice(KeyPolicy.PersonalData.self)
       case "identifiers": policy.identifiers = try reader.choice(KeyPolicy.Identifiers.self)
@@ -194,7 +202,7 @@ enum KeyFormat {
 
   // MARK: Requests and answers
 
-  /// `{"policy":{…}}`, with the members that are to change.
+  /// `{"policy":{…}}`, with the members that are to change; `null` takes a limit or a list of origins away.
   static func change(_ bytes: [UInt8]) throws(KeyFormatError) -> KeyPolicyChange {
     try KeyReader.read(bytes) { reader throws(KeyFormatError) in
       var change = KeyPolicyChange()

@@ -55,9 +55,9 @@ struct KeyGuard: Sendable {
     return refusal(emptyMicros: key.rateLimit?.take(max(1, events), nowMicros: nowMicros) ?? 0)
   }
 
-  /// The page is not even to read why.
+  /// The page may read why: else it would see a network that fails, and send again.
   private var originRefusal: KeyRefusal {
-    KeyRefusal(reason: .origin, answer: FastResponse(origin, isShared: false))
+    KeyRefusal(reason: .origin, answer: FastResponse(origin))
   }
 
   private func refusal(emptyMicros: Int64) -> KeyRefusal? {

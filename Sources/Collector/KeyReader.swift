@@ -97,6 +97,11 @@ struct KeyReader {
     try scan { json throws(JSONError) in try json.string() }
   }
 
+  /// Reads `null` where it is there.
+  mutating func skipNull() throws(KeyFormatError) -> Bool {
+    try scan { json throws(JSONError) in try json.skipNull() }
+  }
+
   mutating func bool() throws(KeyFormatError) -> Bool {
     try scan { json throws(JSONError) in try json.bool() }
   }

@@ -18,4 +18,23 @@ enum LooseBase64 {
     while letters.count % 4 != 0 { letters.append(UInt8(ascii: "=")) }
     return Base64.decode(letters)
   }
+
+  private static let tokenBytesMin = 32
+
+  /// Whether a text is a JSON Web Token (RFC 7519), by which somebody is let in: three parts in base 64 for addresses, of
+  /// which the first is an object.
+  static func isWebToken(_ text: UnsafeRawBufferPointer) -> Bool {
+    guard text.count >= tokenBytesMin, text.starts(with: "eyJ".utf8) else { return false }
+    var points = 0
+    for byte in text {
+      switch byte {
+      case UInt8(ascii: "."): points += 1
+      case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+        UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+        break
+      default: return false
+      }
+    }
+    return points == 2
+  }
 }

@@ -14,7 +14,7 @@ import Events
 ///
 /// The person is `cid` or `_id`, the user `uid`; the time is `cdt`, or `cdo` seconds before the receipt. Any
 /// field may be a property by the mapping. Where it finds none: the content is `c_n` or `e_n`, the variant `c_p`,
-/// the money of a conversion `revenue` or `e_v`, the campaign that of `url`, or `_rcn`.
+/// the money of a conversion `revenue` or `e_v`, the campaign that of `url` (``CampaignTag``), or `_rcn`.
 ///
 /// The protocol has no ids of events. They are derived from all fields, of which `rand` is another one in each
 /// request; where that is missing, and the time too, each request is an event of its own.
@@ -29,11 +29,6 @@ struct MatomoEvent {
   /// Not part of the payload: the write key's own field, the secret, and the age, which differs from copy to
   /// copy.
   private static let transient: Set<String> = ["k", MatomoSecret.field, "cdo"]
-  /// Matomo's own names for the campaign in an address, and the common one.
-  private static let campaigns: Set<String> = [
-    "mtm_campaign", "matomo_campaign", "mtm_cpn", "pk_campaign", "pk_cpn", "piwik_campaign",
-    "utm_campaign",
-  ]
 
   /// - Parameter place: tells equal events of a batch apart.
   func event(_ fields: TextFields, place: String) throws(Refusal) -> IncomingEvent {
@@ -43,7 +38,7 @@ struct MatomoEvent {
     }
     var draft = EventDraft()
     (draft.name, draft.kind) = nameAndKind(fields)
-    try takeProperties(fields, &draft)
+    takeProperties(fields, &draft)
     draft.user = fields["uid"]
     draft.anonymous = fields.first(of: "cid", "_id")
     draft.time = try time(fields)
@@ -79,17 +74,15 @@ struct MatomoEvent {
     return ("pageview", .view)
   }
 
-  private func takeProperties(_ fields: TextFields, _ draft: inout EventDraft) throws(Refusal) {
+  private func takeProperties(_ fields: TextFields, _ draft: inout EventDraft) {
     for (name, value) in fields.all {
-      try draft.properties.offer(value, named: name, key.mapping)
+      draft.properties.offer(value, named: name, key.mapping)
     }
-    for name in ["c_n", "e_n"] {
-      draft.properties.content.fill(try FieldText.check(fields[name], name))
-    }
+    for name in ["c_n", "e_n"] { draft.properties.content.fill(dimension: fields[name]) }
     // A piece may be a long address or a whole text, and is then no variant that anybody compares.
-    if AddressCampaign.isDimension(fields["c_p"]) { draft.properties.variant.fill(fields["c_p"]) }
-    draft.properties.campaign.fill(AddressCampaign.find(in: fields["url"], Self.campaigns))
-    draft.properties.campaign.fill(try FieldText.check(fields["_rcn"], "_rcn"))
+    if CampaignTag.isDimension(fields["c_p"]) { draft.properties.variant.fill(fields["c_p"]) }
+    draft.properties.fill(fromAddress: fields["url"])
+    draft.properties.campaign.fill(dimension: fields["_rcn"])
     draft.properties.revenue.fill(fields.first(of: "revenue", "e_v"))
   }
 

@@ -16,7 +16,8 @@ enum MatomoProtocol {
 
   static let declaration = IngestProtocol(
     name: name, bodyBytesMax: 1024 * 1024, endpoints: endpoints,
-    answer: { FastResponse(PixelProtocol.image, extraHeaders: $0.positionHeader) })
+    answer: { FastResponse(PixelProtocol.image, extraHeaders: $0.positionHeader) },
+    keyAdvice: "as idsite, or as k in the query")
 
   /// More events than this in one request are refused as a whole.
   static let batchEventsMax = 2500

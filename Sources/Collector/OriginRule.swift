@@ -29,6 +29,14 @@ enum OriginRule {
     return "\(scheme)://\(host)\(port)"
   }
 
+  /// Of the page with this address; `null` where it is none of HTTP.
+  static func origin(ofPage address: String) -> String {
+    let parts = address.split(separator: "/", maxSplits: 3, omittingEmptySubsequences: false)
+    guard parts.count >= 3, parts[1].isEmpty else { return "null" }
+    let host = parts[2].prefix { $0 != "?" && $0 != "#" }
+    return normalized("\(parts[0])//\(host)") ?? "null"
+  }
+
   /// Whether a request's `Origin` is in the list.
   ///
   /// - Parameter rules: as ``normalized(_:)`` gives them.

@@ -53,6 +53,8 @@ final class PayloadScrubber {
     var bytes: [UInt8]?
     /// Of the browser that the event names first; nil where it names none.
     var agent: AgentCache.Known?
+    /// Of the client that the event names first, as it came; empty where it names none.
+    var address = ""
     /// Whether there was something to seal, if there is a ``PayloadScrubber/sealer``.
     var isSealable = false
   }
@@ -65,7 +67,8 @@ final class PayloadScrubber {
   func scrub(event json: UnsafeRawBufferPointer) throws(JSONError) -> Scrubbed {
     var walk = Walk(self, json, nesting: 0)
     try walk.whole(at: marks.whole)
-    return Scrubbed(bytes: walk.result, agent: walk.agent, isSealable: walk.isSealable)
+    return Scrubbed(
+      bytes: walk.result, agent: walk.agent, address: walk.address, isSealable: walk.isSealable)
   }
 
   /// The same for a text that is no JSON, or only the beginning of some: whatever in it looks like a member
@@ -136,10 +139,13 @@ final class PayloadScrubber {
     private var json: JSONScanner
     /// See ``Scrubbed/agent``.
     private(set) var agent: AgentCache.Known?
+    private(set) var address = ""
     private(set) var isSealable = false
     /// Where the text stands in the event; empty where nothing is sealed.
     private let outer: String
     private var edits: [(range: Range<Int>, bytes: [UInt8])] = []
+    /// Whether the next object, or the objects of the next array, have an id of a person as `id`.
+    private var nextHoldsID = false
 
     init(
       _ rules: PayloadScrubber, _ text: UnsafeRawBufferPointer, nesting: Int, outer: String = ""
@@ -186,7 +192,9 @@ final class PayloadScrubber {
       case .array:
         try json.beginArray()
         var index = 0
+        let holdsID = nextHoldsID
         while try json.nextElement() {
+          nextHoldsID = holdsID
           try value(
             inTraits: false, places.isEmpty ? [] : rules.marks.places(places, element: index))
           index += 1
@@ -202,6 +210,8 @@ final class PayloadScrubber {
       inTraits: Bool, _ places: PersonalMarks.Places
     ) throws(JSONError) {
       try json.beginObject()
+      let holdsID = nextHoldsID
+      nextHoldsID = false
       while let name = try json.nextKey() {
         if rules.identify == nil, places.isEmpty, !name.isEscaped, PersonalNames.isPlain(name.bytes)
         {
@@ -211,9 +221,14 @@ final class PayloadScrubber {
         let key = name.isEscaped ? unescapedKey(name) : PersonalNames.Key(name.bytes)
         if key.mayHoldData && rules.removesPersonalData { scrub(name) }
         let inner = places.isEmpty ? [] : rules.marks.places(places, member: name.string)
-        if rules.identify != nil, rules.identifierNames.contains(key.hash) {
-          try identifier()
-        } else if !PersonalNames.mayMean(key) {
+        if rules.identify != nil {
+          if holdsID && key == IdentifierNames.id || rules.identifierNames.contains(key.hash) {
+            try identifier()
+            continue
+          }
+          nextHoldsID = IdentifierNames.isHolder(key)
+        }
+        if !PersonalNames.mayMean(key) {
           try value(inTraits: false, inner)
         } else if let role = PersonalNames.role(key, inTraits: inTraits) {
           try member(role)
@@ -241,10 +256,10 @@ final class PayloadScrubber {
         }
       case .address:
         if try json.peek() == .string {
-          let address = try json.text()
-          let network =
-            rules.addresses == .truncate ? NetworkAddress.truncated(address.string) : nil
-          if !address.isEmpty { put(network ?? Removed.other.rawValue, at: range(of: address)) }
+          let text = try json.text()
+          let network = rules.addresses == .truncate ? NetworkAddress.truncated(text.string) : nil
+          if address.isEmpty { address = text.string }
+          if !text.isEmpty { put(network ?? Removed.other.rawValue, at: range(of: text)) }
         } else {
           try replace(with: .other, seals: false)
         }
@@ -319,7 +334,7 @@ final class PayloadScrubber {
     // MARK: Texts
 
     private mutating func string(_ string: JSONString) {
-      guard string.bytes.count > 4, string.isEscaped || !Self.isOrdinary(string.bytes) else {
+      guard string.bytes.count > 4, string.isEscaped || !PlainText.isOrdinary(string.bytes) else {
         return
       }
       if let changed = scrubbed(string) { put(changed, at: range(of: string)) }
@@ -364,6 +379,9 @@ final class PayloadScrubber {
       if rules.removesCompressed, text.starts(with: PayloadScrubber.compressed) {
         return Array(Removed.other.rawValue.utf8)
       }
+      if rules.removesPersonalData, LooseBase64.isWebToken(text) {
+        return Array(Removed.other.rawValue.utf8)
+      }
       if nesting < PayloadScrubber.nestingMax, Self.mayBeEncoded(text),
         let decoded = LooseBase64.decode(text),
         decoded.first == UInt8(ascii: "{") || decoded.first == UInt8(ascii: "[")
@@ -371,17 +389,6 @@ final class PayloadScrubber {
         return decoded.withUnsafeBytes { encoded($0, as: text) }
       }
       return removed(from: text)
-    }
-
-    /// Whether a text, of which there is something, is none of those that are read further: the most are told here.
-    @inline(__always)
-    private static func isOrdinary(_ text: UnsafeRawBufferPointer) -> Bool {
-      switch text[0] {
-      case UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "e"), UInt8(ascii: "W"),
-        UInt8(ascii: "H"):
-        return false
-      default: return PlainText.isPlain(text)
-      }
     }
 
     /// Whether a text begins as JSON does in base 64.

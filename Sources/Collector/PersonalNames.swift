@@ -41,7 +41,8 @@ enum PersonalNames {
         "street", "addressline1", "addressline2", "shippingaddress", "billingaddress", "password",
         "passwd", "pwd", "passphrase", "token", "accesstoken", "refreshtoken", "idtoken",
         "authtoken", "apikey", "secret", "clientsecret", "ssn", "socialsecuritynumber",
-        "passportnumber", "taxid",
+        "passportnumber", "taxid", "username", "loginname", "login", "authorization",
+        "proxyauthorization", "xapikey", "xauthtoken", "sessiontoken", "jwt", "cookie", "setcookie",
       ]
     ),
     (
@@ -55,7 +56,7 @@ enum PersonalNames {
     (.fingerprint, ["uadata", "uafullversionlist"]),
   ]
   /// Of what describes a person.
-  private static let ofTraits = ["name", "username", "nickname", "avatar"]
+  private static let ofTraits = ["name", "nickname", "avatar"]
   private static let traits = [
     "traits", "set", "setonce", "personproperties", "userproperties", "usertraits",
   ]
@@ -191,12 +192,22 @@ enum IdentifierNames {
   private static let common: Set<String> = [
     "userId", "anonymousId", "previousId", "user_id", "anonymous_id", "previous_id", "distinct_id",
   ]
+  /// Of somebody's device, by any protocol: Apple's and Google's for advertising, makers', installations'.
+  private static let devices: Set<String> = [
+    "advertisingId", "adTrackingId", "idfa", "idfv", "appleIdfa", "appleIdfv", "androidIdfa",
+    "androidId", "openIdfa", "gaid", "aaid", "adid", "oaid", "vendorId", "deviceId",
+    "installationId",
+    "app_instance_id", "firebase_app_instance_id",
+  ]
   private static let byProtocol: [String: Set<String>] = [
     "pixel": own, "beacon": own, "link": own, "redirect": own,
     "segment": common,
-    "snowplow": ["uid", "duid", "tnuid", "nuid", "userId", "domain_userid", "network_userid"],
+    "snowplow": [
+      "uid", "duid", "tnuid", "nuid", "userId", "domain_userid", "network_userid",
+      "previousSessionUserId",
+    ],
     "matomo": ["uid", "cid", "_id"],
-    "ga4": ["client_id", "user_id"],
+    "ga4": ["client_id", "user_id", "app_instance_id"],
     "posthog": [
       "distinct_id", "$distinct_id", "$device_id", "$anon_distinct_id", "$user_id", "alias",
     ],
@@ -207,6 +218,17 @@ enum IdentifierNames {
     hashes[String(protocolName)] ?? others
   }
 
-  private static let hashes = byProtocol.mapValues { Set($0.map(PersonalNames.hash)) }
-  private static let others = Set(common.union(own).map(PersonalNames.hash))
+  private static let hashes = byProtocol.mapValues {
+    Set($0.union(devices).map(PersonalNames.hash))
+  }
+  private static let others = Set(common.union(own).union(devices).map(PersonalNames.hash))
+
+  /// Whether an `id` within a member of this name is a person's or a person's device's, such as
+  /// `context.externalIds[0].id`.
+  static func isHolder(_ key: PersonalNames.Key) -> Bool {
+    PersonalNames.isTraits(key) || holders.contains(key.hash)
+  }
+
+  private static let holders = Set(["externalIds", "device"].map(PersonalNames.hash))
+  static let id = PersonalNames.Key("id")
 }

@@ -1,4 +1,5 @@
 import Events
+import Glibc
 import HTTPServer
 
 /// The fields of our own protocols: pixel, beacon and click link.
@@ -12,8 +13,9 @@ import HTTPServer
 /// | `uid` `aid` | the person: user id, anonymous id |
 /// | `pid` | of an alias: the earlier id that `uid` takes over; else `aid` is that |
 /// | `eid` | event id; without it every request is an event of its own |
-/// | `ts` | the client's time in milliseconds since the epoch; else the time of receipt |
+/// | `ts` | the client's time in milliseconds (or seconds) since the epoch; else the time of receipt |
 /// | `v` `cur` | money of a conversion and its currency (else the mapping's default) |
+/// | `url` | the page's address: campaign, content and channel where they are missing (``CampaignTag``) |
 ///
 /// All fields but the key are kept as the event's payload. A field that comes twice counts as it
 /// came last.
@@ -32,6 +34,7 @@ struct PixelFields {
   var time = ""
   var value = ""
   var currency = ""
+  var page = ""
 
   /// The names of the fields: the raw value is their bytes, the first in the lowest bits.
   enum Name: UInt32 {
@@ -49,6 +52,21 @@ struct PixelFields {
     case ts = 0x7374
     case v = 0x76
     case cur = 0x72_7563
+    case url = 0x6c_7275
+
+    /// Whether it may be longer than it is kept.
+    var isOfAnyLength: Bool {
+      switch self {
+      case .cid, .cnt, .var, .ch, .url: true
+      case .k, .t, .n, .uid, .aid, .pid, .eid, .ts, .v, .cur: false
+      }
+    }
+
+    init?(_ name: String) {
+      var name = name
+      guard let known = name.withUTF8({ Name(UnsafeRawBufferPointer($0)) }) else { return nil }
+      self = known
+    }
 
     init?(_ bytes: UnsafeRawBufferPointer) {
       guard bytes.count <= 3 else { return nil }
@@ -64,8 +82,7 @@ struct PixelFields {
   mutating func take<E: Error>(
     _ field: String, _ value: () throws(E) -> String
   ) throws(E) -> Bool {
-    var field = field
-    guard let name = field.withUTF8({ Name(UnsafeRawBufferPointer($0)) }) else { return false }
+    guard let name = Name(field) else { return false }
     set(name, try value())
     return true
   }
@@ -86,6 +103,7 @@ struct PixelFields {
     case .ts: time = text
     case .v: value = text
     case .cur: currency = text
+    case .url: page = text
     }
   }
 
@@ -109,10 +127,12 @@ struct PixelFields {
     draft.previous = previous
     draft.time = try Self.time(time, "ts")
     draft.sentAt = sentAt
-    draft.properties.campaign.fill(try FieldText.check(campaign, "cid"))
-    draft.properties.content.fill(try FieldText.check(content, "cnt"))
-    draft.properties.variant.fill(try FieldText.check(variant, "var"))
-    draft.properties.channel.fill(try FieldText.check(channel, "ch"))
+    draft.isKindStated = true
+    draft.properties.campaign.fill(dimension: campaign)
+    draft.properties.content.fill(dimension: content)
+    draft.properties.variant.fill(dimension: variant)
+    draft.properties.channel.fill(dimension: channel)
+    draft.properties.page.fill(page)
     draft.properties.revenue.fill(value)
     draft.properties.currency.fill(currency)
     draft.payload = payload
@@ -125,10 +145,13 @@ struct PixelFields {
   /// - Returns: microseconds since the epoch; nil where the text is empty.
   static func time(_ text: String, _ field: String) throws(Refusal) -> Int64? {
     if text.isEmpty { return nil }
-    guard let milliseconds = Int64(text), (0...Timestamp.max / 1000).contains(milliseconds) else {
-      throw Refusal(.badTimestamp, "\(field) is milliseconds since 1970, such as 1767225600000")
+    guard let time = FieldTime.micros(text) else {
+      throw Refusal(
+        .badTimestamp,
+        "\(field) is milliseconds since 1970, such as 1767225600000, from 1980 to 2100",
+        at: FieldText.path(field))
     }
-    return milliseconds * 1000
+    return time
   }
 }
 
@@ -136,7 +159,9 @@ struct PixelFields {
 struct PixelQuery {
   var fields = PixelFields()
   /// A JSON object of all fields but the key, each a text.
-  var payload = JSONWriter(reserving: 256)
+  private(set) var payload: [UInt8] = []
+  /// Whether neither the names of its fields nor the form of their texts tell anything personal.
+  private(set) var saysNothing = false
   /// Whether some field is not UTF-8 or not rightly encoded. It is left out.
   private(set) var isMalformed = false
 
@@ -145,16 +170,14 @@ struct PixelQuery {
     _ query: UnsafeRawBufferPointer,
     taking: ((_ name: String, _ value: String) -> Bool)? = nil
   ) {
+    if taking == nil, let separators = Self.separatorsOfPlain(query) {
+      read(plain: query, separators: separators)
+      return
+    }
+    var payload = JSONWriter(reserving: query.count + 64)
     payload.beginObject()
-    let isPlain = taking == nil && Self.isASCII(query)
     var scanner = QueryScanner()
     while let field = scanner.next(in: query.bytes) {
-      if isPlain, !field.nameIsEncoded, !field.valueIsEncoded {
-        take(
-          plain: UnsafeRawBufferPointer(rebasing: query[field.name]),
-          UnsafeRawBufferPointer(rebasing: query[field.value]))
-        continue
-      }
       guard let name = Self.text(field.name, field.nameIsEncoded, query),
         let value = Self.text(field.value, field.valueIsEncoded, query)
       else {
@@ -168,16 +191,93 @@ struct PixelQuery {
       payload.string(value)
     }
     payload.endObject()
+    self.payload = payload.bytes
   }
 
-  /// Takes a field in ASCII without escapes, as nearly all are: only what means something becomes a text.
-  private mutating func take(plain name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
-    let known = PixelFields.Name(name)
-    if let known { fields.set(known, String(decoding: value, as: UTF8.self)) }
-    if known == .k { return }
-    payload.key(utf8: name)
-    payload.string(utf8: value)
+  // MARK: Plain queries
+
+  /// How many `&` are in a query of plain ASCII alone, as nearly all are: nothing in it is encoded, and nothing in
+  /// it is escaped in JSON.
+  ///
+  /// - Returns: nil where it is another one.
+  private static func separatorsOfPlain(_ query: UnsafeRawBufferPointer) -> Int? {
+    var separators = 0
+    var others: UInt64 = 0
+    var index = 0
+    while index < query.count {
+      // Behind the end there are zeros, which would be control characters.
+      let filler =
+        query.count &- index >= 8 ? 0 : UInt64.max &<< UInt64(8 &* (query.count &- index))
+      let word = ByteWord.tail(query, from: index) | filler & ByteWord.all(UInt8(ascii: " "))
+      separators &+= ByteWord.count(ByteWord.isEqual(word, UInt8(ascii: "&")))
+      others |=
+        word & ByteWord.highest | ByteWord.isBelow(word, 0x20)
+        | ByteWord.isEqual(word, UInt8(ascii: "%")) | ByteWord.isEqual(word, UInt8(ascii: "+"))
+        | ByteWord.isEqual(word, UInt8(ascii: "\"")) | ByteWord.isEqual(word, UInt8(ascii: "\\"))
+      index &+= 8
+    }
+    return others == 0 ? separators : nil
   }
+
+  /// Copies each field to its place; only what means something becomes a text.
+  private mutating func read(plain query: UnsafeRawBufferPointer, separators: Int) {
+    var fields = PixelFields()
+    var saysNothing = true
+    // Of each field six signs are added, of which two take the place of `&` and `=`.
+    payload = [UInt8](unsafeUninitializedCapacity: query.count + 6 * separators + 8) {
+      output, count in
+      func put(_ sign: UInt8) {
+        output[count] = sign
+        count &+= 1
+      }
+      func put(_ text: UnsafeRawBufferPointer) {
+        if let place = output.baseAddress, let start = text.baseAddress {
+          memcpy(place + count, start, text.count)
+          count &+= text.count
+        }
+      }
+      put(UInt8(ascii: "{"))
+      var start = 0
+      while start < query.count {
+        let end = Self.first(UInt8(ascii: "&"), query, start..<query.count)
+        defer { start = end + 1 }
+        if end == start { continue }
+        let equals = Self.first(UInt8(ascii: "="), query, start..<end)
+        let name = UnsafeRawBufferPointer(rebasing: query[start..<equals])
+        let value = UnsafeRawBufferPointer(rebasing: query[min(equals + 1, end)..<end])
+        let known = PixelFields.Name(name)
+        if let known { fields.set(known, String(decoding: value, as: UTF8.self)) }
+        if known == .k { continue }
+        if saysNothing {
+          saysNothing =
+            (known != nil || PersonalNames.isPlain(name)) && PlainText.saysNothing(value)
+        }
+        if count > 1 { put(UInt8(ascii: ",")) }
+        put(UInt8(ascii: "\""))
+        put(name)
+        put(UInt8(ascii: "\""))
+        put(UInt8(ascii: ":"))
+        put(UInt8(ascii: "\""))
+        put(value)
+        put(UInt8(ascii: "\""))
+      }
+      put(UInt8(ascii: "}"))
+    }
+    self.fields = fields
+    self.saysNothing = saysNothing
+  }
+
+  /// Where a sign is, or the end of the range.
+  private static func first(
+    _ sign: UInt8, _ text: UnsafeRawBufferPointer, _ range: Range<Int>
+  ) -> Int {
+    guard let base = text.baseAddress,
+      let found = memchr(base + range.lowerBound, Int32(sign), range.count)
+    else { return range.upperBound }
+    return UnsafeRawPointer(found) - base
+  }
+
+  // MARK: Events
 
   /// See ``PixelFields/event(protocolName:kind:key:receivedAt:sentAt:payload:fallbackID:)``.
   func event(
@@ -188,7 +288,7 @@ struct PixelQuery {
     }
     return try fields.event(
       protocolName: protocolName, kind: kind, key: key, receivedAt: input.receivedAt,
-      payload: payload.bytes, fallbackID: { () throws(Refusal) in input.uniqueID() })
+      payload: payload, fallbackID: { () throws(Refusal) in input.uniqueID() })
   }
 
   private static func text(
@@ -199,12 +299,5 @@ struct PixelQuery {
     decoded.reserveCapacity(range.count)
     guard PercentEncoding.decode(range, in: query.bytes, to: &decoded) else { return nil }
     return String(validating: decoded, as: UTF8.self)
-  }
-
-  /// Nearly every query is; checking that is much cheaper than validating UTF-8.
-  private static func isASCII(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    var all: UInt8 = 0
-    for byte in bytes { all |= byte }
-    return all < 0x80
   }
 }

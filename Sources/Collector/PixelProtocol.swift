@@ -29,8 +29,10 @@ enum PixelProtocol {
     let query = PixelQuery(input.query)
     guard let key = input.keys.find(query.fields.key) else { return .unknownKey }
     do {
+      var reply = IngestReply()
+      if query.saysNothing { reply.likeness = [.clean] }
       return .events(
-        [try query.event(protocolName: "pixel", key: key, input)], rejected: [], key)
+        [try query.event(protocolName: "pixel", key: key, input)], rejected: [], key, reply: reply)
     } catch {
       return .refused(Rejection(error, place: place, body: input.query), key)
     }

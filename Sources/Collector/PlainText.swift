@@ -20,6 +20,28 @@ enum PlainText {
     return digits < DigitRun.digitsMin || isInstant(text) || isUUID(text)
   }
 
+  /// Whether a text, of which there is something, is none of those that are read further: the most are told here.
+  @inline(__always)
+  static func isOrdinary(_ text: UnsafeRawBufferPointer) -> Bool {
+    mayBeText(text) && isPlain(text)
+  }
+
+  /// Whether a text, of which there is something, begins neither as JSON nor as what JSON becomes in base 64.
+  @inline(__always)
+  static func mayBeText(_ text: UnsafeRawBufferPointer) -> Bool {
+    switch text[0] {
+    case UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "e"), UInt8(ascii: "W"),
+      UInt8(ascii: "H"):
+      false
+    default: true
+    }
+  }
+
+  /// Whether nothing personal is told by the form of a text, and it holds nothing that is read further.
+  static func saysNothing(_ text: UnsafeRawBufferPointer) -> Bool {
+    text.count <= 4 || isOrdinary(text) || mayBeText(text) && PersonalText.read(text).isEmpty
+  }
+
   /// Whether there is an `@` or a `%`, without one of which nothing is a mail address.
   static func hasMark(_ text: UnsafeRawBufferPointer) -> Bool {
     var marks: UInt64 = 0

@@ -7,7 +7,8 @@ enum PostHogEvent {
   /// What the scan of an event has found. It is never copied: it has many texts.
   private struct Fields: ~Copyable {
     /// What is told in the terms of all protocols; its properties are read while the request's bytes are there.
-    var draft = EventDraft(properties: MappedProperties(borrowing: true))
+    var draft = EventDraft(
+      properties: MappedProperties(borrowing: true), propertiesPlace: "properties")
     /// What the mapping says of the name.
     var kind: EventKind?
     var id = ""
@@ -23,7 +24,6 @@ enum PostHogEvent {
     var time: Int64?
     /// Milliseconds between the event and its sending.
     var offset: Int64?
-    var campaign: String?
     var isIdentified = true
     var hasProfile = true
     var hasTrueClock = false
@@ -35,6 +35,29 @@ enum PostHogEvent {
 
   /// What SDKs send as the person where they may not know one.
   private static let cookieless = "$posthog_cookieless"
+
+  /// What a text of an event is for; nil where another one makes it another event.
+  static func role(_ names: [JSONString], _ key: WriteKey) -> EventTemplates.Role? {
+    guard names.count > 1 else {
+      switch names[0] {
+      case "uuid": return .id
+      case "distinct_id": return .user
+      case "timestamp": return .time
+      case "event", "$distinct_id", "offset", "sent_at", "properties", "options": return nil
+      default: return .other
+      }
+    }
+    guard names.count == 2, names[0] == "properties" else {
+      return names[0] == "options" ? nil : .other
+    }
+    switch names[1] {
+    case "$insert_id": return .short
+    case "distinct_id", "$distinct_id", "$device_id", "$anon_distinct_id", "alias", "$event_type",
+      "$is_identified", "$process_person_profile", "$ignore_sent_at", "utm_campaign":
+      return nil
+    default: return key.mapping.templateRole(names[1])
+    }
+  }
 
   struct Reader {
     let key: WriteKey
@@ -67,6 +90,17 @@ enum PostHogEvent {
     func read(
       _ json: inout JSONScanner, in text: UnsafeRawBufferPointer, place: @autoclosure () -> String
     ) throws -> IncomingEvent {
+      var templates = EventTemplates(
+        key: key, eventBytesMax: PostHogProtocol.eventBytesMax, isBatch: false,
+        role: PostHogEvent.role)
+      return try read(&json, in: text, place: place(), templates: &templates)
+    }
+
+    /// The same of an event in a batch.
+    func read(
+      _ json: inout JSONScanner, in text: UnsafeRawBufferPointer,
+      place: @autoclosure () -> String, templates: inout EventTemplates
+    ) throws -> IncomingEvent {
       guard try json.peek() == .object else {
         throw Refusal(.notAnObject, "an event is a JSON object")
       }
@@ -77,7 +111,12 @@ enum PostHogEvent {
         throw Refusal(
           .eventTooLarge, "an event may have \(PostHogProtocol.eventBytesMax) bytes")
       }
-      return try event(&fields, place: place(), bytes: bytes)
+      let event = try event(&fields, place: place(), bytes: bytes)
+      templates.add(
+        event, bytes, user: fields.draft.user, anonymous: fields.draft.anonymous,
+        isPlain: fields.sentAt == nil && fields.age == nil && fields.deviceID.isEmpty
+          && event.kind != .alias && event.kind != .identify)
+      return event
     }
 
     // MARK: Scanning
@@ -143,19 +182,14 @@ enum PostHogEvent {
         case "$device_id": fields.deviceID = try FieldText.scalar(&json, "$device_id") ?? ""
         case "$anon_distinct_id":
           fields.anonymousID = try FieldText.scalar(&json, "$anon_distinct_id") ?? ""
-        case "alias": fields.alias = try lenientText(&json, "alias")
-        case "$event_type": fields.elementEvent = try lenientText(&json, "$event_type")
+        case "alias": fields.alias = try FieldText.lenient(&json)
+        case "$event_type": fields.elementEvent = try FieldText.lenient(&json)
         case "$insert_id": fields.insertID = try FieldText.scalar(&json, "$insert_id") ?? ""
         case "$is_identified": fields.isIdentified = try flag(&json) ?? true
         case "$process_person_profile": fields.hasProfile = try flag(&json) ?? true
         case "$ignore_sent_at": fields.hasTrueClock = try flag(&json) ?? false
         default:
-          if try fields.draft.properties.take(name, &json, key.mapping) { continue }
-          if name == "utm_campaign" {
-            fields.campaign = try lenientText(&json, "utm_campaign")
-          } else {
-            try json.skipValue()
-          }
+          if try !fields.draft.properties.take(name, &json, key.mapping) { try json.skipValue() }
         }
       }
     }
@@ -172,17 +206,6 @@ enum PostHogEvent {
         case "disable_skew_correction": fields.hasTrueClock = try flag(&json) ?? false
         default: try json.skipValue()
         }
-      }
-    }
-
-    /// Of a property that means something only to some events: whatever else it holds is the client's
-    /// own affair.
-    private func lenientText(_ json: inout JSONScanner, _ field: String) throws -> String {
-      switch try json.peek() {
-      case .string, .number: return try FieldText.scalar(&json, field) ?? ""
-      case .object, .array, .boolean, .null:
-        try json.skipValue()
-        return ""
       }
     }
 
@@ -215,7 +238,6 @@ enum PostHogEvent {
       // A time that was told by its age is on this clock already.
       let isCorrected = !fields.hasTrueClock && fields.time != nil
       fields.draft.sentAt = isCorrected ? sentAt : 0
-      fields.draft.properties.campaign.offer(fields.campaign, rank: .max)
       fields.draft.payload = Array(bytes)
       fields.draft.gap = fields.sentAt ?? fields.age
       let isNobody = try name(&fields)

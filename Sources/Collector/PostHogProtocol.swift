@@ -16,14 +16,15 @@ enum PostHogProtocol {
   static let declaration = IngestProtocol(
     name: name, bodyBytesMax: PostHogBody.bytesMax, endpoints: endpoints,
     answer: { FastResponse(success, extraHeaders: $0.positionHeader) },
-    properties: .first([["properties"]]))
+    properties: .first([["properties"]]),
+    keyAdvice: "as api_key or token in the body or in the query, or by Bearer authorization")
 
   /// The longest that SDKs send (900 KiB). PostHog takes 2 MB, but a message of the log has at most 1 MiB.
   static let eventBytesMax = 900 * 1024
   /// SDKs send batches of 100; PostHog counts no events but only bytes.
   static let batchEventsMax = 10_000
-  /// About, of the events that SDKs of servers send.
-  private static let usualEventBytes = 300
+  /// About, of the shorter ones of the events that SDKs of servers send.
+  private static let usualEventBytes = 200
 
   static let v0Paths = [
     "/batch", "/e", "/i/v0/e", "/capture", "/track", "/engage", "/i/v0/ai/batch",
@@ -181,13 +182,21 @@ enum PostHogProtocol {
     events.reserveCapacity(min(batchEventsMax, text.count / usualEventBytes + 1))
     var rejected: [Rejection] = []
     var results: [String] = []
+    var templates = EventTemplates(
+      key: key, eventBytesMax: eventBytesMax, role: PostHogEvent.role)
     var index = 0
     try json.beginArray()
     while try json.nextElement() {
       if index == batchEventsMax { return nil }
+      if templates.next(&json, to: &events) {
+        if call.isV1 { results.append(events[events.count - 1].id) }
+        index += 1
+        continue
+      }
       let start = json
       do {
-        let event = try reader.read(&json, in: text, place: place(call, index))
+        let event = try reader.read(
+          &json, in: text, place: place(call, index), templates: &templates)
         if call.isV1 { results.append(event.id) }
         events.append(event)
       } catch let refusal as Refusal {
@@ -199,7 +208,9 @@ enum PostHogProtocol {
       }
       index += 1
     }
-    return .events(events, rejected: rejected, key, reply: reply(results, call))
+    var reply = reply(results, call)
+    reply.likeness = templates.likeness
+    return .events(events, rejected: rejected, key, reply: reply)
   }
 
   private static func place(_ call: Call, _ index: Int) -> String {

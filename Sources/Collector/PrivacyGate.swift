@@ -41,7 +41,18 @@ public struct PrivacyGate: EventGate {
     _ event: inout IncomingEvent, _ request: borrowing RequestFacts, _ key: WriteKey
   ) throws(Refusal) -> GateVerdict {
     let memory = request.memory
+    if !memory.address.isEmpty { memory.address = "" }
+    switch memory.likeness {
+    case .again(let number) where memory.cleanTemplates >> UInt64(number) & 1 != 0:
+      event.agent = memory.agent?.label ?? ""
+      return .pass
+    case .clean where marks.isEmpty && key.policy.identifiers == .keep:
+      event.agent = agents.agent(request.userAgent).label
+      return .pass
+    case .clean, .again, .first, .none: break
+    }
     let scrubber = scrubber(of: event, request, key)
+    let wasChanged: Bool
     do {
       var scrubbed = try event.payload.withUnsafeBytes { try scrubber.scrub(event: $0) }
       if scrubbed.isSealable, key.policy.personalData == .encrypt,
@@ -52,7 +63,9 @@ public struct PrivacyGate: EventGate {
         defer { scrubber.sealer = nil }
         scrubbed = try event.payload.withUnsafeBytes { try scrubber.scrub(event: $0) }
       }
+      wasChanged = scrubbed.bytes != nil || scrubbed.agent != nil || scrubbed.isSealable
       if let changed = scrubbed.bytes { event.payload = changed }
+      if !scrubbed.address.isEmpty { memory.address = scrubbed.address }
       // Servers send events of people: whose browser it was stands in the event.
       if let agent = scrubbed.agent {
         event.agent = agent.label
@@ -63,7 +76,13 @@ public struct PrivacyGate: EventGate {
     } catch {
       throw Refusal(.malformedJSON, "\(error)")
     }
+    let (name, dimensions) = (event.name, event.dimensions)
     if scrubber.removesPersonalData { Self.scrubColumns(&event, memory) }
+    if case .first(let number) = memory.likeness, !wasChanged, event.name == name,
+      event.dimensions == dimensions
+    {
+      memory.cleanTemplates |= 1 << UInt64(number)
+    }
     return .pass
   }
 

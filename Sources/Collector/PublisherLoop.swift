@@ -69,6 +69,8 @@ final class PublisherLoop: @unchecked Sendable {
   var unspooled: [UnspooledFrame] = []
 
   private let frames: MetricFamily<Counter>
+  /// Of each lane, looked up once; lanes stay as long as this.
+  private var storedFrames: [ObjectIdentifier: Counter] = [:]
   private let frameBytes: Histogram
   private let frameEvents: Histogram
   private let publishSeconds: Histogram
@@ -288,7 +290,7 @@ final class PublisherLoop: @unchecked Sendable {
     publishSeconds.observe(Double(clock.steadyMicros() - frame.publishedMicros) / 1_000_000)
     switch outcome {
     case .stored(let sequence, let isDuplicate):
-      frames.with(lane.stream, isDuplicate ? "duplicate" : "stored").add()
+      if isDuplicate { frames.with(lane.stream, "duplicate").add() } else { countStored(lane) }
       let published = PublishedFrame(
         generation: lane.generation, partition: lane.partition, sequence: sequence)
       for waiter in frame.waiters { waiter.settled(published, &batch) }
@@ -309,6 +311,13 @@ final class PublisherLoop: @unchecked Sendable {
         giveUp(frame, "the log takes no frames of this partition", reason)
       }
     }
+  }
+
+  private func countStored(_ lane: Lane) {
+    if let counter = storedFrames[ObjectIdentifier(lane)] { return counter.add() }
+    let counter = frames.with(lane.stream, "stored")
+    storedFrames[ObjectIdentifier(lane)] = counter
+    counter.add()
   }
 
   /// A frame was not stored: it goes to the spool, or its requests fail.

@@ -6,50 +6,106 @@ import Synchronization
 /// How much each person has done lately, by the times of the events: whose old events are brought in all at
 /// once was not fast.
 ///
+/// To ask counts nothing (``isTooFast(_:_:)``): an event counts when it is on its way to the log (``count(_:)``),
+/// and once by its key, so that what is sent again, refused or only looked at makes nobody fast. The last million
+/// of keys is remembered, of which a later one takes an earlier one's place: beyond that a copy counts once more.
+///
 /// Counts in steps of five seconds and of one minute, not sliding, so that a person costs 32 bytes. At most
 /// ``countMax`` persons, in parts so that event loops do not wait for each other; where a part has more than its
 /// share, all in it begin anew, which finds a bot at most one step later.
 final class RateTable: Sendable {
   static let countMax = 65_536
+  /// Keys of events that are remembered, 4 bytes each.
+  static let keyCount = 1 << 20
   fileprivate static let partCount = 64
   private static let eventStep: Int64 = 5_000_000
   private static let clickStep: Int64 = 60_000_000
 
   private let rate: BotRules.Rate
-  private let parts: [PersonRates]
+  /// Owned by the table. Counting who uses one would be a write to memory that all event loops share, for every
+  /// event.
+  private let parts: [Unmanaged<PersonRates>]
 
   init(_ rate: BotRules.Rate) {
     self.rate = rate
-    parts = (0..<Self.partCount).map { _ in PersonRates() }
+    parts = (0..<Self.partCount).map { _ in Unmanaged.passRetained(PersonRates()) }
   }
+
+  deinit { for part in parts { part.release() } }
 
   // The low bits say which partition a person is in; these are others.
-  private func part(of person: Key128) -> PersonRates {
-    parts[Int(person.high % UInt64(Self.partCount))]
+  @inline(__always)
+  private func withPart<R>(of person: Key128, _ body: (PersonRates) -> R) -> R {
+    parts[Int(person.high % UInt64(Self.partCount))]._withUnsafeGuaranteedRef(body)
   }
 
-  /// Asks for the memory that ``isTooFast(_:)`` is going to look at.
-  func expect(_ person: Key128) { part(of: person).expect(person) }
+  /// Asks for the memory that ``isTooFast(_:_:)`` is going to look at.
+  func expect(_ person: Key128) { withPart(of: person) { $0.expect(person) } }
 
-  /// Counts the event. Some 100 ns, most of it cache misses where nobody has asked for the memory before.
-  func isTooFast(_ event: borrowing IncomingEvent) -> Bool {
-    let person = event.person
-    let isClick = event.kind == .click
-    let eventStep = Int32(clamping: event.eventTime / Self.eventStep)
-    let clickStep = Int32(clamping: event.eventTime / Self.clickStep)
-    return part(of: person).update(person) { count(&$0, isClick, eventStep, clickStep) }
+  /// Whether it is more than a person can do, together with what has been counted and with what came before it in
+  /// its request. Some 100 ns, most of it cache misses where nobody has asked for the memory before.
+  ///
+  /// - Parameter before: the request's earlier events, to which this one is added.
+  func isTooFast(_ event: borrowing IncomingEvent, _ before: inout RequestRates) -> Bool {
+    let step = Step(event)
+    let (person, key) = (event.person, event.key)
+    let (stored, isKnown) = withPart(of: person) { $0.counts(of: person, key) }
+    var counts = before.counts(of: person) ?? stored
+    if !isKnown { counts.add(step) }
+    before.put(counts, of: person)
+    return step.event == counts.eventStep && Int(counts.events) > rate.eventsMax
+      || step.isClick && step.click == counts.clickStep && Int(counts.clicks) > rate.clicksMax
   }
+
+  /// Counts an event that is on its way to the log, unless it was counted before.
+  func count(_ event: borrowing IncomingEvent) {
+    let step = Step(event)
+    let (person, key) = (event.person, event.key)
+    withPart(of: person) { $0.update(person, key) { $0.add(step) } }
+  }
+
+  fileprivate struct Step {
+    let event: Int32
+    let click: Int32
+    let isClick: Bool
+
+    init(_ event: borrowing IncomingEvent) {
+      isClick = event.kind == .click
+      self.event = Int32(clamping: event.eventTime / RateTable.eventStep)
+      click = Int32(clamping: event.eventTime / RateTable.clickStep)
+    }
+  }
+}
+
+/// What a person has done in the latest steps.
+struct PersonCounts {
+  fileprivate var eventStep = Int32.min
+  fileprivate var events: UInt32 = 0
+  fileprivate var clickStep = Int32.min
+  fileprivate var clicks: UInt32 = 0
 
   @inline(__always)
-  private func count(
-    _ counts: inout PersonRates.Counts, _ isClick: Bool, _ eventStep: Int32, _ clickStep: Int32
-  ) -> Bool {
-    if eventStep > counts.eventStep { (counts.eventStep, counts.events) = (eventStep, 0) }
-    if eventStep == counts.eventStep { counts.events &+= 1 }
-    if clickStep > counts.clickStep { (counts.clickStep, counts.clicks) = (clickStep, 0) }
-    if isClick && clickStep == counts.clickStep { counts.clicks &+= 1 }
-    return eventStep == counts.eventStep && Int(counts.events) > rate.eventsMax
-      || isClick && clickStep == counts.clickStep && Int(counts.clicks) > rate.clicksMax
+  fileprivate mutating func add(_ step: RateTable.Step) {
+    if step.event > eventStep { (eventStep, events) = (step.event, 0) }
+    if step.event == eventStep { events &+= 1 }
+    if step.click > clickStep { (clickStep, clicks) = (step.click, 0) }
+    if step.isClick && step.click == clickStep { clicks &+= 1 }
+  }
+}
+
+/// What persons will have done once the events of a request count. Most requests are of one person.
+struct RequestRates {
+  private var last: (person: Key128, counts: PersonCounts)?
+  private var others: [Key128: PersonCounts] = [:]
+
+  fileprivate func counts(of person: Key128) -> PersonCounts? {
+    if let last, last.person == person { return last.counts }
+    return others.isEmpty ? nil : others[person]
+  }
+
+  fileprivate mutating func put(_ counts: PersonCounts, of person: Key128) {
+    if let last, last.person != person { others[last.person] = last.counts }
+    last = (person, counts)
   }
 }
 
@@ -59,39 +115,59 @@ final class RateTable: Sendable {
 private final class PersonRates: @unchecked Sendable {
   // What `slots` points to is touched only under the lock of `count`.
 
-  struct Counts {
-    var eventStep = Int32.min
-    var events: UInt32 = 0
-    var clickStep = Int32.min
-    var clicks: UInt32 = 0
-  }
-
   private struct Slot: BitwiseCopyable {
     /// Zero where there is nobody; then the counts are not valid.
     var person: Key128
-    var counts: Counts
+    var counts: PersonCounts
   }
 
   private static let countMax = RateTable.countMax / RateTable.partCount
   private static let slotCount = 2 * countMax
 
+  private static let keyCount = RateTable.keyCount / RateTable.partCount
+
   private let slots: UnsafeMutablePointer<Slot>
+  /// Parts of the keys of events that were counted lately, each where its other bits say; 0: none.
+  private let keys: UnsafeMutablePointer<UInt32>
   private let count = Mutex(0)
 
   init() {
-    guard let memory = calloc(Self.slotCount, MemoryLayout<Slot>.stride) else {
+    guard let memory = calloc(Self.slotCount, MemoryLayout<Slot>.stride),
+      let keyMemory = calloc(Self.keyCount, MemoryLayout<UInt32>.stride)
+    else {
       preconditionFailure("no memory for rates of persons")
     }
     slots = memory.bindMemory(to: Slot.self, capacity: Self.slotCount)
+    keys = keyMemory.bindMemory(to: UInt32.self, capacity: Self.keyCount)
   }
 
-  deinit { free(slots) }
+  deinit {
+    free(slots)
+    free(keys)
+  }
 
   func expect(_ person: Key128) { smartcontent_prefetch(slots + Self.first(person)) }
 
+  func counts(of person: Key128, _ key: Key128) -> (PersonCounts, isKnown: Bool) {
+    count.withLock { _ in
+      let slot = place(of: person)
+      return (slot.pointee.person == person ? slot.pointee.counts : PersonCounts(), isKnown(key))
+    }
+  }
+
+  private func isKnown(_ key: Key128) -> Bool {
+    keys[Self.place(of: key)] == UInt32(truncatingIfNeeded: key.high)
+  }
+
+  private static func place(of key: Key128) -> Int {
+    Int(truncatingIfNeeded: key.low) & (keyCount &- 1)
+  }
+
   @inline(__always)
-  func update(_ person: Key128, _ body: (inout Counts) -> Bool) -> Bool {
+  func update(_ person: Key128, _ key: Key128, _ body: (inout PersonCounts) -> Void) {
     count.withLock { count in
+      if isKnown(key) { return }
+      keys[Self.place(of: key)] = UInt32(truncatingIfNeeded: key.high)
       var slot = place(of: person)
       if slot.pointee.person != person {
         if count >= Self.countMax {
@@ -101,9 +177,9 @@ private final class PersonRates: @unchecked Sendable {
           slot = place(of: person)
         }
         count += 1
-        slot.pointee = Slot(person: person, counts: Counts())
+        slot.pointee = Slot(person: person, counts: PersonCounts())
       }
-      return body(&slot.pointee.counts)
+      body(&slot.pointee.counts)
     }
   }
 

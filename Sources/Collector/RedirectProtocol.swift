@@ -24,7 +24,7 @@ enum RedirectProtocol {
   static func read(_ input: IngestInput) -> IngestReading {
     var address = ""
     var signature = ""
-    let query = PixelQuery(input.query) { name, value in
+    var query = PixelQuery(input.query) { name, value in
       if name == "u" { address = value }
       if name == "s" { signature = value }
       return name == "s"
@@ -49,6 +49,7 @@ enum RedirectProtocol {
       headers: [
         (name: "Location", value: destination.location), (name: "Cache-Control", value: "no-store"),
       ])
+    query.fields.page = destination.address
     guard let key = input.keys.find(query.fields.key) else {
       return .unknownKeyOnLink(FastResponse(onward))
     }

@@ -27,7 +27,7 @@ public enum RejectionCode: String, CaseIterable, Sendable {
   /// What its sender can do about it.
   var fix: String {
     switch self {
-    case .malformedJSON: "send JSON, and look at the byte that is named"
+    case .malformedJSON: "send JSON in the form that is named"
     case .malformedQuery: "percent-encode what is no letter or digit, as UTF-8"
     case .badCompression: "send it compressed as Content-Encoding says, or plain"
     case .notAnObject: "send a JSON object"
@@ -55,11 +55,22 @@ public struct Refusal: Error {
   public let detail: String
   /// The same in parts, of what a schema found.
   public let violation: SchemaViolation?
+  /// Where in the event, such as `$.properties.revenue`; `$` where it is the event as a whole or not told.
+  public private(set) var path: String
 
-  public init(_ code: RejectionCode, _ detail: String) {
+  /// - Parameter path: in the event.
+  public init(_ code: RejectionCode, _ detail: String, at path: String = "$") {
     self.code = code
     self.detail = detail
+    self.path = path
     violation = nil
+  }
+
+  /// The same, at another path; nil: where it is.
+  func at(_ path: String?) -> Refusal {
+    var refusal = self
+    refusal.path = path ?? self.path
+    return refusal
   }
 
   /// - Parameter violation: with its path in the event, such as `$.properties.revenue`.
@@ -68,6 +79,7 @@ public struct Refusal: Error {
     detail =
       "\(violation.path): expected \(violation.expected); to fix it, \(violation.fix)"
     self.violation = violation
+    path = violation.path
   }
 }
 
@@ -77,6 +89,8 @@ public struct Rejection: Sendable {
   public let detail: String
   /// See ``Refusal/violation``.
   public let violation: SchemaViolation?
+  /// See ``Refusal/path``.
+  public let path: String
   /// Where it is an event that a gate refused.
   public let gate: GateRefusal?
   /// Its index in the batch; 0 where the request is one event.
@@ -96,10 +110,15 @@ public struct Rejection: Sendable {
     code = refusal.code
     detail = refusal.detail
     violation = refusal.violation
+    path = refusal.path
     self.gate = gate
     self.index = index
     self.place = place
-    self.body = Array(body.prefix(DeadLetter.bodyByteCountMax))
+    // What is too long as it is will not be sent again.
+    self.body = Array(
+      body.prefix(
+        refusal.code == .eventTooLarge
+          ? DeadLetter.sampleByteCountMax : DeadLetter.bodyByteCountMax))
     self.byteCount = max(body.count, byteCount)
   }
 

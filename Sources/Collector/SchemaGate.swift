@@ -53,13 +53,11 @@ public struct SchemaGate: EventGate {
     _ properties: [UInt8], _ place: Range<Int>?, _ key: WriteKey, _ event: inout IncomingEvent
   ) throws(Refusal) {
     var mapped = MappedProperties()
-    do {
-      try properties.withUnsafeBytes { bytes in
+    do throws(JSONError) {
+      try properties.span.bytes.withUnsafeBytes { bytes throws(JSONError) in
         var json = JSONScanner(bytes)
         try mapped.scan(&json, key.mapping)
       }
-    } catch let refusal as Refusal {
-      throw refusal
     } catch {
       throw Refusal(.malformedJSON, "\(error)")
     }
@@ -71,13 +69,11 @@ public struct SchemaGate: EventGate {
     if tuple.variant.isEmpty { tuple.variant = Self.plain(mapped.variant.text) }
     if tuple.channel.isEmpty { tuple.channel = Self.plain(mapped.channel.text) }
     var revenueMicros = event.revenueMicros
-    if event.kind == .conversion, revenueMicros == 0, let text = mapped.revenue.text {
-      revenueMicros = try Conversion.revenue(text, "the revenue")
-      tuple.currency =
-        try mapped.currency.text.map { text throws(Refusal) in
-          try Conversion.currency(text, "the currency")
-        } ?? key.mapping.mapping.defaultCurrency
+    if event.kind == .conversion, revenueMicros == 0 {
+      let money = try mapped.money(key.mapping.mapping)
+      if !money.currency.isEmpty { (revenueMicros, tuple.currency) = money }
     }
+    event.notes.formUnion(mapped.notes)
     event.revenueMicros = revenueMicros
     event.dimensions = tuple.encoded
     if let place { event.payload.replaceSubrange(place, with: properties) }

@@ -18,11 +18,32 @@ enum SegmentEvent {
     var anonymous: String?
     var previous: String?
     var name: (text: String, kind: EventKind)?
+    /// Whether the mapping has no line for it.
+    var isUnnamed = false
     /// Read while the request's bytes are there.
     var properties = MappedProperties(borrowing: true)
     var sentTime: Int64 = 0
     /// Where a member `sentAt` stands, counted from the event's start.
     var sentAt: Range<Int>?
+  }
+
+  /// What a text of an event is for; nil where another one makes it another event.
+  static func role(_ names: [JSONString], _ key: WriteKey) -> EventTemplates.Role? {
+    if names.count == 2, names[0] == "properties" { return key.mapping.templateRole(names[1]) }
+    guard names.count == 1 else {
+      guard names.count == 3, names[0] == "context" else { return .other }
+      if names[1] == "campaign" { return nil }
+      return names[1] == "page" && names[2] == "url" ? .page : .other
+    }
+    switch names[0] {
+    case "messageId": return .id
+    case "userId": return .user
+    case "anonymousId": return .anonymous
+    case "timestamp": return .time
+    case "originalTimestamp": return .instant
+    case "type", "event", "previousId", "sentAt", "properties": return nil
+    default: return .other
+    }
   }
 
   struct Reader {
@@ -47,17 +68,34 @@ enum SegmentEvent {
       _ json: inout JSONScanner, in text: UnsafeRawBufferPointer, type: CallType?, place: String,
       index: Int?
     ) throws -> IncomingEvent {
+      var templates = EventTemplates(
+        key: key, eventBytesMax: SegmentProtocol.eventBytesMax, isBatch: false,
+        role: SegmentEvent.role)
+      return try read(
+        &json, in: text, type: type, place: place, index: index, templates: &templates)
+    }
+
+    /// The same of an event in a batch.
+    func read(
+      _ json: inout JSONScanner, in text: UnsafeRawBufferPointer, type: CallType?, place: String,
+      index: Int?, templates: inout EventTemplates
+    ) throws -> IncomingEvent {
       guard try json.peek() == .object else {
         throw Refusal(.notAnObject, "an event is a JSON object")
       }
       let start = json.offset  // `peek` has passed over the white space.
-      let fields = try scan(&json, start: start)
+      var fields = try scan(&json, start: start)
+      fields.properties.fillFromPage()
       let bytes = UnsafeRawBufferPointer(rebasing: text[start..<json.offset])
       guard bytes.count <= SegmentProtocol.eventBytesMax else {
         throw Refusal(
           .eventTooLarge, "an event may have \(SegmentProtocol.eventBytesMax) bytes")
       }
-      return try event(fields, type: type, place: place, index: index, bytes: bytes)
+      let event = try event(fields, type: type, place: place, index: index, bytes: bytes)
+      templates.add(
+        event, bytes, user: fields.user ?? "", anonymous: fields.anonymous ?? "",
+        isPlain: fields.sentAt == nil && event.kind != .alias && event.kind != .unlink)
+      return event
     }
 
     // MARK: Scanning
@@ -79,7 +117,8 @@ enum SegmentEvent {
         case "userId": fields.user = try FieldText.scalar(&json, "userId")
         case "anonymousId": fields.anonymous = try FieldText.scalar(&json, "anonymousId")
         case "previousId": fields.previous = try FieldText.scalar(&json, "previousId")
-        case "event": fields.name = try eventName(&json)
+        case "event": (fields.name, fields.isUnnamed) = try eventName(&json)
+        case "context": try context(&json, &fields.properties)
         case "properties": try fields.properties.scan(&json, key.mapping)
         case "sentAt":
           if try json.peek() == .string {
@@ -108,8 +147,8 @@ enum SegmentEvent {
 
     private func eventName(
       _ json: inout JSONScanner
-    ) throws -> (text: String, kind: EventKind)? {
-      if try json.skipNull() { return nil }
+    ) throws -> (name: (text: String, kind: EventKind)?, isUnnamed: Bool) {
+      if try json.skipNull() { return (nil, false) }
       guard try json.peek() == .string else {
         throw Refusal(.wrongFieldType, "event is the name of the event, a text")
       }
@@ -117,7 +156,55 @@ enum SegmentEvent {
       if text.isEscaped || text.bytes.count > FieldText.bytesMax {
         _ = try FieldText.check(text, "event")
       }
-      return text.isEmpty ? nil : key.mapping.name(text)
+      if text.isEmpty { return (nil, false) }
+      if let known = key.mapping.known(text) { return (known, false) }
+      return ((text.string, key.mapping.mapping.otherwise), true)
+    }
+
+    /// The campaign that SDKs of browsers find in the page's address, and that address.
+    private func context(
+      _ json: inout JSONScanner, _ properties: inout MappedProperties
+    ) throws(JSONError) {
+      try members(of: &json) { name, json throws(JSONError) in
+        switch name {
+        case "campaign":
+          try members(of: &json) { name, json throws(JSONError) in
+            switch name {
+            case "name": try properties.read(&json, .campaign)
+            case "content": try properties.read(&json, .content)
+            case "medium": try properties.read(&json, .channel, rank: .max - 1)
+            case "source": try properties.read(&json, .channel)
+            default: return false
+            }
+            return true
+          }
+        case "page":
+          try members(of: &json) { name, json throws(JSONError) in
+            guard name == "url" else { return false }
+            try properties.readPage(&json, rank: 0)
+            return true
+          }
+        default: return false
+        }
+        return true
+      }
+    }
+
+    /// Hands over each member of an object; any other value is passed over.
+    ///
+    /// - Parameter read: returns false where the value is still to be read.
+    private func members(
+      of json: inout JSONScanner,
+      _ read: (JSONString, inout JSONScanner) throws(JSONError) -> Bool
+    ) throws(JSONError) {
+      guard try json.peek() == .object else {
+        try json.skipValue()
+        return
+      }
+      try json.beginObject()
+      while let name = try json.nextKey() {
+        if try !read(name, &json) { try json.skipValue() }
+      }
     }
 
     // MARK: Building
@@ -155,15 +242,11 @@ enum SegmentEvent {
         fields.id.flatMap { $0.isEmpty ? nil : $0 }
         ?? derivedID(
           bytes, without: fields.sentAt, place: index.map { "\(place)[\($0)]" } ?? place)
-      var revenue: Int64 = 0
-      var currency = ""
-      if kind == .conversion, let text = fields.properties.revenue.text {
-        revenue = try Conversion.revenue(text, "properties.revenue")
-        currency =
-          try fields.properties.currency.text.map { text throws(Refusal) in
-            try Conversion.currency(text, "properties.currency")
-          } ?? key.mapping.mapping.defaultCurrency
-      }
+      let (revenue, currency) =
+        kind == .conversion
+        ? try fields.properties.money(key.mapping.mapping, in: "properties") : (0, "")
+      var notes = fields.properties.notes
+      if fields.isUnnamed, type == .track, kind == .custom { notes.insert(.unnamed) }
       let personKey = key.identity.personKey(id: person)
       return IncomingEvent(
         kind: kind, key: key.identity.dedupeKey(eventID: id), person: personKey,
@@ -174,7 +257,7 @@ enum SegmentEvent {
         dimensions: fields.properties.tuple(site: key.site, currency: currency),
         revenueMicros: revenue, id: id,
         name: name, source: source, payload: Array(bytes),
-        fingerprint: EventIdentity.fingerprint(bytes, without: fields.sentAt))
+        fingerprint: EventIdentity.fingerprint(bytes, without: fields.sentAt), notes: notes)
     }
 
     private func nameAndKind(

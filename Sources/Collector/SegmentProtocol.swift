@@ -4,38 +4,47 @@ import HTTPServer
 /// The Segment HTTP tracking API, spoken by the Segment and RudderStack SDKs.
 ///
 /// Source: the Segment documentation ("HTTP Tracking API") and requests of unmodified SDKs. The
-/// write key comes by Basic authorization or as `writeKey` in the body. A batch has at most 500 KB
+/// write key comes by Basic authorization or as `writeKey` in the body or in the query. A batch has at most 500 KB
 /// and an event 32 KB. A batch is accepted event by event: one that is refused goes to the dead
 /// letters and is named in the answer, which is 200 all the same, because clients send a batch
 /// again as a whole or drop it as a whole.
 enum SegmentProtocol {
   static let declaration = IngestProtocol(
     name: "segment", bodyBytesMax: batchBytesMax,
-    endpoints: endpoints, answer: answer, properties: .first([["properties"], ["traits"]]))
+    endpoints: endpoints, answer: answer, properties: .first([["properties"], ["traits"]]),
+    keyAdvice:
+      "by Basic authorization as the user's name, as writeKey in the body or in the query, or by"
+      + " Bearer authorization")
 
   static let batchBytesMax = 500 * 1024
   static let eventBytesMax = 32 * 1024
   /// More events than this in one batch are refused as a whole (Segment's own limit).
   static let batchEventsMax = 2500
-  /// About, of the events that clients send in batches.
-  private static let usualEventBytes = 300
+  /// About, of the shorter ones of the events that clients send in batches.
+  private static let usualEventBytes = 200
   /// An answer names at most this many refused events; all of them are dead letters.
   private static let namedRejectionsMax = 100
+
+  private static let keyField: StaticString = "writeKey"
 
   private static var endpoints: [IngestEndpoint] {
     var endpoints: [IngestEndpoint] = []
     for slash in ["", "/"] {
-      for name in ["batch", "b", "import"] {
-        let path = "/v1/\(name)" + slash
+      // RudderStack's SDK for browsers has one of its own for beacons.
+      for path in ["/v1/batch", "/v1/b", "/v1/import", "/beacon/v1/batch"].map({ $0 + slash }) {
         endpoints.append(
-          IngestEndpoint(method: .post, path: path) { readBatch($0, place: path) })
+          IngestEndpoint(method: .post, path: path, keyField: keyField) {
+            readBatch($0, place: path)
+          })
       }
       for type in SegmentEvent.CallType.allCases {
         // analytics.js calls them by their first letters.
         for name in [type.rawValue, String(type.rawValue.prefix(1))] {
           let path = "/v1/\(name)" + slash
           endpoints.append(
-            IngestEndpoint(method: .post, path: path) { readCall($0, type: type, place: path) })
+            IngestEndpoint(method: .post, path: path, keyField: keyField) {
+              readCall($0, type: type, place: path)
+            })
         }
       }
     }
@@ -55,7 +64,7 @@ enum SegmentProtocol {
       // The key may come last in the body, and the events' identity needs it first. Beside a key in
       // the body, a bearer token is one of OAuth and none of ours.
       do {
-        name = try writeKey(in: input.body) ?? WriteKeyName.find(input)
+        name = try writeKey(in: input.body) ?? WriteKeyName.find(input, field: keyField)
       } catch {
         return .problem(code: RejectionCode.malformedJSON.rawValue, detail: "\(error)")
       }
@@ -139,13 +148,16 @@ enum SegmentProtocol {
           batch.events[index].sentAt = sentAt
         }
       }
-      return .events(batch.events, rejected: batch.rejected, key)
+      var reply = IngestReply()
+      reply.likeness = batch.likeness
+      return .events(batch.events, rejected: batch.rejected, key, reply: reply)
     }
   }
 
   private struct Batch {
     var events: [IncomingEvent] = []
     var rejected: [Rejection] = []
+    var likeness: [EventTemplates.Likeness] = []
   }
 
   /// - Returns: nil where there are more than ``batchEventsMax``.
@@ -153,16 +165,23 @@ enum SegmentProtocol {
     _ json: inout JSONScanner, _ input: IngestInput, _ key: WriteKey, place: String
   ) throws -> Batch? {
     let reader = SegmentEvent.Reader(key: key, receivedAt: input.receivedAt)
+    var templates = EventTemplates(
+      key: key, eventBytesMax: eventBytesMax, role: SegmentEvent.role)
     var batch = Batch()
     batch.events.reserveCapacity(min(batchEventsMax, input.body.count / usualEventBytes))
     var index = 0
     try json.beginArray()
     while try json.nextElement() {
       if index == batchEventsMax { return nil }
+      if templates.next(&json, to: &batch.events) {
+        index += 1
+        continue
+      }
       let start = json
       do {
         batch.events.append(
-          try reader.read(&json, in: input.body, type: nil, place: place, index: index))
+          try reader.read(
+            &json, in: input.body, type: nil, place: place, index: index, templates: &templates))
       } catch let refusal as Refusal {
         json = start
         let bytes = try json.skipValue()
@@ -171,6 +190,7 @@ enum SegmentProtocol {
       }
       index += 1
     }
+    batch.likeness = templates.likeness
     return batch
   }
 

@@ -31,7 +31,9 @@ enum SelfDescribing {
   ) throws(Refusal) -> [UInt8] {
     guard isEncoded else { return try checked(Array(text.utf8), field) }
     guard let decoded = LooseBase64.decode(text.utf8) else {
-      throw Refusal(.malformedJSON, "\(field) is JSON as base64url, with padding or without")
+      throw Refusal(
+        .malformedJSON, "\(field) is JSON as base64url, with padding or without",
+        at: FieldText.path(field))
     }
     return try checked(decoded, field)
   }
@@ -64,14 +66,15 @@ enum SelfDescribing {
   static func malformed(_ field: String) -> Refusal {
     Refusal(
       .malformedJSON,
-      "\(field) holds {schema, data} with schema iglu:vendor/name/jsonschema/1-0-0")
+      "\(field) holds {schema, data} with schema iglu:vendor/name/jsonschema/1-0-0",
+      at: FieldText.path(field))
   }
 
   private static func checked(_ json: [UInt8], _ field: String) throws(Refusal) -> [UInt8] {
     // The brackets take the levels away that are needed around it.
     let around = Array(repeating: UInt8(ascii: "["), count: levelsAround)
     let text = around + json + Array(repeating: UInt8(ascii: "]"), count: levelsAround)
-    let isWhole = text.withUnsafeBytes { bytes in
+    let wrong = text.withUnsafeBytes { bytes -> Int? in
       var scanner = JSONScanner(bytes)
       do throws(JSONError) {
         for _ in 0..<levelsAround {
@@ -79,17 +82,19 @@ enum SelfDescribing {
           _ = try scanner.nextElement()
         }
         try scanner.skipValue()
-        for _ in 0..<levelsAround where try scanner.nextElement() { return false }
+        for _ in 0..<levelsAround where try scanner.nextElement() { return scanner.offset }
         try scanner.end()
-        return true
+        return nil
       } catch {
-        return false
+        return error.offset
       }
     }
-    guard isWhole else {
+    if let wrong {
       throw Refusal(
         .malformedJSON,
-        "\(field) is one JSON value of at most \(JSONScanner.depthMax - levelsAround) levels")
+        "\(field) is one JSON value of at most \(JSONScanner.depthMax - levelsAround) levels, which it is"
+          + " not at byte \(min(max(0, wrong - levelsAround), json.count)) of what it decodes to",
+        at: FieldText.path(field))
     }
     return json
   }

@@ -36,9 +36,12 @@ enum SnowplowCookie {
   }
 
   /// The header line that sets it.
-  static func line(_ id: String) -> [UInt8] {
-    HeaderText.line(
-      "Set-Cookie", "sp=\(id); Path=/; Max-Age=\(secondsMax); SameSite=Lax; HttpOnly")
+  ///
+  /// - Parameter isSecure: whether the browser speaks TLS: only then may pages of other sites send it.
+  static func line(_ id: String, isSecure: Bool) -> [UInt8] {
+    let sites = isSecure ? "SameSite=None; Secure" : "SameSite=Lax"
+    return HeaderText.line(
+      "Set-Cookie", "sp=\(id); Path=/; Max-Age=\(secondsMax); \(sites); HttpOnly")
   }
 
   private static func isUUID(_ text: Substring) -> Bool {

@@ -10,7 +10,7 @@ import Events
 /// | `ttm`, `dtm`; `stm` | time; time of sending |
 /// | `ue_px` `ue_pr`, `cx` `co`, any other field | properties by the mapping, in this order |
 /// | `se_pr`; `se_va`, `tr_tt` `tr_cu` | content; money of a conversion, where the mapping finds none |
-/// | `utm_campaign` of `url` | campaign, where the mapping finds none |
+/// | `utm_…` of `url` | campaign, content and channel, where the mapping finds none (``CampaignTag``) |
 ///
 /// An event without an id has one that is derived from its fields, so that what is sent again is known. Where
 /// it has no time either, each request is an event of its own: no tracker sends that, but images in pages
@@ -61,13 +61,13 @@ struct SnowplowEvent {
     let schema = try takeProperties(fields, attached, &draft.properties)
     (draft.name, draft.kind) =
       click == nil ? try nameAndKind(fields, schema) : ("uri_redirect", .click)
-    try takeFallbacks(fields, click, &draft)
+    takeFallbacks(fields, click, &draft)
     draft.user = fields["uid"]
     draft.anonymous =
       sender.isAnonymous ? fields["duid"] : fields.first(of: "duid", "tnuid", "nuid")
     if draft.anonymous.isEmpty { draft.anonymous = sender.networkID ?? "" }
     draft.time = try time(fields, fields["ttm"].isEmpty ? "dtm" : "ttm")
-    draft.sentAt = Self.time(milliseconds: fields["stm"]) ?? 0
+    draft.sentAt = FieldTime.micros(fields["stm"]) ?? 0
     var payload = payload(fields, attached)
     draft.id = fields["eid"]
     if draft.id.isEmpty {
@@ -110,7 +110,7 @@ struct SnowplowEvent {
       throw Refusal(.malformedJSON, "\(error)")
     }
     var ofFields = MappedProperties()
-    for (name, value) in fields.all { try ofFields.offer(value, named: name, key.mapping) }
+    for (name, value) in fields.all { ofFields.offer(value, named: name, key.mapping) }
     properties.fill(from: ofFields)
     return schema
   }
@@ -147,12 +147,10 @@ struct SnowplowEvent {
 
   private func takeFallbacks(
     _ fields: TextFields, _ click: Click?, _ draft: inout EventDraft
-  ) throws(Refusal) {
-    draft.properties.content.fill(try FieldText.check(fields["se_pr"], "se_pr"))
-    draft.properties.campaign.fill(AddressCampaign.find(in: fields["url"], ["utm_campaign"]))
-    if let click {
-      draft.properties.campaign.fill(AddressCampaign.find(in: click.destination, ["utm_campaign"]))
-    }
+  ) {
+    draft.properties.content.fill(dimension: fields["se_pr"])
+    draft.properties.fill(fromAddress: fields["url"])
+    if let click { draft.properties.fill(fromAddress: click.destination) }
     if fields["e"] == "tr" {
       draft.properties.revenue.fill(fields["tr_tt"])
       draft.properties.currency.fill(fields["tr_cu"])
@@ -166,17 +164,13 @@ struct SnowplowEvent {
   private func time(_ fields: TextFields, _ name: String) throws(Refusal) -> Int64? {
     let text = fields[name]
     if text.isEmpty { return nil }
-    guard let time = Self.time(milliseconds: text) else {
-      throw Refusal(.badTimestamp, "\(name) is milliseconds since 1970, such as 1767225600000")
+    guard let time = FieldTime.micros(text) else {
+      throw Refusal(
+        .badTimestamp,
+        "\(name) is milliseconds since 1970, such as 1767225600000, from 1980 to 2100",
+        at: FieldText.path(name))
     }
     return time
-  }
-
-  private static func time(milliseconds text: String) -> Int64? {
-    guard let milliseconds = Int64(text), (0...Timestamp.max / 1000).contains(milliseconds) else {
-      return nil
-    }
-    return milliseconds * 1000
   }
 
   /// All fields as they came, the JSON in them readable; the object is left open.

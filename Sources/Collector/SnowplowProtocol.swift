@@ -9,7 +9,7 @@ import HTTPServer
 /// | address | |
 /// |---|---|
 /// | `GET /i`, `GET /ice.png` | one event in the query, answered with a GIF |
-/// | `POST /com.snowplowanalytics.snowplow/tp2` | many events as JSON, answered with `ok`; GET is as `/i` |
+/// | `POST /com.snowplowanalytics.snowplow/tp2`, `POST /i` | many events as JSON, answered with `ok`; GET is as `/i` |
 /// | `GET /r/tp2?u=…` | a link that counts a click and leads on to `u` |
 ///
 /// The write key is the app id, `aid`, so that trackers need no other setting than their collector's address;
@@ -25,7 +25,8 @@ enum SnowplowProtocol {
     name: name, bodyBytesMax: batchBytesMax, endpoints: endpoints,
     answer: { FastResponse(PixelProtocol.image, extraHeaders: $0.positionHeader) },
     // The data of the self-describing event, around which is a wrapper that is always the same.
-    properties: .first([["ue", "data", "data"]]))
+    properties: .first([["ue", "data", "data"]]),
+    keyAdvice: "as aid, the tracker's app id, or as k in the query")
 
   static let batchBytesMax = 1024 * 1024
   /// More events than this in one batch are refused as a whole.
@@ -39,6 +40,8 @@ enum SnowplowProtocol {
     IngestEndpoint(method: .get, path: postPath, keyField: "aid") {
       readQuery($0, place: postPath)
     },
+    // Trackers repeat a 405 for ever, so what they post here by a setting of theirs is taken, too.
+    IngestEndpoint(method: .post, path: "/i") { readBody($0, place: "/i") },
     IngestEndpoint(method: .get, path: "/i", keyField: "aid") { readQuery($0, place: "/i") },
     IngestEndpoint(method: .get, path: "/ice.png", keyField: "aid") {
       readQuery($0, place: "/ice.png")
@@ -77,7 +80,9 @@ enum SnowplowProtocol {
     {
       return []
     }
-    return SnowplowCookie.line(sender.networkID ?? SnowplowCookie.newID(input.uniqueID()))
+    return SnowplowCookie.line(
+      sender.networkID ?? SnowplowCookie.newID(input.uniqueID()),
+      isSecure: ForwardedScheme.isSecure(input.header))
   }
 
   private static func reply(_ response: PreparedResponse, cookie: [UInt8]) -> IngestReply {

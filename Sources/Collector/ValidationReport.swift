@@ -38,7 +38,7 @@ struct ValidationReport {
       json.string(rejection.place)
       let violation = rejection.violation
       let members = [
-        ("path", violation?.path ?? "$"), ("expected", violation?.expected ?? rejection.detail),
+        ("path", rejection.path), ("expected", violation?.expected ?? rejection.detail),
         ("fix", violation?.fix ?? rejection.code.fix),
       ]
       for (name, text) in members {

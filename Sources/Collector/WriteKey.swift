@@ -71,6 +71,9 @@ public final class WriteKey: Sendable {
     return pseudonyms.pseudonym(of: id, site: site)
   }
 
+  /// Whether ``identify(_:)`` gives pseudonyms.
+  var isPseudonymous: Bool { pseudonyms != nil }
+
   /// Whether pages may send events by it; see ``KeyPolicy/origins``.
   func allows(origin: String) -> Bool {
     policy.origins.isEmpty || OriginRule.allows(origin, policy.origins)

@@ -40,8 +40,9 @@ public final class WriteKeyDoor: Sendable {
     guard let key = name.flatMap({ keys().find($0) }) else {
       throw Problem(
         .unauthorized, code: "unknown_write_key",
-        detail: "The write key is missing or unknown; send it as k, or by Basic or Bearer"
-          + " authorization.",
+        detail:
+          "The write key is missing or unknown; send it in the body (k, of PostHog's SDKs api_key or"
+          + " token), as k in the query, or by Basic or Bearer authorization.",
         headers: [(name: "WWW-Authenticate", value: "Basic realm=\"write key\"")])
     }
     if let origin = header("origin"), !key.allows(origin: origin) {
@@ -85,8 +86,9 @@ public struct WriteKeyGuest {
   /// - Returns: false where the person asks for nothing to be stored.
   public func admits(_ event: inout IncomingEvent) -> Bool {
     event.agent = agents.agent(facts.userAgent).label
-    if case .passed = gates.pass(&event, facts, key) { return true }
-    return false
+    guard case .passed = gates.pass(&event, facts, key) else { return false }
+    gates.taken([event])
+    return true
   }
 }
 

@@ -8,7 +8,12 @@ enum WriteKeyName {
     {
       return name
     }
-    return QueryField.text(field, in: input.query)
+    return inQuery(input.query, field: field)
+  }
+
+  /// The key in a query, where `k` is another name of every protocol's field.
+  static func inQuery(_ query: UnsafeRawBufferPointer, field: StaticString) -> String? {
+    QueryField.text(field, in: query) ?? QueryField.text("k", in: query)
   }
 
   /// RFC 6750 section 2.1.

@@ -43,10 +43,10 @@ enum BotDefinitions {
       guard let reason = BotReasons(name: name) else { continue }
       let allowed =
         "parts of names of programs, \(patternBytes.lowerBound) to \(patternBytes.upperBound) letters,"
-        + " digits and -_."
+        + " digits and -_., with * in front the end of a word, with - in front what is none"
       for text in section.texts(name, allowed: allowed) ?? [] {
         let problem =
-          !patternBytes.contains(text.utf8.count) || !text.utf8.allSatisfy(isOfMark)
+          !isPattern(text)
           ? "has \(text)" : seen.insert(text.lowercased()).inserted ? nil : "has \(text) once more"
         if let problem {
           section.problems.add(
@@ -58,6 +58,12 @@ enum BotDefinitions {
       }
     }
     return patterns
+  }
+
+  private static func isPattern(_ text: String) -> Bool {
+    let isSigned = text.hasPrefix("*") || text.hasPrefix("-")
+    let name = text.utf8.dropFirst(isSigned ? 1 : 0)
+    return patternBytes.contains(name.count) && name.allSatisfy(isOfMark)
   }
 
   private static func isOfMark(_ byte: UInt8) -> Bool {

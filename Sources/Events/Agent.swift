@@ -40,13 +40,15 @@ public struct Agent: Hashable, Sendable {
       "Mozilla", "AppleWebKit", "Safari", "Version", "Mobile", "Gecko", "KHTML", "like", "Presto",
       "Trident", "MSIE", "Mobile Safari", "Brave", "Ubuntu", "Fedora", "GSA", "rv",
     ])
-  /// What makes a word in a comment a mark, in lower case.
+  /// What makes any word in a comment a mark, in lower case; see also ``UserAgentComment``.
   private static let hints = [
-    "bot", "crawl", "spider", "slurp", "proxy", "preview", "scan", "fetch", "monitor", "headless",
+    "crawl", "spider", "slurp", "proxy", "preview", "scan", "fetch", "monitor", "headless",
     "lighthouse", "archive", "externalhit", "phantom", "playwright", "puppeteer", "selenium",
+    "netcraft", "mimecast", "virustotal", "barracuda", "hetrix", "ggpht", "proofpoint", "symantec",
+    "safelinks",
   ]
-  /// What makes a device one of a bot.
-  private static let botHints = ["bot", "crawl", "spider", "slurp", "externalhit"]
+  /// What makes a device one of a bot, besides ``BotRules/Pattern/endsWord(_:in:)``.
+  private static let botHints = ["crawl", "spider", "slurp", "externalhit"]
 
   /// - Parameter userAgent: also what this made of one before: then it is the same again.
   public init(_ userAgent: String) {
@@ -92,10 +94,21 @@ public struct Agent: Hashable, Sendable {
     for product in reader.products where !Self.ordinary.contains(product.name) {
       add(product.name)
     }
-    for word in reader.words {
-      let lower = word.name.lowercased()
-      if Self.hints.contains(where: { lower.contains($0) }) { add(word.name) }
+    for word in reader.words where word.namesProgram || Self.isHint(word.name) {
+      // `s~virustotalcloud` of Google's App Engine.
+      add(word.name.split(separator: "~").last.map(String.init) ?? "")
     }
+  }
+
+  private static func isHint(_ word: String) -> Bool {
+    let word = word.lowercased()
+    return hints.contains { word.contains($0) } || isNamedBot(word)
+  }
+
+  /// - Parameter word: in lower case.
+  private static func isNamedBot(_ word: String) -> Bool {
+    // A maker of phones.
+    !word.hasPrefix("cubot") && BotRules.Pattern.endsWord("bot", in: word)
   }
 
   /// Adds something that was noticed of a request; see ``marks``.
@@ -163,7 +176,7 @@ public struct Agent: Hashable, Sendable {
 
   private static func isBot(_ mark: String) -> Bool {
     let mark = mark.lowercased()
-    return botHints.contains { mark.contains($0) }
+    return isNamedBot(mark) || botHints.contains { mark.contains($0) }
   }
 
   // MARK: System and device
@@ -197,6 +210,8 @@ private struct Reader {
   struct Product {
     var name: String
     var major: Int
+    /// Of a word in a comment: see ``UserAgentComment``.
+    var namesProgram = false
   }
 
   private let text: String
@@ -205,9 +220,14 @@ private struct Reader {
 
   init(_ text: String) { self.text = text }
 
+  private mutating func mark(_ comment: UserAgentComment) {
+    for index in comment.programs { words[index].namesProgram = true }
+  }
+
   mutating func read() {
     var depth = 0
     var word = ""
+    var comment = UserAgentComment()
     func finished(_ word: String) -> Product? {
       let parts = word.split(separator: "/", maxSplits: 1)
       guard let name = parts.first, !name.isEmpty else { return nil }
@@ -218,7 +238,17 @@ private struct Reader {
       switch character {
       case "(", ")", " ", ";", ",":
         if let product = finished(word), products.count + words.count < 64 {
-          if depth > 0 { words.append(product) } else { products.append(product) }
+          if depth > 0 {
+            comment.add(word, at: words.count)
+            words.append(product)
+          } else {
+            products.append(product)
+          }
+        }
+        if character == ";" || character == "," { comment.endElement() }
+        if character == ")", depth == 1 {
+          mark(comment)
+          comment = UserAgentComment()
         }
         word = ""
         if character == "(" { depth += 1 }
@@ -226,6 +256,7 @@ private struct Reader {
       default: word.append(character)
       }
     }
+    mark(comment)
     // `MSIE 9.0` has no slash.
     for (index, word) in words.enumerated() where word.name == "MSIE" && index + 1 < words.count {
       let major = Int(words[index + 1].name.prefix { $0.isNumber }) ?? 0

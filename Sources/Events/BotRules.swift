@@ -63,7 +63,8 @@ public struct BotVerdict: Hashable, Sendable {
 /// The rules by which bots are told from people: pure functions of what is kept of a user agent, so that new
 /// rules judge old events as they would have judged them then.
 public struct BotRules: Hashable, Sendable {
-  /// What is part of some mark of an agent, or its browser's name, whatever the case of letters.
+  /// What is part of some mark of an agent, or its browser's name, whatever the case of letters. `*bot` is the end of
+  /// a word, as in `AcmeBot` and `acme-bot-2`; `-cubot` says that names with it have no reason of its kind.
   public struct Pattern: Hashable, Sendable {
     public let text: String
     public let reason: BotReasons
@@ -71,6 +72,24 @@ public struct BotRules: Hashable, Sendable {
     public init(_ text: String, _ reason: BotReasons) {
       self.text = text.lowercased()
       self.reason = reason
+    }
+
+    var isException: Bool { text.utf8.first == UInt8(ascii: "-") }
+
+    /// - Parameter name: in lower case.
+    func isFound(in name: String) -> Bool {
+      switch text.utf8.first {
+      case UInt8(ascii: "*"): Self.endsWord(text.dropFirst(), in: name)
+      case UInt8(ascii: "-"): name.contains(text.dropFirst())
+      default: name.contains(text)
+      }
+    }
+
+    /// Whether a part of a name is followed by no letter.
+    static func endsWord(_ part: some StringProtocol, in name: String) -> Bool {
+      name.ranges(of: part).contains { found in
+        found.upperBound == name.endIndex || !name[found.upperBound].isLetter
+      }
     }
   }
 
@@ -112,8 +131,13 @@ public struct BotRules: Hashable, Sendable {
     var reasons: BotReasons = []
     if agent.marks.isEmpty { return reasons }
     let texts = (agent.marks + [agent.browser]).map { $0.lowercased() }
-    for pattern in patterns where !reasons.contains(pattern.reason) {
-      if texts.contains(where: { $0.contains(pattern.text) }) { reasons.insert(pattern.reason) }
+    let exceptions = patterns.filter(\.isException)
+    for pattern in patterns where !pattern.isException && !reasons.contains(pattern.reason) {
+      let isFound = texts.contains { text in
+        pattern.isFound(in: text)
+          && !exceptions.contains { $0.reason == pattern.reason && $0.isFound(in: text) }
+      }
+      if isFound { reasons.insert(pattern.reason) }
     }
     if agent.marks.contains(Self.prefetchMark) { reasons.insert(.prefetch) }
     return reasons

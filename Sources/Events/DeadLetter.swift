@@ -3,8 +3,11 @@
 /// It travels in the columns of an ordinary event: kind `custom`, the reason's code as name, and
 /// this record as payload, so that one codec serves both.
 public struct DeadLetter: Hashable, Sendable {
-  /// Of ``body``; longer bodies are cut.
-  public static let bodyByteCountMax = 32 * 1024
+  /// Of ``body``; longer bodies are cut. In base 64, which it takes where that is shorter, there is room for it in a
+  /// frame, which may have 1 MiB.
+  public static let bodyByteCountMax = 700 * 1024
+  /// Of a body that is not to be read again: enough to see what it was.
+  public static let sampleByteCountMax = 32 * 1024
 
   /// A stable code, such as `event_too_large`.
   public var code: String
@@ -65,7 +68,7 @@ public struct DeadLetter: Hashable, Sendable {
     json.string(place)
     json.key("bytes")
     json.integer(bodyByteCount)
-    if let text = String(validating: body, as: UTF8.self) {
+    if !isShorterInBase64, let text = String(validating: body, as: UTF8.self) {
       json.key("body")
       json.string(text)
     } else {
@@ -75,6 +78,20 @@ public struct DeadLetter: Hashable, Sendable {
     gate?.write(to: &json)
     json.endObject()
     return json.bytes
+  }
+
+  /// Whether a long body would have more escapes as a text than base 64 adds.
+  private var isShorterInBase64: Bool {
+    guard body.count > Self.sampleByteCountMax else { return false }
+    var escapes = 0
+    for byte in body {
+      if byte < 0x20 {
+        escapes += 5
+      } else if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
+        escapes += 1
+      }
+    }
+    return escapes > body.count / 3
   }
 
   /// - Throws: where `payload` is not the payload of a dead letter.

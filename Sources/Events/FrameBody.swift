@@ -108,6 +108,42 @@ struct TextColumn {
     }
   }
 
+  func withText(_ index: Int, _ body: (UnsafeRawBufferPointer) -> Void) {
+    bytes.withUnsafeBytes {
+      body(UnsafeRawBufferPointer(rebasing: $0[Int(ends[index])..<Int(ends[index + 1])]))
+    }
+  }
+
+  /// The numbers of the texts in the order of their bytes.
+  func sorted() -> [Int] {
+    bytes.withUnsafeBytes { bytes in
+      (0..<count).sorted { a, b in
+        Self.precedes(
+          bytes, Int(ends[a])..<Int(ends[a + 1]), Int(ends[b])..<Int(ends[b + 1]))
+      }
+    }
+  }
+
+  /// Eight bytes at a time, because tuples begin alike.
+  private static func precedes(
+    _ bytes: UnsafeRawBufferPointer, _ a: Range<Int>, _ b: Range<Int>
+  ) -> Bool {
+    let common = min(a.count, b.count)
+    var offset = 0
+    while offset + 8 <= common {
+      let x = bytes.loadUnaligned(fromByteOffset: a.lowerBound + offset, as: UInt64.self)
+      let y = bytes.loadUnaligned(fromByteOffset: b.lowerBound + offset, as: UInt64.self)
+      if x != y { return UInt64(bigEndian: x) < UInt64(bigEndian: y) }
+      offset += 8
+    }
+    while offset < common {
+      let (x, y) = (bytes[a.lowerBound + offset], bytes[b.lowerBound + offset])
+      if x != y { return x < y }
+      offset += 1
+    }
+    return a.count < b.count
+  }
+
   mutating func append(_ text: UnsafeRawBufferPointer) {
     bytes.append(contentsOf: text)
     ends.append(UInt32(bytes.count))

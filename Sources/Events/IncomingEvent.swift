@@ -34,13 +34,15 @@ public struct IncomingEvent: Hashable, Sendable {
   public var agent: String
   /// A ``BotVerdict``, encoded.
   public var bot: UInt32
+  /// Not in the log.
+  public var notes: EventNotes
 
   public init(
     kind: EventKind, key: Key128, person: Key128, user: Key128 = .zero, eventTime: Int64,
     receivedAt: Int64, sentAt: Int64 = 0, dimensions: [UInt8], revenueMicros: Int64 = 0, id: String,
     name: String,
     source: String, payload: [UInt8], fingerprint: UInt32 = 0, agent: String = "",
-    bot: UInt32 = 0
+    bot: UInt32 = 0, notes: EventNotes = []
   ) {
     self.kind = kind
     self.key = key
@@ -58,6 +60,7 @@ public struct IncomingEvent: Hashable, Sendable {
     self.fingerprint = fingerprint
     self.agent = agent
     self.bot = bot
+    self.notes = notes
   }
 }
 
@@ -109,6 +112,16 @@ public enum EventIdentity {
 
     /// See ``EventIdentity/personKey(site:id:)``.
     public func personKey(id: String) -> Key128 { EventIdentity.finish(person, id) }
+
+    /// The same of an id in UTF-8.
+    public func dedupeKey(eventID: UnsafeRawBufferPointer) -> Key128 {
+      EventIdentity.finish(event, eventID)
+    }
+
+    /// The same of an id in UTF-8.
+    public func personKey(id: UnsafeRawBufferPointer) -> Key128 {
+      EventIdentity.finish(person, id)
+    }
   }
 
   private static func event(site: String, source: String) -> SipHash128 {
@@ -124,6 +137,12 @@ public enum EventIdentity {
     hash.update(byte: 0x02)
     hash.update(field: site)
     return hash
+  }
+
+  private static func finish(_ begun: SipHash128, _ id: UnsafeRawBufferPointer) -> Key128 {
+    var hash = begun
+    hash.update(field: id)
+    return hash.finalize()
   }
 
   private static func finish(_ begun: SipHash128, _ id: String) -> Key128 {

@@ -107,7 +107,7 @@ extension JSONScanner {
 
   /// The first quote, backslash, control or non-ASCII byte at or after `index`, else `count`.
   @inline(__always)
-  private func firstSpecial(from index: Int) -> Int {
+  func firstSpecial(from index: Int) -> Int {
     let ones: UInt64 = 0x0101_0101_0101_0101
     let highs: UInt64 = 0x8080_8080_8080_8080
     var index = index

@@ -4,9 +4,8 @@
 /// are numbered by their bytes. One encoder is filled, sealed and filled again; its buffers keep their
 /// capacity.
 public struct PartialFrameEncoder: ~Copyable {
-  private var tuples: [[UInt8]] = []
-  private var tupleIndex: [[UInt8]: UInt32] = [:]
-  private var tupleByteCount = 0
+  private var tuples = TextColumn()
+  private var tupleIndex = TextIndex()
   private var contributions: [PartialRecord] = []
   private var touches: [(user: Key128, touch: Touch)] = []
   private var unions: [PersonUnion] = []
@@ -28,7 +27,8 @@ public struct PartialFrameEncoder: ~Copyable {
 
   /// At least how long the frame would be if it were sealed now, in bytes.
   public var byteCount: Int {
-    1024 + tupleByteCount + (contributions.count + panes.count) * 61 + touches.count * 53
+    1024 + tuples.bytes.count + tuples.count * 4 + (contributions.count + panes.count) * 61
+      + touches.count * 53
       + unions.count * 32 + anchors.count * 40 + feedbacks.count * 16
   }
 
@@ -37,13 +37,7 @@ public struct PartialFrameEncoder: ~Copyable {
 
   /// The encoder's number for an encoded ``DimensionTuple``, good until the next seal.
   public mutating func tuple(_ encoded: UnsafeRawBufferPointer) -> UInt32 {
-    let bytes = Array(encoded)
-    if let known = tupleIndex[bytes] { return known }
-    let index = UInt32(tuples.count)
-    tuples.append(bytes)
-    tupleIndex[bytes] = index
-    tupleByteCount += bytes.count + 4
-    return index
+    tupleIndex.number(of: encoded, in: &tuples)
   }
 
   /// What outcomes are added to a window; the tuple's number is from ``tuple(_:)``.
@@ -92,7 +86,7 @@ public struct PartialFrameEncoder: ~Copyable {
 
   /// Seals what was appended since the last seal and starts anew.
   public mutating func seal(_ head: PartialFrameHead) -> [UInt8] {
-    let order = tuples.indices.sorted { Self.precedes(tuples[$0], tuples[$1]) }
+    let order = tuples.sorted()
     var numbers = [UInt32](repeating: 0, count: tuples.count)
     for (number, index) in order.enumerated() { numbers[index] = UInt32(number) }
     for index in touches.indices {
@@ -116,9 +110,9 @@ public struct PartialFrameEncoder: ~Copyable {
 
     var body = FrameBody(columns: 8, reserving: byteCount + 512)
     write(head, to: &body)
-    if !tuples.isEmpty {
+    if tuples.count > 0 {
       var dictionary = TextColumn()
-      for index in order { tuples[index].withUnsafeBytes { dictionary.append($0) } }
+      for index in order { tuples.withText(index) { dictionary.append($0) } }
       body.begin(.partialTuples)
       dictionary.write(to: &body)
     }
@@ -139,27 +133,6 @@ public struct PartialFrameEncoder: ~Copyable {
     return body.frame(header)
   }
 
-  /// In the order of bytes; eight at a time, because tuples begin alike.
-  private static func precedes(_ a: [UInt8], _ b: [UInt8]) -> Bool {
-    let common = min(a.count, b.count)
-    return a.withUnsafeBytes { a in
-      b.withUnsafeBytes { b in
-        var offset = 0
-        while offset + 8 <= common {
-          let x = UInt64(bigEndian: a.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
-          let y = UInt64(bigEndian: b.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
-          if x != y { return x < y }
-          offset += 8
-        }
-        while offset < common {
-          if a[offset] != b[offset] { return a[offset] < b[offset] }
-          offset += 1
-        }
-        return a.count < b.count
-      }
-    }
-  }
-
   /// Touches are ordered by time, then by key; the rest decides only between copies of one event.
   private static func precedes(_ a: Touch, _ b: Touch) -> Bool {
     if a.time != b.time { return a.time < b.time }
@@ -169,20 +142,35 @@ public struct PartialFrameEncoder: ~Copyable {
     return a.revenueMicros < b.revenueMicros
   }
 
+  /// Places are put in order instead of records, which are three times as long.
   private static func order(_ records: inout [PartialRecord], by numbers: [UInt32]) {
-    for index in records.indices { records[index].tuple = numbers[Int(records[index].tuple)] }
-    records.sort { a, b in
-      if a.measure != b.measure { return a.measure < b.measure }
-      if a.tuple != b.tuple { return a.tuple < b.tuple }
-      if a.start != b.start { return a.start < b.start }
-      let (x, y) = (a.sums, b.sums)
-      if x.first != y.first { return x.first < y.first }
-      if x.second != y.second { return x.second < y.second }
-      if x.third != y.third { return x.third < y.third }
-      if x.fourth != y.fourth { return x.fourth < y.fourth }
-      if x.fifth != y.fifth { return x.fifth < y.fifth }
-      return x.sixth < y.sixth
+    var places: [(key: UInt64, start: Int64, index: UInt32)] = []
+    places.reserveCapacity(records.count)
+    for index in records.indices {
+      let number = numbers[Int(records[index].tuple)]
+      records[index].tuple = number
+      places.append(
+        (
+          UInt64(records[index].measure) << 32 | UInt64(number), records[index].start,
+          UInt32(index)
+        ))
     }
+    let before = records
+    places.sort { a, b in
+      if a.key != b.key { return a.key < b.key }
+      if a.start != b.start { return a.start < b.start }
+      return precedes(before[Int(a.index)].sums, before[Int(b.index)].sums)
+    }
+    for (place, (_, _, index)) in places.enumerated() { records[place] = before[Int(index)] }
+  }
+
+  private static func precedes(_ x: PartialSums, _ y: PartialSums) -> Bool {
+    if x.first != y.first { return x.first < y.first }
+    if x.second != y.second { return x.second < y.second }
+    if x.third != y.third { return x.third < y.third }
+    if x.fourth != y.fourth { return x.fourth < y.fourth }
+    if x.fifth != y.fifth { return x.fifth < y.fifth }
+    return x.sixth < y.sixth
   }
 
   private func write(_ head: PartialFrameHead, to body: inout FrameBody) {
@@ -222,9 +210,8 @@ public struct PartialFrameEncoder: ~Copyable {
   }
 
   private mutating func reset() {
-    tuples.removeAll(keepingCapacity: true)
-    tupleIndex.removeAll(keepingCapacity: true)
-    tupleByteCount = 0
+    tuples.removeAll()
+    tupleIndex.removeAll()
     contributions.removeAll(keepingCapacity: true)
     touches.removeAll(keepingCapacity: true)
     unions.removeAll(keepingCapacity: true)

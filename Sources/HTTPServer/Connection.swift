@@ -1,9 +1,9 @@
+import Glibc
 import Logging
 import NIOCore
-import NIOHTTP1
 import Synchronization
 
-/// One connection: takes decoded requests, hands them to their routes, and writes the answers in
+/// One connection: cuts what comes into requests, hands them to their routes, and writes the answers in
 /// the order of the requests (RFC 9112 section 9.3.2), whatever the order they are ready in.
 ///
 /// Fast routes run as soon as their request is whole; an asynchronous one starts when all earlier
@@ -12,7 +12,7 @@ import Synchronization
 final class Connection: ChannelDuplexHandler, @unchecked Sendable {
   // Other threads only carry the reference and read `eventLoop`; all else is touched on the loop.
 
-  typealias InboundIn = HTTPServerRequestPart
+  typealias InboundIn = ByteBuffer
   typealias OutboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer
 
@@ -30,6 +30,7 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
   let eventLoop: any EventLoop
   let core: ServerCore
   var context: ChannelHandlerContext?
+  private var parser: RequestParser
   private var phase = Phase.idle
   private var phaseDeadlineMs: Int64
   var exchanges = CircularBuffer<Exchange>(initialCapacity: 2)
@@ -43,11 +44,21 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
   var inputHasEnded = false
   private var unwritableSinceMs: Int64?
   private var remoteAddress: String?
+  /// Answers go straight to the socket while the channel has none to write itself: what a channel does around a
+  /// write takes nearly as long as the rest of an answer.
+  private var socket: NIOBSDSocket.Handle = -1
+  /// Of answers that the channel has not written yet.
+  private var channelWrites = 0
+  private var peerIsTrusted = false
+  /// Of a request whose first bytes are there.
+  private var headDeadlineMs: Int64?
 
   init(loop: LoopState, core: ServerCore) {
     self.loop = loop
     self.core = core
     eventLoop = loop.eventLoop
+    parser = RequestParser(
+      maxHeadBytes: core.parameters.maxHeaderBytes, maxFields: core.parameters.maxHeaderFields)
     phaseDeadlineMs = loop.nowMs + Int64(core.parameters.headerTimeoutMs)
   }
 
@@ -55,6 +66,14 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
 
   func handlerAdded(context: ChannelHandlerContext) {
     self.context = context
+    do {
+      socket =
+        try context.pipeline.syncOperations.withUnsafeTransportIfAvailable(
+          of: NIOBSDSocket.Handle.self
+        ) { $0 } ?? -1
+    } catch {
+      socket = -1  // The channel has been closed meanwhile.
+    }
     loop.add(self)
   }
 
@@ -66,18 +85,7 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
   func handlerRemoved(context: ChannelHandlerContext) { end() }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    guard let failure = error as? HTTPParserError else {
-      context.close(promise: nil)
-      return
-    }
-    let answer =
-      switch failure {
-      case .headerOverflow: core.answers.headerTooLarge
-      case .invalidVersion: core.answers.versionNotSupported
-      default: core.answers.badRequest
-      }
-    refuseAndEnd(FastResponse(answer), method: .get)
-    flushOutput()
+    context.close(promise: nil)
   }
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -110,22 +118,43 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     isReading = true
-    switch Self.unwrapInboundIn(data) {
-    case .head(let head): receive(head)
-    case .body(let bytes): receive(bytes)
-    case .end: receiveEnd()
+    let bytes = Self.unwrapInboundIn(data)
+    guard !parser.hasFailed else { return receive(bytes) }
+    parser.take(bytes)
+    do {
+      while let part = try parser.next() {
+        switch part {
+        case .head(let head): receive(head)
+        case .body(let bytes): receive(bytes)
+        case .end: receiveEnd()
+        }
+      }
+      parser.settle()
+      if !parser.isInHead {
+        headDeadlineMs = nil
+      } else if headDeadlineMs == nil {
+        headDeadlineMs = loop.nowMs + Int64(core.parameters.headerTimeoutMs)
+      }
+    } catch {
+      let answer =
+        switch error {
+        case .malformed: core.answers.badRequest
+        case .otherVersion: core.answers.versionNotSupported
+        case .tooLarge: core.answers.headerTooLarge
+        }
+      core.refusedHeads.add(1, ordering: .relaxed)
+      refuseAndEnd(FastResponse(answer), method: .get)
     }
   }
 
   func channelReadComplete(context: ChannelHandlerContext) {
     isReading = false
     flushOutput()
-    context.fireChannelReadComplete()
   }
 
   // MARK: Requests
 
-  private func receive(_ head: HTTPRequestHead) {
+  private func receive(_ head: RequestHead) {
     guard case .idle = phase, !isEnding else { return }
     let request = IncomingRequest(head, core: core)
     phaseDeadlineMs = loop.nowMs + Int64(core.parameters.bodyTimeoutMs)
@@ -133,7 +162,7 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
       refuseAndEnd(refusal, request)
       return
     }
-    if request.expectsContinue && request.refusal == nil && exchanges.isEmpty {
+    if head.expectsContinue && request.refusal == nil && exchanges.isEmpty {
       var buffer = takeOutput()
       buffer.writeStaticString("HTTP/1.1 100 Continue\r\n\r\n")
       output = buffer
@@ -185,13 +214,14 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
       let deadline = loop.nowMs + Int64(core.parameters.answerTimeoutMs)
       exchanges.append(request.exchange(.waiting(deadlineMs: deadline)))
       let answer = handler(
-        request.fastRequest(remoteAddress: peerAddress()),
+        request.fastRequest(remoteAddress: clientAddress(request)),
         Responder(connection: self, exchange: id))
       if let answer { complete(exchange: id, with: answer) }
     case .async(let handler):
-      let path = request.head.uri.utf8.span.bytes.extracting(0..<request.pathEnd)
-      if let parameters = core.router.parameters(of: endpoint, in: path) {
-        let whole = request.asyncRequest(parameters: parameters, remoteAddress: peerAddress())
+      let parameters = request.head.withPath { core.router.parameters(of: endpoint, in: $0) }
+      if let parameters {
+        let whole = request.asyncRequest(
+          parameters: parameters, remoteAddress: clientAddress(request))
         exchanges.append(request.exchange(.queued(whole, handler)))
       } else {
         exchanges.append(request.exchange(.ready(FastResponse(core.answers.badPath))))
@@ -205,7 +235,17 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     if let remoteAddress { return remoteAddress }
     let address = context?.remoteAddress?.ipAddress ?? ""
     remoteAddress = address
+    peerIsTrusted =
+      !core.parameters.trustedProxies.isEmpty && core.parameters.trustedProxies.contains(address)
     return address
+  }
+
+  /// Of the peer, or of whom trusted proxies name.
+  private func clientAddress(_ request: IncomingRequest) -> String {
+    let peer = peerAddress()
+    guard peerIsTrusted else { return peer }
+    return ForwardedClient.address(
+      request.head, peer: peer, trusted: core.parameters.trustedProxies)
   }
 
   /// Answers a request before its end and ends the connection after it.
@@ -302,16 +342,32 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
   }
 
   func flushOutput() {
-    guard let context, let buffer = output else { return }
+    guard let context, var buffer = output else { return }
     output = nil
     if isEnding {
       let written = eventLoop.makePromise(of: Void.self)
       written.futureResult.whenComplete { _ in self.lastAnswerWritten() }
       context.writeAndFlush(Self.wrapOutboundOut(buffer), promise: written)
     } else {
-      context.writeAndFlush(Self.wrapOutboundOut(buffer), promise: nil)
+      if !writeNow(&buffer, context) {
+        channelWrites += 1
+        let written = eventLoop.makePromise(of: Void.self)
+        written.futureResult.whenComplete { _ in self.channelWrites -= 1 }
+        context.writeAndFlush(Self.wrapOutboundOut(buffer), promise: written)
+      }
       loop.giveBack(buffer)
     }
+  }
+
+  /// - Returns: false where something is left in the buffer, which the channel has to write.
+  private func writeNow(_ buffer: inout ByteBuffer, _ context: ChannelHandlerContext) -> Bool {
+    // A socket that was closed may be another connection's by now; its channel is not active then.
+    guard channelWrites == 0, socket >= 0, context.channel.isActive else { return false }
+    let count = buffer.readableBytesSpan.withUnsafeBytes {
+      send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+    }
+    if count > 0 { buffer.moveReaderIndex(forwardBy: count) }
+    return buffer.readableBytes == 0
   }
 
   /// A client that still sends would lose the answer to a reset if the socket were closed now, so
@@ -335,6 +391,10 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
   private func releaseReads() {
     guard isReadHeld, !mustHoldReads, let context else { return }
     isReadHeld = false
+    // The rest of a head may have waited for this.
+    if headDeadlineMs != nil {
+      headDeadlineMs = loop.nowMs + Int64(core.parameters.headerTimeoutMs)
+    }
     context.read()
   }
 
@@ -346,14 +406,21 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
       return
     }
     if case .waiting(let deadlineMs)? = exchanges.first?.state, nowMs > deadlineMs {
+      let route = exchanges.first.flatMap { $0.endpoint?.methods[$0.method.rawValue] }
+      route?.options.refused?(.answerTimeout, nil)
       complete(exchange: firstExchange, with: FastResponse(core.answers.answerTimeout))
       flushOutput()
+    }
+    if let headDeadlineMs, nowMs > headDeadlineMs, case .idle = phase, exchanges.isEmpty {
+      context.close(promise: nil)
+      return
     }
     guard nowMs > phaseDeadlineMs else { return }
     switch phase {
     case .idle:
       if exchanges.isEmpty { context.close(promise: nil) }
-    case .body:
+    case .body(let request):
+      request.tell(.bodyTimeout)
       refuseAndEnd(FastResponse(core.answers.bodyTimeout), method: .get)
       phase = .discarding(bytesLeft: 0)
       flushOutput()

@@ -1,15 +1,13 @@
 import NIOCore
-import NIOHTTP1
 
 /// A whole request as a fast route gets it, on its event loop: nothing is copied or decoded.
 public struct FastRequest: Sendable {
   public let method: HTTPMethod
-  let head: HTTPRequestHead
+  let head: RequestHead
   let body: ByteBuffer?
-  /// Where the path ends in the target, and where the query begins.
-  let pathEnd: Int
 
-  /// The peer's address without port, such as `127.0.0.1` or `::1`; empty where unknown.
+  /// The client's address without port, such as `127.0.0.1` or `::1`; empty where unknown: the peer's, or what a
+  /// trusted proxy says (``ServerParameters/trustedProxies``).
   public let remoteAddress: String
 
   /// True for HEAD, which is asked like GET and must change nothing.
@@ -18,17 +16,14 @@ public struct FastRequest: Sendable {
   public var bodyByteCount: Int { body?.readableBytes ?? 0 }
 
   /// The first field of this name, in any case of letters.
-  public func header(_ name: String) -> String? { head.headers.first(name: name) }
+  public func header(_ name: String) -> String? { head.header(name) }
 
   /// All fields in the order in which they came.
-  public var headerFields: [(name: String, value: String)] {
-    head.headers.map { (name: $0.name, value: $0.value) }
-  }
+  public var headerFields: [(name: String, value: String)] { head.headerFields }
 
   /// The query without `?`; empty where there is none.
   public func withQuery<R, E: Error>(_ read: (RawSpan) throws(E) -> R) throws(E) -> R {
-    let span = head.uri.utf8.span.bytes
-    return try read(span.extracting(min(pathEnd + 1, span.byteCount)..<span.byteCount))
+    try head.withQuery(read)
   }
 
   /// The body; empty where there is none.

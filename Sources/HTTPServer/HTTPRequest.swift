@@ -1,6 +1,3 @@
-import NIOCore
-import NIOHTTP1
-
 /// A whole request as an asynchronous route gets it.
 public struct HTTPRequest: Sendable {
   public let method: HTTPMethod
@@ -11,21 +8,21 @@ public struct HTTPRequest: Sendable {
   /// The decoded values of the route's `{name}` segments.
   public let parameters: [String: String]
   public let body: [UInt8]
-  /// The peer's address without port, such as `127.0.0.1` or `::1`; empty where unknown.
+  /// The client's address without port; see ``FastRequest/remoteAddress``.
   public let remoteAddress: String
-  private let fields: HTTPHeaders
+  private let fields: [(name: String, value: String)]
 
   init(
-    head: HTTPRequestHead, method: HTTPMethod, path: String, query: String,
-    parameters: [String: String], body: [UInt8], remoteAddress: String
+    head: RequestHead, method: HTTPMethod, parameters: [String: String], body: [UInt8],
+    remoteAddress: String
   ) {
     self.method = method
-    self.path = path
-    self.query = query
+    path = head.path
+    query = head.query
     self.parameters = parameters
     self.body = body
     self.remoteAddress = remoteAddress
-    self.fields = head.headers
+    fields = head.headerFields
   }
 
   /// For routes that are asked without a server.
@@ -39,14 +36,18 @@ public struct HTTPRequest: Sendable {
     self.parameters = parameters
     self.body = body
     self.remoteAddress = remoteAddress
-    self.fields = HTTPHeaders(headers)
+    fields = headers.map { (name: $0.0, value: $0.1) }
   }
 
   /// The first field of this name, in any case of letters.
-  public func header(_ name: String) -> String? { fields.first(name: name) }
+  public func header(_ name: String) -> String? {
+    fields.first { HeaderText.isSame($0.name, name) }?.value
+  }
 
   /// All fields of this name, in order.
-  public func headers(_ name: String) -> [String] { fields[name] }
+  public func headers(_ name: String) -> [String] {
+    fields.filter { HeaderText.isSame($0.name, name) }.map(\.value)
+  }
 
   /// The query's fields, decoded, in order.
   ///

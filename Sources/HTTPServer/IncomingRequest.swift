@@ -1,16 +1,12 @@
 import NIOCore
-import NIOHTTP1
 import Synchronization
 
 /// A request while its body arrives.
 struct IncomingRequest {
-  let head: HTTPRequestHead
-  let pathEnd: Int
+  let head: RequestHead
   let method: HTTPMethod
   let endpoint: Router.Endpoint?
   let route: Router.Route?
-  let expectsContinue: Bool
-  private let keepsAlive: Bool
   private let origin: String?
   private let startedNanoseconds: UInt64
   private var body: ByteBuffer?
@@ -24,27 +20,17 @@ struct IncomingRequest {
   /// connection can stay.
   private static let droppedBodyBytesMax = 1024 * 1024
 
-  init(_ received: HTTPRequestHead, core: ServerCore) {
-    let head = Self.originForm(received)
-    let facts = HeadFacts(head)
-    let uri = head.uri.utf8
-    let pathEnd = Self.pathEnd(uri.span)
-    let endpoint = core.router.endpoint(for: uri.span.bytes.extracting(0..<pathEnd))
-    let method = Self.method(head.method)
+  init(_ head: RequestHead, core: ServerCore) {
+    let endpoint = head.withPath { core.router.endpoint(for: $0) }
+    let method = head.method
     let route = method.flatMap { endpoint?.methods[$0.rawValue] }
     self.head = head
-    self.pathEnd = pathEnd
     self.endpoint = endpoint
     self.route = route
     self.method = method ?? .get
-    expectsContinue = facts.expectsContinue
-    keepsAlive = head.isKeepAlive && !facts.asksForUpgrade
-    statedLength = facts.contentLength
+    if case .length(let length) = head.framing { statedLength = length } else { statedLength = nil }
     startedNanoseconds = NIODeadline.now().uptimeNanoseconds
-    if case .mirrored? = endpoint?.crossOrigin, let page = facts.origin,
-      method != .options
-        || endpoint?.allowsOrigin?(page, String(uri.dropFirst(pathEnd + 1)) ?? "") ?? true
-    {
+    if case .mirrored? = endpoint?.crossOrigin, let page = head.origin {
       origin = page
     } else {
       origin = nil
@@ -64,7 +50,13 @@ struct IncomingRequest {
     if let length = statedLength, length > maxBodyBytes {
       if let route { refusal = core.answers.bodyTooLarge(route.options) }
       refusalEnds = true
+      tell(.bodyTooLarge)
     }
+  }
+
+  /// Tells the route that the server refuses a request of its.
+  func tell(_ refusal: ServerRefusal) {
+    route?.options.refused?(refusal, fastRequest(remoteAddress: ""))
   }
 
   /// Takes the next bytes of the body.
@@ -81,6 +73,7 @@ struct IncomingRequest {
     if length > route.options.maxBodyBytes {
       refusal = core.answers.bodyTooLarge(route.options)
       refusalEnds = true
+      tell(.bodyTooLarge)
       return true
     }
     let total = core.bufferedBodyBytes.add(bytes.readableBytes, ordering: .relaxed).newValue
@@ -88,6 +81,7 @@ struct IncomingRequest {
     if total > core.parameters.maxBufferedBodyBytes {
       refusal = FastResponse(core.answers.overloaded)
       refusalEnds = true
+      tell(.overloaded)
       return true
     }
     if var whole = body {
@@ -114,64 +108,32 @@ struct IncomingRequest {
 
   func exchange(_ state: Exchange.State, bufferedBytes: Int? = nil) -> Exchange {
     Exchange(
-      state: state, endpoint: endpoint, method: method, keepsAlive: keepsAlive,
-      isHTTP10: head.version == .http1_0, origin: origin,
+      state: state, endpoint: endpoint, method: method, keepsAlive: head.keepsAlive,
+      isHTTP10: head.isHTTP10, origin: origin,
       bufferedBytes: bufferedBytes ?? self.bufferedBytes,
       requestBodyBytes: body?.readableBytes ?? 0, startedNanoseconds: startedNanoseconds)
   }
 
   func fastRequest(remoteAddress: String) -> FastRequest {
     FastRequest(
-      method: method == .head ? .get : method, head: head, body: body, pathEnd: pathEnd,
+      method: method == .head ? .get : method, head: head, body: body,
       remoteAddress: remoteAddress, isHead: method == .head)
   }
 
   func asyncRequest(parameters: [String: String], remoteAddress: String) -> HTTPRequest {
-    let uri = head.uri
-    return HTTPRequest(
-      head: head, method: method == .head ? .get : method,
-      path: String(uri.utf8.prefix(pathEnd)) ?? "",
-      query: String(uri.utf8.dropFirst(pathEnd + 1)) ?? "", parameters: parameters,
+    HTTPRequest(
+      head: head, method: method == .head ? .get : method, parameters: parameters,
       body: body.map { Array($0.readableBytesView) } ?? [], remoteAddress: remoteAddress)
-  }
-
-  private static func pathEnd(_ target: Span<UInt8>) -> Int {
-    var index = 0
-    while index < target.count && target[index] != UInt8(ascii: "?") { index += 1 }
-    return index
-  }
-
-  /// Servers must take `GET http://host/path` too (RFC 9112 section 3.2.2).
-  private static func originForm(_ head: HTTPRequestHead) -> HTTPRequestHead {
-    guard head.uri.hasPrefix("http://") || head.uri.hasPrefix("https://") else { return head }
-    // "http:", "", authority, the rest.
-    let parts = head.uri.split(separator: "/", maxSplits: 3, omittingEmptySubsequences: false)
-    var changed = head
-    changed.uri = parts.count > 3 ? "/" + parts[3] : "/"
-    return changed
-  }
-
-  private static func method(_ method: NIOHTTP1.HTTPMethod) -> HTTPMethod? {
-    switch method {
-    case .GET: .get
-    case .HEAD: .head
-    case .POST: .post
-    case .PUT: .put
-    case .PATCH: .patch
-    case .DELETE: .delete
-    case .OPTIONS: .options
-    default: nil
-    }
   }
 
   /// A preflight (WHATWG Fetch section 3.2.2), or what the path allows.
   private static func optionsAnswer(
-    _ endpoint: Router.Endpoint, _ head: HTTPRequestHead, hasOrigin: Bool
+    _ endpoint: Router.Endpoint, _ head: RequestHead, hasOrigin: Bool
   ) -> FastResponse {
     var headers = [(name: "Allow", value: endpoint.allow)]
     if hasOrigin {
       headers.append((name: "Access-Control-Allow-Methods", value: endpoint.allow))
-      if let asked = head.headers.first(name: "Access-Control-Request-Headers") {
+      if let asked = head.header("Access-Control-Request-Headers") {
         headers.append((name: "Access-Control-Allow-Headers", value: asked))
       }
       headers.append((name: "Access-Control-Max-Age", value: "600"))

@@ -22,21 +22,16 @@ public struct FastResponse: Sendable {
   let extraHeaders: [UInt8]
   /// Replaces the prepared body.
   let body: [UInt8]?
-  /// Whether a page of another origin may read it, where its route lets any.
-  let isShared: Bool
 
   /// - Parameters:
   ///   - extraHeaders: lines as ``HeaderText/line(_:_:)`` makes them, one after the other.
   ///   - body: replaces the prepared body where given.
-  ///   - isShared: false keeps the answer from pages of other origins, whatever its route says.
   public init(
-    _ prepared: PreparedResponse, extraHeaders: [UInt8] = [], body: [UInt8]? = nil,
-    isShared: Bool = true
+    _ prepared: PreparedResponse, extraHeaders: [UInt8] = [], body: [UInt8]? = nil
   ) {
     self.prepared = prepared
     self.extraHeaders = extraHeaders
     self.body = body
-    self.isShared = isShared
   }
 
   public init(_ problem: Problem) { self.init(problem.prepared) }
@@ -55,6 +50,16 @@ public enum HeaderText {
     output.reserveCapacity(name.utf8.count + value.utf8.count + 4)
     append(name, value, to: &output)
     return output
+  }
+
+  /// Whether two names of fields are the same, in any case of letters.
+  static func isSame(_ name: String, _ other: String) -> Bool {
+    var (name, other) = (name, other)
+    return name.withUTF8 { name in
+      other.withUTF8 {
+        RequestText.isSame(UnsafeRawBufferPointer(name), UnsafeRawBufferPointer($0))
+      }
+    }
   }
 
   static func append(_ name: String, _ value: String, to output: inout [UInt8]) {

@@ -81,11 +81,13 @@ public struct ResponseBatch: Sendable {
       let start = NIODeadline.now()
       batch.loop.eventLoop.execute {
         delay?.took(since: start)
-        for answer in batch.answers {
-          answer.responder.connection.complete(
-            exchange: answer.responder.exchange, with: answer.response)
+        // By their places: an answer has many parts, which a copy would count.
+        let answers = batch.answers
+        for index in answers.indices {
+          answers[index].responder.connection.complete(
+            exchange: answers[index].responder.exchange, with: answers[index].response)
         }
-        for answer in batch.answers { answer.responder.connection.flushCompleted() }
+        for index in answers.indices { answers[index].responder.connection.flushCompleted() }
       }
     }
   }

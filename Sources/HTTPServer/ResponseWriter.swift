@@ -18,7 +18,7 @@ enum ResponseWriter {
   ) {
     buffer.writeBytes(response.prepared.head)
     writeCommon(
-      response.extraHeaders, exchange, origin: response.isShared ? exchange.origin : nil,
+      response.extraHeaders, exchange, origin: exchange.origin,
       closes: closes, dateLine, to: &buffer)
     guard response.status != .noContent, response.status != .notModified else {
       // RFC 9110 section 8.6: no length where there can be no body; that of a 304 would be

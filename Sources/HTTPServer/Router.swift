@@ -21,8 +21,6 @@ final class Router: Sendable {
     /// The value of the `Allow` field.
     let allow: String
     let crossOrigin: CrossOrigin
-    /// See ``RouteOptions/allowsOrigin``; of the path's first route that has one.
-    let allowsOrigin: (@Sendable (_ origin: String, _ query: String) -> Bool)?
 
     init(pattern: String, number: Int, declarations: [Routes.Declaration]) {
       self.pattern = pattern
@@ -51,7 +49,6 @@ final class Router: Sendable {
       var crossOrigin = CrossOrigin.refused
       for case .mirrored in declarations.map(\.options.crossOrigin) { crossOrigin = .mirrored }
       self.crossOrigin = crossOrigin
-      allowsOrigin = declarations.lazy.compactMap(\.options.allowsOrigin).first
     }
   }
 

@@ -19,23 +19,22 @@ public struct RouteOptions: Sendable {
   /// The answer to a longer body; tracking clients repeat a 413 for ever but not a 400.
   public var bodyTooLarge: HTTPStatus
   public var crossOrigin: CrossOrigin
-  /// Asked before a preflight of a mirrored route is answered, with the page's origin and the query
-  /// without `?`: false keeps the page away. Nil: any page may ask.
-  public var allowsOrigin: (@Sendable (_ origin: String, _ query: String) -> Bool)?
   /// Asked when the header is there and before the body is read; an answer refuses the request.
   public var admission: (@Sendable () -> FastResponse?)?
+  /// Told of requests that the server refuses by itself; nil for the request where only the path is known still. Its
+  /// body is not there.
+  public var refused: (@Sendable (ServerRefusal, FastRequest?) -> Void)?
 
   public init(
     maxBodyBytes: Int = 64 * 1024, bodyTooLarge: HTTPStatus = .contentTooLarge,
-    crossOrigin: CrossOrigin = .refused,
-    allowsOrigin: (@Sendable (_ origin: String, _ query: String) -> Bool)? = nil,
-    admission: (@Sendable () -> FastResponse?)? = nil
+    crossOrigin: CrossOrigin = .refused, admission: (@Sendable () -> FastResponse?)? = nil,
+    refused: (@Sendable (ServerRefusal, FastRequest?) -> Void)? = nil
   ) {
     self.maxBodyBytes = maxBodyBytes
     self.bodyTooLarge = bodyTooLarge
     self.crossOrigin = crossOrigin
-    self.allowsOrigin = allowsOrigin
     self.admission = admission
+    self.refused = refused
   }
 }
 

@@ -1,6 +1,5 @@
 public import Logging
 import NIOCore
-import NIOHTTP1
 import NIOPosix
 import Synchronization
 
@@ -32,6 +31,10 @@ public final class Server: Sendable {
 
   /// Connections that were refused since the start because too many were open.
   public var refusedConnections: Int { core.refusedConnections.load(ordering: .relaxed) }
+
+  /// Requests that were refused since the start before it was known which route they are for: their heads were too
+  /// long or no HTTP.
+  public var refusedHeads: Int { core.refusedHeads.load(ordering: .relaxed) }
 
   /// Bytes of request bodies in memory now.
   public var bufferedBodyBytes: Int { core.bufferedBodyBytes.load(ordering: .relaxed) }
@@ -83,13 +86,6 @@ public final class Server: Sendable {
         ConnectionRefusal(answer: core.answers.overloaded))
       return
     }
-    var limits = NIOHTTPDecoderLimitConfiguration()
-    limits.maxHeaderFieldSize = core.parameters.maxHeaderBytes
-    limits.maxHeaderListSize = core.parameters.maxHeaderBytes
-    limits.maxHeaderFieldCount = core.parameters.maxHeaderFields
-    let decoder = HTTPRequestDecoder(
-      leftOverBytesStrategy: .dropBytes, limitConfiguration: limits)
-    try channel.pipeline.syncOperations.addHandler(ByteToMessageHandler(decoder))
     try channel.pipeline.syncOperations.addHandler(Connection(loop: loop, core: core))
   }
 

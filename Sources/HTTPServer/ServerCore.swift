@@ -9,6 +9,7 @@ final class ServerCore: Sendable {
   let log: Logger
   let openConnections = Atomic<Int>(0)
   let refusedConnections = Atomic<Int>(0)
+  let refusedHeads = Atomic<Int>(0)
   let bufferedBodyBytes = Atomic<Int>(0)
   let answers: StandardAnswers
 

@@ -28,6 +28,8 @@ public struct ServerParameters: Sendable {
   public var answerTimeoutMs = 30_000
   /// How long a client may read nothing of an answer or stream before it is cut off.
   public var writeTimeoutMs = 30_000
+  /// Addresses of proxies that are believed what they say of their clients; see ``FastRequest/remoteAddress``.
+  public var trustedProxies = AddressRanges()
 
   public init(host: String, port: Int, eventLoops: Int) {
     self.host = host

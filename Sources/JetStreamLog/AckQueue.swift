@@ -27,17 +27,17 @@ final class AckQueue: @unchecked Sendable {
   ///   the last of them (or when the queue fills), which saves most of the wake-ups under load.
   func receive(_ message: NATSMessage, waiting: Int) {
     let answer = Self.copy(of: message.subject).map { Answer(copy: $0, ack: PubAck(message)) }
-    monitor.locked {
+    let isDue = monitor.locked {
       if let answer, acks.count < capacity { acks.append(answer) }
-      if waiting == 0 || acks.count % 32 == 0 { monitor.broadcast() }
+      return waiting == 0 || acks.count % 32 == 0
     }
+    // Behind the lock: who wakes needs it, and would sleep again at once.
+    if isDue { monitor.broadcast() }
   }
 
   func wake() {
-    monitor.locked {
-      isAwake = true
-      monitor.broadcast()
-    }
+    monitor.locked { isAwake = true }
+    monitor.broadcast()
   }
 
   /// Moves what came to `batch`, waiting until `untilMs` (monotonic) if there is nothing.

@@ -32,7 +32,7 @@ public final class Monitor: @unchecked Sendable {
     return try body()
   }
 
-  /// Wakes every waiter. The lock should be held.
+  /// Wakes every waiter. The lock need not be held, if what they wait for was changed under it.
   public func broadcast() { pthread_cond_broadcast(condition) }
 
   /// Waits without limit; the lock must be held. May return without a cause.

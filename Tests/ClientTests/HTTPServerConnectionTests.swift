@@ -199,6 +199,31 @@ struct HTTPServerConnectionTests {
     }
   }
 
+  @Test("Answers that are longer than a socket takes at once arrive whole and in order")
+  func longAnswers() async throws {
+    var routes = Self.pingRoutes()
+    let long = (0..<3).map { number in
+      [UInt8](repeating: UInt8(ascii: "a") + UInt8(number), count: 6_000_000)
+    }
+    for number in long.indices {
+      routes.fast(.get, "/long\(number)") { _, _ in FastResponse(pong, body: long[number]) }
+    }
+    try await withServer(routes) { _, port in
+      let connection = try RawConnection(port: port)
+      for _ in 0..<2 {
+        for number in long.indices {
+          try await connection.send("GET /long\(number) HTTP/1.1\r\nHost: x\r\n\r\n")
+        }
+        try await connection.send(Self.get)
+        for number in long.indices {
+          let answer = try await connection.response()
+          #expect(answer.text == String(decoding: long[number], as: UTF8.self))
+        }
+        #expect(try await connection.response().text == "pong")
+      }
+    }
+  }
+
   @Test("100 Continue is sent only where the body is welcome")
   func expectContinue() async throws {
     try await withServer(Self.pingRoutes()) { _, port in

@@ -98,6 +98,64 @@ struct HTTPServerLimitTests {
     }
   }
 
+  @Test("A header that never ends is closed as soon on a connection that was kept")
+  func slowHeaderLater() async throws {
+    try await withServer(
+      Self.routes(),
+      configure: {
+        $0.headerTimeoutMs = 100
+        $0.idleTimeoutMs = 60_000
+      }
+    ) { server, port in
+      let connection = try RawConnection(port: port)
+      try await connection.send(Self.get)
+      #expect(try await connection.response().text == "pong")
+      try await connection.send("GET /ping HTTP/1.1\r\nHost:")
+      #expect(try await connection.untilClosed() == [])
+      await eventually { server.openConnections == 0 }
+    }
+  }
+
+  @Test("A route hears of what the server refuses in its name")
+  func told() async throws {
+    let heard = Shared<[String]>([])
+    var routes = Routes()
+    let options = RouteOptions(
+      maxBodyBytes: 1000, bodyTooLarge: .badRequest,
+      refused: { refusal, request in
+        let name = request?.header("x-name") ?? "-"
+        heard.change { $0.append("\(refusal.rawValue) \(name)") }
+      })
+    routes.fast(.post, "/body", options: options) { _, _ in FastResponse(pong) }
+    routes.fast(.get, "/never", options: options) { _, _ in nil }
+    try await withServer(
+      routes,
+      configure: {
+        $0.bodyTimeoutMs = 100
+        $0.answerTimeoutMs = 100
+        $0.maxBufferedBodyBytes = 1024
+      }
+    ) { server, port in
+      func send(_ text: String, _ status: Int) async throws {
+        let connection = try RawConnection(port: port)
+        try await connection.send(text)
+        #expect(try await connection.response().status == status)
+      }
+      let head = "POST /body HTTP/1.1\r\nHost: x\r\nX-Name: n\r\n"
+      try await send(head + "Content-Length: 1001\r\n\r\n", 400)
+      let chunk = "200\r\n" + String(repeating: "x", count: 512) + "\r\n"
+      try await send(head + "Transfer-Encoding: chunked\r\n\r\n" + chunk + chunk, 400)
+      try await send("GET /never HTTP/1.1\r\nHost: x\r\n\r\n", 503)
+      try await send("GET /p\r\n\r\n", 400)
+      try await send(head + "Content-Length: 10\r\n\r\nabc", 408)
+      #expect(server.refusedHeads == 1)
+    }
+    #expect(
+      heard.value == [
+        "body_too_large n", "body_too_large n", "answer_timeout -", "body_timeout n",
+      ])
+  }
+
   @Test("A body that does not come is a 408")
   func slowBody() async throws {
     try await withServer(Self.routes(), configure: { $0.bodyTimeoutMs = 100 }) { server, port in

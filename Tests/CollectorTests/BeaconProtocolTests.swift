@@ -63,6 +63,25 @@ struct BeaconProtocolTests {
     #expect(Set(first).count == 2)
   }
 
+  @Test("Where the key is in the query, the body may be an event or an array of them")
+  func bare() throws {
+    let one = #"{"t":"click","aid":"a","eid":"1","n":"Bought"}"#
+    let whole = try beacon(#"{"k":"dev","batch":[\#(one)]}"#)
+    for body in [one, "[\(one)]", " [\(one)] "] {
+      let reading = try beacon(body, query: "k=dev")
+      #expect(reading.events.map(\.key) == whole.events.map(\.key), "\(body)")
+      #expect(reading.events.map(\.payload) == [Array(one.utf8)])
+      #expect(try beacon(body).isUnknownKey)
+    }
+    #expect(try beacon("[]", query: "k=dev").events.isEmpty)
+    let refused = try beacon(#"[{"t":"open"},7]"#, query: "k=dev")
+    #expect(refused.rejected.map(\.code) == [.unknownKind, .notAnObject])
+    #expect(try beacon(#"{"t":"open"}"#, query: "k=dev").rejected.map(\.code) == [.unknownKind])
+    for body in [#"{"s":1767225601000}"#, #"{"events":[]}"#, "{}"] {
+      #expect(try beacon(body, query: "k=dev").refused?.code == .malformedJSON, "\(body)")
+    }
+  }
+
   @Test("Refused events are named and kept; the others are stored")
   func rejected() throws {
     let reading = try beacon(

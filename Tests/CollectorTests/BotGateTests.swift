@@ -1,5 +1,6 @@
 @testable import Collector
 import Events
+@testable import HTTPServer
 import Testing
 
 @Suite("Verdicts on bots")
@@ -99,26 +100,115 @@ struct BotGateTests {
         try reasons(judged(Self.browser, address: address, gate: gate))
           == (expected ? ["data-center"] : []))
     }
+    // Servers and apps send events of people, whose addresses stand in the events.
+    func named(_ agent: String, _ payload: String) throws -> [String] {
+      try reasons(judged(agent, address: "203.0.113.9", payload: payload, gate: gate))
+    }
+    let browser = #""userAgent":"\#(Self.browser)""#
+    #expect(try named("okhttp/4.12", "{}") == [])
+    #expect(try named("analytics-python/2.2", #"{"context":{\#(browser)}}"#) == [])
+    #expect(
+      try named("analytics-python/2.2", #"{"context":{\#(browser),"ip":"198.51.100.7"}}"#) == [])
+    #expect(
+      try named("analytics-python/2.2", #"{"context":{\#(browser),"ip":"203.0.113.77"}}"#)
+        == ["data-center"])
+    #expect(try named(Self.browser, #"{"context":{"ip":"198.51.100.7"}}"#) == [])
     #expect(throws: AddressRangeError(line: 2)) { try AddressRanges("10.0.0.0/8\n10.0.0.0/33\n") }
+  }
+
+  private static func numbered(
+    _ number: UInt64, _ kind: EventKind = .view, at time: Int64 = testNow, person: UInt64 = 1
+  ) -> IncomingEvent {
+    IncomingEvent(
+      kind: kind, key: Key128(low: number, high: number + 1), person: Key128(low: person, high: 0),
+      eventTime: time, receivedAt: testNow, dimensions: DimensionTuple(site: "shop").encoded,
+      id: "e", name: "n", source: "pixel/web", payload: Array("{}".utf8))
+  }
+
+  /// Which of a request's events are too fast.
+  private static func judged(_ table: RateTable, _ events: [IncomingEvent]) -> [Bool] {
+    var before = RequestRates()
+    return events.map { table.isTooFast($0, &before) }
   }
 
   @Test("More than a person can do is a reason, by the events' own times")
   func rates() {
     let table = RateTable(BotRules.Rate(eventsMax: 3, clicksMax: 2))
-    var fast = 0
-    for _ in 0..<5 where table.isTooFast(event()) { fast += 1 }
-    #expect(fast == 2)
+    func taken(_ events: [IncomingEvent]) -> [Bool] {
+      events.map { event in
+        defer { table.count(event) }
+        return Self.judged(table, [event])[0]
+      }
+    }
+    #expect(taken((1...5).map { Self.numbered($0) }) == [false, false, false, true, true])
     // Another person, and the same one later.
-    #expect(!table.isTooFast(event(person: 2)))
-    #expect(!table.isTooFast(event(at: testNow + 5_000_000)))
+    #expect(taken([Self.numbered(6, person: 2)]) == [false])
+    #expect(taken([Self.numbered(7, at: testNow + 5_000_000)]) == [false])
     // Old events that come all at once were not fast.
-    for step in 0..<20 {
-      #expect(!table.isTooFast(event(.view, at: Int64(step) * 5_000_000, person: 3)))
+    let old = (0..<20).map {
+      Self.numbered(100 + $0, at: Int64($0) * 5_000_000, person: 3)
     }
+    #expect(!taken(old).contains(true))
     let clicks = (0..<4).map {
-      table.isTooFast(event(.click, at: testNow + Int64($0) * 6_000_000, person: 4))
+      Self.numbered(200 + $0, .click, at: testNow + Int64($0) * 6_000_000, person: 4)
     }
-    #expect(clicks.contains(true))
+    #expect(taken(clicks).contains(true))
+  }
+
+  @Test("Events of one request are judged together, and only what is taken counts, once by its id")
+  func ratesCountOnce() {
+    let table = RateTable(BotRules.Rate(eventsMax: 3, clicksMax: 100))
+    let events = (1...5).map { Self.numbered($0) }
+    let others = (11...14).map { Self.numbered($0, person: 2) }
+    for _ in 0..<4 {
+      #expect(Self.judged(table, events) == [false, false, false, true, true])
+      let mixed = [events[0], others[0], events[1], others[1], events[2], others[2], others[3]]
+      #expect(
+        Self.judged(table, mixed) == [false, false, false, false, false, false, true])
+    }
+    for _ in 0..<4 {
+      table.count(events[0])
+      table.count(events[1])
+      // Copies of what counts already add nothing.
+      #expect(Self.judged(table, Array(events[0..<2])) == [false, false])
+    }
+    #expect(Self.judged(table, [events[2], events[3]]) == [false, true])
+  }
+
+  @Test("Requests that are only looked at, or find no room, make nobody fast")
+  func ratesOfRequests() async throws {
+    let clicks = (0..<2).map {
+      #"{"t":"click","uid":"ann","eid":"c\#($0)","n":"x"}"#
+    }.joined(separator: ",")
+    let body = Array(#"{"k":"dev","e":[\#(clicks)]}"#.utf8)
+    let gate = BotGate(Self.rules)
+    try await RunningCollector.run(
+      clock: .system, publisher: ScriptedPublisher.storing,
+      routes: { pipeline, registry, routes in
+        IngestRoutes(
+          keys: testKeys, gates: [PrivacyGate(), gate], pipeline: pipeline,
+          producer: RunningCollector.producer, metrics: registry
+        ).add(to: &routes)
+      }
+    ) { port, _ in
+      func reasons() async throws -> [Bool] {
+        let answer = try await RawRequest.send(
+          "POST", "/v1/validate?path=/v1/e", headers: "User-Agent: \(Self.browser)\r\n",
+          body: body, port: port)
+        #expect(answer.status == 200, "\(answer.body)")
+        guard case .array(let events)? = try JSONTree(Array(answer.body.utf8))["events"] else {
+          return []
+        }
+        return events.map { $0["event"]?["bot"]?["is_bot"] == .bool(true) }
+      }
+      for _ in 0..<4 { #expect(try await reasons() == [false, false]) }
+      for _ in 0..<3 {
+        let answer = try await RawRequest.send(
+          "POST", "/v1/e", headers: "User-Agent: \(Self.browser)\r\n", body: body, port: port)
+        #expect(answer.status == 200, "\(answer.body)")
+        #expect(try await reasons() == [false, false])
+      }
+    }
   }
 
   @Test("Verdict and agent survive the frame, and frames without them have no columns")

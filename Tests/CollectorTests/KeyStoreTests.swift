@@ -254,6 +254,30 @@ struct KeyStoreTests {
     #expect(try folder.read(folder.keys) == text)
   }
 
+  @Test(
+    "A change names what is to be another; null takes a limit or a list away",
+    arguments: [
+      (#"{}"#, 50, ["https://a.example"]),
+      (#"{"events_per_second_max":7}"#, 7, ["https://a.example"]),
+      (#"{"events_per_second_max":null}"#, nil, ["https://a.example"]),
+      (#"{"origins":null}"#, 50, []), (#"{"origins":[]}"#, 50, []),
+      (
+        #"{"origins":["https://b.example"],"events_per_second_max":null}"#, nil,
+        ["https://b.example"]
+      ),
+    ] as [(String, Int?, [String])])
+  func changed(change: String, rate: Int?, origins: [String]) throws {
+    let policy = KeyPolicy(origins: ["https://a.example"], eventsPerSecondMax: 50)
+    let new = try store.add(KeyDraft(site: "shop", policy: policy), now: testNow)
+    let updated = try store.update(
+      new.stored.id, try KeyFormat.change(Array(#"{"policy":\#(change)}"#.utf8)), now: testNow)
+    #expect(updated.policy.eventsPerSecondMax == rate)
+    #expect(updated.policy.origins == origins)
+    #expect(try store.all() == [updated])
+    let successor = try store.rotate(new.stored.id, now: testNow).stored
+    #expect(successor.policy == updated.policy)
+  }
+
   @Test("Writers at the same time lose nothing of each other")
   func together() async throws {
     let store = store

@@ -148,7 +148,6 @@ struct MatomoProtocolTests {
       ("cdt=soon", .badTimestamp), ("cdt=-5", .badTimestamp), ("cdt=99999999999999", .badTimestamp),
       ("cdo=-1", .badTimestamp), ("cdo=9999999999", .badTimestamp), ("cdo=x", .badTimestamp),
       ("uid=%00", .nulCharacter), ("_id=" + String(repeating: "x", count: 257), .textTooLong),
-      ("c_n=" + String(repeating: "x", count: 257), .textTooLong),
       ("e_a=" + String(repeating: "x", count: 257), .textTooLong),
       ("idgoal=1&revenue=much", .badRevenue),
       ("x=" + String(repeating: "x", count: 65_536), .eventTooLarge),

@@ -16,6 +16,9 @@ struct PersonalTextTests {
       ("ada@example.org+442079460958", "[mail][phone]"),
       ("+49 170 1234567", "[phone]"),
       ("+4917012345678", "[phone]"),
+      // Its digits have the form of a Visa card's.
+      ("+4915112345678", "[phone]"), ("a=+4915112345678&b", "a=[phone]&b"),
+      ("q=x+4915112345678", "q=x+[card]"), ("0815-4711-12", "[phone]"),
       ("call +1 (555) 234-5678 now", "call [phone] now"),
       ("tel=%2B49%20170%201234567&x", "tel=[phone]&x"),
       ("tel=%2B49+170+1234567", "tel=[phone]"),
@@ -59,7 +62,8 @@ struct PersonalTextTests {
       "order-0170-1234567", "v01.23.45.67.89-beta", "react@18.2.0", "logo@2x.png",
       "@handle", "a @ b.org", "user@localhost", "100% @ home", "post-1", "spring",
       "/2024/05/some-title-0123", "0123-4567-89ab", "50%40", "%zz%4", "GA1.1.123456789.1767225600",
-      "1.123456789", "9780306406157", "https://a.example/p/20260101123456?x=1",
+      "1.123456789", "ISSN 0317-8471", "order 100-2000-3000", "9780306406157",
+      "https://a.example/p/20260101123456?x=1",
     ])
   func stays(_ text: String) {
     #expect(PersonalText.removed(from: text) == text)

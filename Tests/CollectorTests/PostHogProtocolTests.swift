@@ -332,7 +332,6 @@ struct PostHogProtocolTests {
       (#"{"event":"$create_alias","distinct_id":"u"}"#, .noIdentity),
       (#"{"event":"$create_alias","properties":{"alias":"u"}}"#, .noIdentity),
       (#"{"event":"x","distinct_id":"u\u0000"}"#, .nulCharacter),
-      (#"{"event":"x","distinct_id":"u","properties":{"campaign_id":{}}}"#, .wrongFieldType),
       (
         #"{"event":"Conversion","distinct_id":"u","properties":{"revenue":"$9"}}"#, .badRevenue
       ),
@@ -465,6 +464,26 @@ struct PostHogProtocolTests {
       try read(
         "POST /batch/", body: Array(#"{"batch":[],"batch":[]}"#.utf8), authorization: basicDev
       ).refused?.code == .malformedJSON)
+  }
+
+  @Test(
+    "An event of hundreds of kilobytes is read again from its dead letter", arguments: [60, 600])
+  func readLongAgain(kilobytes: Int) throws {
+    let note = String(repeating: "\\\"note\\\" ", count: kilobytes * 1000 / 9)
+    let rejection = try #require(
+      try batch(#"{"event":"x","properties":{"note":"\#(note)"}}"#).rejected.first)
+    let letter = DeadLetter(
+      code: rejection.code.rawValue, detail: rejection.detail,
+      place: "posthog \(rejection.place)",
+      body: Array(#"{"distinct_id":"u","#.utf8) + rejection.body.dropFirst())
+    let stored = try letter.payload.withUnsafeBytes { try DeadLetter(payload: $0) }
+    let outcome = DeadLetterReading(mapping: CompiledMapping(standardMapping)).read(
+      stored, site: "default", source: "posthog/dev", receivedAt: 5, uniqueID: "n")
+    guard case .accepted(let events) = outcome else {
+      Issue.record("\(outcome)")
+      return
+    }
+    #expect(events.first.map { $0.payload.count > kilobytes * 990 } == true)
   }
 
   @Test("Dead letters of every form can be read again, wherever in a batch they stood")

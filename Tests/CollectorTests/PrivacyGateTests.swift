@@ -89,6 +89,18 @@ struct PrivacyGateTests {
         #"{"userAgent":"Chrome 126/Android/mobile"}"#
       ),
       (#"{"userId":"ada@example.org"}"#, #"{"userId":"[mail]"}"#),
+      (
+        #"{"username":"ada","properties":{"login":"ada","User-Name":"ada","logins":3}}"#,
+        #"{"username":"[removed]","properties":{"login":"[removed]","User-Name":"[removed]","logins":3}}"#
+      ),
+      (
+        #"{"headers":{"Authorization":"Bearer x","cookie":"a=b"}}"#,
+        #"{"headers":{"Authorization":"[removed]","cookie":"[removed]"}}"#
+      ),
+      (
+        #"{"x":"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl","y":"eyJhbGciOiJIUzI1NiJ9.more"}"#,
+        #"{"x":"[removed]","y":"eyJhbGciOiJIUzI1NiJ9.more"}"#
+      ),
     ])
   func replaced(_ payload: String, _ expected: String) throws {
     #expect(try scrubbed(payload) == expected)

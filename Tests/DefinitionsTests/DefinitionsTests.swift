@@ -74,6 +74,9 @@ struct DefinitionsTests {
       ("Content Impression", EventKind.impression), ("Content Viewed", .view),
       ("Content Clicked", .click), ("Content Engaged", .engagement),
       ("Order Completed", .conversion), ("Conversion", .conversion),
+      ("Promotion Viewed", .impression), ("Promotion Clicked", .click),
+      ("Email Opened", .impression),
+      ("Email Link Clicked", .click), ("Article Viewed", .view), ("Link Clicked", .click),
     ])
   func mapping(name: String, kind: EventKind) throws {
     let mapping = try Definitions(folder: Fixture.original).mapping
@@ -82,8 +85,14 @@ struct DefinitionsTests {
     #expect(mapping.otherwise == .custom)
     #expect(
       mapping.properties == [
-        .campaign: ["campaign_id", "experiment_id", "$feature_flag"], .content: ["content_id"],
-        .variant: ["variant_id", "variation_id", "variation_name", "$feature_flag_response"],
+        .campaign: [
+          "campaign_id", "campaignId", "campaign", "campaign_name", "promotion_id", "experiment_id",
+          "$feature_flag",
+        ],
+        .content: ["content_id", "contentId"],
+        .variant: [
+          "variant_id", "variantId", "variation_id", "variation_name", "$feature_flag_response",
+        ],
         .channel: ["channel"],
       ])
     #expect(mapping.revenue == ["revenue", "value"] && mapping.currency == ["currency"])

@@ -83,7 +83,7 @@ struct ExperimentDefinitionsTests {
       ("[conversion_rate]", "[revenue_per_person]", "guardrails", "has revenue_per_person"),
       ("currency: EUR", "currency: euro", "currency", "ISO 4217"),
       ("alpha: 0.01", "alpha: 1", "alpha", "0.2"),
-      ("planned_persons: 50000", "planned_persons: 5", "planned_persons", "from 10000"),
+      ("planned_persons: 50000", "planned_persons: 5", "planned_persons", "from 100 to"),
       ("[content, channel]", "[content, device]", "segments", "channel, content"),
       ("cohort: 1h", "cohort: 2h", "cohort", "10s, 1m, 1h, 1d"),
       ("status: stopped", "status: over", "status", "draft, running, stopped"),

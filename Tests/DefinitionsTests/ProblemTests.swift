@@ -148,12 +148,16 @@ struct ProblemTests {
     Mistake(
       "event-mapping", "default_currency: USD", "default_currency: dollars",
       key: "segment.default_currency", "ISO 4217"),
-    Mistake("bots", "version: 1", "version: 0", key: "version", "from 1 to 65535"),
+    Mistake("bots", "version: 2", "version: 0", key: "version", "from 1 to 65535"),
     Mistake(
       "bots", "deciding: [crawler, headless", "deciding: [crawlers, headless", key: "deciding",
       "has crawlers", "write crawler"),
     Mistake("bots", "  monitoring: [", "  monitor: [", key: "agents.monitor", "write monitoring"),
     Mistake("bots", "crawler: [googlebot", "crawler: [x", key: "agents.crawler", "has x"),
+    Mistake(
+      "bots", "crawler: [googlebot", "crawler: [\"*b\"", key: "agents.crawler", "has *b"),
+    Mistake(
+      "bots", "crawler: [googlebot", "crawler: [\"cub*t\"", key: "agents.crawler", "has cub*t"),
     Mistake("event-mapping", "\nsegment:", "\nsegments:", key: "segments", "write segment"),
   ]
 

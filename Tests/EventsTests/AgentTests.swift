@@ -43,8 +43,35 @@ struct AgentTests {
       ("", "other/other/other/none"),
       (
         "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)",
-        "Firefox 11/Windows/desktop/GoogleImageProxy"
+        "Firefox 11/Windows/desktop/ggpht.com,GoogleImageProxy"
       ),
+      (
+        "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; ChatGPT-User/1.0; +https://openai.com/bot)",
+        "WebKit/other/other/ChatGPT-User"
+      ),
+      (
+        "Mozilla/5.0 (Linux; Android 10; CUBOT NOTE 20) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36",
+        "Chrome 126/Android/mobile"
+      ),
+      (
+        "Mozilla/5.0 (Linux; Android 6.0.1; Nexus 5X Build/MMB29P) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36 (compatible; Google-InspectionTool/1.0;)",
+        "Chrome 126/Android/mobile/Google-InspectionTool"
+      ),
+      (
+        "Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1; Trident/4.0; SLCC2; .NET CLR 2.0.50727; GTB7.5; AskTbORJ/5.15)",
+        "Internet Explorer 8/Windows/desktop"
+      ),
+      (
+        "Mozilla/5.0 (Linux; U; Android 9; en-us; Redmi Note 8 Build/PKQ1.190616.001; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/126.0.0.0 Mobile Safari/537.36",
+        "Chrome 126/Android/mobile"
+      ),
+      (
+        "Mozilla/5.0 (PlayStation; PlayStation 5/2.26) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/13.0 Safari/605.1.15",
+        "Safari 13/other/other"
+      ),
+      ("AbbottApp/3.1 (Ada Lovelace)", "AbbottApp 3/other/other/AbbottApp"),
+      ("Acme/1 (contact: ada@example.org)", "Acme 1/other/other/Acme"),
+      ("AcmeBot/1.0", "AcmeBot 1/other/bot/AcmeBot"),
       ("Somebody-1234567890/1", "other/other/other"),
       ("ada@example.org", "other/other/other"),
       ("curl/8 ada@example.org (mail ada.bot@example.org)", "curl 8/other/other/curl"),

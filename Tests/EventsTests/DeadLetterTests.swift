@@ -8,6 +8,9 @@ struct DeadLetterTests {
     arguments: [
       Array("{\"event\":\"x\"}".utf8), [], [0xff, 0xfe, 0], Array("\u{0}\n\"\\é😀".utf8),
       [UInt8](repeating: 0x61, count: DeadLetter.bodyByteCountMax),
+      [UInt8](repeating: 0x22, count: DeadLetter.bodyByteCountMax),
+      [UInt8](repeating: 0x01, count: DeadLetter.bodyByteCountMax),
+      [UInt8](repeating: 0xff, count: DeadLetter.bodyByteCountMax),
     ] as [[UInt8]])
   func roundTrip(body: [UInt8]) throws {
     let letter = DeadLetter(
@@ -19,6 +22,7 @@ struct DeadLetterTests {
     encoder.append(event)
     var maker = FrameMaker(seed: 1)
     let bytes = encoder.seal(maker.header(.deadLetters))
+    #expect(bytes.count < 1_048_576)
     let read = try bytes.withUnsafeBytes { try DeadLetter(payload: FrameView($0).payload(0)) }
     #expect(read == letter)
   }
@@ -26,8 +30,8 @@ struct DeadLetterTests {
   @Test("a long body is cut, and how long it was stays known")
   func cut() throws {
     let letter = DeadLetter(
-      code: "c", detail: "", place: "", body: [UInt8](repeating: 0xe9, count: 50_000))
-    #expect(letter.body.count == DeadLetter.bodyByteCountMax && letter.bodyByteCount == 50_000)
+      code: "c", detail: "", place: "", body: [UInt8](repeating: 0xe9, count: 750_000))
+    #expect(letter.body.count == DeadLetter.bodyByteCountMax && letter.bodyByteCount == 750_000)
     #expect(try letter.payload.withUnsafeBytes { try DeadLetter(payload: $0) } == letter)
   }
 

@@ -1,5 +1,6 @@
 @testable import Collector
 @testable import Events
+import HTTPServer
 
 /// What the gates read of requests and of files beside them: user agents, addresses, personal data in
 /// whatever stands in an event, rules on bots.
@@ -7,6 +8,7 @@ enum EdgeTargets {
   private static let agents = [
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36 Edg/126.0",
     "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+    "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; ChatGPT-User/1.0; +https://openai.com/bot)",
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 Version/17.5 Mobile/15E148 Safari/604.1",
     "Chrome 126/Linux/desktop/HeadlessChrome", "python-requests/2.31", "Mozilla/5.0",
   ]

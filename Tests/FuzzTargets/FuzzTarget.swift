@@ -42,7 +42,8 @@ public enum FuzzCatalog {
   public static let all: [FuzzTarget] =
     JSONTargets.all + TextTargets.all + FrameTargets.all + SpoolTargets.all + SchemaTargets.all
     + KeyTargets.all + EdgeTargets.all + QueryTargets.all + SketchTargets.all + ProtocolTargets.all
-    + SealedTargets.all + ScanTargets.all + ExperimentTargets.all + DecisionTargets.all
+    + SealedTargets.all + RequestTargets.all + ScanTargets.all + ExperimentTargets.all
+    + DecisionTargets.all
 
   public static func target(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }
 }

@@ -96,7 +96,7 @@ enum ProtocolSeeds {
       "ue_pr":"{\"data\":{\"schema\":\"iglu:a/b/jsonschema/1-0-0\",\"data\":{\"value\":1}}}"},
       {"e":"pv","aid":"dev","cx":"e30"}]}
       """#),
-    request("GET /i?e=se&se_ac=click&aid=dev&uid=u&cx=e30&ttm=1"),
+    request("GET /i?e=se&se_ac=click&aid=dev&uid=u&cx=e30&ttm=1795424400000"),
     request("GET /r/tp2?u=https%3A%2F%2Fwww.example.org%2F&aid=dev&sig=signed"),
   ]
 

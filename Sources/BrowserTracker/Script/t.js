@@ -47,8 +47,9 @@
     try {
       let { status, headers } = await fetch(to, { method: 'POST', body: text, keepalive: !text[2e4] })
       after = headers.get('Retry-After')
-      done = status < 500 && status != 429
-      // No answer is as good as a 503: the events stay in the queue for the next attempt below.
+      done = status < 401 || status == 403
+      // Only 400 and 403 say that once more is in vain. No answer is as good as a 503: the events stay in the
+      // queue for the next attempt below.
     } catch {}
     if (done) some.map(del)
     wait = done ? 1200 : Math.min(wait * 2, 6e4)

@@ -1,4 +1,4 @@
-/// Ranges of network addresses, such as those of data centres.
+/// Ranges of network addresses, such as those of proxies or of data centres.
 public struct AddressRanges: Sendable {
   /// The longest list.
   public static let countMax = 1_000_000
@@ -44,6 +44,8 @@ public struct AddressRanges: Sendable {
     }
     return low < ranges.count && ranges[low].contains(number)
   }
+
+  static func isAddress(_ text: String) -> Bool { number(text) != nil }
 
   private static func range(_ text: String) -> ClosedRange<UInt128>? {
     let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
