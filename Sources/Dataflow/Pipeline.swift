@@ -141,6 +141,10 @@ public struct Pipeline: ~Copyable {
 
   // MARK: Input
 
+  /// Says whether somebody waits for single frames: then memory for more persons is taken without a stop, else sooner
+  /// (``PersonHistories/growsGently``).
+  public mutating func growGently(_ isGentle: Bool) { persons?.growsGently = isGentle }
+
   /// Takes a frame in.
   ///
   /// - Parameters:

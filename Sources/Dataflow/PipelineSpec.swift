@@ -102,5 +102,5 @@ public struct PipelineSpec: Hashable, Sendable {
   }
 
   /// Rises when operators of the same declaration would compute something else, or snapshots change.
-  public static let codeVersion: Int64 = 4
+  public static let codeVersion: Int64 = 5
 }

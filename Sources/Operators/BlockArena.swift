@@ -15,6 +15,9 @@ struct BlockArena: ~Copyable {
   private var used = 0
   /// Of all chunks.
   private(set) var byteCount = 0
+  private var lastByteCount = 0
+  /// Whether further chunks are taken without a stop: on small pages, of which large ones are made once they are full.
+  var isGentle = false
 
   init(sizeCount: Int) {
     self.sizeCount = sizeCount
@@ -47,8 +50,11 @@ struct BlockArena: ~Copyable {
   private mutating func addChunk(_ blockByteCount: Int) {
     let wanted = min(max(byteCount, Self.chunkByteCountMin), Self.chunkByteCountMax)
     let count = max(wanted, blockByteCount)
-    let chunk = UnsafeMutableRawPointer(TableMemory.allocate(UInt64.self, count: count / 8))
+    if let last = chunks.last { TableMemory.wantLargePages(last, byteCount: lastByteCount) }
+    let chunk = UnsafeMutableRawPointer(
+      TableMemory.allocate(UInt64.self, count: count / 8, isGentle: isGentle))
     chunks.append(chunk)
+    lastByteCount = count
     next = chunk
     left = count
     byteCount += count

@@ -11,10 +11,12 @@ public import Views
 ///     evidence   0 ── 1.5 ──────── threshold ────── 12 ─── … ── below 1.5
 ///                      └ begin      └ the row is written, then with every bin ┘ end
 ///
-/// A key is silent in its first day, which it learns from. What begins within two bins of another incident of
-/// the site and moves the same way belongs to that one's group. Where there are too many keys those with the
-/// most events stay: a newcomer takes the place of a key that has half as many or fewer. A key without
-/// any event for a week is forgotten, with what feedback has made of it.
+/// A key is silent in its first day, which it learns from. What begins within two bins of an incident that goes
+/// on, moves the same way and is about the same or about part of it belongs to that one's group; if it is about
+/// more, the other one belongs to its group from then on. So the first of a group is about all of it, and it is
+/// as grave as any of it and goes on for as long. Where there are too many keys those with the most events stay:
+/// a newcomer takes the place of a key that has half as many or fewer. A key without any event for a week
+/// is forgotten, with what feedback has made of it.
 ///
 /// A pure function of the bins, whatever order their sums are in. Cost: 13 ms a bin of 2,000 keys and 7,600 tuples.
 /// Memory: some 14 kB a key, 3 kB an incident of the last week.
@@ -106,7 +108,9 @@ public struct IncidentBoard {
       observe(start)
     }
     for remark in remarks.sorted() { take(remark, start) }
-    forget(start)
+    forgetKeys(start)
+    settleGroups(start)
+    forgetIncidents(start)
     if isSilent { changed.removeAll() }
   }
 

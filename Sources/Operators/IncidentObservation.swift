@@ -11,26 +11,15 @@ extension IncidentBoard {
     var evidence: Double
   }
 
-  /// The first incident of a group.
-  private struct Head {
-    var begin: Int64
-    var id: Int64
-  }
-
-  /// A site, and where its incidents move to.
-  private struct Way: Hashable {
-    var site: String
-    var isDown: Bool
-  }
-
   /// All keys take in what is pending.
   mutating func observe(_ start: Int64) {
     let gain = 1 - Elementary.exp(-Elementary.ln2 * Double(policy.bin) / Double(Self.day))
+    let waves = Harmonics(at: start / 1_000_000)
     var openings: [Opening] = []
     for place in keys.indices {
       let counts = keys[place].pending
       keys[place].pending = IncidentCounts()
-      let evidence = keys[place].series.observe(counts, at: start)
+      let evidence = keys[place].series.observe(counts, at: start, waves)
       let binCount = keys[place].series.binCount
       keys[place].weight +=
         (counts.sum - keys[place].weight) * max(gain, 1 / Double(binCount))
@@ -119,7 +108,8 @@ extension IncidentBoard {
   private mutating func end(_ id: Int64, _ place: Int, _ kind: IncidentRow.Kind, at time: Int64) {
     keys[place].episodes[Int(kind.rawValue)].incident = 0
     guard var row = incidents[id]?.row else { return }
-    row.end = time
+    // The first of a group is over when all of it is.
+    if row.group != id { row.end = time }
     row.series = keys[place].series.points(kind)
     write(row)
   }
@@ -134,20 +124,13 @@ extension IncidentBoard {
   // MARK: Groups
 
   private mutating func open(_ openings: [Opening]) {
-    if openings.isEmpty { return }
-    var heads: [Way: [Head]] = [:]
-    for incident in incidents.values where incident.row.group == incident.row.id {
-      let row = incident.row
-      heads[Way(site: row.site, isDown: row.kind.isDown), default: []].append(
-        Head(begin: row.begin, id: row.id))
-    }
     let ordered = openings.sorted { a, b in
       a.place == b.place ? a.kind.rawValue < b.kind.rawValue : precedes(a.place, b.place)
     }
-    for opening in ordered { open(opening, &heads) }
+    for opening in ordered { open(opening) }
   }
 
-  private mutating func open(_ opening: Opening, _ heads: inout [Way: [Head]]) {
+  private mutating func open(_ opening: Opening) {
     let key = keys[opening.place]
     guard let begin = key.episodes[Int(opening.kind.rawValue)].begin else { return }
     let id = IncidentRow.identifier(
@@ -157,24 +140,65 @@ extension IncidentBoard {
         String(decoding: UnsafeRawBufferPointer(rebasing: bytes[$0]), as: UTF8.self)
       }
     }
-    let way = Way(site: values[0], isDown: opening.kind.isDown)
-    // The nearest in time, then the one that is written first everywhere.
-    let head = heads[way, default: []].filter {
-      ($0.begin - begin).magnitude <= UInt64(Self.groupReach * policy.bin)
-    }.min { a, b in
-      let (x, y) = ((a.begin - begin).magnitude, (b.begin - begin).magnitude)
-      return (x, a.begin, a.id) < (y, b.begin, b.id)
+    // Groups that go on, began at the same time and move the same way.
+    let near = incidents.values.filter {
+      $0.row.group == $0.row.id && $0.row.end == nil && $0.row.kind.isDown == opening.kind.isDown
+        && ($0.row.begin - begin).magnitude <= UInt64(Self.groupReach * policy.bin)
     }
-    if head == nil { heads[way, default: []].append(Head(begin: begin, id: id)) }
+    // The nearest in time, then the one that is written first everywhere.
+    let head = near.filter { key.bytes.starts(with: $0.key) }.min { a, b in
+      let (x, y) = ((a.row.begin - begin).magnitude, (b.row.begin - begin).magnitude)
+      return (x, a.row.begin, a.row.id) < (y, b.row.begin, b.row.id)
+    }
+    if head == nil {
+      for narrower in near where narrower.key.starts(with: key.bytes) {
+        move(narrower.row.id, to: id)
+      }
+    }
     var row = IncidentRow(
       id: id, site: values[0], campaign: values.count > 1 ? values[1] : "",
       content: values.count > 2 ? values[2] : "", kind: opening.kind, begin: begin, evidence: 0,
-      severity: .info, observed: 0, expected: 0, lower: 0, upper: 0, group: head?.id ?? id,
+      severity: .info, observed: 0, expected: 0, lower: 0, upper: 0, group: head?.row.id ?? id,
       revision: 0)
     refresh(&row, opening.place, opening.evidence)
     incidents[id] = Incident(row: row, level: key.level)
     keys[opening.place].episodes[Int(opening.kind.rawValue)].incident = id
     write(row)
+  }
+
+  /// All of a group belongs to another one from now on.
+  private mutating func move(_ group: Int64, to head: Int64) {
+    for var row in incidents.values.map(\.row) where row.group == group {
+      row.group = head
+      write(row)
+    }
+  }
+
+  /// The first of a group, by which people are told of it, is as grave as any of it ever was, and goes on for as
+  /// long as any of it does.
+  mutating func settleGroups(_ start: Int64) {
+    var groups: [Int64: [IncidentRow]] = [:]
+    for row in incidents.values.map(\.row) where row.group != row.id {
+      groups[row.group, default: []].append(row)
+    }
+    for incident in Array(incidents.values)
+    where incident.row.group == incident.row.id && incident.row.end == nil {
+      let members = groups[incident.row.id] ?? []
+      var row = incident.row
+      row.severity = max(row.severity, members.map(\.severity).max() ?? .info)
+      if !isObserved(incident), members.allSatisfy({ $0.end != nil }) {
+        row.end = max(start, members.compactMap(\.end).max() ?? start)
+      }
+      if row != incident.row { write(row) }
+    }
+  }
+
+  /// Whether it has not ended by itself.
+  private func isObserved(_ incident: Incident) -> Bool {
+    guard
+      let place = places[incident.key.withUnsafeBytes { IncidentKey.hash(incident.level, $0) }]
+    else { return false }
+    return keys[place].episodes[Int(incident.row.kind.rawValue)].incident == incident.row.id
   }
 
   // MARK: Feedback
@@ -218,8 +242,8 @@ extension IncidentBoard {
 
   // MARK: Forgetting
 
-  /// Forgets keys to which nothing has happened for long, and incidents that were over long ago.
-  mutating func forget(_ start: Int64) {
+  /// Forgets keys to which nothing has happened for long.
+  mutating func forgetKeys(_ start: Int64) {
     let oldest = start - Self.keep
     var place = 0
     while place < keys.count {
@@ -238,6 +262,11 @@ extension IncidentBoard {
         places[last.hash] = place
       }
     }
+  }
+
+  /// Forgets incidents that were over long ago.
+  mutating func forgetIncidents(_ start: Int64) {
+    let oldest = start - Self.keep
     let closed = incidents.values.filter { $0.row.end != nil }
     for incident in closed where incident.row.end ?? .max < oldest {
       incidents[incident.row.id] = nil

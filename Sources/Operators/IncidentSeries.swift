@@ -38,15 +38,18 @@ struct IncidentSeries {
 
   var last: Bin? { oldest > 0 ? ring[oldest - 1] : ring.last }
 
-  /// - Parameter start: of the bin, microseconds since the epoch, after all before.
+  /// - Parameters:
+  ///   - start: of the bin, microseconds since the epoch, after all before.
+  ///   - waves: at that time.
   /// - Returns: the evidence of each kind, nats, 0 to 12.
-  mutating func observe(_ counts: IncidentCounts, at start: Int64) -> [Double] {
+  mutating func observe(
+    _ counts: IncidentCounts, at start: Int64, _ waves: Harmonics
+  ) -> [Double] {
     let vector = counts.vector
-    let second = start / 1_000_000
     let ofClicks = clicks.observe(
-      impressions: Int(vector.x), clicks: Int(vector.y), at: second)
+      impressions: Int(vector.x), clicks: Int(vector.y), at: waves)
     let ofConversions = conversions.observe(
-      impressions: Int(vector.y), clicks: Int(vector.z), at: second)
+      impressions: Int(vector.y), clicks: Int(vector.z), at: waves)
     let expected = SIMD3(
       ofClicks.expectedImpressions, vector.x * ofClicks.expectedRate,
       vector.y * ofConversions.expectedRate)

@@ -118,6 +118,16 @@ public struct PersonHistories: ~Copyable {
   private var touchCountMax: Int { policy.personCountMax * Self.touchesPerPerson }
   private var tupleCountMax: Int { max(200_000, policy.personCountMax) }
 
+  /// Whether memory for more persons and touches is taken without a stop: so that no frame of a live pipeline waits
+  /// for it. It costs more than memory that is taken at once, until the kernel has made large pages of it.
+  public var growsGently: Bool {
+    get { table.isGentle }
+    set {
+      table.isGentle = newValue
+      arena.isGentle = newValue
+    }
+  }
+
   /// Memory, about: records, touches, timers, what waits to be drained.
   public var byteCount: Int {
     table.byteCount + arena.byteCount + anchorArena.byteCount + timers.byteCount

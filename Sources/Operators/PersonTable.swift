@@ -78,6 +78,8 @@ struct PersonTable: ~Copyable {
   /// The first of those that are not in use yet.
   private var nextChunk: UnsafeMutablePointer<Person>?
   private var spareChunks = 0
+  /// See ``BlockArena/isGentle``.
+  var isGentle = false
   /// Numbers that were given out, freed ones included.
   private(set) var recordCount = 0
   private var freed: [UInt32] = []
@@ -257,10 +259,14 @@ struct PersonTable: ~Copyable {
   /// Memory for the next chunks: for one as long as there are few, else for large pages.
   private mutating func addSlab() -> UnsafeMutablePointer<Person> {
     spareChunks = chunkCount < 16 ? 1 : 16
+    // The one before is full; the first ones are short.
+    if chunkCount > 16, let last = slabs.last {
+      TableMemory.wantLargePages(last, byteCount: 64 * spareChunks << Self.chunkShift)
+    }
     let recordCount = spareChunks << Self.chunkShift
     let slab: UnsafeMutablePointer<Person>
     if spareChunks > 1 {
-      slab = TableMemory.allocate(Person.self, count: recordCount)
+      slab = TableMemory.allocate(Person.self, count: recordCount, isGentle: isGentle)
     } else {
       let raw = UnsafeMutableRawPointer.allocate(byteCount: 64 * recordCount, alignment: 64)
       slab = raw.bindMemory(to: Person.self, capacity: recordCount)

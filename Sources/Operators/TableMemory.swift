@@ -14,12 +14,22 @@ enum TableMemory {
   private static let largePage = 1 << 21
 
   /// Memory that is not initialized; `deallocate()` frees it.
-  static func allocate<T: BitwiseCopyable>(_ type: T.Type, count: Int) -> UnsafeMutablePointer<T> {
+  ///
+  /// - Parameter isGentle: it lies on small pages first, which are made one by one as they are written: a large one
+  ///   takes milliseconds on some machines. See ``wantLargePages(_:byteCount:)``.
+  static func allocate<T: BitwiseCopyable>(
+    _ type: T.Type, count: Int, isGentle: Bool = false
+  ) -> UnsafeMutablePointer<T> {
     let byteCount = count * MemoryLayout<T>.stride
     if byteCount < largePage { return .allocate(capacity: count) }
     let raw = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: largePage)
-    smartcontent_want_large_pages(raw, byteCount)
+    if !isGentle { smartcontent_want_large_pages(raw, byteCount) }
     return raw.bindMemory(to: T.self, capacity: count)
+  }
+
+  /// Says of memory that has been written that large pages may be made of its small ones, as the kernel finds the time.
+  static func wantLargePages(_ start: UnsafeMutableRawPointer, byteCount: Int) {
+    if byteCount >= largePage { smartcontent_want_large_pages(start, byteCount) }
   }
 
   /// Asks for the line at an address, which need not be valid.

@@ -4,7 +4,8 @@
 /// in which its step differs from the present one. As time goes on a level's entries are either due or
 /// move to lower levels, so that an entry is moved once per bit at most, always in bulk, and adding one
 /// is an append. Entries are not removed: whoever is told that a person is due checks whether it still
-/// is, and calls ``compact(_:)`` when many are not: persons that were handed over leave theirs. Memory: 16 bytes per entry, up to twice that.
+/// is, and calls ``compact(_:)`` when many are not: persons that were handed over leave theirs. Memory:
+/// 16 bytes per entry, up to twice that.
 struct TimerQueue: ~Copyable {
   struct Entry: BitwiseCopyable {
     var step: Int64

@@ -6,6 +6,12 @@ struct TouchArena: ~Copyable {
 
   var byteCount: Int { blocks.byteCount }
 
+  /// See ``BlockArena/isGentle``.
+  var isGentle: Bool {
+    get { blocks.isGentle }
+    set { blocks.isGentle = newValue }
+  }
+
   /// Touches in a block of a class.
   @inline(__always)
   static func capacity(_ size: UInt8) -> Int { 2 << Int(size) }

@@ -17,6 +17,9 @@ final class CopiedSnapshotStore: SnapshotStore {
     var isDue = false
     /// Names of what was read far away and is not near yet: that the near store lacks them says nothing.
     var unsaved: Set<String> = []
+    /// Of these, the one that is being written near, and whether it has been removed since that began.
+    var saving: String?
+    var isSavingInVain = false
   }
 
   private let state = Mutex(State())
@@ -60,13 +63,28 @@ final class CopiedSnapshotStore: SnapshotStore {
 
   /// Until it has worked, the copy stays the only one.
   private func save(_ name: String, _ copy: [UInt8]) {
-    // It has been removed meanwhile.
-    guard state.withLock({ $0.unsaved.contains(name) }) else { return }
+    let isWanted = state.withLock { state in
+      guard state.unsaved.contains(name) else { return false }
+      state.saving = name
+      state.isSavingInVain = false
+      return true
+    }
+    guard isWanted else { return }
     do throws(SnapshotError) {
       try near.write(name, copy)
-      state.withLock { _ = $0.unsaved.remove(name) }
+      if endSaving(name, isNear: true) { try near.remove(name) }
     } catch {
+      _ = endSaving(name, isNear: false)
       failed("a copy of a snapshot cannot be written here", error)
+    }
+  }
+
+  /// - Returns: whether it has been removed while it was written.
+  private func endSaving(_ name: String, isNear: Bool) -> Bool {
+    state.withLock { state in
+      if isNear { state.unsaved.remove(name) }
+      state.saving = nil
+      return state.isSavingInVain
     }
   }
 
@@ -86,7 +104,10 @@ final class CopiedSnapshotStore: SnapshotStore {
   }
 
   func remove(_ name: String) throws(SnapshotError) {
-    state.withLock { _ = $0.unsaved.remove(name) }
+    state.withLock { state in
+      state.unsaved.remove(name)
+      if state.saving == name { state.isSavingInVain = true }
+    }
     try near.remove(name)
     copySoon()
   }

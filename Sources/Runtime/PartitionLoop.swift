@@ -46,6 +46,8 @@ final class PartitionLoop {
   enum Step: Equatable {
     /// The next step can be made at once; it waits for frames itself.
     case again
+    /// Nothing is gained by the next step before so many milliseconds have passed.
+    case rest(milliseconds: Int)
     /// Something is away: the next attempt is due after so many milliseconds.
     case wait(milliseconds: Int)
     case ended(End)
@@ -158,14 +160,20 @@ final class PartitionLoop {
     while true {
       switch step() {
       case .again: continue
+      case .rest(let milliseconds): times.idle += pause(milliseconds)
       case .wait(let milliseconds):
-        let began = environment.clock.monotonic()
-        _ = stop.wait(milliseconds: milliseconds)
-        times.away += environment.clock.monotonic() - began
+        times.away += pause(milliseconds)
         publishTimes()
       case .ended(let end): return end
       }
     }
+  }
+
+  /// - Returns: how long it was, microseconds; less than asked for where the loop is to stop.
+  private func pause(_ milliseconds: Int) -> Int64 {
+    let began = environment.clock.monotonic()
+    _ = stop.wait(milliseconds: milliseconds)
+    return environment.clock.monotonic() - began
   }
 
   /// Makes one attempt at what is next. Not called again once it has answered `ended`.
@@ -177,7 +185,7 @@ final class PartitionLoop {
       case .checking: try checkAndRestore()
       case .inheriting(let inheritance): try inherit(inheritance)
       case .opening(let after): try open(after: after)
-      case .reading(let reader): try read(reader)
+      case .reading(let reader): return try read(reader)
       }
       return .again
     } catch {
@@ -242,12 +250,16 @@ final class PartitionLoop {
 
   // MARK: Reading
 
-  private func read(_ reader: any FrameReader) throws(LoopExit) {
+  private func read(_ reader: any FrameReader) throws(LoopExit) -> Step {
     if uncommitted != nil { try commit() }
     if fetched.isEmpty {
       sender?.poll(timeoutMs: 0)
       try fetch(reader, waitMs: waitMs(environment.clock.monotonic()))
     }
+    let frameCount = fetched.count
+    // A backlog is done sooner without; nobody waits for single frames of it.
+    pipeline.growGently(
+      !pipeline.isSilent && reader.lastKnownSequence < pipeline.position + Self.backlogFrames)
     while let frame = fetched.first {
       try makeRoomForPartials()
       try process(frame)
@@ -271,7 +283,30 @@ final class PartitionLoop {
     }
     try finishAtEnd()
     publishStatus(reader)
+    let rest = frameCount > 0 ? restMs(reader) : 0
+    return rest > 0 ? .rest(milliseconds: rest) : .again
   }
+
+  /// Between two updates of the hot copy nobody sees what the loop reads. Where it has read all that there is, frames
+  /// gather until the next update is due, or something else that is visible: the loop would be woken for each one
+  /// otherwise, which takes longer than counting what a small one has.
+  private func restMs(_ reader: any FrameReader) -> Int {
+    guard !pipeline.isSilent, stream.role != .deadLetters,
+      reader.lastKnownSequence <= pipeline.position
+    else { return 0 }
+    var rest = min(hotCopy.waitMs, waitMs(environment.clock.monotonic()))
+    // The first frame past it hands on what is held for the second stage.
+    if let end = pipeline.tickEnd {
+      rest = min(rest, Int((end - environment.clock.wall()) / 1000) + 1)
+    }
+    return rest < Self.restMsMin ? 0 : rest
+  }
+
+  /// So many frames that are known and not read are a backlog.
+  private static let backlogFrames: UInt64 = 1024
+
+  /// A shorter rest saves nothing.
+  private static let restMsMin = 5
 
   private func timedCommit() throws(LoopExit) {
     let began = environment.clock.monotonic()

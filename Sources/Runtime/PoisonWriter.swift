@@ -36,7 +36,7 @@ final class PoisonWriter {
     let letter = DeadLetter(
       code: Self.code, detail: "the stored bytes are no frame that this program can read: \(error)",
       place: "\(source.stream) frame \(frame.sequence)",
-      body: Array(frame.bytes.prefix(DeadLetter.bodyByteCountMax)), byteCount: frame.bytes.count)
+      body: Array(frame.bytes.prefix(DeadLetter.sampleByteCountMax)), byteCount: frame.bytes.count)
     var encoder = FrameEncoder()
     encoder.append(
       letter.event(site: "", source: "log/\(source.stream)", receivedAt: frame.storedAt))

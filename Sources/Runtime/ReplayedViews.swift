@@ -152,7 +152,8 @@ public struct ReplayedViews: DurableViewReader, HotViewReader, IncidentReader {
         wanted.map { $0 != value } ?? false
       }
       if isNone(question.site, row.site) || isNone(question.campaign, row.campaign)
-        || isNone(question.isOpen, row.end == nil) || isNone(question.id, row.id)
+        || isNone(question.content, row.content) || isNone(question.isOpen, row.end == nil)
+        || isNone(question.id, row.id)
         || isNone(question.group, row.group) || row.severity < question.severity
       {
         return false

@@ -77,7 +77,9 @@ struct NaiveIncidents {
       return a.site.lexicographicallyPrecedes(b.site)
     }
     for remark in ordered { take(remark, at: start) }
-    forget(at: start)
+    forgetKeys(at: start)
+    for id in known.keys { settleHead(id, at: start) }
+    forgetIncidents(at: start)
   }
 
   // MARK: Keys
@@ -175,13 +177,21 @@ struct NaiveIncidents {
     let values = Self.values(opening.key.bytes)
     let texts = values.map { String(decoding: $0, as: UTF8.self) } + ["", ""]
     let site = Self.encoded(values[0])
-    // Of the first ones of groups of the site that move the same way: the nearest within two bins.
-    let head = known.values.filter {
-      $0.row.group == $0.row.id && $0.site == site && $0.row.kind.isDown == opening.kind.isDown
+    // Of the first ones of open groups that move the same way, within two bins: the nearest that is about as much.
+    let near = known.values.filter {
+      $0.row.group == $0.row.id && $0.row.end == nil
+        && $0.row.kind.isDown == opening.kind.isDown
         && abs($0.row.begin - opening.begin) <= 2 * policy.bin
-    }.min { a, b in
+    }
+    let head = near.filter { Self.contains($0.key, opening.key) }.min { a, b in
       (abs(a.row.begin - opening.begin), a.row.begin, a.row.id)
         < (abs(b.row.begin - opening.begin), b.row.begin, b.row.id)
+    }
+    // One that is about more than others becomes the first of their groups.
+    let narrower = near.filter { head == nil && Self.contains(opening.key, $0.key) }.map(\.row.id)
+    for var row in known.values.map(\.row) where narrower.contains(row.group) {
+      row.group = id
+      write(row)
     }
     let row = IncidentRow(
       id: id, site: texts[0], campaign: texts[1], content: texts[2], kind: opening.kind,
@@ -191,6 +201,25 @@ struct NaiveIncidents {
     state.episodes[opening.kind]?.incident = id
     keys[opening.key] = state
     refresh(id, state, opening.evidence)
+  }
+
+  /// Whether what is of the second is of the first too.
+  private static func contains(_ a: Key, _ b: Key) -> Bool {
+    let (a, b) = (values(a.bytes), values(b.bytes))
+    return a.count <= b.count && zip(a, b).allSatisfy { $0 == $1 }
+  }
+
+  /// The first of a group is as grave as any member, and goes on until all of them are over.
+  private mutating func settleHead(_ id: Int64, at start: Int64) {
+    guard let head = known[id], head.row.group == id, head.row.end == nil else { return }
+    let group = known.values.map(\.row).filter { $0.group == id }
+    var row = head.row
+    row.severity = group.map(\.severity).max() ?? row.severity
+    let goesOn =
+      keys[head.key]?.episodes[row.kind]?.incident == id
+      || group.contains { $0.id != id && $0.end == nil }
+    if !goesOn { row.end = group.compactMap(\.end).reduce(start, max) }
+    if row != head.row { write(row) }
   }
 
   /// What the row says, from all of its bins.
@@ -220,7 +249,7 @@ struct NaiveIncidents {
 
   private mutating func end(_ id: Int64, _ state: NaiveIncidentKey, at time: Int64) {
     guard var row = known[id]?.row else { return }
-    row.end = time
+    if row.group != id { row.end = time }
     row.series = state.series(row.kind)
     write(row)
   }
@@ -258,7 +287,7 @@ struct NaiveIncidents {
     }
   }
 
-  private mutating func forget(at start: Int64) {
+  private mutating func forgetKeys(at start: Int64) {
     let oldest = start - Self.week
     for (key, state) in keys where state.seenAt < oldest {
       for incident in state.episodes.values.compactMap(\.incident) {
@@ -266,6 +295,10 @@ struct NaiveIncidents {
       }
       keys[key] = nil
     }
+  }
+
+  private mutating func forgetIncidents(at start: Int64) {
+    let oldest = start - Self.week
     let closed = known.values.filter { $0.row.end != nil }.sorted { a, b in
       (a.row.end ?? .max, a.row.id) < (b.row.end ?? .max, b.row.id)
     }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Events
+import Foundation
 import Operators
 import Views
 
@@ -60,6 +61,8 @@ struct FlatBench: ParsableCommand {
       if bytesPerKey == 0 {
         bytesPerKey = max(16, Double(ResidentMemory.bytes() - before) / Double(count))
       }
+      // Whoever counts instructions begins here.
+      FileHandle.standardError.write(Data("\(State.name): \(count) keys are in state\n".utf8))
       let window = count * State.measuredRounds
       let measured = (events + window - 1) / window * window
       var times: [Double] = []

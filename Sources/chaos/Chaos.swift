@@ -98,9 +98,9 @@ struct Chaos: ParsableCommand {
           logDiskMebibytes: 2048 + 10 * faults,
           // Three processes keep two chains of each stream, each of a base and up to 8 MiB of
           // increments, and some 4 KB of a content in each window.
-          stateDiskMebibytes: 768 + keys / 64,
+          stateDiskMebibytes: 1024 + faults + keys / 64,
           // Rows of each content in four tables, with their indexes and what is not vacuumed yet.
-          tableDiskMebibytes: 384 + faults + keys / 64),
+          tableDiskMebibytes: 384 + 3 * faults + keys / 64),
         command: command(seed)))
     let result = try run.run()
     if let report {

@@ -78,6 +78,52 @@ struct IncidentBoardTests {
     }
   }
 
+  @Test(
+    "Whatever small thing came first, an outage is told as critical: by the widest that goes on",
+    arguments: [0.3, 0.6], [1, 2])
+  func smallThingFirst(rest: Double, bins: Int) throws {
+    for seed in 1...3 as ClosedRange<UInt64> {
+      var traffic = traffic(seed: seed)
+      traffic.run(40)
+      let start = traffic.now
+      traffic.run(bins) { Factors(impressions: $0.campaign == "c1" ? rest : 1) }
+      let small = traffic.open.filter {
+        $0.begin >= start && $0.campaign == "c1" && $0.kind == .trafficDown
+      }
+      traffic.run(6) { _ in Factors(impressions: 0.02) }
+      let site = try #require(
+        traffic.open.first { $0.campaign.isEmpty && $0.kind == .trafficDown })
+      #expect(site.group == site.id && site.severity == .critical, "seed \(seed)")
+      for row in small {
+        let after = try #require(traffic.rows[row.id])
+        #expect(after.group == site.id || after.end != nil, "seed \(seed): \(after)")
+      }
+      traffic.run(24)
+      #expect(traffic.rows[site.id]?.end != nil, "seed \(seed)")
+    }
+  }
+
+  @Test("The first of a group goes on while any of it does, and is as grave as the gravest")
+  func groupGoesOn() throws {
+    var traffic = traffic(seed: 14)
+    traffic.run(40)
+    traffic.run(4) { _ in Factors(impressions: 0.02) }
+    let site = try #require(traffic.open.first { $0.campaign.isEmpty && $0.kind == .trafficDown })
+    // Elsewhere there is so much more that the site as a whole is well.
+    for _ in 0..<12 {
+      traffic.run(1) { Factors(impressions: $0.campaign == "c1" ? 0.02 : 1.25) }
+      let isLonely = traffic.open.allSatisfy { $0.group != site.id || $0.id == site.id }
+      #expect((traffic.rows[site.id]?.end == nil) || isLonely)
+    }
+    let own = try #require(traffic.board.keys.first { $0.level == .site })
+    #expect(own.episodes[Int(IncidentRow.Kind.trafficDown.rawValue)].incident != site.id)
+    #expect(traffic.open.contains { $0.group == site.id && $0.campaign == "c1" })
+    traffic.run(24)
+    let after = try #require(traffic.rows[site.id])
+    let members = traffic.rows.values.filter { $0.group == site.id && $0.id != site.id }
+    #expect(after.end == members.compactMap(\.end).max())
+  }
+
   @Test("Conversions that fail while clicks go on are an incident of conversions")
   func conversions() throws {
     var traffic = traffic(seed: 5)

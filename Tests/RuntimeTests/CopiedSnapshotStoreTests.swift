@@ -9,10 +9,11 @@ import Testing
 
 /// The near store and its copies, and what a machine without either part comes to.
 @Suite struct CopiedSnapshotStoreTests {
-  /// A store that may be away.
+  /// A store that may be away, and in which something else may happen before a write.
   private final class FarStore: SnapshotStore, Sendable {
     let blobs = Mutex<[String: [UInt8]]>([:])
     let isAway = Mutex(false)
+    let beforeWrite = Mutex<(@Sendable () -> Void)?>(nil)
 
     private func check() throws(SnapshotError) {
       if isAway.withLock({ $0 }) { throw .io("it is away") }
@@ -20,6 +21,7 @@ import Testing
 
     func write(_ name: String, _ bytes: [UInt8]) throws(SnapshotError) {
       try check()
+      beforeWrite.withLock { $0 }?()
       blobs.withLock { $0[name] = bytes }
     }
 
@@ -105,6 +107,33 @@ import Testing
     far.blobs.withLock { $0["b"] = corrupt }
     near.blobs.withLock { $0["b"] = corrupt }
     #expect(try store.read("b") == corrupt)
+  }
+
+  @Test("What is removed while its copy is being written here is not here afterwards, nor far")
+  func removedMeanwhile() throws {
+    let near = FarStore()
+    let far = FarStore()
+    let one = try snapshot(1)
+    far.blobs.withLock { $0 = ["a": one] }
+    let store = store(near, far)
+    let problems = Mutex<[SnapshotError]>([])
+    near.beforeWrite.withLock {
+      $0 = { [near] in
+        near.beforeWrite.withLock { $0 = nil }
+        do throws(SnapshotError) {
+          try store.remove("a")
+        } catch {
+          problems.withLock { $0.append(error) }
+        }
+      }
+    }
+    #expect(try store.read("a") == one)
+    #expect(problems.withLock { $0 } == [])
+    #expect(near.blobs.withLock { $0 } == [:])
+    #expect(far.blobs.withLock { $0 } == [:])
+    // The next one of that name is kept.
+    try store.write("a", one)
+    #expect(near.blobs.withLock { $0 } == ["a": one])
   }
 
   @Test("A disk without room does not keep a start from the copies, which stay")

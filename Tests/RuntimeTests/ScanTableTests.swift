@@ -2,6 +2,7 @@ import Analyses
 import Dataflow
 import Events
 import LogScans
+import MemoryPorts
 import Metrics
 import Ports
 import Synchronization
@@ -22,10 +23,12 @@ import Views
   }
 
   private func table(
-    running: Int = 2, kept: Int = 64, _ registry: MetricRegistry = MetricRegistry()
+    running: Int = 2, waiting: Int = 8, kept: Int = 64,
+    _ registry: MetricRegistry = MetricRegistry()
   ) -> ScanTable {
     var limits = ScanTable.Limits(threadCount: 1)
     limits.runningMax = running
+    limits.waitingMax = waiting
     limits.keptMax = kept
     return ScanTable(limits: limits, registry: registry, logger: World.quiet)
   }
@@ -37,14 +40,16 @@ import Views
       question, of: source, knownAt: knownAt,
       { Breakdown(BreakdownQuestion(site: "shop", times: .min..<Int64.max)) },
       answer: { breakdown, reach in
-        Array("\(breakdown.rows().first?.counts[""]?.impressions ?? 0) \(reach.tally.events)".utf8)
+        ScanJob.Answer(
+          Array(
+            "\(breakdown.rows().first?.counts[""]?.impressions ?? 0) \(reach.tally.events)".utf8))
       })
   }
 
   private func text(_ job: ScanJob) async -> String {
     await job.wait(atMost: .seconds(30))
     guard case .done(let answer) = job.state else { return "\(job.state)" }
-    return String(decoding: answer, as: UTF8.self)
+    return String(decoding: answer.bytes, as: UTF8.self)
   }
 
   private func append(_ ids: ClosedRange<UInt64>) {
@@ -74,15 +79,23 @@ import Views
     #expect(await text(grown) == "8 8")
   }
 
-  @Test("So many run at once, and the next is told to come again")
+  @Test("So many run at once, others wait for their turn, and who comes then is told to come again")
   func bounded() async throws {
     append(1...5)
-    let table = table(running: 2)
-    let jobs = [try start(table, "a"), try start(table, "b")]
-    #expect(throws: ScanError.tooMany(max: 2)) { try start(table, "c") }
+    let table = table(running: 2, waiting: 2)
+    let jobs = try ["a", "b", "c", "d"].map { try start(table, $0) }
+    #expect(throws: ScanError.tooMany(max: 4)) { try start(table, "e") }
+    try await eventually { jobs[0].control.hasBegun && jobs[1].control.hasBegun }
+    #expect(!jobs[2].control.hasBegun && !jobs[3].control.hasBegun)
+    jobs[2].control.cancel()
+    await jobs[2].wait(atMost: .seconds(30))
+    guard case .failed(.cancelled) = jobs[2].state else {
+      Issue.record("\(jobs[2].state)")
+      return
+    }
     log.open()
-    for job in jobs { #expect(await text(job) == "5 5") }
-    #expect(await text(try start(table, "c")) == "5 5")
+    for job in [jobs[0], jobs[1], jobs[3]] { #expect(await text(job) == "5 5") }
+    #expect(await text(try start(table, "e")) == "5 5")
   }
 
   @Test("A cancelled scan ends without an answer, and the question can be asked again")
@@ -129,6 +142,25 @@ import Views
     let progress = job.control.progress
     #expect(progress.framesDone == 2 && progress.framesTotal == 2 && progress.eventsRead == 9)
     #expect(job.control.progress.share == 1)
+  }
+
+  @Test("Who was erased is known once all facts of it were read, and those that come")
+  func erasures() async throws {
+    let facts = MemoryFacts()
+    let ann = Key128(low: 1, high: 1)
+    _ = try await facts.append(ErasureRegister.fact(ann, at: 5), expecting: nil)
+    facts.isAway = true
+    let registry = MetricRegistry()
+    let register = ErasureRegister(facts: facts, registry: registry, logger: World.quiet)
+    register.start()
+    try await eventually { registry.counter(ErasureRegister.problems).with().value > 0 }
+    #expect(register.erasures == nil)
+    facts.isAway = false
+    try await eventually { register.erasures?.version.count == 1 }
+    _ = try await facts.append(
+      ErasureRegister.fact(Key128(low: 2, high: 1), at: 9), expecting: nil)
+    try await eventually { register.erasures.map { $0.version == (2, 9) } ?? false }
+    register.stop()
   }
 
   @Test("Once stopped it ends what runs and begins nothing")

@@ -66,19 +66,9 @@ final class World: Sendable {
   @discardableResult
   func run(until condition: @escaping @Sendable (PartitionStatus) -> Bool) -> PartitionStatus {
     let stop = StopFlag()
-    power.turnOn(stop)
     let workers = [SerialWorker(name: "snapshots"), SerialWorker(name: "compaction")]
-    let metrics = RuntimeMetrics(registry).loop(pipeline: spec.name, stream: stream.stream)
-    let archive = SnapshotArchive(
-      store: snapshots,
-      maker: BaseMaker(spec: spec, stream: stream, partitions: siblings.partitions, log: log),
-      writing: workers[0], compacting: workers[1], parameters: parameters, metrics: metrics,
-      logger: Self.quiet)
-    let status = Shared(
-      PartitionStatus(
-        pipeline: spec.name, stream: stream, phase: .starting, detail: "", sequence: 0,
-        committed: 0, lastKnown: 0, logTime: .min, watermark: .min,
-        idCountMax: spec.dedupeCountMax))
+    let loop = loop(writing: workers[0], compacting: workers[1], stop: stop)
+    let (archive, status) = (loop.environment.snapshots, loop.status)
     let deadline = ContinuousClock.now + .seconds(60)
     // How long a snapshot takes to write has no say in what a run comes to.
     let settle = { @Sendable in
@@ -103,7 +93,32 @@ final class World: Sendable {
       }
       sched_yield()
     }
-    let loop = PartitionLoop(
+    let end = loop.run()
+    lastEnd.update { $0 = end }
+    log.onTurn(nil)
+    views.change { $0.turn = nil }
+    for worker in workers { worker.close() }
+    return status.current
+  }
+
+  /// A loop that is driven by whoever asks for it.
+  func loop(
+    writing: SerialWorker = .immediate(), compacting: SerialWorker = .immediate(),
+    stop: StopFlag = StopFlag()
+  ) -> PartitionLoop {
+    power.turnOn(stop)
+    let metrics = RuntimeMetrics(registry).loop(pipeline: spec.name, stream: stream.stream)
+    let archive = SnapshotArchive(
+      store: snapshots,
+      maker: BaseMaker(spec: spec, stream: stream, partitions: siblings.partitions, log: log),
+      writing: writing, compacting: compacting, parameters: parameters, metrics: metrics,
+      logger: Self.quiet)
+    let status = Shared(
+      PartitionStatus(
+        pipeline: spec.name, stream: stream, phase: .starting, detail: "", sequence: 0,
+        committed: 0, lastKnown: 0, logTime: .min, watermark: .min,
+        idCountMax: spec.dedupeCountMax))
+    return PartitionLoop(
       spec: spec, stream: stream,
       environment: PartitionLoop.Environment(
         owner: "here", log: log, views: views, hot: hot, snapshots: archive,
@@ -111,12 +126,6 @@ final class World: Sendable {
         generations: generations, parameters: parameters, clock: clock.loopClock,
         metrics: metrics, logger: Self.quiet),
       stop: stop, status: status)
-    let end = loop.run()
-    lastEnd.update { $0 = end }
-    log.onTurn(nil)
-    views.change { $0.turn = nil }
-    for worker in workers { worker.close() }
-    return status.current
   }
 
   /// Runs until everything in the log is committed, hour and day rows included.

@@ -46,6 +46,12 @@ struct RateDetectorTests {
     #expect(alarms <= 24)
   }
 
+  @Test("where nobody counts clicks none are missed", arguments: [0, 0.000001])
+  func uncounted(rate: Double) throws {
+    let found = try Stream(rate: rate).found()
+    #expect(found.allSatisfy { !$0.kinds.contains(.rateDown) && !$0.kinds.contains(.rateUp) })
+  }
+
   @Test(
     "each kind of incident is found within an hour",
     arguments: [
@@ -134,7 +140,7 @@ struct RateDetectorTests {
       #expect(abs(sine - sin(2 * .pi * turn)) < 1e-15)
     }
     var x = [Double](repeating: 0, count: 13)
-    Harmonics.fill(&x, second: 123_456_789, daily: 3, weekly: 3)
+    Harmonics(at: 123_456_789).fill(&x, daily: 3, weekly: 3)
     for wave in 1...3 {
       let day = 2 * Double.pi * Double(wave) * Double(123_456_789 % 86_400) / 86_400
       let week = 2 * Double.pi * Double(wave) * Double(123_456_789 % 604_800) / 604_800

@@ -61,11 +61,11 @@ struct CountModel: Sendable, Equatable {
   mutating func start(logRate: Double) { weights[0] = logRate }
 
   /// Expects the rate at a time so many days after the last one.
-  mutating func predict(at second: Int64, days: Double) {
+  mutating func predict(at waves: Harmonics, days: Double) {
     covariance[0] += drift.level * drift.level * days
     let wave = drift.wave * drift.wave * days
     for index in 1..<size { covariance[index * size + index] += wave }
-    Harmonics.fill(&x, second: second, daily: daily, weekly: weekly)
+    waves.fill(&x, daily: daily, weekly: weekly)
     var logRate = 0.0
     var variance = 0.0
     covariance.withUnsafeBufferPointer { p in

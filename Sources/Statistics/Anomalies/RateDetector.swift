@@ -11,7 +11,8 @@
 ///     clicks -> expected, given impressions  -> 0.2, 0.6, 1.6, 4 times? -+   reported once until it is over
 ///
 /// Cost: below 1.5 µs a bin, some 3 kB. Fails for changes within the first days, in rates with less than some
-/// five clicks in the whole incident (nobody can know), and for slow creeps of less than a third.
+/// five clicks in the whole incident (nobody can know), and for slow creeps of less than a third. A rate of which
+/// fewer than five clicks were ever seen is not watched: who does not count clicks misses none.
 public struct RateDetector: Sendable, Equatable {
   public enum Kind: UInt8, Sendable, CaseIterable {
     case trafficDown, trafficUp, rateDown, rateUp
@@ -43,7 +44,9 @@ public struct RateDetector: Sendable, Equatable {
   private static let suspectWeight = 0.1
   private static let suspectDays = 3.0
   private static let firstRate = 0.02
-  private static let version: UInt8 = 1
+  /// Fewer clicks than these, ever, are no rate that could change: nobody counts them there.
+  private static let seenMin = 5.0
+  private static let version: UInt8 = 2
 
   public let threshold: Double
   public let secondsPerBin: Int64
@@ -60,6 +63,8 @@ public struct RateDetector: Sendable, Equatable {
   private var rates = [0.2, 0.6, 1.6, 4].map { CountEvidence(factor: $0, nullFactor: 1) }
   private var suspectTraffic = 0.0
   private var suspectRate = 0.0
+  /// Clicks so far, no more than are needed.
+  private var seen = 0.0
   /// The most evidence of what goes on now, by kind; 0 for nothing.
   private var peaks = [Double](repeating: 0, count: Kind.allCases.count)
   /// The last bin; nothing before the first.
@@ -84,6 +89,12 @@ public struct RateDetector: Sendable, Equatable {
   ///
   /// - Parameter second: The begin of the bin, in seconds since any fixed time.
   public mutating func observe(impressions: Int, clicks: Int, at second: Int64) -> Verdict {
+    observe(impressions: impressions, clicks: clicks, at: Harmonics(at: second))
+  }
+
+  /// The same, where several detectors look at bins of one time.
+  public mutating func observe(impressions: Int, clicks: Int, at waves: Harmonics) -> Verdict {
+    let second = waves.second
     let views = Double(max(0, impressions))
     let count = Double(max(0, clicks))
     // At most a year, which is as good as not knowing.
@@ -91,8 +102,8 @@ public struct RateDetector: Sendable, Equatable {
     if last == nil { impressionModel.start(logRate: Elementary.log(views + 0.5)) }
     last = second
     let days = Double(elapsed) / 86_400
-    impressionModel.predict(at: second, days: days)
-    clickModel.predict(at: second, days: days)
+    impressionModel.predict(at: waves, days: days)
+    clickModel.predict(at: waves, days: days)
     let expected = (impressionModel.rate, min(clickModel.rate, 0.9))
     let dispersion = (
       impressionModel.dispersion + impressionModel.ignorance,
@@ -127,6 +138,11 @@ public struct RateDetector: Sendable, Equatable {
 
   private mutating func weighClicks(_ count: Double, of views: Double, expectedRate: Double) {
     guard views > 0 else { return }
+    guard seen >= Self.seenMin else {
+      seen = min(seen + count, Self.seenMin)
+      return clickModel.learn(
+        count, exposure: views, weight: 1, isNormal: true, binsPerDay: binsPerDay)
+    }
     let dispersion = clickModel.dispersion + clickModel.ignorance
     for index in rates.indices {
       rates[index].add(count, mean: views * expectedRate, dispersion: dispersion)
@@ -178,6 +194,7 @@ public struct RateDetector: Sendable, Equatable {
     writer.put(UInt64(bitPattern: last ?? 0))
     writer.put(suspectTraffic)
     writer.put(suspectRate)
+    writer.put(seen)
     for peak in peaks { writer.put(peak) }
     for evidence in traffic + rates { writer.put(evidence.sum) }
     impressionModel.write(to: &writer)
@@ -198,6 +215,8 @@ public struct RateDetector: Sendable, Equatable {
     last = began == 0 ? nil : time
     suspectTraffic = try reader.double("suspicion")
     suspectRate = try reader.double("suspicion")
+    seen = try reader.double("clicks")
+    guard (0...Self.seenMin).contains(seen) else { throw .damaged(field: "clicks", at: start) }
     for index in peaks.indices { peaks[index] = try reader.double("peak") }
     for index in traffic.indices { traffic[index].restore(try reader.double("evidence")) }
     for index in rates.indices { rates[index].restore(try reader.double("evidence")) }

@@ -208,7 +208,8 @@ struct Simulation {
     }
     switch step {
     case .again: break
-    case .wait(let milliseconds): clock.advance(micros: Int64(milliseconds) * 1000)
+    case .rest(let milliseconds), .wait(let milliseconds):
+      clock.advance(micros: Int64(milliseconds) * 1000)
     case .ended(.halted(let reason)):
       drop(owner)
       halted(owner.stream, reason)
