@@ -35,6 +35,8 @@ public protocol DecisionDoor: Sendable {
   func admit(_ call: DecisionCall, named: String?) throws(Problem) -> any DecisionGuest
   /// The JSON in the body of a PostHog request, taken out of what it is wrapped in; nil where it cannot be read.
   func postHogJSON(query: String, body: [UInt8]) -> [UInt8]?
+  /// What PostHog's SDKs for browsers ask for besides flags: members of a JSON object.
+  var postHogSettings: [(name: String, json: String)] { get }
 }
 
 /// Who asks.

@@ -55,7 +55,7 @@ struct DecisionReport {
     if let best { json.string(plan.arms[best]) } else { json.null() }
     json.key("pending_retractions")
     json.integer(learning?.pendingRetractions ?? 0)
-    json.key("is_caught_up")
+    json.key("complete")
     json.bool(progress?.isCaughtUp ?? false)
     json.key("position")
     if let progress { json.string(progress.position.description) } else { json.null() }

@@ -22,9 +22,12 @@ public struct DecisionRoutes: Sendable {
       measured { () throws(Problem) in try decide(request) }
     }
     options.maxBodyBytes = FlagsRequest.bodyBytesMax
-    for path in ["/flags", "/flags/"] {
+    // Older SDKs ask the second.
+    for (path, isOld) in [
+      ("/flags", false), ("/flags/", false), ("/decide", true), ("/decide/", true),
+    ] {
       routes.fast(.post, path, options: options) { request, _ in
-        measured { () throws(Problem) in try flags(request) }
+        measured { () throws(Problem) in try flags(request, isOld: isOld) }
       }
     }
     declareRetractions(on: &routes)
@@ -87,8 +90,7 @@ public struct DecisionRoutes: Sendable {
       return FastResponse(Self.answer, body: try body())
     } catch {
       desk.metrics.refused(error.code)
-      // Pages that may not use the key are not even to read why.
-      return FastResponse(error.prepared, isShared: error.status != .forbidden)
+      return FastResponse(error.prepared)
     }
   }
 
@@ -109,7 +111,8 @@ public struct DecisionRoutes: Sendable {
         candidates: asked.candidates, slots: asked.slots))
   }
 
-  private func flags(_ request: FastRequest) throws(Problem) -> [UInt8] {
+  /// - Parameter isOld: whether it is asked for in the form of before `/flags`, which always has the settings.
+  private func flags(_ request: FastRequest, isOld: Bool) throws(Problem) -> [UInt8] {
     let call = DecisionCall(request)
     let body = request.withBody { $0.withUnsafeBytes { Array($0) } }
     guard let json = door.postHogJSON(query: call.query, body: body) else {
@@ -121,7 +124,9 @@ public struct DecisionRoutes: Sendable {
     let guest = try door.admit(call, named: asked.key)
     let plans = desk.plans(of: guest.site).filter { asked.flags?.contains($0.id) ?? true }
     return FlagsAnswer.json(
-      plans.map { desk.decide($0, for: guest, person: asked.person, context: asked.context) })
+      plans.map { desk.decide($0, for: guest, person: asked.person, context: asked.context) },
+      settings: isOld || call.query.split(separator: "&").contains("config=true")
+        ? door.postHogSettings : [], isOld: isOld)
   }
 
   private func reward(_ request: HTTPRequest) async throws(Problem) -> HTTPResponse {

@@ -12,8 +12,13 @@ import Learning
 /// The payload of each flag is its token, which comes back as `$feature_flag_payload` with its `$feature_flag_called`,
 /// from those SDKs that send it. Where one flag was asked for, its token is the id of the request too, which all of
 /// them send back as `$feature_flag_request_id`.
+///
+/// Old SDKs look for `"featureFlags":{"spring-teaser":"b"}` and `featureFlagPayloads` instead.
 enum FlagsAnswer {
-  static func json(_ outcomes: [DecisionDesk.Outcome]) -> [UInt8] {
+  /// - Parameter settings: further members, which SDKs for browsers ask for.
+  static func json(
+    _ outcomes: [DecisionDesk.Outcome], settings: [(name: String, json: String)], isOld: Bool
+  ) -> [UInt8] {
     var json = JSONWriter(reserving: 256 + 640 * outcomes.count)
     json.beginObject()
     json.key("flags")
@@ -24,6 +29,11 @@ enum FlagsAnswer {
       write(outcome, decision, token, to: &json)
     }
     json.endObject()
+    if isOld { writeOld(outcomes, to: &json) }
+    for (name, value) in settings {
+      json.key(name)
+      json.raw(value)
+    }
     json.key("errorsWhileComputingFlags")
     json.bool(false)
     json.key("requestId")
@@ -31,6 +41,25 @@ enum FlagsAnswer {
     json.string((outcomes.count == 1 ? first?.token : first?.decision.token.id.description) ?? "")
     json.endObject()
     return json.bytes
+  }
+
+  private static func writeOld(_ outcomes: [DecisionDesk.Outcome], to json: inout JSONWriter) {
+    json.key("featureFlags")
+    json.beginObject()
+    for outcome in outcomes {
+      guard let decision = outcome.decisions.first?.decision else { continue }
+      json.key(outcome.plan.id)
+      json.string(outcome.plan.arms[decision.arm])
+    }
+    json.endObject()
+    json.key("featureFlagPayloads")
+    json.beginObject()
+    for outcome in outcomes {
+      guard let token = outcome.decisions.first?.token else { continue }
+      json.key(outcome.plan.id)
+      json.string("\"\(token)\"")
+    }
+    json.endObject()
   }
 
   private static func write(

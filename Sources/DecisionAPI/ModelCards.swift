@@ -80,6 +80,7 @@ public struct ModelCards: Sendable {
       ("decisions", Double(trials)), ("pending_decisions", Double(learning?.pending ?? 0)),
       ("known_from_tokens_alone", Double(learning?.counts.rebuilt ?? 0)),
       ("taken_back", Double(learning?.counts.retracted ?? 0)),
+      ("taken_back_too_late", Double(learning?.counts.retractedTooLate ?? 0)),
       ("retractions_pending", Double(learning?.pendingRetractions ?? 0)),
     ]
     card.did = [("rewards_per_decision", rewards / Double(max(1, trials)))]

@@ -23,7 +23,26 @@ public enum PolicyMetrics {
     "1 for the policy of a plan that decides: declared, or the shadow that was promoted.", .gauge,
     labels: ["plan", "policy"])
 
-  static let all = [value, advantage, scored, deciding]
+  public static let retractions = MetricDeclaration(
+    "smartcontent_decision_retractions_total",
+    "Retractions of decisions: taken_back, and too_late where a decision, or some of a person, were settled too long"
+      + " ago.", .counter, labels: ["plan", "outcome"])
+  public static let pending = MetricDeclaration(
+    "smartcontent_decision_retractions_pending",
+    "Retractions that the newest model, or the newest intervals of shadows, do not know of yet.",
+    .gauge, labels: ["plan"])
+  public static let reruns = MetricDeclaration(
+    "smartcontent_decision_reruns_total",
+    "How often those that depend on the order of decisions have learned again after retractions.",
+    .counter, labels: ["plan"])
+  public static let rerunSeconds = MetricDeclaration(
+    "smartcontent_decision_rerun_seconds",
+    "Time from a retraction of a settled decision until those that depend on the order have learned without it.",
+    .histogram(bounds: [1, 5, 10, 15, 20, 30, 60, 120]))
+
+  static let all = [
+    value, advantage, scored, deciding, retractions, pending, reruns, rerunSeconds,
+  ]
 
   /// - Parameter models: the newest; nil before anything is learned.
   public static func register(
@@ -61,6 +80,14 @@ public enum PolicyMetrics {
     gauge(scored) { plan, learning in
       learning.shadows.first.map { [MetricSample([plan.id], Double($0.decisions))] } ?? []
     }
+    gauge(retractions) { plan, learning in
+      [
+        MetricSample([plan.id, "taken_back"], Double(learning.counts.retracted)),
+        MetricSample([plan.id, "too_late"], Double(learning.counts.retractedTooLate)),
+      ]
+    }
+    gauge(pending) { [MetricSample([$0.id], Double($1.pendingRetractions))] }
+    gauge(reruns) { [MetricSample([$0.id], Double($1.reruns))] }
     gauge(deciding) { plan, learning in
       let policy = learning.promotion?.policy ?? DecisionPlan.declaredName
       return [MetricSample([plan.id, policy], 1)]

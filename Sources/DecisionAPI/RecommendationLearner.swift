@@ -15,19 +15,33 @@ public final class RecommendationLearner: Learner, Sendable {
   private static let part = 32
 
   private struct State {
-    var book = RecommendationBook()
+    var book: RecommendationBook
     var progress: LearningProgress?
   }
 
-  private let state = Mutex(State())
+  private let state: Mutex<State>
   private let metrics: RecommendationMetrics
+  private let keepsTexts: Bool
+  private let keeper = Mutex<VectorKeeper?>(nil)
 
-  public init(registry: MetricRegistry) { metrics = RecommendationMetrics(registry) }
+  /// - Parameter keepsTexts: whether ``keep(_:)`` will be called.
+  public init(registry: MetricRegistry, keepsTexts: Bool = false) {
+    metrics = RecommendationMetrics(registry)
+    self.keepsTexts = keepsTexts
+    state = Mutex(State(book: RecommendationBook(keepsTexts: keepsTexts)))
+  }
 
   /// Itself, with everything forgotten: for who begins to read anew.
   public func begun() -> RecommendationLearner {
-    state.withLock { $0 = State() }
+    state.withLock { $0 = State(book: RecommendationBook(keepsTexts: keepsTexts)) }
     return self
+  }
+
+  /// Texts of contents go to it from now on.
+  func keep(_ keeper: VectorKeeper) { self.keeper.withLock { $0 = keeper } }
+
+  func adopt(_ meaning: [SIMD16<Float>], of text: ContentText) {
+    state.withLock { _ = $0.book.adopt(meaning, of: text) }
   }
 
   public var memory: Int64 { RecommendationBook.memory }
@@ -49,11 +63,12 @@ public final class RecommendationLearner: Learner, Sendable {
   }
 
   public func publish(_ progress: LearningProgress) {
-    let summaries = state.withLock { state in
+    let (summaries, texts) = state.withLock { state in
       state.progress = progress
-      return state.book.summaries(now: progress.logTime)
+      return (state.book.summaries(now: progress.logTime), state.book.takeTexts())
     }
     metrics.set(summaries)
+    keeper.withLock { $0 }?.take(texts, readTo: progress.position.description)
   }
 
   // MARK: Answers
@@ -73,6 +88,25 @@ public final class RecommendationLearner: Learner, Sendable {
     return state.withLock { state in
       state.book.answer(question).map { ($0, question, progress) }
     }
+  }
+
+  /// Contents near a text, by what is in memory.
+  ///
+  /// - Returns: nil before anything was read, and where nothing is known of the site.
+  func similar(_ question: SimilarQuestion) -> (answer: SimilarAnswer, progress: LearningProgress)?
+  {
+    state.withLock { state in
+      guard let progress = state.progress, let answer = state.book.similar(question) else {
+        return nil
+      }
+      return (answer, progress)
+    }
+  }
+
+  func entries(
+    of contents: [(content: String, similarity: Double)], site: String
+  ) -> [SimilarAnswer.Entry] {
+    state.withLock { $0.book.entries(of: contents, site: site) }
   }
 
   func summaries() -> (summaries: [RecommendationSummary], progress: LearningProgress)? {

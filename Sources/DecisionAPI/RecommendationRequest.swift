@@ -17,18 +17,7 @@ struct RecommendationRequest {
     _ request: HTTPRequest, more: [String] = [], now: Int64,
     subject: (String, [String: String]) throws(Problem) -> RecommendationQuestion.Subject
   ) throws(Problem) -> RecommendationQuestion {
-    guard let fields = request.queryFields() else {
-      throw problem("?", "the query is not percent-encoded UTF-8", [])
-    }
-    var given: [String: String] = [:]
-    for (name, value) in fields {
-      guard (parameters + more).contains(name) else {
-        throw problem("?\(name)", "there is no such parameter", parameters + more)
-      }
-      guard given.updateValue(value, forKey: name) == nil else {
-        throw problem("?\(name)", "the parameter is repeated", [])
-      }
-    }
+    let given = try fields(request, allowed: parameters + more)
     let site = given["site_id"] ?? "default"
     var question = RecommendationQuestion(site: site, subject: try subject(site, given), now: now)
     question.count = try number(given, "limit", 1...RecommendationQuestion.countMax) ?? 10
@@ -49,6 +38,25 @@ struct RecommendationRequest {
     return question
   }
 
+  /// Each parameter once.
+  static func fields(
+    _ request: HTTPRequest, allowed: [String]
+  ) throws(Problem) -> [String: String] {
+    guard let fields = request.queryFields() else {
+      throw problem("?", "the query is not percent-encoded UTF-8", [])
+    }
+    var given: [String: String] = [:]
+    for (name, value) in fields {
+      guard allowed.contains(name) else {
+        throw problem("?\(name)", "there is no such parameter", allowed)
+      }
+      guard given.updateValue(value, forKey: name) == nil else {
+        throw problem("?\(name)", "the parameter is repeated", [])
+      }
+    }
+    return given
+  }
+
   private static let seenWords = ["exclude", "include"]
 
   /// Texts with commas between them.
@@ -62,7 +70,7 @@ struct RecommendationRequest {
     return items
   }
 
-  private static func number(
+  static func number(
     _ given: [String: String], _ name: String, _ allowed: ClosedRange<Int>
   ) throws(Problem) -> Int? {
     guard let text = given[name] else { return nil }
@@ -91,5 +99,34 @@ struct RecommendationRequest {
         + (allowed.isEmpty ? "" : "; allowed: " + allowed.joined(separator: ", ")),
       members: [(name: "path", json: JSONText.quoted(path))]
         + (allowed.isEmpty ? [] : [(name: "allowed", json: "[\(list)]")]))
+  }
+}
+
+/// What is asked of `GET /v1/recommendations/similar`: a text or a content.
+struct SimilarRequest {
+  static let parameters = ["site_id", "limit", "text", "content"]
+  static let textBytesMax = 2_048
+
+  let site: String
+  let count: Int
+  /// nil where a text was given.
+  let content: String?
+  let text: String
+
+  init(_ request: HTTPRequest) throws(Problem) {
+    let given = try RecommendationRequest.fields(request, allowed: Self.parameters)
+    site = given["site_id"] ?? "default"
+    count =
+      try RecommendationRequest.number(given, "limit", 1...RecommendationQuestion.countMax) ?? 10
+    content = given["content"]
+    text = given["text"] ?? ""
+    guard (content == nil) != text.isEmpty else {
+      throw RecommendationRequest.problem(
+        "?text", "either a text or a content is needed, such as text=ten+soups", [])
+    }
+    guard text.utf8.count <= Self.textBytesMax else {
+      throw RecommendationRequest.problem(
+        "?text", "at most \(Self.textBytesMax) bytes are taken", [])
+    }
   }
 }

@@ -7,21 +7,25 @@ import Learning
 ///
 ///     GET /v1/recommendations/persons/{person}      GET /v1/recommendations/sessions?items=a,b
 ///     GET /v1/recommendations/items/{item}          GET /v1/recommendations/newcomers
-///     GET /v1/recommendations/segments/{id}         GET /v1/recommendations
+///     GET /v1/recommendations/segments/{id}         GET /v1/recommendations/similar?text=ten+soups
+///     GET /v1/recommendations
 public struct RecommendationRoutes: Sendable {
   private let learner: RecommendationLearner
   private let check: @Sendable (HTTPRequest) throws(Problem) -> Void
+  private let similar: SimilarContents
   private let members: @Sendable (_ site: String, _ segment: String) -> [Key128]?
 
   /// - Parameters:
+  ///   - similar: contents by their texts.
   ///   - check: throws where the request may not read.
   ///   - members: persons of a segment, some of them where there are many; nil where there is no such segment.
   public init(
-    _ learner: RecommendationLearner,
+    _ learner: RecommendationLearner, similar: SimilarContents,
     check: @escaping @Sendable (HTTPRequest) throws(Problem) -> Void,
     members: @escaping @Sendable (_ site: String, _ segment: String) -> [Key128]? = { _, _ in nil }
   ) {
     self.learner = learner
+    self.similar = similar
     self.check = check
     self.members = members
   }
@@ -56,6 +60,7 @@ public struct RecommendationRoutes: Sendable {
     routes.on(.get, "/v1/recommendations/newcomers") { request in
       try list(request) { _, _ throws(Problem) in .newcomer }
     }
+    routes.on(.get, "/v1/recommendations/similar") { try await near($0) }
     routes.on(.get, "/v1/recommendations/sessions") { request in
       try list(request, more: ["items"]) { _, given throws(Problem) in
         let items = try RecommendationRequest.list(
@@ -82,13 +87,28 @@ public struct RecommendationRoutes: Sendable {
     }
     guard let found else {
       guard learner.summaries() != nil else { throw Self.unread }
-      throw Problem(
-        .notFound, code: "unknown_site",
-        detail: "No content of this site was seen within the last 30 days: ?site_id names another.")
+      throw Self.unknownSite
     }
     return Self.response(
       RecommendationWriter.json(found.answer, of: found.question, found.progress))
   }
+
+  private func near(_ request: HTTPRequest) async throws(Problem) -> HTTPResponse {
+    try check(request)
+    let asked = try SimilarRequest(request)
+    let found = await similar.near(
+      content: asked.content, text: asked.text, site: asked.site, count: asked.count)
+    guard let found else {
+      guard learner.summaries() != nil else { throw Self.unread }
+      throw Self.unknownSite
+    }
+    return Self.response(
+      RecommendationWriter.json(found, site: asked.site, embedding: similar.embedding))
+  }
+
+  private static let unknownSite = Problem(
+    .notFound, code: "unknown_site",
+    detail: "No content of this site was seen within the last 30 days: ?site_id names another.")
 
   private static let unread = Problem(
     .serviceUnavailable, code: "recommendations_unavailable",

@@ -7,7 +7,7 @@ import Statistics
 ///     {"results":[{"content":"soup","title":"Ten soups","topics":["food"],"format":"list","score":-4.1,
 ///       "explored":false,"reasons":["its topic food is looked at more here than elsewhere"],
 ///       "contributions":{"topic":0.8,"popular":0.2}}],
-///      "meta":{"known":true,"candidates":812,"visits":12345,"position":"…","log_time":"…","caught_up":true}}
+///      "meta":{"known":true,"candidates":812,"visits":12345,"position":"…","as_of":"…","complete":true}}
 enum RecommendationWriter {
   static func json(
     _ answer: RecommendationAnswer, of question: RecommendationQuestion,
@@ -59,6 +59,49 @@ enum RecommendationWriter {
     }
     json.endObject()
     json.endObject()
+  }
+
+  /// Contents near a text.
+  ///
+  ///     {"results":[{"content":"soup","title":"Ten soups","topics":["food"],"format":"list","similarity":0.81}],
+  ///      "meta":{"site_id":"default","indexes":["exact","pgvector"],"embedding":"hashed n-grams","meaning":false,
+  ///       "stored_to":"…","position":"…","as_of":"…","complete":true}}
+  static func json(_ found: SimilarContents.Found, site: String, embedding: String) -> [UInt8] {
+    var json = JSONWriter(reserving: 256 * found.entries.count + 256)
+    json.beginObject()
+    json.key("results")
+    json.beginArray()
+    for entry in found.entries {
+      json.beginObject()
+      json.key("content")
+      json.string(entry.content)
+      json.key("title")
+      json.string(entry.title)
+      json.key("topics")
+      write(entry.topics, to: &json)
+      json.key("format")
+      json.string(entry.format)
+      json.key("similarity")
+      json.double(rounded(entry.similarity))
+      json.endObject()
+    }
+    json.endArray()
+    json.key("meta")
+    json.beginObject()
+    json.key("site_id")
+    json.string(site)
+    json.key("indexes")
+    write(found.indexes, to: &json)
+    json.key("embedding")
+    json.string(embedding)
+    json.key("meaning")
+    json.bool(found.hasMeaning)
+    json.key("stored_to")
+    if let storedTo = found.storedTo { json.string(storedTo) } else { json.null() }
+    write(found.progress, to: &json)
+    json.endObject()
+    json.endObject()
+    return json.bytes
   }
 
   /// What each site's lists are made from, and how they do.
@@ -113,13 +156,13 @@ enum RecommendationWriter {
   private static func write(_ progress: LearningProgress, to json: inout JSONWriter) {
     json.key("position")
     json.string(progress.position.description)
-    json.key("log_time")
+    json.key("as_of")
     if progress.logTime == .min {
       json.null()
     } else {
       json.string(Timestamp.format(progress.logTime))
     }
-    json.key("caught_up")
+    json.key("complete")
     json.bool(progress.isCaughtUp)
   }
 

@@ -210,7 +210,13 @@ final class FollowerLoop {
       let waitMs = publishWhereDue()
       if streams.allSatisfy(\.hasComeToEnd) { return true }
       askForEnds(index)
-      if isIdle { bell.wait(milliseconds: min(waitMs, rhythm.generationsMs)) }
+      guard isIdle else { continue }
+      if state.isCaughtUp, waitMs <= rhythm.newsMs {
+        // Nobody sees what is read before the next publication: until then frames gather.
+        _ = stop.wait(milliseconds: waitMs)
+      } else {
+        bell.wait(milliseconds: min(waitMs, rhythm.generationsMs))
+      }
     }
     return false
   }

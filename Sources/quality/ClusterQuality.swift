@@ -72,14 +72,14 @@ struct ClusterQuality: AsyncParsableCommand {
       sample.offer(hash: hash(index, seed), place: index)
       if (index + 1).isMultiple(of: refreshEvery) {
         let isFirst = clusters.clusters.isEmpty
-        clusters.refresh(set.points(sample))
+        clusters.refresh(set.points(sample), of: index + 1)
         if !isFirst { growing.append(clusters.kept) }
       }
       if let place = clusters.place(of: Array(set.points[index])) {
         online.append((clusters.clusters[place].name, set.labels[index]))
       }
     }
-    clusters.refresh(set.points(sample))
+    clusters.refresh(set.points(sample), of: set.points.count)
     run.growing = growing.isEmpty ? 1 : growing.reduce(0, +) / Double(growing.count)
     run.online = AdjustedRand.index(online.map(\.cluster), online.map(\.label))
     let places = clusters.places(of: set.points) ?? []
@@ -89,7 +89,7 @@ struct ClusterQuality: AsyncParsableCommand {
     let before = places.map { clusters.clusters[$0].name }
     func kept(_ sample: HashSample) -> Double {
       var next = clusters
-      next.refresh(set.points(sample))
+      next.refresh(set.points(sample), of: set.points.count)
       let after = (next.places(of: set.points) ?? []).map { next.clusters[$0].name }
       return Double(zip(before, after).count { $0 == $1 }) / Double(max(1, before.count))
     }

@@ -102,6 +102,7 @@ final class DecisionFixture: Sendable {
     }
 
     func postHogJSON(query: String, body: [UInt8]) -> [UInt8]? { body.first == 0x7b ? body : nil }
+    let postHogSettings = [(name: "autocapture_opt_out", json: "false")]
   }
 
   private struct Guest: DecisionGuest {

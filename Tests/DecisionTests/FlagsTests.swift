@@ -41,6 +41,29 @@ import Testing
     )
   }
 
+  @Test(
+    "SDKs for browsers are told the settings where they ask for them, and old ones in their form")
+  func settings() async throws {
+    let fixture = try DecisionFixture()
+    try fixture.learn([65_536, 0, 0])
+    try await fixture.withServer { port in
+      func ask(_ path: String) throws -> JSONTree {
+        let answer = try DecisionFixture.post(
+          port, path, #"{"token":"dev","distinct_id":"ann"}"#, key: nil)
+        return try JSONTree(answer.body)
+      }
+      #expect(try ask("/flags/?v=2")["autocapture_opt_out"] == nil)
+      #expect(try ask("/flags/?v=2&config=true")["autocapture_opt_out"]?.bool == false)
+      let old = try ask("/decide/?v=3")
+      #expect(old["autocapture_opt_out"]?.bool == false)
+      #expect(old["featureFlags"]?["hero"]?.string == "a")
+      let payload = try #require(old["featureFlagPayloads"]?["hero"]?.string)
+      #expect(
+        try fixture.signer.token(try #require(try JSONTree(Array(payload.utf8)).string)).chosen == 0
+      )
+    }
+  }
+
   @Test("Flags that are named are the only ones, and the device is the person where one is sent")
   func named() async throws {
     let fixture = try DecisionFixture()

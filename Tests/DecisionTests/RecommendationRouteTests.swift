@@ -4,8 +4,13 @@ import Events
 import Foundation
 import HTTPServer
 import Learning
+import Logging
+import MemoryPorts
 import Metrics
 import Operators
+import Ports
+import Statistics
+import Synchronization
 import Testing
 
 @testable import DecisionAPI
@@ -30,8 +35,10 @@ import Testing
 
     func merge(_ other: Feed) {}
 
-    /// - Parameter events: person, content, topic.
-    func take(_ events: [(String, String, String)], second: Int64) throws {
+    /// - Parameters:
+    ///   - events: person, content, topic.
+    ///   - title: of the contents.
+    func take(_ events: [(String, String, String)], title: String = "", second: Int64) throws {
       let time = begin + second * 1_000_000
       var encoder = FrameEncoder()
       for (number, event) in events.enumerated() {
@@ -44,7 +51,8 @@ import Testing
             receivedAt: time,
             dimensions: DimensionTuple(site: "default", content: event.1).encoded, id: id,
             name: "Click", source: "test",
-            payload: Array(#"{"properties":{"topic":"\#(event.2)"}}"#.utf8)))
+            payload: Array(
+              #"{"properties":{"topic":"\#(event.2)","title":"\#(title)"}}"#.utf8)))
       }
       sequence += 1
       let bytes = encoder.seal(
@@ -74,13 +82,20 @@ import Testing
     let registry = MetricRegistry()
     let learner: RecommendationLearner
     let feed: Feed
+    let similar: SimilarContents
     private(set) var routes = Routes()
 
-    init() {
-      learner = RecommendationLearner(registry: registry)
+    init(
+      endpoint: EmbeddingEndpoint? = nil, store: (any ContentVectorStore)? = nil
+    ) {
+      learner = RecommendationLearner(
+        registry: registry, keepsTexts: endpoint != nil || store != nil)
       feed = Feed(learner)
+      similar = SimilarContents(
+        learner, endpoint: endpoint, store: store, registry: registry,
+        logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
       RecommendationRoutes(
-        learner, check: { _ in },
+        learner, similar: similar, check: { _ in },
         members: { site, segment in
           segment == "cooks" ? [EventIdentity.personKey(site: site, id: "p0")] : nil
         }
@@ -174,6 +189,171 @@ import Testing
     #expect(answer.json["path"] as? String == path)
   }
 
+  // MARK: By texts
+
+  /// A store that is told what to answer.
+  private final class ScriptedStore: ContentVectorStore {
+    final class Writer: ContentVectorWriter {
+      let store: ScriptedStore
+      init(_ store: ScriptedStore) { self.store = store }
+
+      func stored(
+        _ contents: [String], of site: String
+      ) throws(ContentVectorError) -> [StoredContentVector] {
+        store.rows.withLock { $0.filter { contents.contains($0.content) && $0.site == site } }
+      }
+
+      func write(
+        _ vectors: [StoredContentVector], readTo: String?
+      ) throws(ContentVectorError) {
+        store.rows.withLock { rows in
+          rows.removeAll { row in
+            vectors.contains { ($0.site, $0.content) == (row.site, row.content) }
+          }
+          rows += vectors
+        }
+      }
+    }
+
+    let rows = Mutex<[StoredContentVector]>([])
+    let answer = Mutex<Result<NearestContents, ContentVectorError>>(
+      .success(NearestContents(contents: [], readTo: "")))
+
+    func writer() -> any ContentVectorWriter { Writer(self) }
+
+    func nearest(
+      to vector: [Float], site: String, count: Int
+    ) async throws(ContentVectorError) -> NearestContents {
+      try answer.withLock { $0 }.get()
+    }
+  }
+
+  /// Texts that an endpoint was asked for.
+  private final class Asked: Sendable {
+    let texts = Mutex<[String]>([])
+  }
+
+  private static let titles = [
+    ("soup", "Ten soups for autumn"), ("stew", "Autumn soups and stews"), ("rates", "Markets fall"),
+  ]
+
+  @Test("Contents near a text, and near a content, are found by their titles")
+  func similar() async throws {
+    let desk = Desk()
+    for (content, title) in Self.titles {
+      try desk.feed.take([("p0", content, "all")], title: title, second: 1)
+    }
+    let text = try await desk.ask("/similar?text=soups&limit=2")
+    #expect(Set(text.contents) == ["soup", "stew"])
+    let content = try await desk.ask("/similar?content=soup&limit=1")
+    #expect(content.contents == ["stew"])
+    let meta = try #require(content.json["meta"] as? [String: Any])
+    #expect(meta["indexes"] as? [String] == ["exact"])
+    #expect(meta["embedding"] as? String == "hashed n-grams" && meta["meaning"] as? Bool == false)
+    #expect(try await desk.ask("/similar?content=nothing").contents.isEmpty)
+    #expect(try await desk.ask("/similar?text=...").contents.isEmpty)
+    #expect(try await desk.ask("/similar?text=a&site_id=nowhere").status == 404)
+    for query in [
+      "", "?text=a&content=b", "?text=", "?text=" + String(repeating: "a", count: 2_049),
+    ] {
+      #expect(try await desk.ask("/similar" + query).status == 422)
+    }
+  }
+
+  @Test("What only the store has is found too, and a store that is away is done without")
+  func stored() async throws {
+    let store = ScriptedStore()
+    let desk = Desk(store: store)
+    for (content, title) in Self.titles {
+      try desk.feed.take([("p0", content, "all")], title: title, second: 1)
+    }
+    store.answer.withLock {
+      $0 = .success(
+        NearestContents(contents: [("old", 0.99), ("soup", 0.5), ("stew", 0.01)], readTo: "1~0.7"))
+    }
+    let both = try await desk.ask("/similar?content=soup&limit=2")
+    #expect(both.contents == ["old", "stew"])
+    let meta = try #require(both.json["meta"] as? [String: Any])
+    #expect(meta["indexes"] as? [String] == ["exact", "pgvector"])
+    #expect(meta["stored_to"] as? String == "1~0.7")
+    store.answer.withLock { $0 = .failure(.unavailable("it is away")) }
+    let memory = try await desk.ask("/similar?content=soup&limit=2")
+    #expect(memory.contents == ["stew", "rates"])
+    let text = String(decoding: desk.registry.exposition(.prometheusText), as: UTF8.self)
+    #expect(text.contains(#"smartcontent_vector_searches_total{index="pgvector_away"} 1"#))
+  }
+
+  @Test("A model's vectors are adopted and stored, and asked for once, over a restart too")
+  func meanings() async throws {
+    let asked = Asked()
+    var routes = Routes()
+    // It says of texts with an S that they are alike.
+    routes.on(.post, "/v1/embeddings") { request in
+      let json = try JSONTree(request.body)
+      guard case .array(let texts)? = json["input"] else {
+        return HTTPResponse(status: .badRequest)
+      }
+      var data: [String] = []
+      for (index, text) in texts.enumerated() {
+        guard case .string(let text) = text else { continue }
+        asked.texts.withLock { $0.append(text) }
+        data.append(
+          #"{"index":\#(index),"embedding":[\#(text.lowercased().contains("s") ? "1,0.1" : "0.1,1"),0]}"#
+        )
+      }
+      return HTTPResponse(
+        status: .ok, headers: [],
+        body: .bytes(Array(#"{"data":[\#(data.joined(separator: ","))]}"#.utf8)))
+    }
+    let server = Server(
+      ServerParameters(host: "127.0.0.1", port: 0, eventLoops: 1), routes: routes,
+      log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    let port = try await server.start()
+    let endpoint = EmbeddingEndpoint(
+      url: "http://127.0.0.1:\(port)/v1/embeddings", model: "letters")
+    let store = ScriptedStore()
+    for start in 0..<2 {
+      let desk = Desk(endpoint: endpoint, store: store)
+      store.answer.withLock { $0 = .failure(.unavailable("it is not asked")) }
+      desk.similar.start()
+      for (content, title) in [("a", "Swift"), ("b", "Glass"), ("c", "Wood")] {
+        try desk.feed.take([("p0", content, "all")], title: title, second: 1)
+      }
+      let (registry, learner) = (desk.registry, desk.learner)
+      try await eventually {
+        registry.text.contains(
+          #"smartcontent_vector_texts_total{outcome="\#(start == 0 ? "embedded" : "known")"} 3"#)
+          && store.rows.withLock { $0.count } == 3
+      }
+      try await eventually { learner.hasMeaning("a", "b", "c") }
+      let near = try await desk.ask("/similar?content=a&limit=2")
+      #expect(near.contents == ["b", "c"])
+      let meta = try #require(near.json["meta"] as? [String: Any])
+      #expect(meta["embedding"] as? String == "letters" && meta["meaning"] as? Bool == true)
+      desk.similar.stop()
+    }
+    #expect(asked.texts.withLock { Set($0).count } == 3 && asked.texts.withLock { $0.count } == 3)
+    try await server.shutdown(withinMs: 0)
+    // The endpoint is away: texts have their words alone, and the answer says so.
+    let desk = Desk(endpoint: endpoint)
+    try desk.feed.take([("p0", "a", "all")], title: "Swift", second: 1)
+    let alone = try await desk.ask("/similar?text=swift")
+    #expect(alone.contents == ["a"])
+    #expect((alone.json["meta"] as? [String: Any])?["meaning"] as? Bool == false)
+  }
+
+  @Test(
+    "What is no list of as many vectors is refused",
+    arguments: [
+      "", "[]", #"{"data":{}}"#, #"{"data":[]}"#, #"{"data":[{"index":0}]}"#,
+      #"{"data":[{"index":7,"embedding":[1]}]}"#, #"{"data":[{"index":0,"embedding":[]}]}"#,
+    ])
+  func unreadable(_ body: String) {
+    #expect(throws: EmbeddingError.self) {
+      try EmbeddingClient.vectors(in: Array(body.utf8), count: 1)
+    }
+  }
+
   @Test("What was learned is told by site, and as metrics")
   func models() async throws {
     let desk = Desk()
@@ -209,5 +389,19 @@ import Testing
     try desk.fill()
     let named = try await desk.ask("/persons/p%30")
     #expect(named.contents == (try await desk.ask("/persons/p0")).contents)
+  }
+}
+
+extension MetricRegistry {
+  fileprivate var text: String { String(decoding: exposition(.prometheusText), as: UTF8.self) }
+}
+
+extension RecommendationLearner {
+  /// Whether a model has said of each content what its text means.
+  fileprivate func hasMeaning(_ contents: String...) -> Bool {
+    contents.allSatisfy { content in
+      let question = SimilarQuestion(site: "default", subject: .content(content), count: 1)
+      return (similar(question)?.answer.vector.count ?? 0) * 16 == BlendedEmbedding.dimensions
+    }
   }
 }

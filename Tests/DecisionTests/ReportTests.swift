@@ -111,7 +111,7 @@ import Testing
     }
     #expect(arms.map { $0["probability"]?.number } == [6_536.0 / 65_536, 0, 59_000.0 / 65_536])
     #expect(arms[0]["trials"]?.number == 10 && arms[0]["mean"]?.number == 0.1)
-    #expect(json["trials"]?.number == 30 && json["is_caught_up"]?.bool == true)
+    #expect(json["trials"]?.number == 30 && json["complete"]?.bool == true)
     #expect(json["card"]?["reward"]?.string == "click")
     guard case .array(let sentences)? = json["card"]?["sentences"] else { return }
     #expect(
@@ -128,7 +128,7 @@ import Testing
       Issue.record("decisions are a list")
       return
     }
-    #expect(plans.count == 1 && plans[0]["is_caught_up"]?.bool == false)
+    #expect(plans.count == 1 && plans[0]["complete"]?.bool == false)
     #expect(plans[0]["problem"]?.string == "the log is away")
     let hero = try await get(reports(fixture), "/v1/decisions/hero")
     guard case .array(let arms)? = hero["arms"] else { return }
@@ -208,7 +208,7 @@ import Testing
     }
     for path in routes.paths { #expect(documented.contains(path), "\(path)") }
     let known = documented.filter { path in
-      ["/v1/decide", "/v1/decisions", "/flags", "/v1/retractions"].contains {
+      ["/v1/decide", "/v1/decisions", "/flags", "/decide", "/v1/retractions"].contains {
         path.contains(" \($0)")
       }
     }

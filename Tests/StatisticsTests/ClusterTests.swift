@@ -106,6 +106,31 @@ struct ClusterTests {
     #expect(Set(others.suffix(2).map(name)) == [names[3], 5])
   }
 
+  @Test("what was chosen among few people stays, until there are a quarter more of them")
+  func growth() {
+    // First the third coordinate goes with the first one; then nothing tells which of two ways to divide.
+    let first = Self.corners.map { $0 + [$0[0]] }
+    var draws = Draws(seed: 2)
+    var later = PointTable(width: 3)
+    for index in 0..<400 {
+      let corner = Self.corners[index % 4].map { $0 + 0.1 * draws.normal() }
+      later.append(corner + [5 + 5 * draws.normal()])
+    }
+    func dividesByFirst(_ clusters: StableClusters) -> Bool {
+      clusters.place(of: [0, 0, 5]) == clusters.place(of: [0, 10, 5])
+    }
+    let runs = (1...10 as ClosedRange<UInt64>).map { seed -> (stayed: Bool, grown: Bool) in
+      var clusters = StableClusters(clusterCount: 2, seed: seed)
+      clusters.refresh(Self.points(first, of: 400), of: 400)
+      var grown = clusters
+      clusters.refresh(later, of: 499)
+      grown.refresh(later, of: 500)
+      return (dividesByFirst(clusters), dividesByFirst(grown))
+    }
+    #expect(runs.allSatisfy { $0.stayed })
+    #expect(runs.contains { !$0.grown })
+  }
+
   @Test(
     "of solutions that are nearly as good as the best, the one that most others agree with is taken"
   )

@@ -45,12 +45,33 @@ import Testing
     var late = FadingCounts(halfLife: Self.hour)
     late.add(1, 2, at: 100 + Self.hour)
     late.add(0, 1, at: 100)
-    let now = 100 + 2 * Self.hour
-    for counts in [inTime, late] {
-      let factor = counts.factor(at: now)
-      #expect(abs(counts.value(0) * factor - 0.25) < 1e-12)
-      #expect(abs(counts.value(1) * factor - 1) < 1e-12)
-      #expect(abs(counts.sum * factor - 1.25) < 1e-12)
+    #expect(inTime == late)
+    // Weights are kept in millionths.
+    let factor = late.factor(at: 100 + 2 * Self.hour)
+    #expect(abs(late.value(0) * factor - 0.25) < 1e-6)
+    #expect(abs(late.value(1) * factor - 1) < 1e-6)
+    #expect(abs(late.sum * factor - 1.25) < 1e-6)
+  }
+
+  @Test(
+    "What is taken back from counts leaves no trace, also where it is late, and of the epoch before"
+  )
+  func takenBack() {
+    var counts = FadingCounts(halfLife: Self.hour)
+    var pairs = CoVisitation(halfLife: Self.hour)
+    let kept = (0..<40).map { Double($0 * 7 % 40) * Self.hour }
+    for (number, time) in kept.enumerated() {
+      counts.add(number % 5, 1, at: time)
+      pairs.add(number % 5, then: number % 3 + 5, weight: 0.7, at: time)
+    }
+    let (expected, expectedPairs) = (counts, pairs)
+    let gone = (0..<30).map { (thing: $0 % 7, time: Double($0 * 11 % 40) * Self.hour + 5) }
+    for sign in [1.0, -1] {
+      for (thing, time) in gone {
+        counts.add(thing, sign * 3, at: time)
+        pairs.add(thing, then: thing + 1, weight: sign * 0.3, at: time)
+      }
+      #expect((counts == expected) == (sign < 0) && (pairs == expectedPairs) == (sign < 0))
     }
   }
 

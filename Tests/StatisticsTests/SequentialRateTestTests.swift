@@ -46,11 +46,13 @@ struct SequentialRateTestTests {
   }
 
   /// How often equal arms are found to differ, at a rate that wanders and an allocation that changes.
-  private static func falsePositives(runs: Int, seed: UInt64, rate: Double) throws -> Int {
+  private static func falsePositives(
+    runs: Int, seed: UInt64, rate: Double, plan: Double = 10_000
+  ) throws -> Int {
     var positives = 0
     for run in 0..<runs {
       var random = SeededGenerator(seed: seed &+ UInt64(run) &* 0x9e37)
-      var test = SequentialRateTest(spending: try ErrorSpending(alpha: 0.2, plan: 10_000))
+      var test = SequentialRateTest(spending: try ErrorSpending(alpha: 0.2, plan: plan))
       var now = rate
       var share = 0.5
       while test.control.visitors + test.treatment.visitors < 20_000, test.decision == nil {
@@ -78,6 +80,21 @@ struct SequentialRateTestTests {
     #expect(positives <= 126, "\(positives)")
     // It would be far too careful otherwise.
     #expect(positives >= 60, "\(positives)")
+  }
+
+  @Test("nor do they by a plan of a few hundred visitors", arguments: [100.0, 500])
+  func smallPlans(plan: Double) throws {
+    let positives = try Self.falsePositives(runs: 300, seed: 18, rate: 0.3, plan: plan)
+    // Of 300 at 20 % 60, and 3 standard deviations above are 81.
+    #expect(positives <= 81, "\(positives)")
+    #expect(positives >= 20, "\(positives)")
+    let spending = try ErrorSpending(alpha: 0.05, plan: plan)
+    var last = 0.0
+    for visitors in stride(from: 31.0, to: 20_000, by: 7) {
+      let spent = spending.spent(at: visitors)
+      #expect(spent >= last && spent <= 0.05)
+      last = spent
+    }
   }
 
   @Test("a difference of a fifth at a rate of 10 % is found in some 4,300 visitors of each arm")

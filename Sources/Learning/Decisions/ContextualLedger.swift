@@ -5,7 +5,10 @@ import Statistics
 /// Those whose state is sums learn a decision at once, without reward, and take it back for the one with its reward
 /// when that comes; whatever is taken back leaves no trace. The others depend on the order: they learn decisions for good
 /// once their rewards are settled, by time and id, and on top of a copy of that those that are pending, in the same order.
-/// So both are a function of the set. A reward that has not come counts as none until it does, for all arms alike.
+/// So both are a function of the set.
+///
+/// A reward that has not come is no reward yet: of the young decisions without one so many are learned from as can be expected
+/// to have had theirs by now, had they got one (``YoungDecisions``).
 ///
 /// Of a decision that is known from its token alone no features are known: it is not learned from.
 struct ContextualLedger: Sendable {
@@ -31,6 +34,8 @@ struct ContextualLedger: Sendable {
   private var settled: (any ContextualPolicy)?
   /// The snapshot: without the decisions that can still be taken back (``SettledDecisions``).
   private var base: (any ContextualPolicy)?
+  /// What learns again; see ``SettledRerun``.
+  private var again: (any ContextualPolicy)?
 
   /// - Returns: nil for policies without context.
   init?(_ policy: DecisionPolicy) {
@@ -73,11 +78,21 @@ struct ContextualLedger: Sendable {
       propensity: example.propensity)
   }
 
-  /// Learns settled decisions again from the snapshot on; for those whose state is no sums.
-  mutating func rerun(_ examples: [Example]) {
-    guard settled != nil else { return }
-    settled = base
-    for example in examples { settle(example) }
+  /// Begins to learn settled decisions again, from the snapshot on; nothing for those whose state is sums.
+  mutating func beginAgain() { again = base }
+
+  /// In order of time and id, as they were settled.
+  mutating func learnAgain(_ example: Example) {
+    again?.learn(
+      features: example.features, arm: example.arm, reward: example.reward,
+      propensity: example.propensity)
+  }
+
+  /// What was learned again counts from now on.
+  mutating func takeAgain() {
+    guard let again else { return }
+    settled = again
+    self.again = nil
   }
 
   /// - Parameter pending: decisions that are not settled, in order of time and id.

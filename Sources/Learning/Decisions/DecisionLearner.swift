@@ -111,7 +111,9 @@ public final class DecisionLearner: Learner {
         ledgers[index].retract(id, at: time, logTime: moment.logTime)
       }
     case .person(let person):
-      for index in ledgers.indices { ledgers[index].retract(person: person, until: time) }
+      for index in ledgers.indices {
+        ledgers[index].retract(person: person, until: time, logTime: moment.logTime)
+      }
     case nil: unreadable += 1
     }
   }
@@ -244,7 +246,7 @@ public final class DecisionLearner: Learner {
   }
 
   public func forget(_ person: Key128, erasedAt: Int64) {
-    for index in ledgers.indices { ledgers[index].forget(person: person) }
+    for index in ledgers.indices { ledgers[index].forget(person: person, logTime: erasedAt) }
   }
 
   func ledger(_ plan: Int) -> PlanLedger { ledgers[plan] }
@@ -252,6 +254,7 @@ public final class DecisionLearner: Learner {
   /// Tells the first plan's ledger the time and hands it out, without publication.
   func replay<T>(to logTime: Int64, _ body: (inout PlanLedger) -> T) -> T {
     ledgers[0].advance(to: logTime)
+    ledgers[0].weigh()
     return body(&ledgers[0])
   }
 
@@ -283,6 +286,7 @@ public final class DecisionLearner: Learner {
       let interval = ledgers[index].modelInterval
       if !isDue || progress.logTime < last.logTime + interval { return last }
     }
+    ledgers[index].weigh()
     ledgers[index].looked()
     return Self.snapshot(ledgers[index], at: progress.position, progress.logTime)
   }

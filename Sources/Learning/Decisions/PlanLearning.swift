@@ -19,6 +19,8 @@ public struct PlanLearning: Sendable, Equatable {
     public var crowded: UInt64 = 0
     /// Taken back.
     public var retracted: UInt64 = 0
+    /// Retractions of decisions, or of persons with some, that were settled too long ago to be taken back.
+    public var retractedTooLate: UInt64 = 0
 
     public init() {}
   }
@@ -29,11 +31,17 @@ public struct PlanLearning: Sendable, Equatable {
     public var rewards: Double
   }
 
+  /// Settled decisions of a plan that can be taken back: the latest.
+  public static let retractableCount = SettledDecisions.countMax
+
   public let counts: Counts
   /// Decisions whose rewards may still come.
   public let pending: Int
   /// Retractions that the newest model does not know of yet.
   public let pendingRetractions: Int
+  /// Whether those that depend on the order of decisions learn again without some, and how often they have.
+  public let isRerunning: Bool
+  public let reruns: UInt64
   /// By arm.
   public let heldOut: [HeldOut]
   /// In the order of the plan's shadows.
@@ -55,6 +63,8 @@ public struct PlanLearning: Sendable, Equatable {
     counts = ledger.counts
     pending = ledger.entryCount
     pendingRetractions = ledger.pendingRetractions
+    isRerunning = ledger.isRerunning
+    reruns = ledger.rerunCount
     heldOut = ledger.heldOut.map {
       HeldOut(trials: $0.trials, rewards: Double($0.rewards) / Double(RewardBins.one))
     }

@@ -20,7 +20,7 @@ struct PlanLedger {
   /// As it is served: as it was declared, or with the policy that was promoted last.
   private(set) var plan: DecisionPlan
   let entryCountMax: Int
-  private let declared: DecisionPlan
+  let declared: DecisionPlan
   private var version: UInt32
   /// Of the plan as it was declared, and with every promotion that was read.
   private var versions: Set<UInt32>
@@ -29,21 +29,19 @@ struct PlanLedger {
   private(set) var promotionSaidAt = Int64.min
   private(set) var sums: RewardBins
   private(set) var heldOut: [RewardBins.Cell]
-  private(set) var shadows: ShadowScores
   private(set) var soFar: ShadowSums
   /// Of the declared plan's candidates, and then of a policy that only a replay knows; nil for those without context.
-  private var contextual: [ContextualLedger?]
+  private(set) var contextual: [ContextualLedger?]
   /// nil where the plan is not sticky.
   private(set) var sticky: StickyArms?
   private(set) var counts = PlanLearning.Counts()
   private(set) var entries: [DecisionID: DecisionEntry] = [:]
-  private var settled = SettledDecisions()
+  private var settling: SettledLearning
+  private(set) var young = YoungDecisions()
   /// Persons of whom nothing is learned that was decided until a time, microseconds since the epoch.
   private var erased: [Key128: Int64] = [:]
-  /// Whether policies that depend on the order have to learn again.
-  private var isRerunDue = false
-  /// Retractions that the newest model does not know of yet.
-  private(set) var pendingRetractions = 0
+  /// Retractions since somebody looked.
+  private var freshRetractions = 0
   /// By the minute of the decision.
   private var minutes: [Int64: [DecisionID]] = [:]
   private var timelines: [Key128: PersonTimeline] = [:]
@@ -72,7 +70,7 @@ struct PlanLedger {
     self.entryCountMax = entryCountMax
     sums = RewardBins(arms: plan.arms.count, memory: plan.memory)
     heldOut = [RewardBins.Cell](repeating: RewardBins.Cell(), count: plan.arms.count)
-    shadows = ShadowScores(plan)
+    settling = SettledLearning(plan)
     soFar = ShadowSums(count: plan.shadows.count)
     let policies = plan.candidates.map(\.policy) + (replayed.map { [$0] } ?? [])
     contextual = policies.map { ContextualLedger($0) }
@@ -89,7 +87,17 @@ struct PlanLedger {
 
   var declaredVersion: UInt32 { declared.version }
 
-  mutating func looked() { (isChanged, pendingRetractions) = (false, 0) }
+  mutating func looked() { (isChanged, freshRetractions) = (false, 0) }
+
+  /// Retractions that the newest model, or the newest intervals of shadows, do not know of yet.
+  var pendingRetractions: Int { freshRetractions + settling.settled.takenBackCount }
+
+  var isRerunning: Bool { settling.isRerunning }
+
+  var rerunCount: UInt64 { settling.rerunCount }
+
+  /// What is said of shadows for good.
+  var shadows: ShadowScores { settling.shadows }
 
   mutating func countOtherPlan() { counts.otherPlan += 1 }
 
@@ -163,26 +171,30 @@ struct PlanLedger {
   /// Takes the update of a decision back: the sums are as if it had never been made. Of one that is settled that is done as long
   /// as it is among the latest; policies that depend on the order learn again from the snapshot before these.
   ///
+  /// - Parameter logTime: of the retraction's stream; nil: the ledger's own.
   /// - Returns: false where it is not known, or not any more.
   @discardableResult
-  mutating func retract(_ id: DecisionID) -> Bool {
+  mutating func retract(_ id: DecisionID, logTime: Int64? = nil) -> Bool {
     if let entry = entries[id] {
       guard let time = entry.facts?.time, !entry.isRetracted else { return entry.isRetracted }
       counts.retracted += 1
-      pendingRetractions += 1
+      freshRetractions += 1
       change(id, at: time) { $0.isRetracted = true }
       return true
     }
-    guard let gone = settled.take(id) else { return false }
+    let time = logTime ?? sums.now
+    guard let gone = settling.takeBack(id, at: time) else {
+      if settling.settled.forGood.mayContain(id.key) { counts.retractedTooLate += 1 }
+      return false
+    }
     counts.retracted += 1
-    pendingRetractions += 1
     isChanged = true
     add(gone.part, sign: -1)
     if let score = gone.score { soFar.add(score, sign: -1) }
     if let example = gone.example {
       for place in contextual.indices { contextual[place]?.change(from: example, to: nil) }
-      isRerunDue = isOrdered
     }
+    if !gone.isOrdered { freshRetractions += 1 }
     return true
   }
 
@@ -190,17 +202,20 @@ struct PlanLedger {
   ///
   /// - Parameter time: of the retraction.
   mutating func retract(_ id: DecisionID, at time: Int64, logTime: Int64) {
-    if retract(id) { return }
+    if retract(id, logTime: logTime) || settling.settled.forGood.mayContain(id.key) { return }
     guard entries[id] != nil || isAdmitted(time, logTime) else { return }
     change(id, at: time) { $0.isRetracted = true }
   }
 
   /// Takes back what was learned from the decisions of a person, those that are still to be read among them.
   ///
-  /// - Parameter time: nothing that was decided later is taken back.
-  mutating func retract(person: Key128, until time: Int64 = .max) {
+  /// - Parameters:
+  ///   - time: nothing that was decided later is taken back.
+  ///   - logTime: of the retraction's stream; nil: the ledger's own.
+  mutating func retract(person: Key128, until time: Int64 = .max, logTime: Int64? = nil) {
     for id in pending(of: person) where (entries[id]?.facts?.time ?? .min) <= time { retract(id) }
-    for id in settled.decisions(of: person, until: time) { retract(id) }
+    for id in settling.settled.decisions(of: person, until: time) { retract(id, logTime: logTime) }
+    if settling.settled.forGood.mayContain(person) { counts.retractedTooLate += 1 }
     guard time != .max else { return }
     if erased[person] == nil, erased.count >= Self.erasedCountMax { counts.crowded += 1 }
     if erased[person] != nil || erased.count < Self.erasedCountMax {
@@ -219,8 +234,8 @@ struct PlanLedger {
   private static let erasedCountMax = 100_000
 
   /// Keeps nothing of a person who was erased, and takes back what was learned from the person's decisions.
-  mutating func forget(person: Key128) {
-    retract(person: person)
+  mutating func forget(person: Key128, logTime: Int64? = nil) {
+    retract(person: person, logTime: logTime)
     for id in pending(of: person) { entries[id]?.persons.removeAll { $0 == person } }
     timelines[person] = nil
     sticky?.forget(person)
@@ -243,9 +258,8 @@ struct PlanLedger {
     if let promotion, !event.follows(promotion) { return }
     (promotion, promotionSaidAt) = (event, time)
     (plan, self.version) = (promoted, version)
-    shadows = ShadowScores(promoted)
+    settling.promote(promoted)
     soFar = ShadowSums(count: promoted.shadows.count)
-    settled.forgetScores()
     for entry in entries.values { score(from: nil, to: entry) }
     isChanged = true
   }
@@ -264,12 +278,6 @@ struct PlanLedger {
   ) {
     guard versions.contains(facts.version) else { return }
     if !(sticky?.note(person, facts.arm, at: facts.time, id) ?? true) { counts.crowded += 1 }
-  }
-
-  /// The places of those candidates that decide nothing.
-  private var shadowPlaces: [Int] {
-    let serving = plan.promoted?.place ?? 0
-    return declared.candidates.indices.filter { $0 != serving }
   }
 
   /// What the policies that decide nothing would have done, of a decision that the present policy made.
@@ -323,7 +331,7 @@ struct PlanLedger {
     entries[id] = entry
     if isContextual, before != after || known?.isDecided != entry.isDecided {
       isChanged = true
-      changeExample(from: known, to: entry)
+      changeExample(id, from: known, to: entry)
     }
     score(from: known, to: entry)
     guard before != after else { return }
@@ -332,44 +340,34 @@ struct PlanLedger {
     if let after { add(after, sign: 1) }
   }
 
-  private var isContextual: Bool { contextual.contains { $0 != nil } }
+  var isContextual: Bool { contextual.contains { $0 != nil } }
 
-  private mutating func changeExample(from known: DecisionEntry?, to entry: DecisionEntry) {
-    guard contextual.contains(where: { $0?.isAdditive ?? false }) else { return }
-    let before = known.flatMap { ContextualLedger.Example($0, plan) }
-    let after = ContextualLedger.Example(entry, plan)
+  private mutating func changeExample(
+    _ id: DecisionID, from known: DecisionEntry?, to entry: DecisionEntry
+  ) {
+    // Of those without a reward it is decided when a model is made how many have a say.
+    let before =
+      known.flatMap { ContextualLedger.Example($0, plan) }
+      .flatMap { $0.reward > 0 || young.hasSay(id) ? $0 : nil }
+    let example = ContextualLedger.Example(entry, plan)
+    young.forget(id)
+    if let example, example.reward == 0 { young.add(id, at: entry.facts?.time ?? 0) }
+    let after = example.flatMap { $0.reward > 0 ? $0 : nil }
     for place in contextual.indices { contextual[place]?.change(from: before, to: after) }
   }
 
-  /// What the policies with context have learned, the plan's first and then its shadows'; nil for those without.
-  func contextualModels() -> [(any ContextualPolicy)?] {
-    guard isContextual else { return [] }
-    var pending: [ContextualLedger.Example] = []
-    if isOrdered {
-      pending = Self.inOrder(entries.map { (id: $0.key, entry: $0.value) }).compactMap {
-        ContextualLedger.Example($0.entry, plan)
+  /// Decides how many of the young decisions without a reward have a say, as of the ledger's time: before models are made.
+  mutating func weigh() {
+    guard isContextual, sums.now != .min else { return }
+    let (shares, known) = (YoungShares(sums), entries)
+    for id in young.changes(shares, now: sums.now, arm: { known[$0]?.facts?.arm }) {
+      guard let entry = known[id], let example = ContextualLedger.Example(entry, plan) else {
+        continue
       }
-    }
-    let models = contextual.map { $0?.model(pending) }
-    // The policy that decides comes first.
-    let serving = plan.promoted?.place ?? 0
-    return [models[serving]] + shadowPlaces.map { models[$0] }
-      + models.dropFirst(declared.candidates.count)
-  }
-
-  /// Whether some policy depends on the order of decisions.
-  private var isOrdered: Bool { contextual.contains { $0.map { !$0.isAdditive } ?? false } }
-
-  /// Microseconds of log time between two of its models: those that learn all that is pending again take their time.
-  var modelInterval: Int64 {
-    isOrdered ? min(60_000_000, Int64(entries.count) * 1_000) : 0
-  }
-
-  private static func inOrder(
-    _ entries: [(id: DecisionID, entry: DecisionEntry)]
-  ) -> [(id: DecisionID, entry: DecisionEntry)] {
-    entries.sorted {
-      ($0.entry.facts?.time ?? 0, $0.id) < ($1.entry.facts?.time ?? 0, $1.id)
+      let hasSay = young.hasSay(id)
+      for place in contextual.indices {
+        contextual[place]?.change(from: hasSay ? nil : example, to: hasSay ? example : nil)
+      }
     }
   }
 
@@ -424,7 +422,7 @@ struct PlanLedger {
     guard logTime != .min else { return }
     forget(before: logTime - plan.rewardWindow - Self.grace - Self.slack)
     evict()
-    rerun()
+    if settling.advance(to: logTime, &contextual) { isChanged = true }
     if !erased.isEmpty { erased = erased.filter { $0.value >= forgottenBefore } }
   }
 
@@ -455,7 +453,6 @@ struct PlanLedger {
     let order = Self.inOrder(ids.compactMap { id in entries[id].map { (id: id, entry: $0) } })
     for (id, entry) in order {
       if let facts = entry.facts, let part = entry.contribution(plan) {
-        shadows.add(facts, reward: part.reward, chances: shadowChances(entry))
         outcomes?.append(
           Outcome(id: id, facts: facts, features: entry.features, reward: part.reward))
       }
@@ -469,25 +466,18 @@ struct PlanLedger {
   }
 
   private mutating func keep(_ id: DecisionID, _ entry: DecisionEntry) {
-    guard let part = entry.contribution(plan) else { return }
+    guard let facts = entry.facts, let part = entry.contribution(plan) else { return }
     let example = isContextual ? ContextualLedger.Example(entry, plan) : nil
-    if let example {
-      for place in contextual.indices { contextual[place]?.settle(example) }
+    if let example, example.reward == 0, !young.hasSay(id) {
+      // It had no say for want of a reward, and none will come.
+      for place in contextual.indices { contextual[place]?.change(from: nil, to: example) }
     }
-    let gone = settled.add(
+    young.forget(id)
+    let scored = ShadowScores.Scored(facts, reward: part.reward, chances: shadowChances(entry))
+    settling.add(
       SettledDecisions.Settled(
-        id: id, persons: entry.persons, part: part, score: scorePart(entry), example: example))
-    for example in gone.compactMap(\.example) {
-      for place in contextual.indices { contextual[place]?.keepForGood(example) }
-    }
-  }
-
-  /// Policies that depend on the order learn again, from their last snapshot on.
-  private mutating func rerun() {
-    guard isRerunDue else { return }
-    isRerunDue = false
-    let examples = settled.all.compactMap(\.example)
-    for place in contextual.indices { contextual[place]?.rerun(examples) }
+        id: id, persons: entry.persons, part: part, score: scorePart(entry), scored: scored,
+        example: example, isOrdered: scored != nil || (example != nil && isOrdered)), &contextual)
   }
 
   var entryCount: Int { entries.count }

@@ -44,20 +44,42 @@ struct ShadowScores: Equatable {
 
   private static let alpha = 0.05
 
+  /// What a decision adds.
+  struct Scored {
+    /// 65,536ths.
+    var reward: Int64
+    /// With which it was drawn.
+    var propensity: Double
+    /// Of the arm, with each policy.
+    var chances: [Double]
+
+    /// - Returns: nil where the decision says nothing of the shadows.
+    init?(_ facts: DecisionEntry.Facts, reward: Int64, chances: [Double]) {
+      guard facts.flags.isDrawn, facts.propensity > 0 else { return nil }
+      self.reward = reward
+      propensity = facts.propensity
+      self.chances = chances
+    }
+  }
+
   /// - Parameter chances: of the decision's arm, with each policy.
   mutating func add(_ facts: DecisionEntry.Facts, reward: Int64, chances: [Double]) {
-    guard facts.flags.isDrawn, chances.count == shadows.count, facts.propensity > 0 else { return }
+    if let scored = Scored(facts, reward: reward, chances: chances) { add(scored) }
+  }
+
+  mutating func add(_ scored: Scored) {
+    guard scored.chances.count == shadows.count else { return }
     count += 1
-    let reward = Double(reward) / Double(RewardBins.one)
+    let reward = Double(scored.reward) / Double(RewardBins.one)
     do {
       try served.add(LoggedDecision(reward: reward, propensity: 1, probability: 1))
-      for (index, chance) in chances.enumerated() {
+      for (index, chance) in scored.chances.enumerated() {
         var decision = LoggedDecision(
-          reward: reward, propensity: facts.propensity, probability: chance)
+          reward: reward, propensity: scored.propensity, probability: chance)
         try shadows[index].estimates.add(decision)
         if decision.weight > weightMax {
           // Too little, which keeps the lower bound what it is.
-          decision.probability = weightMax * facts.propensity
+          decision.probability = weightMax * scored.propensity
           shadows[index].clipped += 1
         }
         try shadows[index].sequence.add(decision)

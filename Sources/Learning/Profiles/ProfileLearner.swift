@@ -324,7 +324,7 @@ public final class ProfileLearner: Learner {
     var points = PointTable(width: features.names.count)
     for view in views { points.append(features.point(view)) }
     let before = clusters
-    clusters.refresh(points)
+    clusters.refresh(points, of: profiles.count)
     guard clusters != before else { return nil }
     return ProfileClusters(
       clusters: clusters, features: features, at: now, sampled: views.count,

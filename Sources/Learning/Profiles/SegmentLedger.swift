@@ -46,6 +46,10 @@ struct SegmentLedger: Sendable {
   private let personsMax: Int
   private var persons: [Key128: Person] = [:]
   private var wanted: [Place: Wanted] = [:]
+  /// Of `wanted`: those to be looked at, and those that were handed out, in order of that. A place whose change has
+  /// been heard, or is not wanted any more, may stand here still and is passed over.
+  private var ready = Line<Place>()
+  private var sent = Line<(place: Place, at: Int64)>()
   private var nextSweep = Int64.min
   private(set) var turnedAway: UInt64 = 0
 
@@ -73,24 +77,32 @@ struct SegmentLedger: Sendable {
   // MARK: What the log says
 
   mutating func hear(_ event: SegmentEvent) {
-    guard let segment = segments[event.segment], hasRoom(event.person) else { return }
+    guard let segment = segments[event.segment], hasRoom(event.person),
+      event.number > persons[event.person]?.floor ?? 0
+    else { return }
     let note = Note(
       segment: segment, number: event.number, isIn: event.change != .left, at: event.at)
     var person = persons[event.person] ?? Person(site: event.site)
+    person.site = event.site
     if let place = person.notes.firstIndex(where: { $0.segment == segment }) {
       if person.notes[place].number < event.number { person.notes[place] = note }
     } else {
       person.notes.append(note)
     }
     persons[event.person] = person
-    wanted[Place(person: event.person, segment: segment)]?.sentAt = .min
+    let place = Place(person: event.person, segment: segment)
+    guard wanted[place] != nil else { return }
+    wanted[place]?.sentAt = .min
+    ready.append(place)
   }
 
-  /// Nothing is told of the person any more. What it does later has other ids than what it did before.
+  /// Nothing is told of the person any more, and what the log says of the time before is passed over, whether it was
+  /// heard already or comes later. What it does afterwards has other ids than what it did before.
   mutating func forget(_ person: Key128, erasedAt: Int64) {
     for segment in ids.indices { wanted[Place(person: person, segment: segment)] = nil }
-    guard let known = persons[person] else { return }
-    persons[person] = Person(site: known.site, floor: UInt64(clamping: erasedAt))
+    guard !isEmpty, hasRoom(person) else { return }
+    let floor = max(persons[person]?.floor ?? 0, UInt64(clamping: erasedAt))
+    persons[person] = Person(site: persons[person]?.site ?? "", floor: floor)
   }
 
   private func note(_ person: Key128, _ segment: Int) -> Note? {
@@ -111,7 +123,10 @@ struct SegmentLedger: Sendable {
       return
     }
     let place = Place(person: person, segment: segment)
-    if wanted[place] == nil { wanted[place] = Wanted(site: site) }
+    if wanted[place] == nil {
+      wanted[place] = Wanted(site: site)
+      ready.append(place)
+    }
   }
 
   /// What the log has of persons is compared with what they are.
@@ -123,14 +138,17 @@ struct SegmentLedger: Sendable {
     }
   }
 
-  /// What is to be written now.
+  /// What is to be written now. Cost: that of what has come since, and of what is handed out.
   mutating func events(at now: Int64, _ isIn: (Key128, Int) -> Bool) -> [SegmentEvent] {
     sweep(at: now)
-    guard !wanted.isEmpty else { return [] }
+    while let first = sent.first, now >= first.at + Self.retryAfter {
+      sent.removeFirst()
+      if wanted[first.place]?.sentAt == first.at { ready.append(first.place) }
+    }
     var events: [SegmentEvent] = []
-    // In any order: the numbers follow from the log.
-    for place in Array(wanted.keys) {
-      guard events.count < Self.eventsAtOnce, let want = wanted[place] else { break }
+    while events.count < Self.eventsAtOnce, let place = ready.first {
+      ready.removeFirst()
+      guard let want = wanted[place] else { continue }
       let (person, segment) = (place.person, place.segment)
       let note = note(person, segment)
       let (was, isNow) = (note?.isIn ?? false, isIn(person, segment))
@@ -142,6 +160,7 @@ struct SegmentLedger: Sendable {
       }
       guard !isOnItsWay else { continue }
       wanted[place]?.sentAt = now
+      sent.append((place, now))
       events.append(
         SegmentEvent(
           person: person, site: want.site, segment: ids[segment],
@@ -164,10 +183,29 @@ struct SegmentLedger: Sendable {
       for note in kept where isOld(note, at: now) {
         want(key, of: person.site, note.segment)
       }
-      if kept.count != person.notes.count {
-        persons[key] = kept.isEmpty && person.floor == 0 ? nil : person
+      // What was told before an erasure is as long ago then as what is forgotten by itself.
+      if kept.isEmpty && person.floor <= UInt64(clamping: now - memory) {
+        persons[key] = nil
+      } else if kept.count != person.notes.count {
         persons[key]?.notes = kept
       }
+    }
+  }
+
+  /// First in, first out, in an array whose front is let go of now and then.
+  private struct Line<Element>: Sendable where Element: Sendable {
+    private var elements: [Element] = []
+    private var begin = 0
+
+    var first: Element? { begin < elements.count ? elements[begin] : nil }
+
+    mutating func append(_ element: Element) { elements.append(element) }
+
+    mutating func removeFirst() {
+      begin += 1
+      guard begin * 2 > elements.count else { return }
+      elements.removeFirst(begin)
+      begin = 0
     }
   }
 }

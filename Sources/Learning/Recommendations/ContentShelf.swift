@@ -10,6 +10,8 @@ struct ContentShelf {
     var readAt = -Double.infinity
     var campaigns: [String] = []
     var channels: [String] = []
+    /// What its vector was made from; empty where it has no title.
+    var text = ""
   }
 
   static let contentsMax = 20_000
@@ -27,8 +29,17 @@ struct ContentShelf {
   private var formats: [String: Int32] = [:]
   private(set) var formatNames: [String] = []
   private var embedding = HashedTextEmbedding()
+  /// Contents by their texts.
+  private(set) var index = VectorIndex()
+  /// Contents whose texts have changed, for who adds to what is known of them; nil where nobody does.
+  private var changed: [Int]?
+  /// Vectors that the graph of the index takes in with each event.
+  private static let grownAtOnce = 2
   /// Topics and formats beyond what there is room for.
   private(set) var refusedNames = 0
+
+  /// - Parameter keepsTexts: whether somebody calls ``takeTexts()``.
+  init(keepsTexts: Bool = false) { changed = keepsTexts ? [] : nil }
 
   /// The number of a content, which is added where it is new.
   ///
@@ -40,7 +51,10 @@ struct ContentShelf {
     if let known = numbers[name] { return known }
     if recommender.contentCount >= Self.contentsMax {
       let gone = recommender.removeLeast(Self.removedAtOnce)
-      for number in gone { numbers[entries[number].name] = nil }
+      for number in gone {
+        numbers[entries[number].name] = nil
+        index.remove(number)
+      }
       removed(Set(gone))
     }
     let number = recommender.add(.init(since: time))
@@ -86,12 +100,56 @@ struct ContentShelf {
     let text = ([facts.title] + facts.topics).joined(separator: " ")
     if old.isEmpty { embedding.count(text) }
     let words = facts.title.isEmpty ? [] : embedding.vector(text)
+    entries[number].text = words.isEmpty ? "" : text
+    index.set(number, words, hash: Self.hash(entries[number].name))
+    if !words.isEmpty { changed?.append(number) }
     recommender.update(number) { content in
       content.topics = topicNumbers
       content.format = formatNumber ?? -1
       content.words = words
     }
   }
+
+  // MARK: Vectors
+
+  private static func hash(_ name: String) -> UInt64 { HashedTextEmbedding.hash(name) }
+
+  /// Contents whose texts have changed since the last call, each with its text and the vector of its words.
+  mutating func takeTexts() -> [(name: String, text: String, words: [SIMD16<Float>])] {
+    guard let numbers = changed, !numbers.isEmpty else { return [] }
+    changed = []
+    var isTaken = Set<Int>()
+    return numbers.compactMap { number in
+      let entry = entries[number]
+      // What was removed meanwhile has given its number to another, or to none.
+      guard !entry.text.isEmpty, self.numbers[entry.name] == number,
+        isTaken.insert(number).inserted
+      else { return nil }
+      return (entry.name, entry.text, embedding.vector(entry.text))
+    }
+  }
+
+  /// What a model says of a content's text.
+  ///
+  /// - Returns: false where the content has another text by now, or is gone.
+  mutating func adopt(
+    _ meaning: [SIMD16<Float>], of name: String, text: String,
+    in recommender: inout ContentRecommender
+  ) -> Bool {
+    guard let number = numbers[name], entries[number].text == text, !text.isEmpty else {
+      return false
+    }
+    let vector = BlendedEmbedding.blend(words: embedding.vector(text), meaning: meaning)
+    index.set(number, vector, hash: Self.hash(name))
+    recommender.update(number) { $0.words = vector }
+    return true
+  }
+
+  /// Lets the index grow a little.
+  mutating func grow() { index.grow(Self.grownAtOnce) }
+
+  /// The vector of any text, by the words of the contents so far.
+  func words(_ text: String) -> [SIMD16<Float>] { embedding.vector(text) }
 
   private mutating func topic(_ name: String) -> Int32? {
     Self.intern(

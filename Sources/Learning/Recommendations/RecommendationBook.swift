@@ -30,7 +30,10 @@ public struct RecommendationBook: Sendable {
   /// Of the present frame's tuples; nil where it was not looked at yet.
   private var places: [Place?] = []
 
-  public init() {}
+  private let keepsTexts: Bool
+
+  /// - Parameter keepsTexts: whether somebody calls ``takeTexts()``.
+  public init(keepsTexts: Bool = false) { self.keepsTexts = keepsTexts }
 
   /// Takes in a part of what counts of a frame.
   ///
@@ -69,7 +72,7 @@ public struct RecommendationBook: Sendable {
   private mutating func site(_ name: String) -> Int? {
     if let known = numbers[name] { return known }
     guard sites.count < Self.sitesMax else { return nil }
-    sites.append(SiteRecommendations())
+    sites.append(SiteRecommendations(keepsTexts: keepsTexts))
     numbers[name] = sites.count - 1
     return sites.count - 1
   }
@@ -84,6 +87,33 @@ public struct RecommendationBook: Sendable {
   /// - Returns: nil where nothing is known of the site.
   public func answer(_ question: RecommendationQuestion) -> RecommendationAnswer? {
     numbers[question.site].map { sites[$0].answer(question) }
+  }
+
+  func withSite<T>(_ name: String, _ body: (SiteRecommendations) -> T) -> T? {
+    numbers[name].map { body(sites[$0]) }
+  }
+
+  // MARK: Texts
+
+  /// Contents whose texts have changed since the last call.
+  public mutating func takeTexts() -> [ContentText] {
+    guard keepsTexts else { return [] }
+    var texts: [ContentText] = []
+    for (name, number) in numbers.sorted(by: { $0.value < $1.value }) {
+      texts += sites[number].shelf.takeTexts().map {
+        ContentText(site: name, content: $0.name, text: $0.text, words: $0.words)
+      }
+    }
+    return texts
+  }
+
+  /// What a model says of a content's text.
+  ///
+  /// - Returns: false where the content has another text by now, or is not known any more.
+  @discardableResult
+  public mutating func adopt(_ meaning: [SIMD16<Float>], of text: ContentText) -> Bool {
+    guard let number = numbers[text.site] else { return false }
+    return sites[number].adopt(meaning, of: text)
   }
 
   /// What the lists of each site were worth, and what they are made from.

@@ -196,7 +196,10 @@ extension SiteRecommendations {
     case .sessionTopic: return "its topic \(main) was just looked at"
     case .nextTopic: return "its topic \(main) often comes next"
     case .nextFurtherTopics: return "its further topics often come next"
-    case .next: return memory.recent.last.map { "often comes next after \(name($0.content))" }
+    case .next:
+      return memory.recent.last { $0.content >= 0 }.map {
+        "often comes next after \(name($0.content))"
+      }
     case .coVisited:
       return recommender.source(of: ranked.number, in: memory, at: time).map {
         "those who looked at \(name(Int32($0))) looked at it too"

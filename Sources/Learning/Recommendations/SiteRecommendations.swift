@@ -24,10 +24,13 @@ struct SiteRecommendations {
   private static let taughtByAll = 20_000
 
   var recommender = ContentRecommender()
-  var shelf = ContentShelf()
+  var shelf: ContentShelf
   private(set) var persons: [Key128: Person] = [:]
   private(set) var figures = RecommendationFigures()
   private var context = RankingContext()
+
+  /// - Parameter keepsTexts: see ``ContentShelf/takeTexts()``.
+  init(keepsTexts: Bool = false) { shelf = ContentShelf(keepsTexts: keepsTexts) }
 
   // MARK: Learning
 
@@ -44,6 +47,7 @@ struct SiteRecommendations {
     let number = shelf.number(of: content, at: time, in: &recommender) { gone = $0 }
     if !gone.isEmpty { forget(gone) }
     shelf.note(number, campaign: campaign, channel: channel)
+    shelf.grow()
     if shelf.wantsFacts(number, at: time) {
       shelf.learn(ContentFacts(payload), of: number, at: time, in: &recommender)
     }
@@ -57,6 +61,10 @@ struct SiteRecommendations {
     case .custom: break
     default: visit(number, by: person, weight: weight, key: key, at: time)
     }
+  }
+
+  mutating func adopt(_ meaning: [SIMD16<Float>], of text: ContentText) -> Bool {
+    shelf.adopt(meaning, of: text.content, text: text.text, in: &recommender)
   }
 
   /// How much an event says; nil where it is not about somebody and a content.
@@ -74,6 +82,7 @@ struct SiteRecommendations {
     _ number: Int, by person: Key128, weight: Double, key: Key128, at time: Double
   ) {
     makeRoom(for: person)
+    cutLearned()
     figures.visits += 1
     let isNew = !(persons[person]?.memory.seen.contains(Int32(number)) ?? false)
     if isNew, key.low % Self.testEvery == 0 { test(number, of: person, at: time) }
@@ -114,6 +123,10 @@ struct SiteRecommendations {
       if persons[user] == nil {
         persons[user] = anonymous
         persons[user]?.user = nil
+      } else {
+        persons[user]?.memory.takeOver(anonymous.memory)
+        let shown = (persons[user]?.shown ?? []) + anonymous.shown
+        persons[user]?.shown = Array(shown.suffix(Self.shownMax))
       }
       persons[person] = Person()
       persons[person]?.user = user
@@ -128,13 +141,33 @@ struct SiteRecommendations {
     return person.user.map { persons[$0] } ?? person
   }
 
-  /// A newcomer from now on. What its visits added to the counts of contents stays, without a name.
-  mutating func forget(_ person: Key128) { persons[person] = nil }
+  /// A newcomer from now on, and of what its visits have added to the counts of contents nothing is left, but for what
+  /// the weights of the blend were taught.
+  mutating func forget(_ person: Key128) {
+    guard let known = persons.removeValue(forKey: person) else { return }
+    figures.visits -= known.memory.learned.count
+    recommender.unlearn(known.memory)
+    for shown in known.shown where shown.content >= 0 {
+      recommender.update(Int(shown.content)) { $0.impressions -= 1 }
+    }
+  }
+
+  /// Fewer visits of each can be taken back, where those of all are too many.
+  private mutating func cutLearned() {
+    guard recommender.halvesLearned() else { return }
+    for key in persons.keys {
+      guard var person = persons[key] else { continue }
+      recommender.cut(&person.memory)
+      persons[key] = person
+    }
+  }
 
   private mutating func makeRoom(for person: Key128) {
     guard persons.count >= Self.personsMax, persons[person] == nil else { return }
     let times = persons.map { ($0.value.memory.lastTime, $0.key) }.sorted { $0 < $1 }
-    for (_, key) in times.prefix(Self.personsMax / Self.personsRemoved) { persons[key] = nil }
+    for (_, key) in times.prefix(Self.personsMax / Self.personsRemoved) {
+      if let gone = persons.removeValue(forKey: key) { recommender.letGo(gone.memory) }
+    }
     figures.forgottenPersons += Self.personsMax / Self.personsRemoved
   }
 

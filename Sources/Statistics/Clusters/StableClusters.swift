@@ -2,9 +2,11 @@
 ///
 /// Each refresh solves k-means for a bounded sample (``HashSample``): from the centers of before, and from new seeds,
 /// of which the typical solution is taken (``KMeans/typical(of:tie:)``); the old ones stay while they are as good as
-/// the best within half a percent, so that nobody changes names for nothing. Names go by members: the new clusters are
-/// matched with the old ones so that as many points as possible stay under their name (``MinimalAssignment``); a cluster
-/// that shares too little with the one it is matched with is a new one, and has a name that was never used.
+/// the best within one percent, so that nobody changes names for nothing, until there are a quarter more people
+/// than there were when they were chosen: what the first ones looked like says little of those who came later. Names
+/// go by members: the new clusters are matched with the old ones so that as many points as possible stay under their
+/// name (``MinimalAssignment``); a cluster that shares too little with the one it is matched with is a new one, and has
+/// a name that was never used.
 ///
 ///     points ─▶ standardised ─▶ from old centers ──────────────┐
 ///                            └▶ from new seeds ─▶ the typical ─┴▶ one ─▶ matched by members ─▶ names, traits
@@ -44,12 +46,18 @@ public struct StableClusters: Sendable, Equatable {
   /// In order of `clusters`, standardised.
   private var solution: KMeans?
   private var lastName = 0
+  /// How many people there were when the solution was chosen, and not kept.
+  private var chosenAmong = 0
   private var draws: Draws
 
   private static let restarts = 10
   private static let swaps = 40
   /// Solutions whose inertia differs by less are as good as each other.
   private static let tie = 0.005
+  /// By which part of the least inertia the old solution may be above it: names are worth more than a choice.
+  private static let stay = 0.01
+  /// With so many times the people that it was chosen among, the solution is chosen anew.
+  private static let growth = 1.25
   /// Of two matched clusters together, the part that both have; less is another cluster.
   private static let overlapMin = 0.1
   private static let differenceMin = 0.25
@@ -80,24 +88,30 @@ public struct StableClusters: Sendable, Equatable {
 
   /// Takes points for what there is, with as many coordinates as before at least. With fewer of them than two for a
   /// cluster nothing changes.
-  public mutating func refresh(_ points: PointTable) {
+  ///
+  /// - Parameter population: of which the points are a sample; nil where they are all.
+  public mutating func refresh(_ points: PointTable, of population: Int? = nil) {
     guard points.count >= 2 * clusterCount, points.width >= width else { return }
     let next = PointScale(of: points)
     let standardized = next.standardized(points)
-    let (least, typical) = solve(standardized)
-    var best = typical
-    guard let scale, let solution, let old = places(of: points.narrowed(to: width)) else {
-      take(best, names: firstNames(best), points, next)
+    let warm = warm(standardized, next)
+    let solutions = solve(standardized) + (warm.map { [$0] } ?? [])
+    let population = population ?? points.count
+    let hasGrown = Double(population) >= Self.growth * Double(chosenAmong)
+    guard let old = places(of: points.narrowed(to: width)) else {
+      chosenAmong = population
+      let first = KMeans.typical(of: solutions, tie: Self.tie)
+      take(first, names: firstNames(first), points, next)
       return
     }
-    var centers = PointTable(width: points.width)
-    let restored = scale.restored(solution.centers)
-    for index in 0..<restored.count {
-      centers.append(Array(restored[index]) + next.means[width...])
+    let least = solutions.reduce(Double.infinity) { min($0, $1.inertia) }
+    let best: KMeans
+    if let warm, !hasGrown, warm.inertia <= (1 + Self.stay) * least {
+      best = warm
+    } else {
+      best = KMeans.typical(of: solutions, tie: Self.tie)
+      chosenAmong = population
     }
-    let warm = KMeans(standardized, from: next.standardized(centers))
-    let isComplete = warm.centers.count >= best.centers.count
-    if isComplete, warm.inertia <= (1 + Self.tie) * least { best = warm }
     let oldNames = clusters.map(\.name)
     let names = matchedNames(best, old: old)
     var same = 0
@@ -109,16 +123,25 @@ public struct StableClusters: Sendable, Equatable {
     take(best, names: names, points, next)
   }
 
-  /// - Returns: the least inertia that was found, and the solution that is taken.
-  private mutating func solve(_ points: PointTable) -> (least: Double, typical: KMeans) {
+  /// The solution that the old centers lead to; nil where there are none, or where they are fewer than are looked for.
+  private func warm(_ points: PointTable, _ next: PointScale) -> KMeans? {
+    guard let scale, let solution, solution.centers.count >= clusterCount else { return nil }
+    var centers = PointTable(width: points.width)
+    let restored = scale.restored(solution.centers)
+    for index in 0..<restored.count {
+      centers.append(Array(restored[index]) + next.means[width...])
+    }
+    return KMeans(points, from: next.standardized(centers))
+  }
+
+  private mutating func solve(_ points: PointTable) -> [KMeans] {
     var solutions: [KMeans] = []
     for _ in 0..<Self.restarts {
       solutions.append(KMeans.best(of: 1, points, clusters: clusterCount, &draws))
     }
     var best = solutions[0]
     for solution in solutions where solution.inertia < best.inertia { best = solution }
-    best = best.improved(points, swaps: Self.swaps, &draws)
-    return (best.inertia, KMeans.typical(of: solutions + [best], tie: Self.tie))
+    return solutions + [best.improved(points, swaps: Self.swaps, &draws)]
   }
 
   // MARK: Names

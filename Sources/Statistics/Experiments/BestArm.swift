@@ -66,7 +66,8 @@ public struct BestArm: Sendable, Equatable {
     for (index, arm) in arms.enumerated() {
       let others = arms.indices.filter { $0 != index }.map { arms[$0] }
       func above(_ x: Double) -> Double { others.reduce(1) { $0 * $1.lower(x) } }
-      chances.append(arm.expectation(above))
+      // The grid's weights come to 1 but for rounding.
+      chances.append(min(1, arm.expectation(above)))
       highest += arm.expectation { $0 * above($0) }
     }
     self.chances = chances

@@ -13,14 +13,16 @@ public struct ErrorSpending: Sendable, Equatable {
   public let alpha: Double
   /// Visitors of each arm.
   public let plan: Double
+  /// Of a smaller plan next to everything would be spent before the first decision.
+  public static let planMin = 100.0
 
   /// - Parameters:
   ///   - alpha: Between 0 and 1.
-  ///   - plan: Visitors of each arm, at least 10,000.
+  ///   - plan: Visitors of each arm, at least ``planMin``.
   public init(alpha: Double = 0.05, plan: Double = 20_000) throws(ExperimentError) {
     try ExperimentError.check("alpha", alpha, alpha > 0 && alpha < 1, "between 0 and 1")
     try ExperimentError.check(
-      "plan", plan, plan >= 10_000 && plan < .infinity, "at least 10,000 visitors of each arm")
+      "plan", plan, plan >= Self.planMin && plan < .infinity, "at least 100 visitors of each arm")
     self.alpha = alpha
     self.plan = plan
   }

@@ -1,4 +1,4 @@
-/// Where visitors do not reach the arms as allocated: which country, device or browser.
+/// Where visitors do not reach the arms as allocated: which channel or content, or whether it is bots.
 ///
 /// A ``SampleRatioMonitor`` for each value of each dimension. The n-th value that is seen gets the share
 /// 1/(n (n + 1)) of α, and all shares together are at most α, so that the chance of ever naming a value

@@ -18,15 +18,17 @@ extension ContentRecommender {
       merged.lastTime = max(merged.lastTime, memory.lastTime)
     }
     merged.recent = Array(
-      memories.flatMap(\.recent).sorted { ($0.time, $0.content) < ($1.time, $1.content) }
-        .suffix(Self.recentMax))
+      memories.flatMap(\.recent).filter { $0.content >= 0 }.sorted {
+        ($0.time, $0.content) < ($1.time, $1.content)
+      }
+      .suffix(Self.recentMax))
     return merged
   }
 
   /// Which of the person's last contents speaks most for another one, because others have looked at both.
   public func source(of number: Int, in memory: Memory, at time: Double) -> Int? {
     var best: (number: Int?, value: Double) = (nil, 0)
-    for visit in memory.recent where Int(visit.content) != number {
+    for visit in memory.recent where visit.content >= 0 && Int(visit.content) != number {
       let fading = Elementary.exp(-max(0, time - visit.time) / Self.near * Elementary.ln2)
       let value = fading * pairs.weight(of: Int(visit.content), then: number, at: time)
       if value > best.value { best = (Int(visit.content), value) }
@@ -73,5 +75,18 @@ extension ContentRecommender {
     guard !a.topics.isEmpty, !b.topics.isEmpty else { return 0 }
     let shared = a.topics.filter { b.topics.contains($0) }.count
     return Double(shared) / Double(a.topics.count + b.topics.count - shared)
+  }
+
+  func prepareWords(_ context: inout RankingContext, _ memory: Memory) {
+    context.words.removeAll(keepingCapacity: true)
+    for visit in memory.recent where visit.content >= 0 {
+      let words = contents[Int(visit.content)].words
+      guard !words.isEmpty else { continue }
+      // A text of which only words are known is shorter than one whose meaning is known too.
+      while context.words.count < words.count { context.words.append(.zero) }
+      for place in words.indices { context.words[place] += words[place] }
+    }
+    let length = HashedTextEmbedding.cosine(context.words, context.words).squareRoot()
+    if length > 0 { for place in context.words.indices { context.words[place] /= length } }
   }
 }

@@ -8,8 +8,9 @@
 /// none where little is known), so that their weighted sum is that of a chance. What is new has no counts, but
 /// topics, format and words: it is in lists from its first visit, or its announcement, on.
 ///
-/// Cost: some 20 µs a visit; a list some 80 ns a content. Sums hang on the order of visits only by rounding and by
-/// what bounded tables let go; the blend's weights are those of the order in which visits came. Times in seconds.
+/// Cost: some 20 µs a visit; a list some 80 ns a content. Sums hang on the order of visits only by what bounded tables let
+/// go, and a person's visits are taken back from them without a trace (``unlearn(_:)``); the blend's weights are
+/// those of the order in which visits came, and stay. Times in seconds.
 public struct ContentRecommender: Sendable {
   public struct Content: Sendable, Equatable {
     /// The first is the main one; below ``topicsMax``.
@@ -18,10 +19,12 @@ public struct ContentRecommender: Sendable {
     public var format: Int32 = -1
     /// When it appeared.
     public var since = 0.0
-    /// Of ``HashedTextEmbedding``; empty where it has no text.
+    /// Of ``HashedTextEmbedding``, or a ``BlendedEmbedding``; empty where it has no text.
     public var words: [SIMD16<Float>] = []
     public internal(set) var visits = 0
     public var impressions = 0
+    /// The number of its topics and format together.
+    var facts: Int32 = -1
     public internal(set) var isThere = true
 
     public init(
@@ -35,12 +38,17 @@ public struct ContentRecommender: Sendable {
   }
 
   public struct Visit: Sendable, Equatable {
-    public let content: Int32
+    /// −1 where it is gone.
+    public internal(set) var content: Int32
     public let time: Double
+    var facts: Int32
 
-    public init(content: Int32, time: Double) {
+    public init(content: Int32, time: Double) { self.init(content: content, time: time, facts: -1) }
+
+    init(content: Int32, time: Double, facts: Int32) {
       self.content = content
       self.time = time
+      self.facts = facts
     }
   }
 
@@ -52,6 +60,8 @@ public struct ContentRecommender: Sendable {
     public internal(set) var topics = FadingProfile()
     var formats = FadingProfile()
     public internal(set) var lastTime = -Double.infinity
+    /// What it has added to everybody's sums.
+    public internal(set) var learned = LearnedVisits()
 
     public init() {}
 
@@ -60,15 +70,26 @@ public struct ContentRecommender: Sendable {
 
     /// Contents that were removed, whose numbers others may get.
     public mutating func forget(_ removed: Set<Int>) {
-      recent.removeAll { removed.contains(Int($0.content)) }
+      // They keep their places: what comes later is as far from the others as it was.
+      for place in recent.indices where removed.contains(Int(recent[place].content)) {
+        recent[place].content = -1
+      }
       seen.removeAll { removed.contains(Int($0)) }
+      learned.forget(removed)
     }
+
+    /// Takes over the visits of another name of the same person.
+    public mutating func takeOver(_ other: Memory) { learned.take(other.learned) }
   }
 
   public static let topicsMax = 4_096
   public static let formatsMax = 256
   public static let recentMax = 20
   public static let seenMax = 1_024
+  /// Visits of a person that can be taken back; fewer once those of all are too many.
+  public static let learnedMax = 1_024
+  private static let learnedOfAllMax = 4_000_000
+  private static let factsMax = 1 << 20
 
   private static let hour = 3_600.0
   private static let day = 86_400.0
@@ -96,13 +117,25 @@ public struct ContentRecommender: Sendable {
   private var free: [Int] = []
   private(set) var trending = FadingCounts(halfLife: 12 * hour)
   private(set) var popular = FadingCounts(halfLife: 2 * day)
-  private var topicCounts = FadingCounts(halfLife: 7 * day)
-  private var formatCounts = FadingCounts(halfLife: 7 * day)
+  private(set) var topicCounts = FadingCounts(halfLife: 7 * day)
+  private(set) var formatCounts = FadingCounts(halfLife: 7 * day)
   var pairs = CoVisitation(halfLife: 14 * day)
   var steps = CoVisitation(halfLife: 14 * day)
-  private var topicSteps = CoVisitation(halfLife: 30 * day)
+  private(set) var topicSteps = CoVisitation(halfLife: 30 * day)
   private var topicCount = 1
   private var formatCount = 1
+  /// Topics and format of contents, as they are and were, each combination once.
+  private var facts: [Facts] = []
+  private var factNumbers: [Facts: Int32] = [:]
+  /// Visits that can be taken back, of all, and how many a person may have of them.
+  private var learnedCount = 0
+  private var learnedLimit = learnedMax
+
+  private struct Facts: Hashable, Sendable {
+    var topics: [Int32]
+    var format: Int32
+  }
+
   /// The last visits of all, a ring, and how often each content is in it: what alternatives are drawn from.
   private var latest: [Int32] = []
   private var latestPlace = 0
@@ -120,7 +153,8 @@ public struct ContentRecommender: Sendable {
   /// - Returns: its number, which may have been another's that was removed.
   public mutating func add(_ content: Content) -> Int {
     contentCount += 1
-    note(content)
+    var content = content
+    note(&content)
     if let number = free.popLast() {
       contents[number] = content
       return number
@@ -133,12 +167,27 @@ public struct ContentRecommender: Sendable {
   /// Changes what is known of a content, not its counts.
   public mutating func update(_ number: Int, _ change: (inout Content) -> Void) {
     change(&contents[number])
-    note(contents[number])
+    var content = contents[number]
+    note(&content)
+    contents[number] = content
   }
 
-  private mutating func note(_ content: Content) {
+  private mutating func note(_ content: inout Content) {
+    if content.facts < 0 || facts[Int(content.facts)].topics != content.topics
+      || facts[Int(content.facts)].format != content.format
+    {
+      content.facts = number(of: Facts(topics: content.topics, format: content.format))
+    }
     for topic in content.topics { topicCount = max(topicCount, Int(topic) + 1) }
     formatCount = max(formatCount, Int(content.format) + 1)
+  }
+
+  private mutating func number(of known: Facts) -> Int32 {
+    if let number = factNumbers[known] { return number }
+    guard facts.count < Self.factsMax else { return -1 }
+    factNumbers[known] = Int32(facts.count)
+    facts.append(known)
+    return Int32(facts.count - 1)
   }
 
   /// Removes contents that nobody has looked at for longest, in a row of them: all tables are gone through once.
@@ -182,8 +231,7 @@ public struct ContentRecommender: Sendable {
       learn(chosen: number, context)
       scratch = context
     }
-    count(number, memory, weight: weight, at: time)
-    remember(number, in: &memory, weight: weight, at: time)
+    learn(number, by: &memory, weight: weight, at: time, isFirst: true)
   }
 
   /// Takes in that a person came back to a content: it says what is popular and what the person likes, and nothing of
@@ -191,42 +239,94 @@ public struct ContentRecommender: Sendable {
   public mutating func revisit(
     _ number: Int, by memory: inout Memory, weight: Double, at time: Double
   ) {
-    trending.add(number, weight, at: time)
-    popular.add(number, weight, at: time)
-    contents[number].visits += 1
+    learn(number, by: &memory, weight: weight, at: time, isFirst: false)
+  }
+
+  private mutating func learn(
+    _ number: Int, by memory: inout Memory, weight: Double, at time: Double, isFirst: Bool
+  ) {
+    let visit = LearnedVisits.Visit(
+      content: Int32(number), facts: contents[number].facts, time: time, weight: Float(weight),
+      isFirst: isFirst)
+    count(visit, after: memory.recent, sign: 1)
+    if isFirst { noteLatest(number) }
+    learnedCount += memory.learned.append(
+      visit, contextMax: Self.recentMax, countMax: learnedLimit)
     remember(number, in: &memory, weight: weight, at: time)
   }
 
-  private mutating func count(
-    _ number: Int, _ memory: Memory, weight: Double, at time: Double
-  ) {
-    trending.add(number, weight, at: time)
-    popular.add(number, weight, at: time)
-    let content = contents[number]
-    for (place, topic) in content.topics.enumerated() {
-      topicCounts.add(Int(topic), place == 0 ? 1 : Self.furtherTopic, at: time)
+  /// Whether visits that can be taken back are too many: then each person is to be told to ``cut(_:)``.
+  public mutating func halvesLearned() -> Bool {
+    guard learnedCount > Self.learnedOfAllMax, learnedLimit > 32 else { return false }
+    learnedLimit /= 2
+    return true
+  }
+
+  public mutating func cut(_ memory: inout Memory) {
+    learnedCount -= memory.learned.cut(to: learnedLimit, contextMax: Self.recentMax)
+  }
+
+  /// Somebody's visits cannot be taken back any more, or have been.
+  public mutating func letGo(_ memory: Memory) { learnedCount -= memory.learned.count }
+
+  /// Takes back what somebody's visits have added to counts and to what comes near and next, as if they had never been; not from
+  /// the weights of the blend. What bounded tables have let go since, and what came before the latest
+  /// ``learnedMax``, stays.
+  public mutating func unlearn(_ memory: Memory) {
+    for sequence in memory.learned.sequences {
+      var recent: [Visit] = []
+      for (place, visit) in sequence.visits.enumerated() {
+        if place >= sequence.contextCount { count(visit, after: recent, sign: -1) }
+        Self.insert(
+          Visit(content: visit.content, time: visit.time, facts: visit.facts), into: &recent)
+      }
     }
-    if content.format >= 0 { formatCounts.add(Int(content.format), 1, at: time) }
-    if let last = memory.recent.last, (0...Self.pause).contains(time - last.time) {
-      steps.add(Int(last.content), then: number, weight: 1, at: time)
-      if let from = contents[Int(last.content)].topics.first {
-        for (place, topic) in content.topics.enumerated() {
+    letGo(memory)
+  }
+
+  /// Adds what a visit says, or takes it back with the sign −1.
+  private mutating func count(
+    _ visit: LearnedVisits.Visit, after recent: [Visit], sign: Double
+  ) {
+    let (number, time) = (Int(visit.content), visit.time)
+    if number >= 0 {
+      trending.add(number, sign * Double(visit.weight), at: time)
+      popular.add(number, sign * Double(visit.weight), at: time)
+      contents[number].visits += Int(sign)
+    }
+    guard visit.isFirst else { return }
+    let own = visit.facts >= 0 ? facts[Int(visit.facts)] : Facts(topics: [], format: -1)
+    for (place, topic) in own.topics.enumerated() {
+      topicCounts.add(Int(topic), sign * (place == 0 ? 1 : Self.furtherTopic), at: time)
+    }
+    if own.format >= 0 { formatCounts.add(Int(own.format), sign, at: time) }
+    if let last = recent.last, (0...Self.pause).contains(time - last.time) {
+      if number >= 0, last.content >= 0 {
+        steps.add(Int(last.content), then: number, weight: sign, at: time)
+      }
+      if last.facts >= 0, let from = facts[Int(last.facts)].topics.first {
+        for (place, topic) in own.topics.enumerated() {
           topicSteps.add(
-            Int(from), then: Int(topic), weight: place == 0 ? 1 : Self.furtherTopic, at: time)
+            Int(from), then: Int(topic), weight: sign * (place == 0 ? 1 : Self.furtherTopic),
+            at: time)
         }
       }
     }
-    var weight = 1.0
-    for before in memory.recent.reversed() {
+    guard number >= 0 else { return }
+    var weight = sign
+    for before in recent.reversed() {
       let gap = time - before.time
       let worth = weight * Elementary.exp(-gap.magnitude / Self.near * Elementary.ln2)
       weight *= Self.stepBack
-      guard worth > 0.001 else { break }
-      guard Int(before.content) != number else { continue }
+      guard worth.magnitude > 0.001 else { break }
+      guard before.content >= 0, Int(before.content) != number else { continue }
       pairs.add(Int(before.content), then: number, weight: worth, at: time)
       pairs.add(number, then: Int(before.content), weight: Self.backwards * worth, at: time)
     }
-    contents[number].visits += 1
+  }
+
+  /// What alternatives are drawn from.
+  private mutating func noteLatest(_ number: Int) {
     if latest.count < Self.latestMax {
       latest.append(Int32(number))
     } else {
@@ -249,15 +349,20 @@ public struct ContentRecommender: Sendable {
     if content.format >= 0 {
       memory.formats.add(Int(content.format), weight, at: time, halfLife: Self.tastes)
     }
-    if memory.recent.count == Self.recentMax { memory.recent.removeFirst() }
-    // What comes late goes to its place in time.
-    var place = memory.recent.count
-    while place > 0, memory.recent[place - 1].time > time { place -= 1 }
-    memory.recent.insert(Visit(content: Int32(number), time: time), at: place)
+    Self.insert(
+      Visit(content: Int32(number), time: time, facts: content.facts), into: &memory.recent)
     if let known = memory.seen.lastIndex(of: Int32(number)) { memory.seen.remove(at: known) }
     if memory.seen.count == Self.seenMax { memory.seen.removeFirst() }
     memory.seen.append(Int32(number))
     memory.lastTime = max(memory.lastTime, time)
+  }
+
+  /// What comes late goes to its place in time.
+  private static func insert(_ visit: Visit, into recent: inout [Visit]) {
+    if recent.count == recentMax { recent.removeFirst() }
+    var place = recent.count
+    while place > 0, recent[place - 1].time > visit.time { place -= 1 }
+    recent.insert(visit, at: place)
   }
 
   // MARK: The blend
@@ -287,7 +392,7 @@ public struct ContentRecommender: Sendable {
     _ context: inout RankingContext, for memory: Memory, at time: Double
   ) {
     context.time = time
-    context.isKnown = !memory.recent.isEmpty
+    context.isKnown = memory.recent.contains { $0.content >= 0 }
     context.trending = .init(trending, at: time, things: contentCount)
     context.popular = .init(popular, at: time, things: contentCount)
     let topicShare = RankingContext.Share(topicCounts, at: time, things: topicCount)
@@ -299,7 +404,7 @@ public struct ContentRecommender: Sendable {
       at: time, halfLife: Self.tastes, strength: Self.strength, count: formatCount,
       share: { formatShare.share($0, of: formatCounts) }, to: &context.formats)
     var session = FadingProfile()
-    for visit in memory.recent where time - visit.time < 3 * Self.session {
+    for visit in memory.recent where visit.content >= 0 && time - visit.time < 3 * Self.session {
       guard let topic = contents[Int(visit.content)].topics.first else { continue }
       session.add(Int(topic), 1, at: visit.time, halfLife: Self.session)
     }
@@ -317,7 +422,9 @@ public struct ContentRecommender: Sendable {
     context.next.reset(count: contents.count)
     context.near.reset(count: contents.count)
     context.nextTopics.removeAll(keepingCapacity: true)
-    if let last = memory.recent.last, (0...Self.pause).contains(time - last.time) {
+    if let last = memory.recent.last, last.content >= 0,
+      (0...Self.pause).contains(time - last.time)
+    {
       context.next.add(steps, of: Int(last.content), times: 1, at: time)
       if let from = contents[Int(last.content)].topics.first {
         topicSteps.lifts(
@@ -334,25 +441,11 @@ public struct ContentRecommender: Sendable {
       let worth = weight * Elementary.exp(-gap / Self.near * Elementary.ln2)
       weight *= Self.stepBack
       guard worth > 0.001 else { break }
+      guard before.content >= 0 else { continue }
       context.near.add(pairs, of: Int(before.content), times: worth, at: time)
     }
     context.next.finish()
     context.near.finish()
-  }
-
-  private func prepareWords(_ context: inout RankingContext, _ memory: Memory) {
-    context.words.removeAll(keepingCapacity: true)
-    for visit in memory.recent {
-      let words = contents[Int(visit.content)].words
-      guard !words.isEmpty else { continue }
-      if context.words.isEmpty {
-        context.words = words
-      } else {
-        for place in words.indices { context.words[place] += words[place] }
-      }
-    }
-    let length = HashedTextEmbedding.cosine(context.words, context.words).squareRoot()
-    if length > 0 { for place in context.words.indices { context.words[place] /= length } }
   }
 
   /// The parts of a content's score, by ``RankingFeature/rawValue``.

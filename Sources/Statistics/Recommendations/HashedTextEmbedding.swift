@@ -94,6 +94,9 @@ public struct HashedTextEmbedding: Sendable, Equatable {
     }
   }
 
+  /// Of any name: evenly distributed.
+  public static func hash(_ name: String) -> UInt64 { hash(Array(name.utf8)[...]) }
+
   /// FNV-1a, mixed at the end (MurmurHash3's finalizer) so that all bits are good.
   static func hash(_ bytes: ArraySlice<UInt8>) -> UInt64 {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325

@@ -165,4 +165,59 @@ struct SegmentEventTests {
     #expect(
       !entered.map { $0.event(receivedAt: 0).key }.contains(again[0].event(receivedAt: 0).key))
   }
+
+  @Test(
+    "a process that hears of an erasure before it has read of the person tells the same as one that knew it"
+  )
+  func erasedBeforeHeard() throws {
+    let (knows, learns) = (Process(), Process())
+    for process in [knows, learns] { #expect(process.texts(at: Self.start).isEmpty) }
+    try knows.story.store([.init()], at: Self.start)
+    let entered = knows.wants(at: Self.start)
+    try knows.store(entered, at: Self.start)
+    let time = Self.start + ProfileStory.hour
+    for process in [knows, learns] { process.learner.forget(ProfileStory.key(1), erasedAt: time) }
+    // What was said before is read afterwards, and says nothing any more.
+    try learns.store(entered, at: time)
+    #expect(learns.texts(at: time).isEmpty)
+    var keys: Set<Key128> = []
+    for process in [knows, learns] {
+      try process.story.store([.init(time: time)], at: time)
+      keys.formUnion(process.wants(at: time).map { $0.event(receivedAt: 0).key })
+    }
+    #expect(keys.count == 1)
+  }
+
+  @Test("of who was erased nothing is kept once everybody would be forgotten")
+  func erasureIsForgotten() {
+    var ledger = SegmentLedger(Self.policy)
+    for person in 1...200 as ClosedRange<UInt64> {
+      ledger.forget(ProfileStory.key(person), erasedAt: Self.start)
+    }
+    ledger.want(ProfileStory.key(201), of: "shop", 1)
+    #expect(ledger.turnedAway == 1)
+    _ = ledger.events(at: Self.start + Self.policy.memory) { _, _ in false }
+    ledger.want(ProfileStory.key(201), of: "shop", 1)
+    #expect(ledger.turnedAway == 1)
+  }
+
+  @Test("many changes are handed out in turns, each once, and again where none is heard")
+  func turns() {
+    let policy = ProfilePolicy(
+      decay: Self.policy.decay, memory: Self.policy.memory, personsMax: 10_000, currency: "USD",
+      segments: Self.policy.segments, clusterCount: 0, clustersEvery: Self.day)
+    var ledger = SegmentLedger(policy)
+    let count = 2 * SegmentLedger.eventsAtOnce + 1
+    for person in 1...UInt64(count) { ledger.want(ProfileStory.key(person), of: "shop", 1) }
+    func turn(_ time: Int64) -> [SegmentEvent] { ledger.events(at: time) { _, _ in true } }
+    let first = (0..<3).map { turn(Self.start + $0) }
+    #expect(first.map(\.count) == [SegmentLedger.eventsAtOnce, SegmentLedger.eventsAtOnce, 1])
+    #expect(Set(first.joined().map(\.person)).count == count)
+    #expect(turn(Self.start + 3).isEmpty)
+    for event in first[0] { ledger.hear(event) }
+    #expect(turn(Self.start + 4).isEmpty)
+    let again = (0..<2).map { turn(Self.start + SegmentLedger.retryAfter + 2 + $0) }
+    #expect(again.map(\.count) == [SegmentLedger.eventsAtOnce, 1])
+    #expect(Set(again.joined().map(\.person)).isDisjoint(with: first[0].map(\.person)))
+  }
 }

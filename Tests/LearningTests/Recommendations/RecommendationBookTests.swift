@@ -1,7 +1,9 @@
 import Events
+import Oracles
 import Testing
 
 @testable import Learning
+@testable import Statistics
 
 @Suite struct RecommendationBookTests {
   private static let topics = ["food", "money"]
@@ -62,6 +64,60 @@ import Testing
     #expect(before.isKnown && !after.isKnown)
     #expect(after.entries.map(\.content) == newcomer.entries.map(\.content))
     #expect(after.entries.map(\.content) != before.entries.map(\.content))
+  }
+
+  @Test(
+    "Of who is erased nothing is left in what is counted: it is that of a book that never saw the person",
+    arguments: [1, 2, 3] as [UInt64])
+  func erasedCounts(seed: UInt64) throws {
+    let (all, others) = (ContentVisits(), ContentVisits())
+    var random = SeededGenerator(seed: seed)
+    for number in 0..<30 {
+      let announced = ContentVisit(
+        person: "editor", content: "c\(number)", kind: .custom,
+        payload: Self.facts(Self.topics[number % 2]))
+      try all.take([announced])
+      try others.take([announced])
+    }
+    for step in 0..<400 {
+      let person = ["gone", "device", "p1", "p2", "p3"][random.below(5)]
+      // Half of them come late, and from the fourth hour on the device is known to be of the person.
+      let second = Int64(step * 120 - random.below(2) * random.below(3_600) + 3_600)
+      let visit = ContentVisit(
+        person: person, content: "c\(random.below(30))",
+        kind: [EventKind.view, .click, .impression][random.below(3)], second: second,
+        user: person == "device" && step > 120 ? "gone" : "",
+        payload: step % 50 == 49
+          ? #"{"properties":{"topics":["new"],"format":"list"}}"#
+          : Self.facts(Self.topics[step % 2]))
+      try all.take([visit])
+      if person.hasPrefix("p") {
+        try others.take([visit])
+      } else {
+        // What an event says of a content is no person's.
+        try others.take([
+          ContentVisit(
+            person: "editor", content: visit.content, kind: .custom, second: second,
+            payload: visit.payload)
+        ])
+      }
+    }
+    all.forget("gone")
+    all.forget("device")
+    let (left, right) = (
+      try #require(all.book.withSite("shop") { $0 }),
+      try #require(others.book.withSite("shop") { $0 })
+    )
+    let (a, b) = (left.recommender, right.recommender)
+    #expect(a.trending == b.trending && a.popular == b.popular)
+    // A table is no shorter for what has left it.
+    for (counts, plain) in [(a.topicCounts, b.topicCounts), (a.formatCounts, b.formatCounts)] {
+      #expect((0..<16).map(counts.value) == (0..<16).map(plain.value) && counts.sum == plain.sum)
+    }
+    #expect(a.pairs == b.pairs && a.steps == b.steps && a.topicSteps == b.topicSteps)
+    #expect(a.contents.map(\.visits) == b.contents.map(\.visits))
+    #expect(a.contents.map(\.impressions) == b.contents.map(\.impressions))
+    #expect(left.figures.visits == right.figures.visits && left.persons.keys == right.persons.keys)
   }
 
   @Test("A content that was only announced is in lists at once, by its topic")
