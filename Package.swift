@@ -82,7 +82,7 @@ let package = Package(
     module("PostgresClient", ["CLibPQ"]),
     module("HTTPClient", ["CCurl"]),
     module("Cryptography", ["COpenSSL"]),
-    module("HTTPServer", ["CZlib", log, nioCore, nioPosix, nioHTTP1]),
+    module("HTTPServer", ["CZlib", log, nioCore, nioPosix]),
     module("Metrics"),
     module("Threads"),
 
@@ -117,7 +117,7 @@ let package = Package(
       "DecisionAPI",
       [
         "Events", "Statistics", "Views", "Operators", "Dataflow", "Analyses", "Learning", "Ports",
-        "Cryptography", "HTTPServer", "Metrics", "Threads", log,
+        "Cryptography", "HTTPClient", "HTTPServer", "Metrics", "SessionPool", "Threads", log,
       ]),
     module(
       "QueryAPI",
@@ -199,7 +199,7 @@ let package = Package(
       "ClientTests",
       [
         "LocalServers", log, "CZlib", "NATSClient", "RedisClient", "PostgresClient", "HTTPServer",
-        "HTTPClient", "Metrics", "Cryptography", "SessionPool", nioHTTP1,
+        "HTTPClient", "Metrics", "Cryptography", "SessionPool", nioCore,
       ]),
     tests(
       "AdapterTests",
@@ -264,7 +264,7 @@ let package = Package(
         "Events", "Views", "Statistics", "Operators", "Analyses", "Learning", "Ports",
         "Experiments", "HTTPServer",
         "Collector",
-        "QueryAPI",
+        "QueryAPI", nioCore,
       ],
       path: "Tests/FuzzTargets", swiftSettings: strict),
     tests("FuzzTests", ["FuzzTargets", "Oracles"]),
@@ -273,7 +273,7 @@ let package = Package(
       [
         "Events", "LocalServers", "HTTPClient", "PostgresClient", "NATSClient", "RedisClient",
         "JetStreamLog", "Ports", "Definitions", "Views", "Dataflow", "HTTPServer", "Cryptography",
-        log,
+        "MemoryPorts", "PostgresViews", "Runtime", log,
       ],
       exclude: ["Clients", "Pages"]),
   ]

@@ -5,7 +5,8 @@ import Operators
 /// Tells what counts of one stream, by the same operators and rules as the pipeline's first stage: bots by its
 /// rules, copies within its horizon, times corrected, lateness.
 ///
-/// The pipeline's windows count the same events. Where a pipeline has more dimension tuples than it may, its read
+/// The pipeline's windows count the same events, and those of persons who were erased since: their sums name nobody
+/// (decision 39). Where a pipeline has more dimension tuples than it may, its read
 /// models have some of them under `(other)`; here each event is what it is.
 public struct StreamJudge: ~Copyable {
   /// What became of the events of the frames so far.
@@ -14,6 +15,8 @@ public struct StreamJudge: ~Copyable {
     public var events: UInt64 = 0
     public var duplicate: UInt64 = 0
     public var tooLate: UInt64 = 0
+    /// Of persons who were erased.
+    public var erased: UInt64 = 0
     /// Of those that count, how many are within the times of the question.
     public var counted: UInt64 = 0
 
@@ -24,6 +27,7 @@ public struct StreamJudge: ~Copyable {
       a.events += b.events
       a.duplicate += b.duplicate
       a.tooLate += b.tooLate
+      a.erased += b.erased
       a.counted += b.counted
     }
   }
@@ -31,6 +35,7 @@ public struct StreamJudge: ~Copyable {
   private let spec: PipelineSpec
   private let policy: WindowPolicy
   private let groups: Range<Int>
+  private let erasures: PersonErasures
   private var deduplicator: Deduplicator
   private var verdicts = Verdicts()
   private var counted = CountedEvents()
@@ -38,9 +43,13 @@ public struct StreamJudge: ~Copyable {
   public private(set) var logTime = Int64.min
   public private(set) var tally = Tally()
 
-  /// - Parameter groups: the key groups that the stream's partition owns.
-  public init(_ spec: PipelineSpec, groups: Range<Int>) {
+  /// - Parameters:
+  ///   - groups: the key groups that the stream's partition owns.
+  ///   - erasures: of whom nothing counts.
+  public init(_ spec: PipelineSpec, groups: Range<Int>, erasures: PersonErasures = PersonErasures())
+  {
     self.spec = spec
+    self.erasures = erasures
     self.groups = groups
     policy = WindowPolicy(
       allowedLateness: spec.allowedLateness, windowGrace: spec.windowGrace,
@@ -112,6 +121,8 @@ public struct StreamJudge: ~Copyable {
     let tooLateBefore = policy.tooLateBefore(watermark: moment.watermark)
     var tooLate: UInt64 = 0
     var duplicate: UInt64 = 0
+    var erased: UInt64 = 0
+    let hasErasures = !erasures.isEmpty
     for index in 0..<frame.count {
       if verdicts.isDuplicate(index) {
         duplicate &+= 1
@@ -122,6 +133,8 @@ public struct StreamJudge: ~Copyable {
         logTime: moment.logTime)
       if time < tooLateBefore {
         tooLate &+= 1
+      } else if hasErasures && erasures.cover(frame, index, at: moment) {
+        erased &+= 1
       } else if times.contains(time) {
         counted.append(index, at: time)
       }
@@ -129,6 +142,7 @@ public struct StreamJudge: ~Copyable {
     tally.events &+= UInt64(frame.count)
     tally.duplicate &+= duplicate
     tally.tooLate &+= tooLate
+    tally.erased &+= erased
     tally.counted &+= UInt64(counted.count)
   }
 

@@ -1,4 +1,5 @@
 public import Events
+import Statistics
 public import Views
 
 /// What an experiment compares and how it is judged. Fixed once it runs: whoever changes the rules while
@@ -30,7 +31,7 @@ public struct ExperimentPlan: Sendable, Hashable {
 
   public static let variantCounts = 2...20
   public static let minimalEffects = 0.0001...10.0
-  public static let plannedPersonsAllowed = 10_000...1_000_000_000
+  public static let plannedPersonsAllowed = Int(ErrorSpending.planMin)...1_000_000_000
   public static let alphas = 0.0001...0.2
   public static let segmentsAllowed: [Dimension] = [.channel, .content]
 
@@ -130,6 +131,19 @@ public struct Experiment: Sendable, Hashable {
     }
   }
 
+  /// Starts of the windows that lie in its time as a whole or in part: whose persons are counted, or said not to be.
+  public var touchedRange: Range<Int64> {
+    let level = plan.cohort
+    let first = level.start(of: epochs.first?.since ?? .min)
+    switch status {
+    case .draft: return first..<first
+    case .running: return first..<Int64.max
+    case .stopped(let time, _):
+      let last = level.start(of: time)
+      return first..<max(first, last < time ? last + level.length : last)
+    }
+  }
+
   /// 1 to 64 of a-z, 0-9, - and _.
   public static func isID(_ text: String) -> Bool {
     (1...64).contains(text.utf8.count)
@@ -144,6 +158,8 @@ public struct Experiment: Sendable, Hashable {
 public enum ExperimentRefusal: Error, Hashable, Sendable {
   /// - Parameter path: where in what was sent, such as `$.weights`.
   case invalid(path: String, detail: String, allowed: [String] = [])
+  /// What was sent is no JSON.
+  case malformed(String)
   /// It can't be done to the experiment as it is now.
   case conflict(String)
   case unknown(String)

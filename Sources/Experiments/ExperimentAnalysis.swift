@@ -9,17 +9,19 @@ import Views
 ///     ──cohorts──┴──────────────┬─────────────────────┴──▶ time
 ///                 watermark − outcome window      watermark
 ///
-/// A cohort belongs to the epoch of its start; one in which the allocation changed counts nowhere, since
-/// its persons came by two. Everything is a function of the rows: the same cohorts give the same answer to
-/// the bit, and a correction of an old one corrects the answer.
+/// A cohort belongs to the epoch of its start; one in which the experiment began, ended or changed its allocation
+/// counts nowhere, since its persons came by two; how many they are is said. Everything is a function of the rows:
+/// the same cohorts give the same answer to the bit, and a correction of an old one corrects the answer.
 ///
 /// Error: α of the plan over all comparisons of the primary metric, as much again over those of the
 /// guardrails, and ``sampleRatioAlpha`` for false alarms about the sample ratio, each for all looks together.
 public struct ExperimentAnalysis: Sendable {
   /// Of the monitor of all persons, and as much of those of single values.
   static let sampleRatioAlpha = 0.005
-  /// More persons than this share with two variants or more is an alarm.
+  /// More persons than this share with two variants or more is a warning.
   static let mixedShareMax = 0.01
+  /// More windows' persons than this share that count nowhere is a warning.
+  static let uncountedShareMax = 0.05
   /// Values of segments whose results are shown.
   static let segmentCountMax = 20
 
@@ -50,7 +52,7 @@ public struct ExperimentAnalysis: Sendable {
     for metric in plan.guardrails {
       guardrails.append(
         try MetricAnalysis(
-          metric, of: plan, alpha: plan.alpha / Double(plan.guardrails.count), hasEvidence: false))
+          metric, of: plan, alpha: plan.alpha / Double(plan.guardrails.count), hasEvidence: true))
     }
     sampleRatio = try SampleRatioMonitor(
       arms: plan.variants.count, alpha: Self.sampleRatioAlpha)
@@ -102,10 +104,11 @@ public struct ExperimentAnalysis: Sendable {
   ) throws(ExperimentError) {
     let end = step.start + experiment.plan.cohort.length
     let persons = step.arms.reduce(0) { $0 + Int($1.exposures.persons) }
-    guard let epoch = experiment.epochs.lastIndex(where: { $0.since <= step.start }) else { return }
+    let epoch = experiment.epochs.lastIndex { $0.since <= step.start }
+    let next = experiment.epochs.dropFirst((epoch ?? -1) + 1).first
     let isWhole =
-      experiment.epochs.dropFirst(epoch + 1).first.map { $0.since >= end } ?? true
-    guard isWhole else {
+      experiment.cohortRange.contains(step.start) && next.map { $0.since >= end } ?? true
+    guard let epoch, isWhole else {
       betweenEpochs += persons
       return
     }
@@ -257,6 +260,12 @@ public struct ExperimentAnalysis: Sendable {
         "\(share) % of persons saw more than one variant: what shows them does not ask for the"
           + " assignment, or asks for it by another id of the person; differences look smaller than they"
           + " are")
+    }
+    if Double(betweenEpochs) > Self.uncountedShareMax * Double(Int(persons) + betweenEpochs) {
+      warnings.append(
+        "\(betweenEpochs) persons count nowhere: they came in windows of \(experiment.plan.cohort.name) within which"
+          + " the experiment began, ended or changed its weights; do that at a window's start, or take a shorter cohort"
+      )
     }
     for (index, treatment) in primary.treatments.enumerated()
     where primary.comparison(index).isReversed {

@@ -11,6 +11,25 @@ struct ExperimentDecision {
 
   let decision: ExperimentResults.Decision
 
+  /// More persons than this share with two variants or more, and differences say little: they shrink by as much, so
+  /// that half as many persons more are needed.
+  static let mixedShareDistrusted = 0.2
+  /// Of fewer persons no share is told.
+  static let mixedOfMin: Int64 = 100
+
+  /// Why the persons can't be compared, if too many of them saw more than one variant.
+  private static func mixing(_ totals: [ArmSums]) -> String? {
+    let persons = totals.reduce(0) { $0 + $1.exposures.persons }
+    let mixed = totals.reduce(0) { $0 + $1.exposures.mixed }
+    guard persons >= mixedOfMin, Double(mixed) > mixedShareDistrusted * Double(persons) else {
+      return nil
+    }
+    let share = ExperimentVerdict.text(100 * Double(mixed) / Double(persons))
+    return
+      "\(share) % of persons saw more than one variant, so that they are not comparable; find out why before"
+      + " reading on"
+  }
+
   init(
     _ plan: ExperimentPlan, primary: MetricAnalysis, guardrails: [MetricAnalysis],
     sampleRatio: SampleRatioMonitor, dimensions: SampleRatioDimensions
@@ -43,7 +62,12 @@ struct ExperimentDecision {
       }
       return ExperimentResults.Decision(action: action, variant: variant, reasons: reasons)
     }
-    if verdicts.first?.action == .distrust {
+    let isMismatch = verdicts.first?.action == .distrust
+    if let mixing = Self.mixing(primary.totals) {
+      let others = isMismatch ? decided(.distrust, nil).reasons : []
+      decision = ExperimentResults.Decision(
+        action: .distrust, variant: nil, reasons: others + [mixing])
+    } else if isMismatch {
       decision = decided(.distrust, nil)
     } else if let winner = having(.takeTreatment).max(by: {
       primary.comparison($0).lift ?? 0 < primary.comparison($1).lift ?? 0

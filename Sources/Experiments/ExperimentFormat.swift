@@ -4,9 +4,10 @@ import Views
 /// Experiments as JSON: what the API takes and gives, and what facts hold. Names are the same everywhere, in
 /// `Streams/experiments.yaml` too.
 public enum ExperimentFormat {
-  /// Members of a plan, weights among them.
+  /// Members of a plan, weights among them; `site_id`, as queries call it, is the site.
   public static let planMembers = [
-    "site", "campaign", "variants", "control", "metric", "guardrails", "currency", "minimal_effect",
+    "site", "site_id", "campaign", "variants", "control", "metric", "guardrails", "currency",
+    "minimal_effect",
     "planned_persons", "alpha", "segments", "cohort", "weights",
   ]
   public static let patchMembers = planMembers + ["status", "decision", "revision"]
@@ -91,12 +92,13 @@ public enum ExperimentFormat {
     do throws(JSONError) {
       tree = try JSONTree(body)
     } catch {
-      throw .invalid(path: "$", detail: "the body is no JSON: \(error)")
+      throw .malformed("the body is no JSON: \(error)")
     }
     return try ExperimentMembers(tree, path: "$", allowed: allowed)
   }
 
-  /// - Parameter base: what members that are not there are taken from; nil: their defaults.
+  /// - Parameter base: what members that are not there are taken from; nil: their defaults. Of one that is no draft
+  ///   any more the plan is fixed: whether another one would be a good one is not asked.
   static func plan(
     _ json: ExperimentMembers, base: Experiment?
   ) throws(ExperimentRefusal) -> (plan: ExperimentPlan, shares: [Int]) {
@@ -112,7 +114,11 @@ public enum ExperimentFormat {
     plan.campaign = campaign
     plan.variants = variants
     plan.control = control
-    plan.site = try json.text("site") ?? usual.site
+    let (site, siteID) = (try json.text("site"), try json.text("site_id"))
+    guard site == nil || siteID == nil || site == siteID else {
+      throw .invalid(path: json.path("site_id"), detail: "it is another one than `site`; give one")
+    }
+    plan.site = site ?? siteID ?? usual.site
     let metrics = ExperimentMetric.allCases.map(\.rawValue)
     if let name = try json.choice("metric", metrics), let metric = ExperimentMetric(rawValue: name)
     {
@@ -143,7 +149,9 @@ public enum ExperimentFormat {
     if let name = try json.choice("cohort", levels.map(\.name)) {
       plan.cohort = levels.first { $0.name == name } ?? usual.cohort
     }
-    try plan.check(at: json)
+    let isFixed = base.map { $0.status != .draft } ?? false
+    if !isFixed { try plan.check(at: json) }
+    if isFixed, plan != usual { return (plan, base?.epochs.last?.shares ?? []) }
     if let weights = json.tree["weights"] {
       return (plan, try shares(weights, of: plan.variants, path: json.path("weights")))
     }

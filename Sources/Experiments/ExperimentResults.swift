@@ -76,7 +76,7 @@ public struct ExperimentResults: Sendable, Equatable {
     public var matureUntil: Int64?
     /// Persons whose outcome window has not passed.
     public var immaturePersons: Int
-    /// Persons in windows in which the allocation changed; they count nowhere.
+    /// Persons in windows in which the experiment began, ended or changed its allocation; they count nowhere.
     public var betweenEpochs: Int
   }
 

@@ -22,7 +22,8 @@ struct MetricAnalysis: Sendable {
     var differenceUpper: Double?
     /// What CUPED took off the difference's variance, as a fraction.
     var varianceReduction: Double?
-    var pValue: Double
+    /// At most α of one comparison where it is decided, above it elsewhere; nil where it is not worked out.
+    var pValue: Double?
     var decision: Decision?
     /// Whether all persons together differ the other way round than those of each epoch (Simpson).
     var isReversed: Bool
@@ -141,7 +142,7 @@ struct MetricAnalysis: Sendable {
       (ArmSummary($0.moments(of: metric).first), ArmSummary($1.moments(of: metric).first))
     }
     var comparison = Comparison(
-      pValue: 1, decision: decision(index), isReversed: plain?.isReversed ?? false)
+      pValue: nil, decision: decision(index), isReversed: plain?.isReversed ?? false)
     if let plain, plain.control.mean != 0 {
       comparison.lift = plain.treatment.mean / plain.control.mean - 1
     }
@@ -160,7 +161,9 @@ struct MetricAnalysis: Sendable {
       }
     }
     if isRate {
-      comparison.pValue = evidence[index].pValue
+      if hasEvidence {
+        comparison.pValue = agreed(evidence[index].pValue, isDecided: comparison.decision != nil)
+      }
       let odds = tests[index].oddsRatio
       if let base = plain?.control.mean, base > 0 {
         comparison.lower = Self.lift(odds: odds.lower, base: base)
@@ -176,8 +179,14 @@ struct MetricAnalysis: Sendable {
       }
     }
     // Each of several comparisons may be wrong: as many times as likely.
-    comparison.pValue = min(1, comparison.pValue * Double(treatments.count))
+    comparison.pValue = comparison.pValue.map { min(1, $0 * Double(treatments.count)) }
     return comparison
+  }
+
+  /// A p-value of evidence that never contradicts the test of level α, which decides a little sooner: below α it is
+  /// evidence's own; from α on, α is added for what the test decides. So it stays a p-value at any look.
+  private func agreed(_ pValue: Double, isDecided: Bool) -> Double {
+    isDecided ? min(pValue, alpha) : pValue + alpha
   }
 
   func decision(_ index: Int) -> Decision? {

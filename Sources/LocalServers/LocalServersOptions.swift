@@ -3,6 +3,9 @@ public struct LocalServersOptions: Sendable {
   /// Which servers to run.
   public var servers: Set<LocalServer> = Set(LocalServer.allCases)
 
+  /// Paths of programs; of those that are not here, the first usable one that is found.
+  public var programs: [LocalServer: String] = [:]
+
   /// Ports on 127.0.0.1. Nil: the port of the last run in this folder if it is still free, else a
   /// free one. A port that is named here and taken is an error.
   public var natsPort: UInt16?

@@ -8,14 +8,15 @@ public struct ServerProgram: Sendable, Equatable {
 
   /// The first usable one of: the environment variable (then only that one), `.venv/bin` in the
   /// project (of this program and of the current folder), PATH, and Debian's folders for servers.
+  /// `path` is the only one that is looked at, where it is given.
   /// `postgresMajor` is the version that made an existing data folder: no other can read it.
-  public static func find(_ server: LocalServer, postgresMajor: Int? = nil)
-    throws(LocalServersError) -> ServerProgram
-  {
+  public static func find(
+    _ server: LocalServer, path: String? = nil, postgresMajor: Int? = nil
+  ) throws(LocalServersError) -> ServerProgram {
     var rejected: [String] = []
     let folders: [String]
     let candidates: [String]
-    if let named = environmentVariable(server.pathVariable) {
+    if let named = path ?? environmentVariable(server.pathVariable) {
       folders = [server.pathVariable]
       candidates = [FileSystem.absolute(named)]
     } else {

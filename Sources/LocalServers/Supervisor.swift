@@ -119,7 +119,8 @@ final class Supervisor: Sendable {
     var programs: [LocalServer: ServerProgram] = [:]
     for server in options.servers.sorted(by: { $0.rawValue < $1.rawValue }) {
       let major = server == .postgres ? try postgresMajorOfData() : nil
-      programs[server] = try ServerProgram.find(server, postgresMajor: major)
+      programs[server] = try ServerProgram.find(
+        server, path: options.programs[server], postgresMajor: major)
     }
     for attempt in 1... {
       let endpoints = try PortPlan.choose(home: home, options: options)

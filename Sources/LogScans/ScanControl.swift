@@ -21,6 +21,9 @@ public final class ScanControl: Sendable {
 
   public init() {}
 
+  /// False while the scan waits for its turn.
+  public var hasBegun: Bool { framesTotal.load(ordering: .relaxed) > 0 }
+
   /// Ends the scan within a batch of frames.
   public func cancel() { stop.set() }
 

@@ -6,7 +6,7 @@ public enum ScanError: Error, Hashable, Sendable {
   case log(LogError)
   case analysis(AnalysisError)
   case cancelled
-  /// So many scans are running already.
+  /// So many scans run or wait for their turn already.
   case tooMany(max: Int)
 }
 
@@ -25,7 +25,7 @@ extension ScanError: CustomStringConvertible {
     case .analysis(let error): "\(error)"
     case .cancelled: "the scan was cancelled"
     case .tooMany(let max):
-      "\(max) scans are running, as many as may at once; try again when one of them is done"
+      "\(max) scans run or wait for their turn, as many as may; try again when one of them is done"
     }
   }
 }

@@ -6,9 +6,20 @@ public final class ScanJob: Sendable {
   /// `running` becomes `done` or `failed`, once.
   public enum State: Sendable {
     case running
-    /// The answer, as it is sent.
-    case done([UInt8])
+    case done(Answer)
     case failed(ScanError)
+  }
+
+  /// As it is sent.
+  public struct Answer: Sendable {
+    public var bytes: [UInt8]
+    /// Headers that say more of the bytes.
+    public var headers: [(name: String, value: String)]
+
+    public init(_ bytes: [UInt8], headers: [(name: String, value: String)] = []) {
+      self.bytes = bytes
+      self.headers = headers
+    }
   }
 
   /// Names the question and the part of the log that it was asked of.
@@ -44,7 +55,7 @@ public final class ScanJob: Sendable {
 
   /// Bytes of the answer.
   var byteCount: Int {
-    if case .done(let answer) = state { answer.count } else { 0 }
+    if case .done(let answer) = state { answer.bytes.count } else { 0 }
   }
 
   /// Waits until there is an answer or a failure, for at most so long.

@@ -8,7 +8,8 @@ import Ports
 import Synchronization
 import Threads
 
-/// The scans of a process: a bounded number that run, and a bounded number of answers that are kept.
+/// The scans of a process: a bounded number that run, others that wait for their turn in the order in which they
+/// came, and a bounded number of answers that are kept.
 ///
 /// An answer is kept by what it was asked and how far the log had come: asked once more before anything new is
 /// stored, it is there at once, and who asks while the same scan runs waits for that one.
@@ -17,6 +18,8 @@ public final class ScanTable: Sendable {
   public struct Limits: Sendable {
     /// Scans that run at once. Each remembers ids as a pipeline does, some 35 bytes for each within the horizon.
     public var runningMax = 2
+    /// Scans that wait for their turn, each with a thread that sleeps.
+    public var waitingMax = 30
     /// Answers, failures among them, that can still be asked for.
     public var keptMax = 64
     public var keptBytesMax = 64 << 20
@@ -58,7 +61,7 @@ public final class ScanTable: Sendable {
   public func start<A: Analysis>(
     _ question: String, of source: ScannedLog, knownAt: Int64?,
     mediaType: String = "application/json", _ make: @escaping @Sendable () -> A,
-    answer: @escaping @Sendable (A, ScanReach) -> [UInt8]
+    answer: @escaping @Sendable (A, ScanReach) -> ScanJob.Answer
   ) throws(ScanError) -> ScanJob {
     let extent: ScanExtent
     do throws(LogError) {
@@ -70,8 +73,9 @@ public final class ScanTable: Sendable {
     let (job, isNew) = try enter(id, mediaType)
     guard isNew else { return job }
     let scan = LogScan(source, extent, control: job.control, threadCount: limits.threadCount)
-    metrics.began()
     job.run { [self] in
+      guard awaitTurn(job) else { return .failed(.cancelled) }
+      metrics.began()
       let state: ScanJob.State
       do throws(ScanError) {
         let (analysis, reach) = try scan.run(make)
@@ -98,17 +102,32 @@ public final class ScanTable: Sendable {
     for job in jobs { job.join() }
   }
 
+  /// - Returns: false where it was cancelled meanwhile.
+  private func awaitTurn(_ job: ScanJob) -> Bool {
+    while !state.withLock({ isTurn(of: job, $0) }) {
+      if job.control.stop.wait(milliseconds: 10) { return false }
+    }
+    return !job.control.stop.isSet
+  }
+
+  private func isTurn(of job: ScanJob, _ state: State) -> Bool {
+    state.order.lazy.filter { state.jobs[$0]?.isRunning ?? false }.prefix(limits.runningMax)
+      .contains(job.id)
+  }
+
   private func enter(
     _ id: String, _ mediaType: String
   ) throws(ScanError) -> (ScanJob, isNew: Bool) {
     let entered = state.withLock { state -> Result<(ScanJob, Bool), ScanError> in
       if let known = state.jobs[id], !Self.hasFailed(known) { return .success((known, false)) }
       let running = state.jobs.values.count { $0.isRunning }
-      guard running < limits.runningMax, !state.isStopped else {
-        return .failure(.tooMany(max: limits.runningMax))
+      let countMax = limits.runningMax + limits.waitingMax
+      guard running < countMax, !state.isStopped else {
+        return .failure(.tooMany(max: countMax))
       }
       let job = ScanJob(id: id, mediaType: mediaType)
-      if state.jobs.updateValue(job, forKey: id) == nil { state.order.append(id) }
+      if state.jobs.updateValue(job, forKey: id) != nil { state.order.removeAll { $0 == id } }
+      state.order.append(id)
       removeOldest(&state)
       return .success((job, true))
     }
@@ -156,6 +175,8 @@ public final class ScanTable: Sendable {
     for (stream, end) in extent.ends.sorted(by: { $0.key.stream < $1.key.stream }) {
       hash.update(field: "\(stream.stream) \(end)")
     }
+    let (erasedCount, erasedLast) = source.erasures.version
+    hash.update(field: "\(erasedCount) \(erasedLast)")
     hash.update(field: extent.knownAt.map { "\($0)" } ?? "")
     return hash.finalize().description
   }

@@ -1,3 +1,4 @@
+public import Analyses
 public import Dataflow
 public import Ports
 
@@ -8,8 +9,14 @@ public struct ScannedLog: Sendable {
   public var generations: [LogGeneration]
   /// Archive and streams as one.
   public var log: any EventLog
+  /// Persons of whom nothing counts.
+  public var erasures: PersonErasures
 
-  public init(spec: PipelineSpec, generations: [LogGeneration], log: any EventLog) {
+  public init(
+    spec: PipelineSpec, generations: [LogGeneration], log: any EventLog,
+    erasures: PersonErasures = PersonErasures()
+  ) {
+    self.erasures = erasures
     self.spec = spec
     self.generations = generations
     self.log = log

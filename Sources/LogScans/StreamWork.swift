@@ -44,7 +44,7 @@ final class StreamWork<A: Analysis>: @unchecked Sendable {
     _ source: ScannedLog, knownAt: Int64?, after before: [StreamWork<A>], control: ScanControl,
     isStopped: () -> Bool
   ) throws(ScanError) {
-    var judge = StreamJudge(source.spec, groups: groups)
+    var judge = StreamJudge(source.spec, groups: groups, erasures: source.erasures)
     for earlier in before where earlier.groups.overlaps(groups) {
       do throws(AnalysisError) {
         try judge.adopt(earlier.handover, of: earlier.groups)

@@ -16,6 +16,7 @@ public struct IncidentQuestion: Hashable, Sendable {
   /// Nil, here and below: any.
   public var site: String?
   public var campaign: String?
+  public var content: String?
   public var isOpen: Bool?
   /// Those that go on, or ended at or after it; microseconds since the epoch.
   public var since: Int64?
@@ -28,12 +29,14 @@ public struct IncidentQuestion: Hashable, Sendable {
   public var limit: Int
 
   public init(
-    site: String? = nil, campaign: String? = nil, isOpen: Bool? = nil, since: Int64? = nil,
+    site: String? = nil, campaign: String? = nil, content: String? = nil, isOpen: Bool? = nil,
+    since: Int64? = nil,
     severity: IncidentRow.Severity = .info, id: Int64? = nil, group: Int64? = nil,
     before: Place? = nil, limit: Int
   ) {
     self.site = site
     self.campaign = campaign
+    self.content = content
     self.isOpen = isOpen
     self.since = since
     self.severity = severity

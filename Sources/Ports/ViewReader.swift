@@ -36,6 +36,26 @@ public struct DimensionFilter: Hashable, Sendable {
   }
 }
 
+extension DimensionFilter {
+  /// Whether a value passes: the whole value for `is` and `is_not`, any part of it, with the
+  /// same case of letters, for `contains`.
+  public func admits(_ value: String) -> Bool {
+    switch operation {
+    case .isAnyOf: values.contains { $0.utf8.elementsEqual(value.utf8) }
+    case .isNoneOf: !values.contains { $0.utf8.elementsEqual(value.utf8) }
+    case .contains: values.contains { Self.occurs(Array($0.utf8), in: Array(value.utf8)) }
+    }
+  }
+
+  private static func occurs(_ part: [UInt8], in whole: [UInt8]) -> Bool {
+    if part.isEmpty { return true }
+    guard whole.count >= part.count else { return false }
+    return (0...whole.count - part.count).contains { start in
+      whole[start..<start + part.count].elementsEqual(part)
+    }
+  }
+}
+
 /// What to read: windows of segments, for one site, grouped.
 public struct ViewSelection: Hashable, Sendable {
   public var measure: Measure
@@ -96,6 +116,33 @@ public struct DurableAnswer: Sendable {
   }
 }
 
+/// One instant of the durable store that questions share: sums that are kept may be asked for as of it.
+public struct DurableMoment: Sendable {
+  public var checkpoints: [StreamPartition: Checkpoint]
+  /// Before it was read.
+  public var asOf: ContinuousClock.Instant
+  /// Of windows that have left the state of some streams and not of all: the rows of those streams.
+  public var rows: [HotRow]
+
+  public init(
+    checkpoints: [StreamPartition: Checkpoint], asOf: ContinuousClock.Instant, rows: [HotRow]
+  ) {
+    self.checkpoints = checkpoints
+    self.asOf = asOf
+    self.rows = rows
+  }
+}
+
+/// What a durable store has in memory of a selection, as of a moment.
+public enum KeptGroups: Sendable {
+  /// Of windows before every stream's seam.
+  case groups([ViewGroup])
+  /// It is of a later moment: ask as of a new one.
+  case later
+  /// It has to be read first, see ``DurableViewReader/read(_:belowSeams:)``.
+  case none
+}
+
 /// The newest hopping window and the one a window's length before it.
 public struct TrendAnswer: Sendable {
   /// End of the newest window that is known, exclusive, microseconds since the epoch; nil before the
@@ -126,6 +173,18 @@ public protocol DurableViewReader: Sendable {
     _ selection: ViewSelection, belowSeams: Bool
   ) async throws(ViewReadError) -> DurableAnswer
 
+  /// This instant, for questions that share it; nil where the store keeps no sums.
+  ///
+  /// - Parameters:
+  ///   - levels: whose rows between seams are read.
+  ///   - rowCountMax: of these; more are cut off after one more.
+  func moment(
+    _ measure: Measure, levels: [WindowLevel], rowCountMax: Int
+  ) async throws(ViewReadError) -> DurableMoment?
+
+  /// What is in memory of a selection as of a moment that this reader has given.
+  func kept(_ selection: ViewSelection, at moment: DurableMoment) -> KeptGroups
+
   /// The newest trends of a site by one dimension, of one instant.
   func trends(
     site: String, groupBy dimension: Dimension
@@ -135,6 +194,14 @@ public protocol DurableViewReader: Sendable {
 
   /// What became of every event, over the streams of events and the dead letters.
   func accounting() async throws(ViewReadError) -> Accounting
+}
+
+extension DurableViewReader {
+  public func moment(
+    _ measure: Measure, levels: [WindowLevel], rowCountMax: Int
+  ) async throws(ViewReadError) -> DurableMoment? { nil }
+
+  public func kept(_ selection: ViewSelection, at moment: DurableMoment) -> KeptGroups { .none }
 }
 
 /// What the hot copy holds: headers per partition, and rows of windows at or past given seams.
@@ -163,6 +230,12 @@ public protocol HotViewReader: Sendable {
   func read(
     segments: [Segment], seams: [Int: Seams], filter: TupleFilter
   ) async throws(ViewReadError) -> HotAnswer
+
+  /// The same without a filter; refused, before they are read where that can be told, where there are more rows than
+  /// `rowCountMax`.
+  func read(
+    segments: [Segment], seams: [Int: Seams], rowCountMax: Int
+  ) async throws(ViewReadError) -> HotAnswer
 }
 
 extension HotViewReader {
@@ -170,6 +243,14 @@ extension HotViewReader {
     segments: [Segment], seams: [Int: Seams]
   ) async throws(ViewReadError) -> HotAnswer {
     try await read(segments: segments, seams: seams, filter: .everything)
+  }
+
+  public func read(
+    segments: [Segment], seams: [Int: Seams], rowCountMax: Int
+  ) async throws(ViewReadError) -> HotAnswer {
+    let answer = try await read(segments: segments, seams: seams)
+    if answer.rows.count > rowCountMax { throw .refused("there are more than \(rowCountMax) rows") }
+    return answer
   }
 
   public func of(generation: UInt32) -> any HotViewReader { self }

@@ -131,6 +131,69 @@ enum CorrectionTable {
     }
   }
 
+  /// A row of what was noted.
+  struct Noted {
+    var source: Int32
+    var sequence: UInt64
+    var measure: Measure
+    /// Nil for everything.
+    var level: WindowLevel?
+    /// Of the window.
+    var start: Int64
+    var dimensionID: Int64
+    var counts: Counts
+    /// The corrected row's.
+    var revision: Int32
+  }
+
+  /// What commits past these sequences have noted, by source and sequence; nil where there is more than
+  /// `rowCountMax`.
+  ///
+  /// - Parameter sequences: by source, at least one.
+  static func rows(
+    after sequences: [Int32: UInt64], rowCountMax: Int, in schema: ViewSchema,
+    _ connection: PostgresConnection
+  ) throws(PostgresError) -> [Noted]? {
+    var parameters = PostgresParameters()
+    let condition = condition(after: sequences, &parameters)
+    // A scalar query is the index's way to a row at any size of the tables.
+    let revisions = TimedTable.all(of: schema.pipeline).compactMap { table -> String? in
+      guard case .windows(let measure, let level) = table else { return nil }
+      return """
+        when measure = \(measure.rawValue) and level = \(level.rawValue) then (
+          select t.revision from \(schema.table(table)) t
+          where t.window_start = m.window_start and t.dimension_id = m.dimension_id
+            and t.source = m.source)
+        """
+    }
+    let result = try connection.query(
+      prepared: "corrections_rows_\(sequences.count)",
+      """
+      select source, sequence, measure, level, window_start, dimension_id, s1, s2, s3, s4, s5, s6,
+        coalesce(case \(revisions.joined(separator: " ")) end, 0)
+      from \(schema.name).corrections m where \(condition)
+      order by source, sequence limit \(rowCountMax + 1)
+      """, parameters)
+    try result.require(
+      .int4, .int8, .int2, .int2, .timestamptz, .int8, .int8, .int8, .int8, .int8, .int8, .int8,
+      .int4)
+    guard result.rowCount <= rowCountMax else { return nil }
+    return (0..<result.rowCount).compactMap { row in
+      guard let measure = Measure(rawValue: UInt8(clamping: result.int2(row, 2))) else {
+        return nil
+      }
+      return Noted(
+        source: result.int4(row, 0), sequence: UInt64(bitPattern: result.int8(row, 1)),
+        measure: measure, level: WindowLevel(rawValue: Int(result.int2(row, 3))),
+        start: result.timestamptz(row, 4), dimensionID: result.int8(row, 5),
+        counts: Counts(
+          impressions: result.int8(row, 6), views: result.int8(row, 7),
+          clicks: result.int8(row, 8), engagements: result.int8(row, 9),
+          conversions: result.int8(row, 10), revenueMicros: result.int8(row, 11)),
+        revision: result.int4(row, 12))
+    }
+  }
+
   /// True of what commits past these sequences have noted.
   static func condition(
     after sequences: [Int32: UInt64], _ parameters: inout PostgresParameters

@@ -49,6 +49,7 @@ struct IncidentStatement {
     parameters.append(timestamptz: question.before?.begin)
     parameters.append(int8: question.before?.id)
     parameters.append(int8: Int64(question.limit))
+    parameters.append(text: question.content.map { StoredText.encode($0) })
     let result = try session.query(
       """
       select \(IncidentSelection.columns(of: "i")) from \(IncidentSelection.table(in: schema)) i
@@ -56,6 +57,7 @@ struct IncidentStatement {
         and ($3 is null or (i.end_at is null) = $3)
         and ($4 is null or i.end_at is null or i.end_at >= $4)
         and i.severity >= $5 and ($6 is null or i.id = $6) and ($7 is null or i.group_id = $7)
+        and ($11 is null or i.content = $11)
         and ($8 is null or (i.begin_at, i.id) < ($8, $9))
       order by i.begin_at desc, i.id desc limit $10
       """, parameters)

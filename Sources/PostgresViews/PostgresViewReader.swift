@@ -18,6 +18,7 @@ public final class PostgresViewReader: DurableViewReader {
   /// Groups that one answer may have; more is refused, since the answer is held in memory.
   private let groupCountMax: Int
   private let settled = SettledSums()
+  private let tuples = KnownTuples()
 
   /// - Parameters:
   ///   - sessions: threads and Postgres sessions, opened when first used.
@@ -68,6 +69,22 @@ public final class PostgresViewReader: DurableViewReader {
     }
     try check(answer.groups)
     return answer
+  }
+
+  public func moment(
+    _ measure: Measure, levels: [WindowLevel], rowCountMax: Int
+  ) async throws(ViewReadError) -> DurableMoment? {
+    let statement = MomentStatement(
+      measure: measure, levels: levels, rowCountMax: rowCountMax, schema: schema)
+    return try await onSession { [settled, tuples] session throws(PostgresError) in
+      try statement.run(settled, tuples, session)
+    }
+  }
+
+  public func kept(_ selection: ViewSelection, at moment: DurableMoment) -> KeptGroups {
+    settled.groups(
+      selection,
+      at: SettledSums.Moment(checkpoints: moment.checkpoints, asOf: moment.asOf))
   }
 
   public func trends(

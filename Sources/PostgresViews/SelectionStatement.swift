@@ -5,11 +5,12 @@ import Views
 
 /// The SQL of one selection: its shape comes from enums alone, its values are parameters.
 ///
-///     picked:  tuples of the site that pass the filters                       (dimensions)
-///     counted: per segment, sums by bucket and tuple of rows in its range     (metrics_…, outcomes_…)
-///     answer:  sums by bucket, wanted dimensions and currency
+///     rows:   per segment, rows in its range with their bucket                 (metrics_…, outcomes_…)
+///     picked: tuples of the site that pass the filters                         (dimensions)
+///     answer: sums by bucket, wanted dimensions and currency
 ///
-/// Rows are summed by tuple before the tuple's texts are looked at: a tuple has many rows.
+/// Rows are summed once. Summed by tuple first, those of short windows would be as many sums as rows, and the second
+/// sum one of numerics: 4.6 times as long for an hour of minutes of 1,000 tuples.
 struct SelectionStatement: Sendable {
   private let selection: ViewSelection
   private let schema: ViewSchema
@@ -55,11 +56,10 @@ struct SelectionStatement: Sendable {
       .joined(separator: ", ")
     let totals = sums.map { SumText.int8("sum(\($0))") }.joined(separator: ", ")
     let picked = pickedText(&parameters)
-    let counted = countedText(&parameters)
+    let rows = rowsText(&parameters)
     return """
-      with picked as materialized (\(picked)), counted as (\(counted))
       select bucket, \(columns.joined(separator: ", ")), \(totals), max(revision)
-      from counted join picked p on p.id = counted.dimension_id
+      from (\(rows)) counted join (\(picked)) p on p.id = counted.dimension_id
       group by \(keys) order by \(keys) limit \(groupCountMax + 1)
       """
   }
@@ -83,15 +83,14 @@ struct SelectionStatement: Sendable {
     return "select * from \(schema.name).dimensions where \(condition)"
   }
 
-  private func countedText(_ parameters: inout PostgresParameters) -> String {
+  private func rowsText(_ parameters: inout PostgresParameters) -> String {
     var bucket = "0"
     if !selection.buckets.isEmpty {
       parameters.append(timestamptzArray: selection.buckets) { $0 }
       bucket = "greatest(width_bucket(m.window_start, $\(parameters.count)::timestamptz[]) - 1, 0)"
     }
     if let corrections { return correctedText(bucket, after: corrections, &parameters) }
-    let totals = (sums.map { "sum(m.\($0)) as \($0)" } + ["max(m.revision) as revision"])
-      .joined(separator: ", ")
+    let values = (sums + ["revision"]).map { "m.\($0)" }.joined(separator: ", ")
     var parts: [String] = []
     for segment in selection.segments {
       parameters.append(timestamptz: segment.from)
@@ -105,36 +104,33 @@ struct SelectionStatement: Sendable {
         """ : ""
       parts.append(
         """
-        select \(bucket) as bucket, m.dimension_id, \(totals)
+        select \(bucket) as bucket, m.dimension_id, \(values)
         from \(schema.table(.windows(selection.measure, segment.level))) m\(seam)
         where m.window_start >= $\(from) and m.window_start < $\(from + 1)
-          and m.dimension_id in (select id from picked)
-        group by 1, 2
         """)
     }
     return parts.joined(separator: "\nunion all\n")
   }
 
-  /// Sums of what was added, and the revisions that the rows have now.
+  /// What was added, and the revisions that the rows have now.
   private func correctedText(
     _ bucket: String, after sequences: [Int32: UInt64], _ parameters: inout PostgresParameters
   ) -> String {
-    let totals = zip(1..., sums).map { "sum(m.s\($0)) as \($1)" }.joined(separator: ", ")
+    let values = zip(1..., sums).map { "m.s\($0) as \($1)" }.joined(separator: ", ")
     let parts = selection.segments.map { segment in
       parameters.append(timestamptz: segment.from)
       let from = parameters.count
       parameters.append(timestamptz: segment.to)
       let condition = CorrectionTable.condition(after: sequences, &parameters)
       return """
-        select \(bucket) as bucket, m.dimension_id, \(totals), coalesce(max((
+        select \(bucket) as bucket, m.dimension_id, \(values), coalesce((
           select t.revision from \(schema.table(.windows(selection.measure, segment.level))) t
           where t.window_start = m.window_start and t.dimension_id = m.dimension_id
-            and t.source = m.source)), 0) as revision
+            and t.source = m.source), 0) as revision
         from \(schema.name).corrections m
         where m.measure = \(selection.measure.rawValue) and m.level = \(segment.level.rawValue)
           and m.window_start >= $\(from) and m.window_start < $\(from + 1)
-          and m.dimension_id in (select id from picked) and \(condition)
-        group by 1, 2
+          and \(condition)
         """
     }
     return parts.joined(separator: "\nunion all\n")

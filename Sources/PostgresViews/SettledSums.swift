@@ -17,6 +17,9 @@ import Views
 /// snapshot: what is kept holds where the snapshot has the same streams and none of them further back, with
 /// what was corrected since. So it is the same as one that is read from rows, but where sums end at the ends of 64 bits.
 ///
+/// Who shares a moment with others reads nothing for it: what was corrected since is known of that moment already
+/// (``CorrectionLog``), and sums that are kept are brought to it.
+///
 /// Limits: ``groupCountMax`` groups, some 200 bytes each, those that were used longest ago go first; what was not
 /// asked for in ``CorrectionTable/reach`` is read anew. Shared by the sessions of a reader. No help for ranges
 /// that nobody asks for twice.
@@ -50,6 +53,9 @@ final class SettledSums: Sendable {
     var entries: [Key: Entry] = [:]
     var size = 0
     var uses: UInt64 = 0
+    var log = CorrectionLog()
+    /// Whether ``CorrectionTable`` was seen; it stays.
+    var hasCorrections = false
   }
 
   /// What a reader's snapshot says of the streams.
@@ -59,11 +65,15 @@ final class SettledSums: Sendable {
     let asOf: ContinuousClock.Instant
 
     /// Streams that have rows of a measure.
-    fileprivate func sources(_ measure: Measure) -> [(source: Int32, checkpoint: Checkpoint)] {
+    func sources(_ measure: Measure) -> [(source: Int32, checkpoint: Checkpoint)] {
       checkpoints.compactMap { stream, checkpoint in
         let isOwn = (stream.role == .events) == (measure == .activity)
         return isOwn && checkpoint.sequence > 0 ? stream.source.map { ($0, checkpoint) } : nil
       }
+    }
+
+    fileprivate var sources: [(source: Int32, checkpoint: Checkpoint)] {
+      sources(.activity) + sources(.outcomes)
     }
   }
 
@@ -113,6 +123,102 @@ final class SettledSums: Sendable {
     return entry.groups
   }
 
+  /// The groups of windows before every seam as of a moment, from memory alone, in rising order of bucket and
+  /// dimensions.
+  func groups(_ selection: ViewSelection, at moment: Moment) -> KeptGroups {
+    let sources = moment.sources(selection.measure)
+    let settled = Self.split(selection, sources).settled
+    if settled.segments.isEmpty { return .groups([]) }
+    let sequences = Self.sequences(sources)
+    let whole = Key(settled)
+    let known = groups(whole, at: sequences, moment)
+    if case .none = known {} else { return known }
+    var parts: [[ViewGroup]] = []
+    for piece in SettledPiece.all(of: settled) {
+      let known = groups(Key(piece.selection), at: sequences, moment)
+      guard case .groups(let groups) = known else { return known }
+      parts.append(piece.placed(groups))
+    }
+    let groups = ViewGroup.merged(parts)
+    keep(groups, whole, sequences, moment)
+    return .groups(groups)
+  }
+
+  private func groups(
+    _ key: Key, at sequences: [Int32: UInt64], _ moment: Moment
+  ) -> KeptGroups {
+    var slices: [ArraySlice<CorrectionLog.Row>] = []
+    let found = state.withLock { state -> KeptGroups in
+      guard let entry = state.entries[key], entry.sequences.count == sequences.count else {
+        return .none
+      }
+      state.uses += 1
+      state.entries[key]?.used = state.uses
+      if entry.sequences == sequences { return .groups(entry.groups) }
+      guard sequences.allSatisfy({ $0.value >= entry.sequences[$0.key] ?? .max }) else {
+        return .later
+      }
+      guard let rows = state.log.rows(from: entry.sequences, to: sequences) else { return .none }
+      slices = rows
+      return .groups(entry.groups)
+    }
+    guard case .groups(var groups) = found else { return found }
+    if !slices.isEmpty {
+      let added = CorrectionLog.Row.groups(slices, key.selection)
+      if !added.isEmpty { groups = ViewGroup.merged([groups, added]) }
+    }
+    keep(groups, key, sequences, moment)
+    return .groups(groups)
+  }
+
+  /// Takes in what was corrected up to a moment, in its snapshot.
+  func note(
+    _ moment: Moment, tuples: KnownTuples, in schema: ViewSchema, _ session: PostgresConnection
+  ) throws(PostgresError) {
+    let sources = moment.sources
+    let (ends, hasTable) = state.withLock { state in
+      (sources.map { state.log.end($0.source) }, state.hasCorrections)
+    }
+    var sinces: [Int32: UInt64] = [:]
+    for ((source, checkpoint), end) in zip(sources, ends) {
+      if let end, checkpoint.lastDeltaSequence > end { sinces[source] = end }
+    }
+    var noted: [Int32: [CorrectionLog.Row]] = [:]
+    // Of these not everything is known.
+    var unknown: Set<Int32> = []
+    if !sinces.isEmpty {
+      var exists = hasTable
+      if !exists {
+        exists = try CorrectionTable.exists(in: schema, session)
+        if exists { state.withLock { $0.hasCorrections = true } }
+      }
+      let rows =
+        try exists
+        ? CorrectionTable.rows(
+          after: sinces, rowCountMax: CorrectionLog.rowCountMax / 2, in: schema, session) : nil
+      let texts = try tuples.read(rows?.map(\.dimensionID) ?? [], in: schema, session)
+      for row in rows ?? [] {
+        guard let level = row.level, let tuple = texts[row.dimensionID] else {
+          unknown.insert(row.source)
+          continue
+        }
+        noted[row.source, default: []].append(
+          CorrectionLog.Row(
+            sequence: row.sequence, measure: row.measure, level: level, start: row.start,
+            tuple: tuple, counts: row.counts, revision: row.revision))
+      }
+      // A program of before corrections were noted may write beside this one.
+      for source in sinces.keys where noted[source] == nil { unknown.insert(source) }
+    }
+    state.withLock { state in
+      for ((source, checkpoint), end) in zip(sources, ends) {
+        state.log.add(
+          unknown.contains(source) ? nil : noted[source] ?? [], of: source, from: end,
+          to: checkpoint.sequence)
+      }
+    }
+  }
+
   /// The groups of windows below each stream's own seam, in rising order of bucket and dimensions.
   func read(
     _ selection: ViewSelection, _ snapshot: Snapshot
@@ -121,7 +227,7 @@ final class SettledSums: Sendable {
     var parts: [[ViewGroup]] = []
     if !settled.segments.isEmpty { parts.append(try sums(settled, snapshot)) }
     if !rest.segments.isEmpty { parts.append(try snapshot.run(rest, belowSeams: true)) }
-    return Self.merged(parts)
+    return ViewGroup.merged(parts)
   }
 
   /// What lies before every seam, and what lies between the first and the last one.
@@ -157,7 +263,7 @@ final class SettledSums: Sendable {
   ) throws(PostgresError) -> [ViewGroup] {
     let whole = Key(selection)
     if let groups = try current(whole, try held([whole], snapshot), snapshot) { return groups }
-    let pieces = Self.pieces(of: selection).map { (piece: $0, key: Key($0.selection)) }
+    let pieces = SettledPiece.all(of: selection).map { (piece: $0, key: Key($0.selection)) }
     let held = try held(pieces.map(\.key), snapshot)
     let sequences = Self.sequences(snapshot.moment.sources(selection.measure))
     var parts: [[ViewGroup]] = []
@@ -172,7 +278,7 @@ final class SettledSums: Sendable {
         parts.append(piece.placed(groups))
       }
     }
-    let groups = Self.merged(parts)
+    let groups = ViewGroup.merged(parts)
     keep(groups, whole, sequences, snapshot.moment)
     return groups
   }
@@ -201,7 +307,7 @@ final class SettledSums: Sendable {
     let added =
       try isCorrected
       ? snapshot.run(selection, belowSeams: false, corrections: entry.sequences) : []
-    let groups = Self.merged([entry.groups, added])
+    let groups = ViewGroup.merged([entry.groups, added])
     keep(groups, key, Self.sequences(sources), snapshot.moment)
     return groups
   }
@@ -277,106 +383,5 @@ final class SettledSums: Sendable {
         state.size -= entry.groups.count + Self.entrySize
       }
     }
-  }
-
-  // MARK: Pieces
-
-  /// A part of a selection that others have, too.
-  private struct Piece {
-    var selection: ViewSelection
-    /// The selection's bucket of each of the piece's own.
-    var buckets: [Int]
-
-    func placed(_ groups: [ViewGroup]) -> [ViewGroup] {
-      groups.map { group in
-        var group = group
-        group.bucket = buckets[group.bucket]
-        return group
-      }
-    }
-  }
-
-  /// Segments cut at full hours, those of hours at full days.
-  private static func pieces(of selection: ViewSelection) -> [Piece] {
-    var pieces: [Piece] = []
-    for segment in selection.segments {
-      var from = segment.from
-      while from < segment.to {
-        var to = segment.to
-        if let unit = unit(segment.level) { to = min(to, unit.start(of: from) + unit.length) }
-        pieces.append(piece(of: selection, Segment(level: segment.level, from: from, to: to)))
-        from = to
-      }
-    }
-    return pieces
-  }
-
-  private static func unit(_ level: WindowLevel) -> WindowLevel? {
-    switch level {
-    case .tenSeconds, .minute: .hour
-    case .hour: .day
-    case .day: nil
-    }
-  }
-
-  /// Its buckets begin where it does, so that they are the same in every selection that has them.
-  private static func piece(of selection: ViewSelection, _ segment: Segment) -> Piece {
-    var own = selection
-    own.segments = [segment]
-    if selection.buckets.isEmpty { return Piece(selection: own, buckets: [0]) }
-    let starts = selection.buckets
-    let first = max(0, (starts.firstIndex { $0 > segment.from } ?? starts.count) - 1)
-    let end = starts[first...].firstIndex { $0 >= segment.to } ?? starts.count
-    let last = max(first + 1, end)
-    own.buckets = [segment.from] + starts[first + 1..<last]
-    return Piece(selection: own, buckets: Array(first..<last))
-  }
-
-  /// Adds up groups of the same bucket, dimensions and currency.
-  ///
-  /// - Parameter parts: each in rising order.
-  static func merged(_ parts: [[ViewGroup]]) -> [ViewGroup] {
-    var parts = parts.filter { !$0.isEmpty }
-    while parts.count > 1 {
-      parts = stride(from: 0, to: parts.count, by: 2).map { index in
-        index + 1 < parts.count ? merged(parts[index], parts[index + 1]) : parts[index]
-      }
-    }
-    return parts.first ?? []
-  }
-
-  private static func merged(_ a: [ViewGroup], _ b: [ViewGroup]) -> [ViewGroup] {
-    guard let last = a.last, let first = b.first else { return a + b }
-    // Mostly one stretch of time comes after the other.
-    if order(last, first) < 0 { return a + b }
-    var groups: [ViewGroup] = []
-    groups.reserveCapacity(a.count + b.count)
-    var (i, j) = (0, 0)
-    while i < a.count && j < b.count {
-      let order = order(a[i], b[j])
-      if order == 0 {
-        var sum = a[i]
-        sum.counts += b[j].counts
-        sum.revision = max(sum.revision, b[j].revision)
-        groups.append(sum)
-      } else {
-        groups.append(order < 0 ? a[i] : b[j])
-      }
-      if order <= 0 { i += 1 }
-      if order >= 0 { j += 1 }
-    }
-    groups += a[i...]
-    groups += b[j...]
-    return groups
-  }
-
-  /// Below 0 where `a` comes first, 0 where they are of the same bucket, dimensions and currency.
-  private static func order(_ a: ViewGroup, _ b: ViewGroup) -> Int {
-    if a.bucket != b.bucket { return a.bucket - b.bucket }
-    for index in a.dimensions.indices {
-      let order = TextBytes.order(a.dimensions[index], b.dimensions[index])
-      if order != 0 { return order }
-    }
-    return TextBytes.order(a.currency, b.currency)
   }
 }

@@ -18,14 +18,13 @@ struct AnswerWriter {
   private let plan: QueryPlan
   private let zone: ZoneRules
   private let rates: RateLabels
-  private let intervals: RateIntervals
+  private let texts: RateTexts
 
-  /// - Parameter intervals: of earlier answers.
+  /// - Parameter texts: of earlier answers.
   init(
-    request: QueryRequest, plan: QueryPlan, zone: ZoneRules,
-    intervals: RateIntervals = RateIntervals()
+    request: QueryRequest, plan: QueryPlan, zone: ZoneRules, texts: RateTexts = RateTexts()
   ) {
-    self.intervals = intervals
+    self.texts = texts
     self.request = request
     self.plan = plan
     self.zone = zone
@@ -84,14 +83,19 @@ struct AnswerWriter {
   private func write(_ numbers: QueryAnswer.Numbers, to output: inout [UInt8]) {
     for (index, metric) in request.metrics.enumerated() {
       if index > 0 { output.append(UInt8(ascii: ",")) }
-      numbers.write(metric, to: &output)
-    }
-    output.append(UInt8(ascii: "]"))
-    rates.write("intervals", to: &output) { metric in
-      metric.rate(of: numbers.sums[metric.measure]).flatMap {
-        intervals.ends($0.part, of: $0.whole)
+      if let rate = metric.rate(of: numbers.sums[metric.measure]) {
+        output.append(contentsOf: texts.text(rate.part, of: rate.whole).rate)
+      } else {
+        numbers.write(metric, to: &output)
       }
     }
+    output.append(UInt8(ascii: "]"))
+    rates.write(
+      "intervals", to: &output,
+      values: { metric, output in
+        guard let rate = metric.rate(of: numbers.sums[metric.measure]) else { return }
+        output.append(contentsOf: texts.text(rate.part, of: rate.whole).interval)
+      })
   }
 
   private func writeChanges(_ change: NumbersChange, to output: inout [UInt8]) {
@@ -234,7 +238,7 @@ struct AnswerWriter {
 extension QueryAnswer.Numbers {
   func write(_ metric: Metric, to output: inout [UInt8]) {
     switch value(metric) {
-    case .count(let count): output.append(contentsOf: String(count).utf8)
+    case .count(let count): JSONText.append(integer: count, to: &output)
     case .ratio(let ratio):
       output.append(contentsOf: (ratio.map { AnswerWriter.text($0) } ?? "null").utf8)
     case .money:
@@ -270,6 +274,33 @@ extension NumbersChange {
 }
 
 extension JSONText {
+  static func append(integer value: Int64, to output: inout [UInt8]) {
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
+      var place = digits.count
+      var rest = value.magnitude
+      repeat {
+        place -= 1
+        digits[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+        rest /= 10
+      } while rest > 0
+      if value < 0 { output.append(UInt8(ascii: "-")) }
+      output.append(contentsOf: UnsafeBufferPointer(rebasing: digits[place...]))
+    }
+  }
+
+  /// Both ends of an interval, or null.
+  static func append(ends: (lower: Double, upper: Double)?, to output: inout [UInt8]) {
+    guard let ends else {
+      output.append(contentsOf: "null".utf8)
+      return
+    }
+    output.append(UInt8(ascii: "["))
+    append(interval: ends.lower, to: &output)
+    output.append(UInt8(ascii: ","))
+    append(interval: ends.upper, to: &output)
+    output.append(UInt8(ascii: "]"))
+  }
+
   /// An end of an interval or a change, rounded, or null.
   static func append(interval value: Double?, to output: inout [UInt8]) {
     output.append(

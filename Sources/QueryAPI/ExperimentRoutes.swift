@@ -1,5 +1,6 @@
 public import Experiments
 public import HTTPServer
+public import Metrics
 public import Ports
 public import Statistics
 import Views
@@ -29,6 +30,11 @@ public struct ExperimentRoutes: Sendable {
     self.catalog = catalog
     self.reader = reader
     self.access = access
+  }
+
+  /// The same results for Prometheus.
+  public func metrics(_ registry: MetricRegistry) -> ExperimentMetrics {
+    ExperimentMetrics(catalog, reader: reader, registry: registry, settled: settled, logged: logged)
   }
 
   public func declare(on routes: inout Routes) {
@@ -81,13 +87,14 @@ public struct ExperimentRoutes: Sendable {
     _ logged: LoggedAllocations
   ) async throws(ExperimentRefusal) -> ExperimentResults {
     let plan = experiment.plan
-    let range = experiment.cohortRange
+    let range = experiment.touchedRange
     do throws(ViewReadError) {
       let cohorts = try await reader.cohorts(
         site: plan.site, campaign: plan.campaign, from: range.lowerBound, to: range.upperBound,
         level: plan.cohort)
       do throws(ExperimentError) {
-        return try settled.results(of: experiment, cohorts, logged: logged(plan, range))
+        return try settled.results(
+          of: experiment, cohorts, logged: logged(plan, experiment.cohortRange))
       } catch {
         throw ViewReadError.unavailable("the rows of the experiment do not fit: \(error)")
       }
@@ -171,6 +178,9 @@ public struct ExperimentRoutes: Sendable {
           + (allowed.isEmpty ? "" : "; allowed: " + allowed.joined(separator: ", ")),
         members: [(name: "path", json: JSONText.quoted(path))]
           + (allowed.isEmpty ? [] : [(name: "allowed", json: "[\(list)]")]))
+    case .malformed(let detail):
+      return Problem(
+        .badRequest, code: QueryError.Code.invalidJSON.rawValue, detail: "$: \(detail)")
     case .conflict(let detail):
       return Problem(.conflict, code: "experiment_conflict", detail: detail)
     case .unknown(let detail):

@@ -7,7 +7,7 @@ import Views
 /// hot rows.
 ///
 /// Durable groups come in rising order, so each is compared with the one before it; the first that does not
-/// makes an index of all. A tuple is read once, however many of its rows come.
+/// makes an index of all.
 struct GroupTable {
   struct Key: Hashable, Comparable {
     var bucket: Int
@@ -35,28 +35,6 @@ struct GroupTable {
     }
   }
 
-  /// What a tuple of the hot copy is to a selection.
-  private enum Tuple {
-    case wanted(DimensionValues, currency: String)
-    case unwanted
-    case unreadable
-
-    init(_ encoded: [UInt8], _ selection: ViewSelection) {
-      guard let tuple = encoded.withUnsafeBytes({ DimensionTuple(encoded: $0) }) else {
-        self = .unreadable
-        return
-      }
-      let isWanted =
-        tuple.site == selection.site
-        && selection.filters.allSatisfy { $0.admits(tuple[$0.dimension]) }
-      self =
-        isWanted
-        ? .wanted(
-          DimensionValues(selection.groupBy.map { tuple[$0] }), currency: tuple.currency)
-        : .unwanted
-    }
-  }
-
   /// One for each key.
   private(set) var groups: [Group] = []
   /// Where each key's group is; nil while they came in rising order.
@@ -73,29 +51,52 @@ struct GroupTable {
   /// Adds the rows that `selection` is about. A row whose tuple cannot be read is left out.
   ///
   /// - Returns: the number of rows left out.
-  mutating func add(_ rows: [HotRow], selection: ViewSelection) -> Int {
-    var unreadable = 0
-    var tuples: [Int64: (encoded: [UInt8], tuple: Tuple)] = [:]
-    for hot in rows {
-      guard Self.contains(hot.row, selection.segments) else { continue }
-      let tuple: Tuple
-      if let known = tuples[hot.row.dimensionID], known.encoded == hot.tuple {
-        tuple = known.tuple
-      } else {
-        tuple = Tuple(hot.tuple, selection)
-        tuples[hot.row.dimensionID] = (hot.tuple, tuple)
+  mutating func add(_ rows: RowColumns, selection: ViewSelection) -> Int {
+    var windows = rows.windows.compactMap { window -> (bucket: Int, rows: Range<Int>)? in
+      let isWanted = selection.segments.contains {
+        $0.level == window.level && window.start >= $0.from && window.start < $0.to
       }
-      switch tuple {
-      case .unwanted: continue
-      case .unreadable: unreadable += 1
-      case .wanted(let dimensions, let currency):
-        let bucket = Self.bucket(of: hot.row.start, selection.buckets)
-        groups[place(of: Key(bucket: bucket, dimensions: dimensions))].add(
-          hot.row.counts, selection.measure, currency)
-        revision = max(revision, hot.row.revision)
+      return isWanted ? (Self.bucket(of: window.start, selection.buckets), window.rows) : nil
+    }
+    if windows.isEmpty { return 0 }
+    // In rising order, as durable groups come.
+    windows.sort { $0.bucket < $1.bucket }
+    var tuples = TupleGroups(selection, rows.tuples)
+    var unreadable = 0
+    /// Of the bucket at hand, by group; nil of those without a row.
+    var sums: [Counts?] = []
+    for (index, window) in windows.enumerated() {
+      for row in window.rows {
+        let group = tuples.group(ofTupleAt: rows.places[row])
+        guard group >= 0 else {
+          if group == TupleGroups.unreadable { unreadable += 1 }
+          continue
+        }
+        while sums.count <= group { sums.append(nil) }
+        var sum = sums[group] ?? Counts()
+        sum += rows.counts[row]
+        sums[group] = sum
+        revision = max(revision, rows.revisions[row])
+      }
+      let isLast = index + 1 == windows.count || windows[index + 1].bucket != window.bucket
+      if isLast {
+        add(sums, tuples.groups, bucket: window.bucket, selection.measure)
+        sums = []
       }
     }
     return unreadable
+  }
+
+  private mutating func add(
+    _ sums: [Counts?], _ tuples: [TupleGroups.Group], bucket: Int, _ measure: Measure
+  ) {
+    let found = sums.indices.filter { sums[$0] != nil }
+    let sorted = found.sorted { tuples[$0].dimensions < tuples[$1].dimensions }
+    for group in sorted {
+      guard let counts = sums[group] else { continue }
+      let key = Key(bucket: bucket, dimensions: tuples[group].dimensions)
+      groups[place(of: key)].add(counts, measure, tuples[group].currency)
+    }
   }
 
   /// Nil where there is none of the key.
@@ -124,10 +125,6 @@ struct GroupTable {
     return groups.count - 1
   }
 
-  private static func contains(_ row: WindowRow, _ segments: [Segment]) -> Bool {
-    segments.contains { $0.level == row.level && row.start >= $0.from && row.start < $0.to }
-  }
-
   /// The last bucket that starts at or before `start`.
   static func bucket(of start: Int64, _ buckets: [Int64]) -> Int {
     var low = 0
@@ -140,63 +137,44 @@ struct GroupTable {
   }
 }
 
-/// Sums by measure, each in the places of ``Counts``.
+/// Sums by measure, each in the places of ``Counts``. Mostly a question is about activity alone, and an answer has
+/// thousands of them, so that the others take no room until there are some.
 struct MeasuredSums: Hashable, Sendable {
   private var activity: Counts
-  private var outcomes: Counts
-  private var exposures = Counts()
-  private var baselines = Counts()
+  /// Of the other measures, in their order; empty where all are zero.
+  private var others: [Counts] = []
 
   init(activity: Counts = Counts(), outcomes: Outcomes = Outcomes()) {
     self.activity = activity
-    self.outcomes = outcomes.counts
+    self[.outcomes] = outcomes.counts
   }
 
   subscript(measure: Measure) -> Counts {
     get {
-      switch measure {
-      case .activity: activity
-      case .outcomes: outcomes
-      case .exposures: exposures
-      case .baselines: baselines
-      }
+      if measure == .activity { return activity }
+      return others.isEmpty ? Counts() : others[Self.place(measure)]
     }
     set {
-      switch measure {
-      case .activity: activity = newValue
-      case .outcomes: outcomes = newValue
-      case .exposures: exposures = newValue
-      case .baselines: baselines = newValue
+      if measure == .activity {
+        activity = newValue
+        return
       }
+      if others.isEmpty {
+        if newValue == Counts() { return }
+        others = Array(repeating: Counts(), count: Measure.allCases.count - 1)
+      }
+      others[Self.place(measure)] = newValue
+      if newValue == Counts() && others.allSatisfy({ $0 == Counts() }) { others = [] }
     }
   }
+
+  private static func place(_ measure: Measure) -> Int { Int(measure.rawValue) - 1 }
 
   var isZero: Bool { self == MeasuredSums() }
 
   static func += (a: inout Self, b: Self) {
     a.activity += b.activity
-    a.outcomes += b.outcomes
-    a.exposures += b.exposures
-    a.baselines += b.baselines
-  }
-}
-
-extension DimensionFilter {
-  /// Whether a value passes: the whole value for `is` and `is_not`, any part of it, with the
-  /// same case of letters, for `contains`.
-  func admits(_ value: String) -> Bool {
-    switch operation {
-    case .isAnyOf: values.contains { $0.utf8.elementsEqual(value.utf8) }
-    case .isNoneOf: !values.contains { $0.utf8.elementsEqual(value.utf8) }
-    case .contains: values.contains { Self.occurs(Array($0.utf8), in: Array(value.utf8)) }
-    }
-  }
-
-  private static func occurs(_ part: [UInt8], in whole: [UInt8]) -> Bool {
-    if part.isEmpty { return true }
-    guard whole.count >= part.count else { return false }
-    return (0...whole.count - part.count).contains { start in
-      whole[start..<start + part.count].elementsEqual(part)
-    }
+    if b.others.isEmpty { return }
+    for measure in Measure.allCases where measure != .activity { a[measure] += b[measure] }
   }
 }

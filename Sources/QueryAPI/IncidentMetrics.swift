@@ -1,3 +1,4 @@
+import Events
 public import Metrics
 import Ports
 import Synchronization
@@ -19,7 +20,16 @@ public final class IncidentMetrics: Sendable {
   public static let incident = MetricDeclaration(
     "smartcontent_incident",
     "1 for each of the gravest incidents that go on, of each group one, at most 50.", .gauge,
-    labels: ["id", "site", "campaign", "kind", "severity"], maxSeries: namedMax)
+    labels: ["id", "site", "campaign", "content", "kind", "severity"], maxSeries: namedMax)
+  /// By itself, so that a series of ``incident`` does not change with each bin.
+  public static let events = MetricDeclaration(
+    "smartcontent_incident_events",
+    "What an incident counts since its begin: observed, expected, and the lower and upper end of what is usual.",
+    .gauge, labels: ["id", "of"], maxSeries: 4 * namedMax)
+  public static let contributor = MetricDeclaration(
+    "smartcontent_incident_contributor",
+    "The share of an incident's deviation that comes from the value with the largest share, where that is more than usual.",
+    .gauge, labels: ["id", "dimension", "value"], maxSeries: namedMax)
   public static let total = MetricDeclaration(
     "smartcontent_incidents_total",
     "Incidents of the last 400 days by severity, those that are over too.", .counter,
@@ -28,7 +38,7 @@ public final class IncidentMetrics: Sendable {
     "smartcontent_incident_refresh_failures_total", "Times that incidents could not be read.",
     .counter)
 
-  public static let catalog = [open, incident, total, failures]
+  public static let catalog = [open, incident, events, contributor, total, failures]
 
   private struct State {
     var open: [IncidentRow] = []
@@ -54,8 +64,23 @@ public final class IncidentMetrics: Sendable {
       (self?.state.withLock(\.open) ?? []).prefix(Self.namedMax).map { row in
         MetricSample(
           [
-            "\(row.id)", row.site, row.campaign, row.kind.name, row.severity.name,
+            "\(row.id)", row.site, row.campaign, row.content, row.kind.name, row.severity.name,
           ], 1)
+      }
+    }
+    registry.computed(Self.events) { [weak self] in
+      (self?.state.withLock(\.open) ?? []).prefix(Self.namedMax).flatMap { row in
+        [
+          ("observed", Double(row.observed)), ("expected", row.expected), ("lower", row.lower),
+          ("upper", row.upper),
+        ].map { MetricSample(["\(row.id)", $0.0], $0.1) }
+      }
+    }
+    registry.computed(Self.contributor) { [weak self] in
+      (self?.state.withLock(\.open) ?? []).prefix(Self.namedMax).compactMap { row in
+        row.contributor.map {
+          MetricSample(["\(row.id)", $0.dimension.name, $0.value], $0.share)
+        }
       }
     }
     registry.computed(Self.total) { [weak self] in

@@ -12,7 +12,8 @@ struct IncidentRequest: Hashable, Sendable {
   static let limitDefault = 50
   static let limitMax = 200
   static let parameters = [
-    "site_id", "campaign", "open", "since", "severity", "limit", "before", "timezone", "pipeline",
+    "site_id", "campaign", "content", "open", "since", "severity", "limit", "before", "timezone",
+    "pipeline",
   ]
 
   /// - Parameter parameters: of the target, each at most once and each a known one.
@@ -27,6 +28,7 @@ struct IncidentRequest: Hashable, Sendable {
       case "timezone": timezone = value
       case "site_id": question.site = value
       case "campaign": question.campaign = value
+      case "content": question.content = value
       case "open":
         question.isOpen = try Self.choice(value, ["true": true, "false": false], path: path)
       case "severity":

@@ -9,6 +9,10 @@ import Views
 /// at or past those seams. Where the two do not join (see ``Coverage``) both are read again until
 /// the next commit; after ``attemptCountMax`` times, or where the hot copy is away, durable rows
 /// alone answer, with a warning and a position that says less.
+///
+/// Questions that may be as old as others' share what is read: open windows (``SharedOpenRows``), and sums of all others,
+/// which the durable store keeps as of the same moment. Who comes first to sums that are not kept reads for itself,
+/// and they are kept then.
 struct LayerReader: Sendable {
   /// Half a second with the pause: commits come every quarter of one, unless there is a backlog.
   static let attemptCountMax = 25
@@ -18,12 +22,23 @@ struct LayerReader: Sendable {
   /// Between two attempts.
   var pause: Duration
   private let copies = HotCopies()
+  private let shared: SharedOpenRows?
+  private let firstReads = FirstReads()
 
+  /// - Parameter ageMax: of rows that questions share; zero where they share none.
   /// - Precondition: the view computes the measure.
-  init(view: ReadView, measure: Measure, pause: Duration) {
+  init(
+    view: ReadView, measure: Measure, pause: Duration, ageMax: Duration, metrics: QueryMetrics
+  ) {
     self.view = view
     self.measure = measure
     self.pause = pause
+    let hasHot = view.layer(measure)?.hot != nil
+    shared =
+      ageMax > .zero && hasHot
+      ? SharedOpenRows(
+        view: view, measure: measure, copies: copies,
+        settings: SharedOpenRows.Settings(ageMax: ageMax), metrics: metrics) : nil
   }
 
   private func layer(at checkpoints: [StreamPartition: Checkpoint]) -> Layer {
@@ -43,13 +58,62 @@ struct LayerReader: Sendable {
   struct Result: Sendable {
     var selection: ViewSelection
     var groups: [ViewGroup]
-    var hotRows: [HotRow]
+    var rows: RowColumns
     var coverage: CoverageSum
     /// What is missing, and why.
     var warnings: [String] = []
     /// The hot copy should have had a part in it.
     var isDurableOnly = false
+    /// Before anything of it was read; nil where it was read by this call.
+    var began: ContinuousClock.Instant?
   }
+
+  /// What may be shared with other questions.
+  struct Sharing: Sendable {
+    /// Nothing that was begun to be read before,
+    var since: ContinuousClock.Instant
+    /// but for what covers this position.
+    var covering: Position?
+  }
+
+  func read(
+    _ selection: ViewSelection, sharing: Sharing?
+  ) async throws(QueryError) -> Result {
+    if let sharing, let result = await readShared(selection, sharing) { return result }
+    var part: DurablePart?
+    let read = firstReads.begin(selection)
+    defer { firstReads.end(selection, read) }
+    return try await self.read(selection, reusing: &part)
+  }
+
+  /// Nil where something has to be read for this question.
+  private func readShared(_ selection: ViewSelection, _ sharing: Sharing) async -> Result? {
+    guard let shared else { return nil }
+    let levels = Set(selection.segments.map(\.level))
+    var sharing = sharing
+    for _ in 0..<Self.sharedAttemptCount {
+      guard
+        let open = await shared.rows(
+          of: levels, since: sharing.since, covering: sharing.covering),
+        open.isWhole(selection.segments)
+      else { return nil }
+      switch view.durable.kept(selection, at: open.moment) {
+      case .groups(let groups):
+        return Result(
+          selection: selection, groups: groups, rows: open.rows,
+          coverage: open.coverage(usesHot: open.usesHot(selection.segments)), began: open.began)
+      case .later: break
+      case .none:
+        guard let first = firstReads.underWay(selection) else { return nil }
+        await first.end()
+      }
+      sharing = Sharing(since: .now, covering: nil)
+    }
+    return nil
+  }
+
+  /// Sums that were read are of a later moment than the rows at hand; a seam may pass meanwhile.
+  private static let sharedAttemptCount = 4
 
   /// - Parameter part: what an earlier call read; replaced where it no longer fits.
   func read(
@@ -102,7 +166,7 @@ struct LayerReader: Sendable {
         continue
       }
       return Result(
-        selection: selection, groups: durable.groups, hotRows: hot.answer.rows,
+        selection: selection, groups: durable.groups, rows: RowColumns(hot.answer.rows),
         coverage: coverage(layer, checkpoints, hot))
     }
     part = nil
@@ -200,7 +264,7 @@ struct LayerReader: Sendable {
       warnings.append("windows of 10 s and 1 min that are still open are missing")
     }
     return Result(
-      selection: selection, groups: durable.groups, hotRows: [], coverage: coverage,
+      selection: selection, groups: durable.groups, rows: RowColumns(), coverage: coverage,
       warnings: warnings, isDurableOnly: reason != nil)
   }
 }

@@ -134,7 +134,7 @@ struct LiveStream: Sendable {
   }
 
   private func writer(_ plan: QueryPlan) -> AnswerWriter {
-    AnswerWriter(request: request, plan: plan, zone: zone, intervals: executor.intervals)
+    AnswerWriter(request: request, plan: plan, zone: zone, texts: executor.texts)
   }
 
   private func send(

@@ -190,8 +190,8 @@ enum OpenAPIDocument {
     "Window":{"type":["object","null"],"required":["from","to"],"properties":{"from":{"type":"string","format":"date-time"},"to":{"type":"string","format":"date-time","description":"Exclusive"}}},
     "Accounting":{"type":"object","required":["pipeline","received","on_time","late","too_late","duplicate","rejected","clamped_future","conserved"],"properties":{"pipeline":{"type":"string"},"received":{"type":"integer"},"on_time":{"type":"integer"},"late":{"type":"integer"},"too_late":{"type":"integer"},"duplicate":{"type":"integer"},"rejected":{"type":"integer"},"clamped_future":{"type":"integer"},"conserved":{"type":"boolean"}}},
     "KeyPolicy":{"type":"object","additionalProperties":false,"properties":{
-    "origins":{"type":"array","description":"Pages that may send; none: any","maxItems":100,"items":{"type":"string","examples":["https://www.example.org","https://*.example.org"]}},
-    "events_per_second_max":{"type":"integer","minimum":1,"maximum":1000000,"description":"Beyond it requests get 429; a burst of two seconds is taken"},
+    "origins":{"type":["array","null"],"description":"Pages that may send; none or null: any","maxItems":100,"items":{"type":"string","examples":["https://www.example.org","https://*.example.org"]}},
+    "events_per_second_max":{"type":["integer","null"],"minimum":1,"maximum":1000000,"description":"Beyond it requests get 429; a burst of two seconds is taken; null: no limit"},
     "address":{"enum":["drop","truncate"],"default":"truncate"},
     "personal_data":{"enum":["keep","remove","encrypt"],"default":"remove","description":"encrypt: with a key of the person's own, which can be erased"},
     "identifiers":{"enum":["keep","pseudonym"],"default":"keep"},

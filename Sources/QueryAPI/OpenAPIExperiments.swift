@@ -58,7 +58,7 @@ enum OpenAPIExperiments {
     """
 
   private static let plan = """
-    "site":\(name),"campaign":\(name),"variants":{"type":"array","minItems":\(ExperimentPlan.variantCounts.lowerBound),"maxItems":\(ExperimentPlan.variantCounts.upperBound),"uniqueItems":true,"items":\(name)},
+    "site":\(name),"site_id":{"type":"string","minLength":1,"maxLength":\(ExperimentFormat.textBytesMax),"description":"The same as `site`, as queries call it; answers have `site`"},"campaign":\(name),"variants":{"type":"array","minItems":\(ExperimentPlan.variantCounts.lowerBound),"maxItems":\(ExperimentPlan.variantCounts.upperBound),"uniqueItems":true,"items":\(name)},
     "control":{"type":"string","description":"One of the variants"},
     "metric":{"enum":[\(metrics)],"default":"click_rate"},
     "guardrails":{"type":"array","description":"What no variant may harm","uniqueItems":true,"items":{"enum":[\(metrics)]}},
@@ -91,7 +91,7 @@ enum OpenAPIExperiments {
     "ExperimentMetrics":{"type":"object","description":"By metric; money in units of the currency","additionalProperties":{"type":"object","required":["value","interval"],"properties":{"value":\(number),"interval":\(interval),
     "comparison":{"type":"object","description":"With the control","required":["lift","lift_interval","difference","difference_interval","variance_reduction","p_value","decision"],"properties":{
     "lift":{"type":["number","null"],"description":"Relative: 0.05 is five per cent more"},"lift_interval":\(interval),
-    "difference":{"type":["number","null"],"description":"Within allocations, after CUPED"},"difference_interval":\(interval),"variance_reduction":\(number),"p_value":\(number),"decision":{"enum":["better","worse",null]}}}}}},
+    "difference":{"type":["number","null"],"description":"Within allocations, after CUPED"},"difference_interval":\(interval),"variance_reduction":\(number),"p_value":{"type":["number","null"],"description":"At most alpha where and only where there is a decision; null in segments, whose rates have a decision and intervals alone"},"decision":{"enum":["better","worse",null]}}}}}},
     "ExperimentResults":{"type":"object","required":["experiment","status","metric","control","decision","variants","segments","sample_ratio","mixed","warnings","completeness"],"properties":{
     "experiment":{"type":"string"},"status":{"enum":["draft","running","stopped"]},"metric":{"enum":[\(metrics)]},"control":{"type":"string"},"currency":{"type":"string"},"alpha":{"type":"number"},
     "decision":{"type":"object","required":["action","variant","reasons"],"properties":{"action":{"enum":["distrust","stop_for_harm","take_treatment","keep_control","stop_for_futility","go_on"]},"variant":{"type":["string","null"]},"reasons":{"type":"array","items":{"type":"string"}}}},
@@ -101,6 +101,6 @@ enum OpenAPIExperiments {
     "sample_ratio":{"type":"object","required":["is_mismatch","basis","p_value","alpha","variants","failures"],"properties":{"is_mismatch":{"type":"boolean"},"basis":{"enum":["declared","logged"],"description":"The weights of the experiment, or the chances that events say"},"p_value":{"type":"number"},"alpha":{"type":"number"},"variants":{"type":"array","items":{"type":"object","required":["variant","observed","expected"],"properties":{"variant":{"type":"string"},"observed":{"type":"number"},"expected":{"type":"number"}}}},"failures":{"type":"array","description":"Values whose persons do not reach the variants as allocated","items":{"type":"object","required":["value","p_value","variant","standard_deviations"],"properties":{"value":{"type":"string"},"p_value":{"type":"number"},"variant":{"type":"string"},"standard_deviations":{"type":"number"}}}}}},
     "mixed":{"type":"object","description":"Persons who saw more than one variant","required":["persons","share"],"properties":{"persons":{"type":"integer"},"share":\(number)}},
     "warnings":{"type":"array","items":{"type":"string"}},
-    "completeness":{"type":"object","required":["watermark","cohort","outcome_window_seconds","mature_until","immature_persons","persons_between_epochs"],"properties":{"watermark":{"type":["string","null"],"format":"date-time"},"cohort":{"type":"string"},"outcome_window_seconds":{"type":"number"},"mature_until":{"type":["string","null"],"format":"date-time"},"immature_persons":{"type":"integer"},"persons_between_epochs":{"type":"integer"}}}}}
+    "completeness":{"type":"object","required":["watermark","cohort","outcome_window_seconds","mature_until","immature_persons","persons_between_epochs"],"properties":{"watermark":{"type":["string","null"],"format":"date-time"},"cohort":{"type":"string"},"outcome_window_seconds":{"type":"number"},"mature_until":{"type":["string","null"],"format":"date-time"},"immature_persons":{"type":"integer"},"persons_between_epochs":{"type":"integer","description":"Of windows in which the experiment began, ended or changed its weights; they count nowhere"}}}}}
     """
 }

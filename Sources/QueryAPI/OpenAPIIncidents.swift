@@ -30,6 +30,7 @@ enum OpenAPIIncidents {
     "/v1/incidents":{"get":{"tags":["incidents"],"operationId":"incidents","summary":"What was or is not as usual, the newest first","security":[{"token":[]},{}],"parameters":[
     {"name":"site_id","in":"query","description":"By default those of all sites","schema":{"type":"string"}},
     {"name":"campaign","in":"query","schema":{"type":"string"}},
+    {"name":"content","in":"query","schema":{"type":"string"}},
     {"name":"open","in":"query","description":"Only those that go on, or only those that are over","schema":{"type":"boolean"}},
     {"name":"since","in":"query","description":"Those that go on or ended at or after it","schema":{"type":"string","format":"date-time"}},
     {"name":"severity","in":"query","description":"At least","schema":{"type":"string","enum":[\(severities)],"default":"info"}},

@@ -37,12 +37,15 @@ enum OpenAPIIngest {
     paths.flatMap { [$0, $0 + "/"] }
   }
 
-  private static let segment = withSlash(segmentCalls.map { "/v1/" + $0 }).map {
+  private static let segment = withSlash(
+    segmentCalls.map { "/v1/" + $0 } + ["/beacon/v1/batch"]
+  ).map {
     Address(
       path: $0,
       summary:
         "Segment HTTP API; a batch at most 500 KB, an event at most 32 KB, gzip allowed. Refused events"
-        + " of a batch are named in the answer")
+        + " of a batch are named in the answer",
+      fields: field("writeKey", "Write key, where neither the body nor Authorization has it"))
   }
 
   private static let postHog =
@@ -79,8 +82,8 @@ enum OpenAPIIngest {
       summary: "Snowplow tracker protocol; the write key is aid of the events, or k",
       fields: field("aid", "Write key"), answer: "\"text/plain\":{},\(gif)"),
     Address(
-      path: "/i", methods: ["get"], summary: "Snowplow pixel",
-      fields: field("aid", "Write key"), answer: gif),
+      path: "/i", methods: ["post", "get"], summary: "Snowplow pixel",
+      fields: field("aid", "Write key"), answer: "\"text/plain\":{},\(gif)"),
     Address(
       path: "/ice.png", methods: ["get"], summary: "Snowplow pixel",
       fields: field("aid", "Write key"), answer: gif),
@@ -109,10 +112,28 @@ enum OpenAPIIngest {
         + "\"application/json\":{}")
   }
 
+  private static let beaconBody: String = {
+    let scalar = "{\"type\":[\"string\",\"number\",\"null\"]}"
+    let names = [
+      "t", "n", "cid", "cnt", "var", "ch", "uid", "aid", "pid", "eid", "ts", "v", "cur", "url",
+    ]
+    let fields = names.map { "\"\($0)\":\(scalar)" }.joined(separator: ",")
+    let event =
+      "{\"type\":\"object\",\"description\":\"Fields of the pixel; others are kept\",\"properties\":{\(fields)}}"
+    let events = "{\"type\":\"array\",\"maxItems\":1000,\"items\":\(event)}"
+    let envelope =
+      "{\"type\":\"object\",\"required\":[\"e\"],\"properties\":{\"k\":{\"type\":\"string\",\"description\":\"Write key\"},"
+      + "\"s\":{\"description\":\"The client's clock as it sends, in milliseconds since 1970\",\"type\":[\"integer\",\"string\"]},\"e\":\(events)}}"
+    let schema = "{\"schema\":{\"anyOf\":[\(envelope),\(events),\(event)]}}"
+    return "\"text/plain\":\(schema),\"application/json\":\(schema)"
+  }()
+
   private static let own = [
     Address(
-      path: "/v1/e", summary: "The pixel's fields as JSON, many events in one request",
-      fields: field("k", "Write key"), body: "\"text/plain\":{},\"application/json\":{}"),
+      path: "/v1/e",
+      summary:
+        "The pixel's fields as JSON: an event, an array of them, or both key and events in an object",
+      fields: field("k", "Write key"), body: beaconBody),
     Address(
       path: "/r/c", methods: ["get"], summary: "Click link: counts a click and leads on",
       fields: field(
@@ -164,7 +185,7 @@ enum OpenAPIIngest {
     """
 
   static let schemas = """
-    "Event":{"type":"object","description":"An event as it is in the log","required":["id","kind","name","time","received_at","person","source","dimensions"],"properties":{"id":{"type":"string"},"kind":{"type":"string"},"name":{"type":"string"},"time":{"type":"string","format":"date-time"},"received_at":{"type":"string","format":"date-time"},"sent_at":{"type":"string","format":"date-time"},"person":{"type":"string"},"user":{"type":"string"},"source":{"type":"string"},"dimensions":{"type":"object","additionalProperties":{"type":"string"}},"revenue_micros":{"type":"integer"},"agent":{"type":"string","description":"What is kept of the user agent"},"bot":{"$ref":"#/components/schemas/BotVerdict"},"payload":{"type":"object"}}},
+    "Event":{"type":"object","description":"An event as it is in the log","required":["id","kind","name","time","received_at","person","source","dimensions"],"properties":{"id":{"type":"string"},"kind":{"type":"string"},"name":{"type":"string"},"time":{"type":"string","format":"date-time"},"received_at":{"type":"string","format":"date-time"},"sent_at":{"type":"string","format":"date-time"},"person":{"type":"string"},"user":{"type":"string"},"source":{"type":"string"},"dimensions":{"type":"object","additionalProperties":{"type":"string"}},"revenue_micros":{"type":"integer"},"agent":{"type":"string","description":"What is kept of the user agent"},"bot":{"$ref":"#/components/schemas/BotVerdict"},"notes":{"type":"array","description":"What to know of how it was read, such as that no line of the mapping names it","items":{"type":"string"}},"payload":{"type":"object"}}},
     "BotVerdict":{"type":"object","description":"Who probably sent it","required":["is_bot","rules_version","reasons"],"properties":{"is_bot":{"type":"boolean","description":"Whether it counts as a bot's"},"rules_version":{"type":"integer"},"reasons":{"type":"array","description":"What speaks for a bot; rules say which of them suffice","items":{"type":"string"}}}},
     "Validation":{"type":"object","required":["path","method","protocol","key","accepted","rejected","dropped","events"],"properties":{"path":{"type":"string"},"method":{"type":"string"},"protocol":{"type":"string"},"key":{"type":"string","description":"Id of the write key"},"would_answer":{"type":"integer"},"accepted":{"type":"integer"},"rejected":{"type":"integer"},"dropped":{"type":"integer"},"events":{"type":"array","description":"At most 100 are described","items":{"type":"object","required":["index","outcome"],"properties":{"index":{"type":"integer"},"outcome":{"enum":["accepted","rejected","dropped"]},"event":{"$ref":"#/components/schemas/Event"},"changes":{"type":"array","description":"What consent, bots, schemas and privacy would change","items":{"type":"object","required":["path","change"],"properties":{"path":{"type":"string"},"change":{"enum":["changed","removed","added"]}}}},"code":{"type":"string"},"place":{"type":"string"},"path":{"type":"string","description":"Where in the event"},"expected":{"type":"string"},"fix":{"type":"string"},"reason":{"type":"string"}}}}}},
     "DebugEvent":{"type":"object","required":["number","time","outcome","protocol","key"],"properties":{"number":{"type":"integer"},"time":{"type":"string","format":"date-time"},"outcome":{"enum":["accepted","rejected","dropped","refused"]},"protocol":{"type":"string"},"path":{"type":"string"},"key":{"type":"string"},"index":{"type":"integer"},"code":{"type":"string"},"detail":{"type":"string"},"bytes":{"type":"integer"},"event":{"$ref":"#/components/schemas/Event"}}}

@@ -8,7 +8,7 @@ enum OpenAPIPersons {
     _ kind: PersonRequest.Kind, _ summary: String, question: String, answer: String
   ) -> String {
     """
-    "/v1/\(kind.rawValue)":{"post":{"tags":["query"],"operationId":"\(kind.rawValue)","summary":"\(summary)","security":[{"token":[]},{}],"parameters":[\(OpenAPIScans.wait)],"requestBody":{"required":true,"content":{"application/json":{"schema":{"$ref":"#/components/schemas/\(question)"}}}},"responses":{"200":{"description":"The answer","content":{"application/json":{"schema":{"$ref":"#/components/schemas/\(answer)"}}}},\(OpenAPIScans.responses),"400":{"$ref":"#/components/responses/Problem"},"401":{"$ref":"#/components/responses/Problem"},"503":{"$ref":"#/components/responses/Unavailable"}}}}
+    "/v1/\(kind.rawValue)":{"post":{"tags":["query"],"operationId":"\(kind.rawValue)","summary":"\(summary)","security":[{"token":[]},{}],"parameters":[\(OpenAPIScans.wait)],"requestBody":{"required":true,"content":{"application/json":{"schema":{"$ref":"#/components/schemas/\(question)"}}}},"responses":{"200":{"description":"The answer","content":{"application/json":{"schema":{"$ref":"#/components/schemas/\(answer)"}},"text/csv":{"schema":{"type":"string"}}}},\(OpenAPIScans.responses),"400":{"$ref":"#/components/responses/Problem"},"401":{"$ref":"#/components/responses/Problem"},"503":{"$ref":"#/components/responses/Unavailable"}}}}
     """
   }
 
@@ -35,6 +35,7 @@ enum OpenAPIPersons {
     "date_range":{"description":"As in Query, with edges anywhere"},"timezone":{"type":"string","default":"UTC"},
     "traffic":{"enum":["people","bots","all"],"default":"people"},"filters":{"type":"array","description":"As in Query, of every event that is asked for","items":{"type":"array"}},
     "limit":{"type":"integer","minimum":1,"maximum":\(QueryRequest.limitMax),"default":\(QueryRequest.limitDefault)},
+    "format":{"enum":["json","csv"],"description":"In place of the header Accept"},
     "as_known_at":{"type":"string","format":"date-time","description":"Leave out what was stored later"}
     """
 

@@ -54,7 +54,7 @@ enum OpenAPIScans {
     "other_share":{"type":"number","description":"Of the events counted, the share in rows whose dimensions are (other), because there were too many groups"},
     "currencies":{"type":"array","items":{"type":"string"}},"row_count":{"type":"integer"},"warnings":{"type":"array","items":{"type":"string"}}}},
     "query":{"type":"object"}}},
-    "Scan":{"type":"object","required":["scan","state","progress"],"properties":{"scan":{"type":"string"},"state":{"const":"running"},
+    "Scan":{"type":"object","required":["scan","state","progress"],"properties":{"scan":{"type":"string"},"state":{"enum":["waiting","running"]},
     "progress":{"type":"number","minimum":0,"maximum":1},"frames_done":{"type":"integer"},"frames_total":{"type":"integer"},"events_read":{"type":"integer"},
     "elapsed_seconds":{"type":"number"},"remaining_seconds":{"type":["number","null"],"description":"As it has gone so far"}}}
     """

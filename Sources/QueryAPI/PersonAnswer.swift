@@ -12,35 +12,20 @@ struct PersonAnswer: Sendable {
   let plan: PersonPlan
 
   /// - Parameter asOf: the server's clock, microseconds since the epoch.
-  func json(_ scan: PersonScan, _ reach: ScanReach, asOf: Int64) -> [UInt8] {
+  func json(_ findings: PersonFindings, _ reach: ScanReach, asOf: Int64) -> [UInt8] {
     var output = Array(#"{"results":["#.utf8)
-    let people: PersonScan.People
-    var rowCount = 0
-    switch plan.request.body {
-    case .funnel(let steps, let within, let by):
-      var funnel = Funnel(
-        Funnel.Question(
-          isOptional: steps.map(\.isOptional), within: within,
-          times: plan.range.from..<plan.range.to,
-          watermark: reach.watermark ?? .min))
-      people = scan.people { funnel.add($0) }
-      rowCount = write(funnel, steps, by, people.values, to: &output)
-    case .retention:
-      var retention = Retention(Retention.Question(edges: plan.edges))
-      people = scan.people { retention.add($0) }
-      rowCount = write(retention, reach, to: &output)
-    case .attribution(let model, _, _, let lookBack, _):
-      var attribution = Attribution(
-        Attribution.Question(
-          model: model, lookBack: lookBack, times: plan.range.from..<plan.range.to))
-      people = scan.people { attribution.add($0) }
-      rowCount = write(attribution, people.values, to: &output)
+    let people = findings.people
+    switch findings.body {
+    case .funnel(let rows, let steps, let by): write(rows, steps, by, to: &output)
+    case .retention(let retention, let begun): write(retention, begun, reach, to: &output)
+    case .attribution(let rows, let attribution, _):
+      write(rows, attribution, people, to: &output)
     }
     output.append(contentsOf: #","meta":{"#.utf8)
     reach.write(asOf: asOf, rangeEnd: plan.end, to: &output)
     output.append(
       contentsOf:
-        #","persons":\#(people.persons),"left_out":\#(people.leftOut),"row_count":\#(rowCount)},"query":"#
+        #","persons":\#(people.persons),"left_out":\#(people.leftOut),"row_count":\#(findings.rowCount)},"query":"#
         .utf8)
     writeQuery(to: &output)
     output.append(UInt8(ascii: "}"))
@@ -49,24 +34,17 @@ struct PersonAnswer: Sendable {
 
   // MARK: Funnels
 
-  /// The values with the most persons first.
   private func write(
-    _ funnel: Funnel, _ steps: [PersonRequest.Step], _ by: Dimension?, _ values: [[UInt8]],
+    _ rows: [PersonFindings.FunnelRow], _ steps: [PersonRequest.Step], _ by: Dimension?,
     to output: inout [UInt8]
-  ) -> Int {
-    var rows = funnel.counts.map { (text: Self.text($0.key, values), counts: $0.value) }
-    if rows.isEmpty && by == nil { rows = [("", Funnel.Counts(steps: steps.count))] }
-    rows.sort { a, b in
-      let (x, y) = (a.counts.steps[0].persons, b.counts.steps[0].persons)
-      return x != y ? x > y : a.text.utf8.lexicographicallyPrecedes(b.text.utf8)
-    }
+  ) {
     for (index, row) in rows.prefix(plan.request.base.limit).enumerated() {
       if index > 0 { output.append(UInt8(ascii: ",")) }
       output.append(UInt8(ascii: "{"))
       if let by {
         JSONText.append(by.name, to: &output)
         output.append(UInt8(ascii: ":"))
-        JSONText.append(row.text, to: &output)
+        JSONText.append(row.value, to: &output)
         output.append(UInt8(ascii: ","))
       }
       output.append(contentsOf: #""open":\#(row.counts.open),"steps":["#.utf8)
@@ -88,21 +66,18 @@ struct PersonAnswer: Sendable {
       output.append(contentsOf: "]}".utf8)
     }
     output.append(UInt8(ascii: "]"))
-    return rows.count
   }
 
   // MARK: Retention
 
   private func write(
-    _ retention: Retention, _ reach: ScanReach, to output: inout [UInt8]
-  ) -> Int {
-    // Periods that have not begun are not there.
-    let begun = retention.cohorts.indices.filter { plan.edges[$0] <= reach.logTime ?? .min }
+    _ retention: Retention, _ begun: [Int], _ reach: ScanReach, to output: inout [UInt8]
+  ) {
     for (place, index) in begun.enumerated() {
       if place > 0 { output.append(UInt8(ascii: ",")) }
       let cohort = retention.cohorts[index]
       output.append(contentsOf: #"{"cohort":"#.utf8)
-      JSONText.append(time(plan.edges[index]), to: &output)
+      JSONText.append(plan.text(of: plan.edges[index]), to: &output)
       output.append(contentsOf: #","persons":\#(cohort.persons),"periods":["#.utf8)
       for (period, returned) in cohort.returned.prefix(begun.count - place).enumerated() {
         if period > 0 { output.append(UInt8(ascii: ",")) }
@@ -114,28 +89,23 @@ struct PersonAnswer: Sendable {
       output.append(contentsOf: "]}".utf8)
     }
     output.append(UInt8(ascii: "]"))
-    return begun.count
   }
 
   // MARK: Attribution
 
   /// The values with the most credit first, then what all of them come to.
   private func write(
-    _ attribution: Attribution, _ values: [[UInt8]], to output: inout [UInt8]
-  ) -> Int {
-    let rows = attribution.credits.map { (text: Self.text($0.key, values), credit: $0.value) }
-      .sorted { a, b in
-        let (x, y) = (a.credit.conversionMicros, b.credit.conversionMicros)
-        return x != y ? x > y : a.text.utf8.lexicographicallyPrecedes(b.text.utf8)
-      }
+    _ rows: [PersonFindings.CreditRow], _ attribution: Attribution, _ people: PersonScan.People,
+    to output: inout [UInt8]
+  ) {
     for (index, row) in rows.prefix(plan.request.base.limit).enumerated() {
       if index > 0 { output.append(UInt8(ascii: ",")) }
       output.append(contentsOf: #"{"dimensions":["#.utf8)
-      JSONText.append(row.text, to: &output)
+      JSONText.append(row.value, to: &output)
       output.append(contentsOf: #"],"conversions":"#.utf8)
       output.append(contentsOf: AnswerWriter.text(micros: row.credit.conversionMicros).utf8)
       output.append(contentsOf: #","touched":\#(row.credit.touched),"revenue":"#.utf8)
-      write(row.credit.revenueMicros, values, to: &output)
+      write(people.amounts(row.credit.revenueMicros), to: &output)
       output.append(UInt8(ascii: "}"))
     }
     let (with, without) = (attribution.attributed, attribution.unattributed)
@@ -144,35 +114,28 @@ struct PersonAnswer: Sendable {
       contentsOf:
         #"],"totals":{"conversions":\#(all),"attributed":\#(with.conversions),"attributed_revenue":"#
         .utf8)
-    write(with.revenueMicros, values, to: &output)
+    write(people.amounts(with.revenueMicros), to: &output)
     output.append(
       contentsOf: #","unattributed":\#(without.conversions),"unattributed_revenue":"#.utf8)
-    write(without.revenueMicros, values, to: &output)
+    write(people.amounts(without.revenueMicros), to: &output)
     write(rate: "unattributed_share", without.conversions, of: all, to: &output)
     output.append(UInt8(ascii: "}"))
-    return rows.count
   }
 
   /// By currency, such as `{"EUR":1,"XXX":3.5}`.
   private func write(
-    _ revenue: [UInt32: Int64], _ values: [[UInt8]], to output: inout [UInt8]
+    _ amounts: [(currency: String, micros: Int64)], to output: inout [UInt8]
   ) {
     output.append(UInt8(ascii: "{"))
-    let amounts = revenue.filter { $0.value != 0 }.map { (Self.text($0.key, values), $0.value) }
-      .sorted { $0.0.utf8.lexicographicallyPrecedes($1.0.utf8) }
     for (index, amount) in amounts.enumerated() {
       if index > 0 { output.append(UInt8(ascii: ",")) }
-      JSONText.append(amount.0.isEmpty ? "XXX" : amount.0, to: &output)
-      output.append(contentsOf: ":\(AnswerWriter.text(micros: amount.1))".utf8)
+      JSONText.append(amount.currency, to: &output)
+      output.append(contentsOf: ":\(AnswerWriter.text(micros: amount.micros))".utf8)
     }
     output.append(UInt8(ascii: "}"))
   }
 
   // MARK: Parts
-
-  private static func text(_ number: UInt32, _ values: [[UInt8]]) -> String {
-    String(decoding: values[Int(number)], as: UTF8.self)
-  }
 
   /// A rate and its interval, or null twice.
   private func write(rate name: String, _ part: Int64, of whole: Int64, to output: inout [UInt8]) {
@@ -195,17 +158,38 @@ struct PersonAnswer: Sendable {
     output.append(contentsOf: #","pipeline":"#.utf8)
     JSONText.append(base.pipeline, to: &output)
     output.append(contentsOf: #","date_range":["#.utf8)
-    JSONText.append(time(plan.range.from), to: &output)
+    JSONText.append(plan.text(of: plan.range.from), to: &output)
     output.append(UInt8(ascii: ","))
-    JSONText.append(time(plan.range.to), to: &output)
+    JSONText.append(plan.text(of: plan.range.to), to: &output)
     output.append(contentsOf: #"],"timezone":"#.utf8)
     JSONText.append(base.timezone, to: &output)
-    output.append(contentsOf: #","traffic":"\#(base.traffic.rawValue)"}"#.utf8)
+    output.append(
+      contentsOf: #","traffic":"\#(base.traffic.rawValue)","limit":\#(base.limit)"#.utf8)
+    switch plan.request.body {
+    case .funnel(_, let within, let by):
+      output.append(contentsOf: #","within_seconds":\#(within / 1_000_000),"by":"#.utf8)
+      output.append(contentsOf: (by.map { "\"\($0.name)\"" } ?? "null").utf8)
+    case .retention(_, _, let period):
+      output.append(contentsOf: #","period":"\#(period.rawValue)""#.utf8)
+    case .attribution(let model, _, _, let lookBack, let by):
+      output.append(
+        contentsOf:
+          #","model":"\#(model.name)","look_back_seconds":\#(lookBack / 1_000_000),"by":"\#(by.name)""#
+          .utf8)
+    }
+    output.append(UInt8(ascii: "}"))
   }
+}
 
-  /// In the question's own zone.
-  private func time(_ micros: Int64) -> String {
-    CivilTime.text(
-      micros: micros, offset: plan.zone.offset(at: CivilTime.floorDivide(micros, 1_000_000)))
+extension AttributionModel {
+  /// As questions name it.
+  fileprivate var name: String {
+    switch self {
+    case .lastTouch: "last_touch"
+    case .firstTouch: "first_touch"
+    case .linear: "linear"
+    case .position: "position"
+    case .timeDecay: "time_decay"
+    }
   }
 }

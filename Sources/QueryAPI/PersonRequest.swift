@@ -69,8 +69,18 @@ struct PersonPlan: Sendable {
     self.edges = edges
   }
 
-  /// In one form for each question.
-  var text: String { "persons \(request.body) \(request.base.site) \(filters) \(range) \(edges)" }
+  /// In one form for each question: all that an answer depends on, also what it repeats of the question.
+  var text: String {
+    let base = request.base
+    return "persons \(request.body) \(base.site) \(base.traffic) \(filters) \(range) \(edges) "
+      + "\(base.timezone) \(base.limit)"
+  }
+
+  /// A time, microseconds since the epoch, in the question's own zone.
+  func text(of micros: Int64) -> String {
+    CivilTime.text(
+      micros: micros, offset: zone.offset(at: CivilTime.floorDivide(micros, 1_000_000)))
+  }
 
   private var filters: [BreakdownFilter] { request.base.allFilters.map(BreakdownFilter.init) }
 

@@ -8,7 +8,8 @@ struct PersonRequestParser {
   let parser: QueryRequestParser
 
   static let common = [
-    "site_id", "pipeline", "date_range", "timezone", "traffic", "filters", "limit", "as_known_at",
+    "site_id", "pipeline", "date_range", "timezone", "traffic", "filters", "limit", "format",
+    "as_known_at",
   ]
 
   static func members(of kind: PersonRequest.Kind) -> [String] {

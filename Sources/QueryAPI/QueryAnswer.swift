@@ -105,6 +105,8 @@ struct QueryAnswer: Sendable {
 
   var rows: [Row]
   var meta: Meta
+  /// Before the first read of what it shares with other answers; nil where it shares nothing.
+  var began: ContinuousClock.Instant?
 }
 
 extension QueryAnswer {
@@ -137,10 +139,9 @@ extension QueryAnswer {
       rows[0].addCurrencies(to: &currencies)
     }
     let sortedCurrencies = currencies.sorted()
-    RowOrder(order: request.order, currencies: sortedCurrencies).sort(&rows)
-    let total = rows.count
-    let page = rows.dropFirst(request.offset).prefix(request.limit)
-    return (rows: Array(page), total: total, currencies: sortedCurrencies)
+    let places = RowOrder(order: request.order, currencies: sortedCurrencies).places(rows)
+    let page = places.dropFirst(request.offset).prefix(request.limit)
+    return (rows: page.map { rows[$0] }, total: rows.count, currencies: sortedCurrencies)
   }
 }
 

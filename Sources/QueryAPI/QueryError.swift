@@ -69,6 +69,9 @@ struct QueryError: Error, Hashable, Sendable {
   /// As the client sees it.
   var problem: Problem {
     var text = path.isEmpty ? detail : "\(path): \(detail)"
+    if let meant = Spelling.nearest(to: detail, in: allowed) {
+      text += "; did you mean \"\(meant)\"?"
+    }
     if !allowed.isEmpty { text += "; allowed: " + allowed.joined(separator: ", ") }
     var members: [(name: String, json: String)] = []
     if !path.isEmpty { members.append((name: "path", json: JSONText.quoted(path))) }

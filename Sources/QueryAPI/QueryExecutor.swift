@@ -15,13 +15,15 @@ struct QueryExecutor: Sendable {
   private let metrics: QueryMetrics
   private let readers: [Measure: LayerReader]
   /// Of its answers.
-  let intervals = RateIntervals()
+  let texts = RateTexts()
 
-  /// - Parameter pause: between two attempts to join durable rows and hot copy.
+  /// - Parameters:
+  ///   - pause: between two attempts to join durable rows and hot copy.
+  ///   - ageMax: of rows that answers share; zero where they share none.
   init(
     view: ReadView, clock: @escaping @Sendable () -> Int64,
     logHeads: (@Sendable () -> [Int: UInt64])?, metrics: QueryMetrics,
-    pause: Duration = .milliseconds(20)
+    pause: Duration = .milliseconds(20), ageMax: Duration = .zero
   ) {
     self.view = view
     self.clock = clock
@@ -30,7 +32,8 @@ struct QueryExecutor: Sendable {
     var readers: [Measure: LayerReader] = [:]
     for measure in Measure.allCases {
       guard view.layer(measure) != nil else { continue }
-      readers[measure] = LayerReader(view: view, measure: measure, pause: pause)
+      readers[measure] = LayerReader(
+        view: view, measure: measure, pause: pause, ageMax: ageMax, metrics: metrics)
     }
     self.readers = readers
   }
@@ -41,11 +44,22 @@ struct QueryExecutor: Sendable {
     var before: [Measure: LayerReader.DurablePart] = [:]
   }
 
+  /// - Parameter sharing: what may be shared with other questions; nil for nothing.
   func answer(
-    _ request: QueryRequest, plan: QueryPlan
+    _ request: QueryRequest, plan: QueryPlan, sharing: LayerReader.Sharing? = nil
   ) async throws(QueryError) -> QueryAnswer {
-    var parts = DurableParts()
-    return try await answer(request, plan: plan, reusing: &parts)
+    var sums = Sums(plan)
+    for measure in request.measures {
+      let reader = reader(measure)
+      let result = try await reader.read(
+        plan.selection(for: request, measure), sharing: sharing)
+      add(result, measure, to: &sums)
+      if let selection = plan.selectionBefore(for: request, measure) {
+        let earlier = try await reader.read(selection, sharing: sharing)
+        add(earlier, measure, isBefore: true, to: &sums)
+      }
+    }
+    return answer(sums, request, plan)
   }
 
   /// - Parameter parts: what an earlier call read; replaced where it no longer fits.
@@ -53,48 +67,78 @@ struct QueryExecutor: Sendable {
   func answer(
     _ request: QueryRequest, plan: QueryPlan, reusing parts: inout DurableParts
   ) async throws(QueryError) -> QueryAnswer {
-    var table = GroupTable()
+    var sums = Sums(plan)
+    for measure in request.measures {
+      let reader = reader(measure)
+      let result = try await reader.read(
+        plan.selection(for: request, measure), reusing: &parts.now[measure])
+      add(result, measure, to: &sums)
+      if let selection = plan.selectionBefore(for: request, measure) {
+        let earlier = try await reader.read(selection, reusing: &parts.before[measure])
+        add(earlier, measure, isBefore: true, to: &sums)
+      }
+    }
+    return answer(sums, request, plan)
+  }
+
+  private func reader(_ measure: Measure) -> LayerReader {
+    guard let reader = readers[measure] else {
+      preconditionFailure("only metrics that the view computes are admitted")
+    }
+    return reader
+  }
+
+  /// What was read so far.
+  private struct Sums {
+    var now = GroupTable()
+    /// Of the period before.
     var before = GroupTable()
     var coverage: CoverageSum?
     var isFinal = true
     var warnings: [String] = []
-    for measure in request.measures {
-      guard let reader = readers[measure] else {
-        preconditionFailure("only metrics that the view computes are admitted")
-      }
-      let result = try await reader.read(
-        plan.selection(for: request, measure), reusing: &parts.now[measure])
-      add(result, measure, to: &table, &warnings)
-      if let selection = plan.selectionBefore(for: request, measure) {
-        let earlier = try await reader.read(selection, reusing: &parts.before[measure])
-        add(earlier, measure, to: &before, &warnings)
-        coverage = coverage.map { $0.joined(with: earlier.coverage) } ?? earlier.coverage
-      }
-      isFinal = isFinal && result.coverage.watermark.map { plan.range.to <= $0 } ?? false
-      coverage = coverage.map { $0.joined(with: result.coverage) } ?? result.coverage
-    }
+    var began: ContinuousClock.Instant?
+    let end: Int64
+
+    init(_ plan: QueryPlan) { end = plan.range.to }
+  }
+
+  private func answer(
+    _ sums: Sums, _ request: QueryRequest, _ plan: QueryPlan
+  ) -> QueryAnswer {
     let (rows, total, currencies) = QueryAnswer.rows(
-      of: table, before: plan.before == nil ? nil : before, plan: plan, request: request)
+      of: sums.now, before: plan.before == nil ? nil : sums.before, plan: plan, request: request)
     let reach =
-      coverage ?? CoverageSum(generation: view.generation, partitions: view.partitions)
+      sums.coverage ?? CoverageSum(generation: view.generation, partitions: view.partitions)
     let meta = QueryAnswer.Meta(
       position: reach.position, watermark: reach.watermark, logTime: reach.logTime,
-      isFinal: isFinal, asOf: clock(), lagFrames: lag(of: reach.position),
-      revision: max(table.revision, before.revision), warnings: warnings, currencies: currencies,
-      rowCount: total)
-    return QueryAnswer(rows: rows, meta: meta)
+      isFinal: sums.isFinal, asOf: clock(), lagFrames: lag(of: reach.position),
+      revision: max(sums.now.revision, sums.before.revision), warnings: sums.warnings,
+      currencies: currencies, rowCount: total)
+    return QueryAnswer(rows: rows, meta: meta, began: sums.began)
   }
 
   private func add(
-    _ result: LayerReader.Result, _ measure: Measure, to table: inout GroupTable,
-    _ warnings: inout [String]
+    _ result: LayerReader.Result, _ measure: Measure, isBefore: Bool = false, to sums: inout Sums
   ) {
     if result.isDurableOnly { metrics.answeredFromDurableOnly() }
-    for group in result.groups { table.add(group, measure) }
-    let unreadable = table.add(result.hotRows, selection: result.selection)
+    let unreadable =
+      isBefore
+      ? add(result, measure, to: &sums.before) : add(result, measure, to: &sums.now)
     let unread =
       unreadable > 0 ? ["\(unreadable) rows of the hot copy could not be read"] : []
-    warnings += (unread + result.warnings).filter { !warnings.contains($0) }
+    sums.warnings += (unread + result.warnings).filter { !sums.warnings.contains($0) }
+    if !isBefore {
+      sums.isFinal = sums.isFinal && result.coverage.watermark.map { sums.end <= $0 } ?? false
+    }
+    sums.coverage = sums.coverage.map { $0.joined(with: result.coverage) } ?? result.coverage
+    sums.began = [sums.began, result.began].compactMap { $0 }.min()
+  }
+
+  private func add(
+    _ result: LayerReader.Result, _ measure: Measure, to table: inout GroupTable
+  ) -> Int {
+    for group in result.groups { table.add(group, measure) }
+    return table.add(result.rows, selection: result.selection)
   }
 
   private func lag(of position: Position) -> UInt64? {

@@ -29,8 +29,17 @@ public struct QueryMetrics: Sendable {
     "smartcontent_query_kept_bytes", "Answers that are kept for who asks the same next, in bytes.",
     .gauge)
 
+  public static let openRowBytes = MetricDeclaration(
+    "smartcontent_query_open_rows_bytes",
+    "Rows of open windows that are kept for all questions of the next tenth of a second, in bytes.",
+    .gauge)
+  public static let openRowReads = MetricDeclaration(
+    "smartcontent_query_open_rows_reads_total",
+    "How often rows of open windows were read for all questions of a tenth of a second.", .counter)
+
   static let all = [
-    requests, duration, durableOnly, streams, streamEvents, answers, keptBytes,
+    requests, duration, durableOnly, streams, streamEvents, answers, keptBytes, openRowBytes,
+    openRowReads,
   ]
 
   /// Where an answer comes from, see ``SharedAnswers``.
@@ -45,6 +54,8 @@ public struct QueryMetrics: Sendable {
   private let eventCounts: MetricFamily<Counter>
   private let answerCounts: MetricFamily<Counter>
   private let keptByteCount: Gauge
+  private let openRowByteCount: Gauge
+  private let openRowReadCount: Counter
 
   init(_ registry: MetricRegistry) {
     requestCounts = registry.counter(Self.requests)
@@ -54,6 +65,8 @@ public struct QueryMetrics: Sendable {
     eventCounts = registry.counter(Self.streamEvents)
     answerCounts = registry.counter(Self.answers)
     keptByteCount = registry.gauge(Self.keptBytes).with()
+    openRowByteCount = registry.gauge(Self.openRowBytes).with()
+    openRowReadCount = registry.counter(Self.openRowReads).with()
   }
 
   /// - Parameter outcome: `ok` or a problem's code.
@@ -85,6 +98,11 @@ public struct QueryMetrics: Sendable {
 
   /// Answers that are kept take so many bytes more, or less.
   func kept(_ bytes: Int) { keptByteCount.add(Double(bytes)) }
+
+  /// Open rows that are kept take so many bytes more, or less.
+  func openRows(bytes: Int) { openRowByteCount.add(Double(bytes)) }
+
+  func readOpenRows() { openRowReadCount.add() }
 
   func streamOpened() { openStreams.add(1) }
 

@@ -155,7 +155,7 @@ struct QueryRequestParser {
       guard let metric = Metric(rawValue: name) else {
         throw QueryError(
           .unknownMetric, path: path, detail: "\"\(name)\" is not a metric",
-          allowed: Metric.allCases.map(\.rawValue))
+          allowed: Self.metricNames)
       }
       if metrics.contains(metric) {
         throw QueryError(.invalidValue, path: path, detail: "\"\(name)\" is repeated")
@@ -165,7 +165,7 @@ struct QueryRequestParser {
     if metrics.isEmpty {
       throw QueryError(
         .missingMember, path: "$.metrics", detail: "at least one metric is needed",
-        allowed: Metric.allCases.map(\.rawValue))
+        allowed: Self.metricNames)
     }
     return metrics
   }
@@ -207,8 +207,11 @@ struct QueryRequestParser {
     return edge
   }
 
+  /// Also those that a scan answers: a query with one of them is a scan.
+  private static let metricNames =
+    Metric.allCases.map(\.rawValue) + ScanMetric.ofScansAlone.map(\.name)
   private static let dimensionNames =
-    QueryRequest.queryDimensions.map(\.name) + Granularity.allCases.map(\.dimensionName)
+    ScanRequestParser.dimensionNames + Granularity.allCases.map(\.dimensionName)
 
   private func readDimensions(
     _ value: JSONValue, into request: inout QueryRequest

@@ -2,6 +2,7 @@ import Analyses
 import Dataflow
 import Events
 import HTTPServer
+import LogScans
 import Metrics
 import Ports
 import Views
@@ -15,6 +16,8 @@ struct QueryService: Sendable {
   private let metrics: QueryMetrics
   private let clock: @Sendable () -> Int64
   private let scans: ScanService?
+  /// Of what answers share.
+  private let ageMax: Duration
 
   /// - Parameter scans: nil where the log cannot be read here.
   init(
@@ -27,6 +30,7 @@ struct QueryService: Sendable {
     let metrics = QueryMetrics(registry)
     self.metrics = metrics
     self.clock = clock
+    ageMax = limits.answerAgeMax
     slots = StreamSlots(countMax: limits.streamCountMax, metrics: metrics)
     var served: [String: ServedView] = [:]
     for source in views {
@@ -37,7 +41,9 @@ struct QueryService: Sendable {
         let sharing = SharedAnswers.Settings(
           ageMax: limits.answerAgeMax, bytesMax: limits.answerBytesMax)
         return ServedView.Version(
-          QueryExecutor(view: view, clock: clock, logHeads: logHeads, metrics: metrics),
+          QueryExecutor(
+            view: view, clock: clock, logHeads: logHeads, metrics: metrics,
+            ageMax: limits.answerAgeMax),
           watching: settings, sharing: SharedAnswers(sharing, metrics: metrics))
       }
     }
@@ -91,7 +97,7 @@ struct QueryService: Sendable {
         text: "query " + String(decoding: writer.query, as: UTF8.self), format: format,
         knownAt: request.knownAt),
       wait: try ScanService.wait(parameters), { _ in Breakdown(question) },
-      answer: { format == .csv ? writer.csv($0) : writer.json($0, $1, asOf: clock()) })
+      answer: { format == .csv ? writer.csv($0, $1) : .init(writer.json($0, $1, asOf: clock())) })
   }
 
   /// Funnels, retention and attribution.
@@ -103,13 +109,23 @@ struct QueryService: Sendable {
       let request = try PersonRequestParser(parser: parser).request(
         kind, json: http.body, now: clock())
       let plan = try PersonPlan(request, now: clock(), zone: try zone(of: request.base))
+      let format = request.base.format ?? AnswerFormat(accept: http.header("Accept"))
       let clock = clock
       return try await served().answer(
         ScanService.Question(
-          pipeline: request.base.pipeline, text: plan.text, knownAt: request.knownAt),
+          pipeline: request.base.pipeline, text: plan.text, format: format,
+          knownAt: request.knownAt),
         wait: try ScanService.wait(parameters),
         { PersonScan(plan.question($0.persons ?? PersonPolicy())) },
-        answer: { PersonAnswer(plan: plan).json($0, $1, asOf: clock()) })
+        answer: { scan, reach in
+          let findings = PersonFindings(scan, reach, plan)
+          guard format == .csv else {
+            return .init(PersonAnswer(plan: plan).json(findings, reach, asOf: clock()))
+          }
+          return .init(
+            PersonCSV(plan: plan).table(findings),
+            headers: reach.headers(rangeEnd: plan.end, rowCount: findings.rowCount))
+        })
     }
   }
 
@@ -248,16 +264,20 @@ struct QueryService: Sendable {
   ) async throws(QueryError) -> SharedAnswers.Answer {
     let now = clock()
     let executor = version.executor
+    let ageMax = ageMax
     return try await version.answers.answer(
       SharedAnswers.Key(request, now: now, zone: zone), after: request.after
     ) {
       do throws(QueryError) {
         let plan = try QueryPlan.make(for: request, now: now, zone: zone)
-        let answer = try await executor.answer(request, plan: plan)
+        let began = ContinuousClock.now
+        let sharing = LayerReader.Sharing(
+          since: request.after == nil ? began - ageMax : began, covering: request.after)
+        let answer = try await executor.answer(request, plan: plan, sharing: sharing)
         return .success(
           SharedAnswers.Answer(
-            response: Self.response(answer, request, plan, zone, executor.intervals),
-            position: answer.meta.position))
+            response: Self.response(answer, request, plan, zone, executor.texts),
+            position: answer.meta.position, began: answer.began))
       } catch {
         return .failure(error)
       }
@@ -289,11 +309,11 @@ struct QueryService: Sendable {
 
   private static func response(
     _ answer: QueryAnswer, _ request: QueryRequest, _ plan: QueryPlan, _ zone: ZoneRules,
-    _ intervals: RateIntervals
+    _ texts: RateTexts
   ) -> HTTPResponse {
     guard request.format == .csv else {
       return response(
-        AnswerWriter(request: request, plan: plan, zone: zone, intervals: intervals)
+        AnswerWriter(request: request, plan: plan, zone: zone, texts: texts)
           .answer(answer))
     }
     return HTTPResponse(
@@ -303,6 +323,7 @@ struct QueryService: Sendable {
         (name: "Cache-Control", value: "no-store"), (name: "Vary", value: "Accept"),
         (name: "SmartContent-Position", value: answer.meta.position.description),
         (name: "SmartContent-Final", value: "\(answer.meta.isFinal)"),
+        (name: "SmartContent-Row-Count", value: "\(answer.meta.rowCount)"),
       ], body: .bytes(CSVAnswer(request: request, plan: plan, zone: zone).table(answer)))
   }
 

@@ -17,21 +17,20 @@ struct RateLabels {
     _ name: String, to output: inout [UInt8],
     _ ends: (Metric) -> (lower: Double, upper: Double)?
   ) {
+    write(name, to: &output, values: { JSONText.append(ends: ends($0), to: &$1) })
+  }
+
+  /// What `value` writes by the names of the rates, as another member of an object; nothing where there is none.
+  func write(
+    _ name: String, to output: inout [UInt8], values value: (Metric, inout [UInt8]) -> Void
+  ) {
     guard !rates.isEmpty else { return }
     output.append(contentsOf: ",\"".utf8)
     output.append(contentsOf: name.utf8)
     output.append(contentsOf: "\":{".utf8)
     for rate in rates {
       output.append(contentsOf: rate.label)
-      guard let ends = ends(rate.metric) else {
-        output.append(contentsOf: "null".utf8)
-        continue
-      }
-      output.append(UInt8(ascii: "["))
-      JSONText.append(interval: ends.lower, to: &output)
-      output.append(UInt8(ascii: ","))
-      JSONText.append(interval: ends.upper, to: &output)
-      output.append(UInt8(ascii: "]"))
+      value(rate.metric, &output)
     }
     output.append(UInt8(ascii: "}"))
   }

@@ -20,11 +20,12 @@ struct RowOrder {
     case text(String)
   }
 
-  func sort(_ rows: inout [QueryAnswer.Row]) {
+  /// The places of rows, in order.
+  func places(_ rows: [QueryAnswer.Row]) -> [Int] {
     var ranks: [Rank] = []
     ranks.reserveCapacity(rows.count * order.count)
     for row in rows { for step in order { ranks.append(rank(of: row, step.key)) } }
-    let places = rows.indices.sorted { a, b in
+    func isBefore(_ a: Int, _ b: Int) -> Bool {
       for (index, step) in order.enumerated() {
         let (x, y) = (ranks[a * order.count + index], ranks[b * order.count + index])
         if let isBefore = Self.isBefore(x, y, step.isDescending) { return isBefore }
@@ -32,7 +33,9 @@ struct RowOrder {
       let (x, y) = (rows[a].bucketStart ?? 0, rows[b].bucketStart ?? 0)
       return x == y ? rows[a].dimensions < rows[b].dimensions : x < y
     }
-    rows = places.map { rows[$0] }
+    // Groups come by time and dimensions, which is mostly what is asked for.
+    let isSorted = rows.indices.dropFirst().allSatisfy { !isBefore($0, $0 - 1) }
+    return isSorted ? Array(rows.indices) : rows.indices.sorted(by: isBefore)
   }
 
   private func rank(of row: QueryAnswer.Row, _ key: QueryRequest.Order.Key) -> Rank {

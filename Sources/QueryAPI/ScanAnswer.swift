@@ -46,7 +46,7 @@ struct ScanAnswer: Sendable {
   }
 
   /// Of a request that is a table (``ScanRequest/checkIsTable()``).
-  func csv(_ breakdown: Breakdown) -> [UInt8] {
+  func csv(_ breakdown: Breakdown, _ reach: ScanReach) -> ScanJob.Answer {
     let (rows, currencies) = rows(of: breakdown)
     var header = request.base.granularity.map { [$0.dimensionName] } ?? []
     header += request.dimensions.map(\.rawValue)
@@ -76,7 +76,11 @@ struct ScanAnswer: Sendable {
       }
       table.append(cells)
     }
-    return table.bytes
+    return ScanJob.Answer(
+      table.bytes,
+      headers: reach.headers(rangeEnd: periods.range.to, rowCount: rows.count) + [
+        (name: "SmartContent-Other-Share", value: AnswerWriter.text(breakdown.otherShare))
+      ])
   }
 
   private func cells(
@@ -386,6 +390,18 @@ extension ScanAnswer.Row {
 }
 
 extension ScanReach {
+  /// What a table has no place for: how complete it is, and how many rows there are, shown or not.
+  func headers(rangeEnd: Int64, rowCount: Int) -> [(name: String, value: String)] {
+    [
+      (name: "SmartContent-Position", value: position?.description ?? ""),
+      (name: "SmartContent-Final", value: "\(isFinal(rangeEnd: rangeEnd))"),
+      (name: "SmartContent-Row-Count", value: "\(rowCount)"),
+    ]
+  }
+
+  /// Whether no event on time can come before the end of a range.
+  private func isFinal(rangeEnd: Int64) -> Bool { watermark.map { rangeEnd <= $0 } ?? false }
+
   /// Members of `meta` that say how complete the answer of a scan is.
   ///
   /// - Parameters:
@@ -396,8 +412,7 @@ extension ScanReach {
     JSONText.append(position?.description ?? "", to: &output)
     output.append(contentsOf: #","watermark":"#.utf8)
     JSONText.append(instant: watermark, to: &output)
-    let isFinal = watermark.map { rangeEnd <= $0 } ?? false
-    output.append(contentsOf: #","final":\#(isFinal),"log_time":"#.utf8)
+    output.append(contentsOf: #","final":\#(isFinal(rangeEnd: rangeEnd)),"log_time":"#.utf8)
     JSONText.append(instant: logTime, to: &output)
     output.append(contentsOf: #","as_of":"#.utf8)
     JSONText.append(instant: asOf, to: &output)
@@ -408,7 +423,7 @@ extension ScanReach {
         #","scanned":true,"frames_read":\#(tally.frames),"events_read":\#(tally.events)"#.utf8)
     output.append(
       contentsOf:
-        #","duplicates":\#(tally.duplicate),"too_late":\#(tally.tooLate),"in_range":\#(tally.counted)"#
+        #","duplicates":\#(tally.duplicate),"too_late":\#(tally.tooLate),"erased":\#(tally.erased),"in_range":\#(tally.counted)"#
         .utf8)
   }
 }

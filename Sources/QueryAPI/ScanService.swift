@@ -57,7 +57,7 @@ struct ScanService: Sendable {
   ///   - answer: what is sent of it, in the question's format.
   func answer<A: Analysis>(
     _ question: Question, wait: Duration, _ make: @escaping @Sendable (PipelineSpec) -> A,
-    answer: @escaping @Sendable (A, ScanReach) -> [UInt8]
+    answer: @escaping @Sendable (A, ScanReach) -> ScanJob.Answer
   ) async throws(QueryError) -> HTTPResponse {
     let source = source
     let started = await Self.offPool { () -> Result<ScanJob, ScanError> in
@@ -116,7 +116,7 @@ struct ScanService: Sendable {
         headers: [
           (name: "Content-Type", value: job.mediaType),
           (name: "Cache-Control", value: "no-store"), (name: "Vary", value: "Accept"),
-        ], body: .bytes(answer))
+        ] + answer.headers, body: .bytes(answer.bytes))
     case .failed(let error): throw error
     case .running:
       return HTTPResponse(
@@ -134,7 +134,7 @@ struct ScanService: Sendable {
     let rest = job.estimatedRest.map { "\(seconds($0))" } ?? "null"
     return Array(
       """
-      {"scan":"\(job.id)","state":"running","progress":\(rounded(progress.share)),\
+      {"scan":"\(job.id)","state":"\(job.control.hasBegun ? "running" : "waiting")","progress":\(rounded(progress.share)),\
       "frames_done":\(progress.framesDone),"frames_total":\(progress.framesTotal),\
       "events_read":\(progress.eventsRead),"elapsed_seconds":\(seconds(job.elapsed)),\
       "remaining_seconds":\(rest)}

@@ -18,6 +18,8 @@ import Views
 /// one after it. So a question is computed by one at a time, however many ask it. Where ``Settings/ageMax`` is 0 only
 /// those share an answer who came before its first read.
 ///
+/// Answers share rows, too (``SharedOpenRows``), so one counts from before the first read of what it shares.
+///
 /// An answer says what it was computed from: its position, watermark and `as_of`. Nothing has to be taken back when
 /// rows are corrected: what is kept is too old before it matters. Who waits for a position gets what covers it. One
 /// object serves one version of a pipeline, so that a rebuild changes all answers at once.
@@ -53,6 +55,8 @@ final class SharedAnswers: Sendable {
   struct Answer: Sendable {
     var response: HTTPResponse
     var position: Position
+    /// Before the first read of what it shares with other answers; nil where that was after it was begun.
+    var began: ContinuousClock.Instant?
   }
 
   typealias Outcome = Result<Answer, QueryError>
@@ -69,6 +73,8 @@ final class SharedAnswers: Sendable {
     var number: UInt64
     /// Nil until its first read.
     var began: ContinuousClock.Instant?
+    /// What the answer has to cover; nil where it may be of rows that were read before.
+    var after: Position?
     var task: Task<Outcome, Never>
   }
 
@@ -134,12 +140,18 @@ final class SharedAnswers: Sendable {
     _ key: Key, after: Position? = nil, _ make: @escaping @Sendable () async -> Outcome
   ) async throws(QueryError) -> Answer {
     let arrival = now()
-    let way = state.withLock { state in
-      self.way(key, after: after, at: arrival, &state, make)
-    }
-    switch way {
-    case .kept(let answer): return answer
-    case .flight(let task): return try await task.value.get()
+    while true {
+      let way = state.withLock { state in
+        self.way(key, after: after, at: arrival, &state, make)
+      }
+      switch way {
+      case .kept(let answer): return answer
+      case .flight(let task):
+        let answer = try await task.value.get()
+        // It may be of rows that were read before it began, too long ago for this one.
+        let isOld = answer.began.map { $0 < arrival - settings.ageMax } ?? false
+        if after != nil || !isOld { return answer }
+      }
     }
   }
 
@@ -152,23 +164,28 @@ final class SharedAnswers: Sendable {
       after.map({ kept.answer.position.covers($0) }) ?? true
     {
       if arrival - kept.began >= settings.ageMax / 2, entry.flights.isEmpty {
-        start(key, &state, make)
+        start(key, after: after, &state, make)
       }
       metrics.answered(from: .kept)
       return .kept(kept.answer)
     }
     let earliest = after == nil ? arrival - settings.ageMax : arrival
-    if let flight = entry.flights.first(where: { $0.began.map { $0 >= earliest } ?? true }) {
+    let flight = entry.flights.first { flight in
+      if let after, !(flight.after?.covers(after) ?? false) { return false }
+      return flight.began.map { $0 >= earliest } ?? true
+    }
+    if let flight {
       metrics.answered(from: .awaited)
       return .flight(flight.task)
     }
     metrics.answered(from: .computed)
-    return .flight(start(key, &state, make))
+    return .flight(start(key, after: after, &state, make))
   }
 
   @discardableResult
   private func start(
-    _ key: Key, _ state: inout State, _ make: @escaping @Sendable () async -> Outcome
+    _ key: Key, after: Position?, _ state: inout State,
+    _ make: @escaping @Sendable () async -> Outcome
   ) -> Task<Outcome, Never> {
     state.lastFlight += 1
     let number = state.lastFlight
@@ -182,7 +199,7 @@ final class SharedAnswers: Sendable {
       return outcome
     }
     state.entries[key, default: Entry()].flights.append(
-      Flight(number: number, began: nil, task: task))
+      Flight(number: number, began: nil, after: after, task: task))
     return task
   }
 
@@ -193,7 +210,7 @@ final class SharedAnswers: Sendable {
     let before = state.bytes
     state.entries[key]?.flights.removeAll { $0.number == number }
     if settings.ageMax > .zero, case .success(let answer) = outcome {
-      keep(answer, of: key, began, &state)
+      keep(answer, of: key, min(began, answer.began ?? began), &state)
     }
     if state.entries[key].map({ $0.kept == nil && $0.flights.isEmpty }) ?? false {
       state.entries[key] = nil

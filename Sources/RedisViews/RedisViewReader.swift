@@ -64,6 +64,19 @@ public final class RedisViewReader: HotViewReader {
   public func read(
     segments: [Segment], seams: [Int: Seams], filter: TupleFilter
   ) async throws(ViewReadError) -> HotAnswer {
+    try await read(segments: segments, seams: seams, filter: filter, rowCountMax: .max)
+  }
+
+  public func read(
+    segments: [Segment], seams: [Int: Seams], rowCountMax: Int
+  ) async throws(ViewReadError) -> HotAnswer {
+    try await read(
+      segments: segments, seams: seams, filter: .everything, rowCountMax: Int64(rowCountMax))
+  }
+
+  private func read(
+    segments: [Segment], seams: [Int: Seams], filter: TupleFilter, rowCountMax: Int64
+  ) async throws(ViewReadError) -> HotAnswer {
     let questions = seams.keys.sorted().map { partition in
       HotQuestion(
         partition: partition,
@@ -75,7 +88,8 @@ public final class RedisViewReader: HotViewReader {
     return try await pool.run(orElse: ViewReadError.unavailable("too many reads are waiting")) {
       session throws(ViewReadError) in
       do throws(RedisError) {
-        return try RedisViewReader.ask(questions, pipelineHash, settings, &session)
+        return try RedisViewReader.ask(
+          questions, pipelineHash, rowCountMax, settings, &session)
       } catch {
         throw ViewReadError(error)
       }
@@ -85,8 +99,8 @@ public final class RedisViewReader: HotViewReader {
   /// A session that was idle while the server restarted shows it now; the batch only reads, so it
   /// runs once more on a new one.
   private static func ask(
-    _ questions: [HotQuestion], _ pipelineHash: UInt64, _ settings: RedisSettings,
-    _ session: inout RedisConnection?
+    _ questions: [HotQuestion], _ pipelineHash: UInt64, _ rowCountMax: Int64,
+    _ settings: RedisSettings, _ session: inout RedisConnection?
   ) throws(RedisError) -> HotAnswer {
     let isReused = session?.isConnected ?? false
     let used: RedisConnection
@@ -97,17 +111,18 @@ public final class RedisViewReader: HotViewReader {
       session = used
     }
     do throws(RedisError) {
-      return try ask(questions, pipelineHash, used)
+      return try ask(questions, pipelineHash, rowCountMax, used)
     } catch {
       if used.isConnected { throw error }
       session = nil
       guard isReused else { throw error }
-      return try ask(questions, pipelineHash, settings, &session)
+      return try ask(questions, pipelineHash, rowCountMax, settings, &session)
     }
   }
 
   private static func ask(
-    _ questions: [HotQuestion], _ pipelineHash: UInt64, _ session: RedisConnection
+    _ questions: [HotQuestion], _ pipelineHash: UInt64, _ rowCountMax: Int64,
+    _ session: RedisConnection
   ) throws(RedisError) -> HotAnswer {
     var answer = HotAnswer(headers: [:], rows: [])
     var open = questions
@@ -121,9 +136,14 @@ public final class RedisViewReader: HotViewReader {
       var changed: [HotQuestion] = []
       var asked: [(question: HotQuestion, plan: HotPlan)] = []
       var rowCount: Int64 = 0
+      var rowCountOfAll = Int64(answer.rows.count)
       for (question, reply) in zip(open, plans) {
         guard let plan = try HotPlan(reply, pipelineHash, rowCountMax: rowsPerPartition) else {
           continue
+        }
+        rowCountOfAll += plan.rowCount
+        guard rowCountOfAll <= rowCountMax else {
+          throw .rejected(code: "TOOMANY", message: "there are more than \(rowCountMax) hot rows")
         }
         if plan.windows.isEmpty {
           answer.headers[question.partition] = plan.header

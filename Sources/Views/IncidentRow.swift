@@ -34,7 +34,7 @@ public struct IncidentRow: Hashable, Sendable {
     }
   }
 
-  /// Never falls while an incident goes on. The raw value is stored and for ever.
+  /// Never falls while an incident goes on; the first of a group is as grave as any of it. The raw value is stored and for ever.
   public enum Severity: UInt8, CaseIterable, Comparable, Sendable {
     case info = 0
     case warning = 1
@@ -99,7 +99,8 @@ public struct IncidentRow: Hashable, Sendable {
   public var kind: Kind
   /// Start of its first bin, microseconds since the epoch.
   public var begin: Int64
-  /// Start of the first bin in which it was over; nil while it goes on.
+  /// Start of the first bin in which it was over; nil while it goes on. The first of a group goes on for as long as
+  /// any of the group.
   public var end: Int64?
   /// The most evidence in any of its bins, nats, at most 12.
   public var evidence: Double
@@ -113,8 +114,8 @@ public struct IncidentRow: Hashable, Sendable {
   /// The last bins, at most ``seriesCountMax``, those before the begin included; in order of time.
   public var series: [Point]
   public var contributor: Contributor?
-  /// The id of the incident that this one belongs to: the first of those of a site that began at the same
-  /// time and move the same way. Its own where it is that one.
+  /// The id of the incident that this one belongs to: of those that began at the same time and move the same way
+  /// one that is about all that this one is about. Its own where it is that one.
   public var group: Int64
   public var feedback: IncidentFeedback.Verdict?
   /// Rises with every change of the row, from 1.

@@ -72,14 +72,13 @@ public enum Metric: String, CaseIterable, Sendable {
       .ratio(Self.ratio(outcomes.sessionMicros, outcomes.sessions).map { $0 / 1_000_000 })
     case .attributedClicks: .count(outcomes.attributedClicks)
     case .attributedConversions: .count(outcomes.attributedConversions)
-    case .ctr, .engagementRate, .conversionRate, .bounceRate, .attributedConversionRate:
+    case .ctr, .engagementRate, .conversionRate, .bounceRate, .attributedConversionRate,
+      .exposedClickRate, .exposedConversionRate:
       .ratio(rate(of: sums).flatMap { Self.ratio($0.part, $0.whole) })
     case .attributedRevenue: .money(outcomes.attributedRevenueMicros)
     case .exposedPersons: .count(exposures.persons)
     case .exposedClickers: .count(exposures.clickers)
     case .exposedConverters: .count(exposures.converters)
-    case .exposedClickRate: .ratio(Self.ratio(exposures.clickers, exposures.persons))
-    case .exposedConversionRate: .ratio(Self.ratio(exposures.converters, exposures.persons))
     case .exposedRevenue: .money(exposures.revenueMicros)
     case .mixedPersons: .count(exposures.mixed)
     }
@@ -87,16 +86,19 @@ public enum Metric: String, CaseIterable, Sendable {
 
   /// What happened and how often it could have, of metrics that are rates; nil of others.
   ///
-  /// Bounces are sessions. The others count events by events: a person may click an impression twice, or
+  /// Bounces are sessions, and who was exposed are persons. The others count events by events: a person may click an impression twice, or
   /// convert twice after a click, so that the part can be more than the whole.
   public func rate(of sums: Counts) -> (part: Int64, whole: Int64)? {
     let outcomes = Outcomes(sums)
+    let exposures = Exposures(sums)
     return switch self {
     case .ctr: (sums.clicks, sums.impressions)
     case .engagementRate: (sums.engagements, sums.views)
     case .conversionRate: (sums.conversions, sums.clicks)
     case .bounceRate: (outcomes.bounces, outcomes.sessions)
     case .attributedConversionRate: (outcomes.attributedConversions, outcomes.attributedClicks)
+    case .exposedClickRate: (exposures.clickers, exposures.persons)
+    case .exposedConversionRate: (exposures.converters, exposures.persons)
     default: nil
     }
   }

@@ -3,7 +3,6 @@
 enum LoadScripts {
   /// Requests with so many events each.
   struct Batch {
-    let name: String
     let events: Int
     let script: String
   }
@@ -46,7 +45,7 @@ enum LoadScripts {
 
   /// As analytics-python sends them.
   static let segmentBatch = Batch(
-    name: "segment_20", events: 20,
+    events: 20,
     script: batch(
       20, path: "/v1/batch", headers: "Authorization: Basic ZGV2Og==\\r\\n",
       opening: #"{"batch":["#, closing: "]}",
@@ -58,7 +57,7 @@ enum LoadScripts {
 
   /// As PostHog's SDKs send them.
   static let postHogBatch = Batch(
-    name: "posthog_100", events: 100,
+    events: 100,
     script: batch(
       100, path: "/batch/", headers: "",
       opening: #"{"api_key":"dev","batch":["#, closing: "]}",

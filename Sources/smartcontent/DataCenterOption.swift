@@ -1,6 +1,6 @@
 import ArgumentParser
-import Collector
 import FoundationEssentials
+import HTTPServer
 
 /// Ranges of addresses from which no people come.
 struct DataCenterOption: ParsableArguments {
@@ -8,7 +8,7 @@ struct DataCenterOption: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "File of the address ranges of data centres, one a line such as 203.0.113.0/24; events from there"
+      "File of the address ranges of data centres, one a line such as 203.0.113.0/24; events of browsers from there"
         + " get the reason data-center [env \(variable)]. None by default.", valueName: "file"))
   var dataCenters: String?
 

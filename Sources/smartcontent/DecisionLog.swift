@@ -34,6 +34,8 @@ struct CollectorDoor: DecisionDoor {
   func postHogJSON(query: String, body: [UInt8]) -> [UInt8]? {
     PostHogRequest.json(query: query, body: body)
   }
+
+  var postHogSettings: [(name: String, json: String)] { PostHogSettings.members }
 }
 
 private struct CollectorGuest: DecisionGuest {

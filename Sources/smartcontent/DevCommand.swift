@@ -39,6 +39,7 @@ struct DevCommand: AsyncParsableCommand {
   @OptionGroup var folder: StreamsFolderOption
   @OptionGroup var pipelines: PipelineOption
   @OptionGroup var dataCenters: DataCenterOption
+  @OptionGroup var trustedProxies: TrustedProxyOption
   @OptionGroup var links: LinkOptions
 
   @Option(
@@ -205,7 +206,9 @@ private struct DevService: Service, CustomStringConvertible {
         secret: SharedSecret.personKeys.make(inHome: servers.home)),
       decisionSigner: try DecisionSigner(secret: SharedSecret.decisions.make(inHome: servers.home)),
       isRecommending: try RecommendationOptions.isRecommending(),
+      embeddings: try RecommendationOptions.embeddings(),
       dataCenters: try command.dataCenters.ranges(),
+      trustedProxies: try command.trustedProxies.ranges(),
       queryToken: Environment["SMARTCONTENT_TOKEN"],
       webhooks: try WebhookOptions.targets(definitions),
       pipelines: try command.pipelines.select(definitions),

@@ -12,7 +12,29 @@ final class HTTPMetrics: Sendable {
     .histogram(bounds: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5]),
     labels: ["route"])
 
-  static let catalog = [requests, duration]
+  static let openConnections = MetricDeclaration(
+    "smartcontent_http_open_connections", "Connections that are open now.", .gauge)
+  static let refusedConnections = MetricDeclaration(
+    "smartcontent_http_refused_connections_total",
+    "Connections that were answered 503 because too many were open.", .counter)
+  static let refusedHeads = MetricDeclaration(
+    "smartcontent_http_refused_heads_total",
+    "Requests that were refused before their route was known: the head was too long, or no HTTP/1.1.",
+    .counter)
+  static let bodyBytes = MetricDeclaration(
+    "smartcontent_http_body_bytes", "Bytes of request bodies in memory now.", .gauge)
+
+  static let catalog = [
+    requests, duration, openConnections, refusedConnections, refusedHeads, bodyBytes,
+  ]
+
+  /// What a server counts by itself.
+  static func export(_ server: Server, to registry: MetricRegistry) {
+    registry.computed(openConnections) { [MetricSample([], Double(server.openConnections))] }
+    registry.computed(refusedConnections) { [MetricSample([], Double(server.refusedConnections))] }
+    registry.computed(refusedHeads) { [MetricSample([], Double(server.refusedHeads))] }
+    registry.computed(bodyBytes) { [MetricSample([], Double(server.bufferedBodyBytes))] }
+  }
 
   /// The series of one route, looked up when they are first needed.
   private struct Route {

@@ -141,9 +141,15 @@ struct KeysCommand: ParsableCommand {
         valueName: "origin"))
     var origins: [String] = []
 
+    @Flag(help: "Any page may send.")
+    var anyOrigin = false
+
     @Option(
       help: ArgumentHelp("Events per second beyond which requests get 429.", valueName: "events"))
     var rate: Int?
+
+    @Flag(help: "There is no limit of events per second.")
+    var noRate = false
 
     @Option(help: "What is kept of clients' addresses: drop or truncate.")
     var address: KeyPolicy.Address?
@@ -164,12 +170,21 @@ struct KeysCommand: ParsableCommand {
       help: "Whether events with Sec-GPC: 1 are not stored.")
     var honourGPC: Bool?
 
+    func validate() throws {
+      if anyOrigin && !origins.isEmpty {
+        throw ValidationError("--any-origin and --origin contradict each other: give one of them")
+      }
+      if noRate && rate != nil {
+        throw ValidationError("--no-rate and --rate contradict each other: give one of them")
+      }
+    }
+
     func run() throws {
       let now = CollectorClock.system.nowMicros()
       let change = KeyPolicyChange(
-        origins: origins.isEmpty ? nil : origins, eventsPerSecondMax: rate, address: address,
-        personalData: personal, identifiers: identifiers, honoursDoNotTrack: honourDNT,
-        honoursGlobalPrivacyControl: honourGPC)
+        origins: anyOrigin ? [] : origins.isEmpty ? nil : origins, eventsPerSecondMax: rate,
+        liftsRate: noRate, address: address, personalData: personal, identifiers: identifiers,
+        honoursDoNotTrack: honourDNT, honoursGlobalPrivacyControl: honourGPC)
       KeyPrinter(place.output, now).print(try place.store.update(id, change, now: now))
     }
   }

@@ -12,6 +12,7 @@ import LogFollowing
 import Logging
 import Metrics
 import Ports
+import PostgresViews
 import QueryAPI
 import Synchronization
 
@@ -30,6 +31,7 @@ final class LearningParts: Sendable {
   private let promotions = PromotionBox()
   private let signer: DecisionSigner?
   private let recommendations: RecommendationLearner?
+  private let similar: SimilarContents?
   /// Nil where the folder of definitions has no segments.yaml.
   private let profiles: ProfileBoard?
   private let announcer = SegmentAnnouncer()
@@ -46,7 +48,15 @@ final class LearningParts: Sendable {
     let definitions = configuration.definitions
     recommendations =
       configuration.isRecommending && configuration.roles.contains(.serve)
-      ? RecommendationLearner(registry: registry) : nil
+      ? RecommendationLearner(
+        registry: registry,
+        keepsTexts: configuration.embeddings != nil || configuration.postgres != nil) : nil
+    similar = recommendations.map {
+      SimilarContents(
+        $0, endpoint: configuration.embeddings,
+        store: configuration.postgres.map { PostgresContentVectors($0) }, registry: registry,
+        logger: logger)
+    }
     allocations =
       configuration.roles.contains(.serve)
       ? AllocationLearner(definitions.decisions, signer: signer) : nil
@@ -64,6 +74,7 @@ final class LearningParts: Sendable {
       return
     }
     let source = FollowedLog(spec: spec, generations: generations, log: log)
+    let retractions = RetractionWatch(registry: registry, logger: logger)
     if signer != nil { PolicyMetrics.register(registry) { [decisions] in decisions.current } }
     search = EventSearch(source)
     follower = LogFollower(
@@ -78,6 +89,7 @@ final class LearningParts: Sendable {
               definitions.decisions, isAuthentic: { signer.isAuthentic($0, $1) },
               publish: {
                 decisions.publish($0)
+                retractions.take($0)
                 promotions.desk?.take($0)
               }))
         }
@@ -142,9 +154,9 @@ final class LearningParts: Sendable {
   ///
   /// - Parameter way: of what persons choose into the log; nil where there is none.
   func serve(access: QueryAccess, way: IngestPipeline?, on routes: inout Routes) {
-    if let recommendations {
+    if let recommendations, let similar {
       RecommendationRoutes(
-        recommendations, check: access.check,
+        recommendations, similar: similar, check: access.check,
         members: { [profiles] _, segment in profiles?.members(of: segment) }
       ).declare(on: &routes)
     }
@@ -197,9 +209,15 @@ final class LearningParts: Sendable {
     }
   }
 
-  func start() { follower?.start() }
+  func start() {
+    similar?.start()
+    follower?.start()
+  }
 
-  func stop() { follower?.stop() }
+  func stop() {
+    follower?.stop()
+    similar?.stop()
+  }
 }
 
 /// Who says promotions in the log, once there is a way there.

@@ -4,6 +4,7 @@ import Definitions
 import Events
 import Glibc
 import JetStreamLog
+import LogScans
 import Logging
 import NATSClient
 import Ports
@@ -122,12 +123,13 @@ struct PersonCommand: ParsableCommand {
         person is forgotten.
         """,
       discussion: """
-        Neither in the log nor in archives, spools, snapshots, dead letters and copies of all these. Events and \
-        numbers stay; events that come later get a new key. There is no way back. Backups of the stream \
+        Neither in the log nor in archives, spools, snapshots, dead letters and copies of all these. Sums that name \
+        nobody stay as they are; events that come later get a new key. There is no way back. Backups of the stream \
         \(JetStreamPersonKeys.stream) keep erased keys: remove them, too.
 
         An event of the log tells whoever learns from it to forget the person at once: profile, segments, \
-        recommendations, decisions.
+        recommendations, decisions. A fact that is kept for ever tells whoever reads the log from its beginning: \
+        scans, funnels, retention and attribution have nothing of the person any more, also as known before.
         """)
 
     @OptionGroup var selection: Selection
@@ -177,19 +179,25 @@ struct PersonCommand: ParsableCommand {
     }
 
     private static let forgotten =
-      "What was learned of the person is forgotten: profile, segments, recommendations, decisions."
+      "What was learned of the person is forgotten: profile, segments, recommendations, decisions; and questions "
+      + "to the log leave the person out."
 
-    /// Tells whoever learns from the log.
+    /// Tells whoever reads the log from its beginning, and whoever learns from it.
     private func forget(_ persons: [Key128], _ definitions: Definitions) async throws {
       var logger = Log.make()
       if Environment["SMARTCONTENT_LOG_LEVEL"] == nil { logger.logLevel = .error }
-      let sender = try EventSender(
-        definitions, try NATSAddress(try selection.servers.natsURL()), logger)
+      let address = try NATSAddress(try selection.servers.natsURL())
+      let now = QueryRoutes.systemClock()
+      let facts = JetStreamFacts(
+        NATSConnection(address, name: "smartcontent-erasure"),
+        stream: definitions.streams.facts.name)
+      for person in persons {
+        _ = try await facts.append(ErasureRegister.fact(person, at: now), expecting: nil)
+      }
+      let sender = try EventSender(definitions, address, logger)
       do {
         try await sender.store(
-          persons.map {
-            PersonErasure.event($0, site: selection.site, at: QueryRoutes.systemClock())
-          })
+          persons.map { PersonErasure.event($0, site: selection.site, at: now) })
       } catch {
         await sender.stop()
         throw error

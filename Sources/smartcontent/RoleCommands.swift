@@ -30,6 +30,7 @@ struct CollectCommand: AsyncParsableCommand {
   @OptionGroup var spool: SpoolOptions
   @OptionGroup var links: LinkOptions
   @OptionGroup var dataCenters: DataCenterOption
+  @OptionGroup var trustedProxies: TrustedProxyOption
 
   @Option(
     help: ArgumentHelp(
@@ -62,7 +63,7 @@ struct CollectCommand: AsyncParsableCommand {
         spool: try spool.place(), pseudonyms: try PseudonymOptions.pseudonyms(),
         personKeys: try PersonKeyOptions.wrapping(),
         decisionSigner: try DecisionOptions.signer(definitions),
-        dataCenters: try dataCenters.ranges(),
+        dataCenters: try dataCenters.ranges(), trustedProxies: try trustedProxies.ranges(),
         queryToken: Environment["SMARTCONTENT_TOKEN"], pipelines: [],
         archiveFolder: archive ?? Environment["SMARTCONTENT_ARCHIVE"]))
   }
@@ -169,6 +170,7 @@ struct ServeCommand: AsyncParsableCommand {
           try DecisionOptions.signer(definitions)
         },
         isRecommending: try RecommendationOptions.isRecommending(),
+        embeddings: try RecommendationOptions.embeddings(),
         queryToken: Environment["SMARTCONTENT_TOKEN"],
         hasLog: servers.natsURLIfNamed != nil, pipelines: try pipelines.select(definitions),
         archiveFolder: archive ?? Environment["SMARTCONTENT_ARCHIVE"]))

@@ -37,11 +37,12 @@ final class System: Sendable {
   private let processor: VersionedProcessor?
   private let follower: VersionFollower?
   private let business: BusinessMetrics?
+  private let experimentMetrics: ExperimentMetrics?
   private let experiments: ExperimentCatalog?
   private let logMetrics: LogMetrics?
   private let keyFile: KeyFileFollower?
   private let personKeys: PersonKeyVault?
-  private let scans: ScanTable?
+  private let scans: ScanParts?
   private let incidents: IncidentParts
   private let learning: LearningParts?
 
@@ -125,13 +126,13 @@ final class System: Sendable {
       if let processor { logHeads = { Self.logHeads(of: processor) } }
       let access = try QueryAccess(
         token: configuration.queryToken, boundTo: configuration.httpHost)
-      let scans = Self.scans(configuration, follower, registry, logger)
-      self.scans = scans?.table
+      scans = ScanParts(
+        configuration, follower, generations: { Self.generations($0, logger) }, registry, logger)
       var limits = QueryRoutes.Limits()
       limits.answerAgeMax = .milliseconds(100)
       QueryRoutes(
         views: views, access: access, registry: registry, limits: limits, logHeads: logHeads,
-        scans: scans
+        scans: scans?.source
       ).declare(on: &routes)
       incidents.serve(
         views, access: access, registry: registry, spans: learning?.spans, on: &routes)
@@ -146,15 +147,17 @@ final class System: Sendable {
       let experiments = Self.experiments(configuration, logger)
       let unlogged: ExperimentRoutes.LoggedAllocations = { _, _ in [] }
       let logged = learning?.logged ?? unlogged
-      ExperimentRoutes(
-        experiments, reader: ViewExperimentReader(views[0]), access: access, logged: logged
-      ).declare(on: &routes)
+      let compared = ExperimentRoutes(
+        experiments, reader: ViewExperimentReader(views[0]), access: access, logged: logged)
+      compared.declare(on: &routes)
+      experimentMetrics = compared.metrics(registry)
       Console.declare(on: &routes)
       checks += Self.checks(of: views[0])
       business = BusinessMetrics(view: views[0], registry: registry)
       self.experiments = experiments
     } else {
       business = nil
+      experimentMetrics = nil
       scans = nil
       experiments = nil
     }
@@ -164,8 +167,10 @@ final class System: Sendable {
       host: configuration.httpHost, port: configuration.httpPort,
       eventLoops: configuration.httpThreads)
     parameters.maxHeaderBytes = 64 * 1024
+    parameters.trustedProxies = configuration.trustedProxies
     let metrics = HTTPMetrics(registry)
     server = Server(parameters, routes: routes, log: logger) { metrics.answered($0) }
+    HTTPMetrics.export(server, to: registry)
   }
 
   /// - Returns: the port on which HTTP is answered.
@@ -179,8 +184,10 @@ final class System: Sendable {
     keyFile?.start()
     logMetrics?.start()
     business?.start()
+    experimentMetrics?.start()
     incidents.start()
     experiments?.start()
+    scans?.start()
     learning?.start()
     return try await server.start()
   }
@@ -198,6 +205,7 @@ final class System: Sendable {
     logMetrics?.stop()
     keyFile?.stop()
     business?.stop()
+    experimentMetrics?.stop()
     await incidents.stop(withinMs: min(1000, deadlineMs / 3))
     experiments?.stop()
     // What it settles goes into the log.
@@ -412,31 +420,6 @@ final class System: Sendable {
           return latest
         }
       }
-    }
-  }
-
-  /// Nil where the log cannot be read.
-  private static func scans(
-    _ configuration: SystemConfiguration, _ follower: VersionFollower?,
-    _ registry: MetricRegistry, _ logger: Logger
-  ) -> ScanSource? {
-    guard configuration.hasLog, let follower else { return nil }
-    let stream = JetStreamLog(address: configuration.nats, name: "smartcontent-scans")
-    var log: any EventLog =
-      configuration.archiveFolder.map { ArchivedLog(stream, archive: Archive(folder: $0)) }
-      ?? stream
-    if configuration.startsWithWhatIsLeft { log = RemainingLog(log) }
-    let declared = configuration.pipelines
-    return ScanSource(table: ScanTable(registry: registry, logger: logger)) {
-      [log] name throws(ScanError) in
-      guard let pipeline = declared.first(where: { $0.name == name }) else {
-        preconditionFailure("only pipelines that are served are asked")
-      }
-      guard let generations = Self.generations(stream.admin, logger) else {
-        throw .log(.unavailable("the generations of the streams cannot be read"))
-      }
-      return ScannedLog(
-        spec: follower.versions.active(pipeline), generations: generations, log: log)
     }
   }
 

@@ -2,6 +2,7 @@ import Collector
 import Dataflow
 import DecisionAPI
 import Definitions
+import HTTPServer
 import NATSClient
 import Notifications
 import PostgresClient
@@ -41,8 +42,12 @@ struct SystemConfiguration: Sendable {
   var decisionSigner: DecisionSigner?
   /// Whether recommendations are learned and answered; for the query API.
   var isRecommending = true
+  /// Who says what texts of contents mean; nil: they have their words alone. For the query API.
+  var embeddings: EmbeddingEndpoint?
   /// Addresses that people do not have; for the collector.
   var dataCenters = AddressRanges()
+  /// Proxies that are believed what they say of their clients.
+  var trustedProxies = AddressRanges()
   /// Bearer token of the query API and of the live debugger; none is needed on loopback.
   var queryToken: String?
   /// Whether the query API knows a log, for questions that no read model answers and for feedback.

@@ -91,6 +91,7 @@ struct IncidentLedgerTests {
     #expect(try await ids { $0.isOpen = true } == [9, 4, 3, 1])
     #expect(try await ids { $0.site = "blog" } == [5])
     #expect(try await ids { $0.campaign = hostile } == [5])
+    #expect(try await ids { $0.content = "post-1" } == [5])
     #expect(try await ids { $0.severity = .warning } == [5, 4, 3, 1])
     #expect(try await ids { $0.group = 4 } == [5, 4])
     #expect(try await ids { $0.since = Self.begin + 90 * 60_000_000 } == [9, 5, 4, 3, 1])

@@ -102,6 +102,7 @@ struct PostgresViewsSettledTests {
     let history = try await History("t_settled_\(seed)", seed: seed)
     let reader = try PostgresViewReader(history.settings, pipeline: history.pipeline)
     var asked: [ViewSelection] = []
+    var fromMemory = 0
     for step in 0..<50 {
       try history.commit()
       // A stream of its own comes later.
@@ -111,11 +112,43 @@ struct PostgresViewsSettledTests {
         let fresh = try PostgresViewReader(
           history.settings, pipeline: history.pipeline, sessions: 1)
         let expected = try await fresh.read(selection, belowSeams: true)
+        let moment = try #require(
+          try await reader.moment(.activity, levels: [.minute, .hour], rowCountMax: 10_000))
+        #expect(moment.checkpoints == expected.checkpoints)
+        if case .groups(let groups) = reader.kept(selection, at: moment) {
+          fromMemory += 1
+          #expect(
+            Self.sums(groups, moment.rows, selection) == Self.sums(expected.groups, [], selection),
+            "seed \(seed), step \(step), from memory")
+        }
         let answer = try await reader.read(selection, belowSeams: true)
         #expect(answer.groups == expected.groups, "seed \(seed), step \(step)")
         #expect(answer.checkpoints == expected.checkpoints)
       }
     }
+    #expect(fromMemory > 30, "seed \(seed)")
+  }
+
+  /// Groups and rows, added up.
+  private static func sums(
+    _ groups: [ViewGroup], _ rows: [HotRow], _ selection: ViewSelection
+  ) -> [[String]: Counts] {
+    var sums: [[String]: Counts] = [:]
+    for group in groups {
+      sums[["\(group.bucket)"] + group.dimensions, default: Counts()] += group.counts
+    }
+    for hot in rows {
+      let row = hot.row
+      guard let tuple = hot.tuple.withUnsafeBytes({ DimensionTuple(encoded: $0) }),
+        selection.filters.allSatisfy({ $0.admits(tuple[$0.dimension]) }),
+        selection.segments.contains(where: {
+          $0.level == row.level && $0.from <= row.start && row.start < $0.to
+        })
+      else { continue }
+      let bucket = selection.buckets.lastIndex { $0 <= row.start } ?? 0
+      sums[["\(bucket)"] + selection.groupBy.map { tuple[$0] }, default: Counts()] += row.counts
+    }
+    return sums
   }
 
   @Test("An answer is from memory until a window of it is corrected, noted or not")

@@ -314,12 +314,78 @@ struct ExperimentAnalysisTests {
     ])
     let results = try ExperimentAnalysis.results(of: experiment, cohorts.cohorts)
     #expect(results.variants.map(\.persons) == [200, 200])
-    #expect(results.completeness.betweenEpochs == 200)
+    // The second of the weights, and the one that the experiment began within.
+    #expect(results.completeness.betweenEpochs == 400)
+    #expect(results.warnings.contains { $0.hasPrefix("400 persons count nowhere") })
     #expect(experiment.cohortRange == length..<Int64.max)
+    #expect(experiment.touchedRange == 0..<Int64.max)
     var stopped = experiment
     stopped.status = .stopped(
       at: 3 * length + 5, Experiment.Decision(variant: "a", reason: ""))
     #expect(stopped.cohortRange == length..<(3 * length))
+    #expect(stopped.touchedRange == 0..<(4 * length))
+    let after = try ExperimentAnalysis.results(of: stopped, cohorts.cohorts)
+    #expect(after.completeness.betweenEpochs == 600)
+    #expect(after.variants.map(\.persons) == [100, 100])
+    stopped.status = .stopped(at: 3 * length, Experiment.Decision(variant: "a", reason: ""))
+    #expect(stopped.touchedRange == 0..<(3 * length))
+  }
+
+  @Test("a p-value is at most α where a rate was decided, and above it where it was not")
+  func agreement() throws {
+    var plan = ExperimentHistoryTests.plan
+    plan.metric = .conversionRate
+    plan.guardrails = [.clickRate]
+    plan.variants = ["a", "b", "c"]
+    var decided = 0
+    var undecided = 0
+    for seed in 1...4 as ClosedRange<UInt64> {
+      var cohorts = SimulatedCohorts(seed: seed, plan: plan)
+      let lift = 1 + 0.15 * Double(seed)
+      cohorts.windows(60) { cohorts in
+        for variant in plan.variants {
+          let factor = variant == "b" ? lift : 1
+          cohorts.add(
+            variant, 60, click: 0.2 / factor, convert: 0.1 * factor, channel: "web")
+        }
+      }
+      let whole = cohorts.cohorts
+      let experiment = cohorts.experiment([
+        Experiment.Epoch(since: 0, shares: [300_000, 300_000, 300_000])
+      ])
+      for count in stride(from: 1, through: 60, by: 6) {
+        var part = whole
+        part.watermark =
+          Int64(count) * plan.cohort.length + SimulatedCohorts.outcomeWindow
+        let results = try ExperimentAnalysis.results(of: experiment, part)
+        for metric in results.variants.flatMap(\.metrics) {
+          guard let comparison = metric.comparison else { continue }
+          let value = try #require(comparison.pValue)
+          #expect((value <= plan.alpha) == (comparison.decision != nil), "seed \(seed): \(metric)")
+          if comparison.decision == nil { undecided += 1 } else { decided += 1 }
+        }
+        #expect(
+          results.segments.allSatisfy { $0.metrics.allSatisfy { $0.comparison?.pValue == nil } })
+        for chance in results.variants.compactMap(\.chanceToBeBest) { #expect(0...1 ~= chance) }
+      }
+    }
+    #expect(decided > 10 && undecided > 10, "\(decided), \(undecided)")
+  }
+
+  @Test("where a fifth of the persons saw more than one variant nothing is decided by them")
+  func mixing() throws {
+    for (mixed, action) in [
+      (10 as Int64, ExperimentVerdict.Action.takeTreatment), (60, .distrust),
+    ] {
+      var cohorts = Self.steady(
+        windows: 100, persons: 100, clickers: (5, 8), plan: ExperimentHistoryTests.plan)
+      for index in cohorts.rows.indices { cohorts.rows[index].exposures.mixed = mixed }
+      let results = try Self.results(cohorts)
+      #expect(results.decision.action == action)
+      #expect(
+        (results.decision.reasons.first?.hasPrefix("60 % of persons saw more than one") == true)
+          == (action == .distrust))
+    }
   }
 
   @Test("money is told apart by its amount, in the declared currency")

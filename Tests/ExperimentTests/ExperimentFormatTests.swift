@@ -42,7 +42,8 @@ struct ExperimentFormatTests {
       (#""control""#, #""segments":["device"],"control""#, "$.segments[0]"),
       (#""control""#, #""cohort":"5m","control""#, "$.cohort"),
       (#""control""#, #""currency":"euro","control""#, "$.currency"),
-      (#""control""#, #""colour":1,"control""#, "$.colour"), ("{", "[", "$"), ("}}", "}", "$"),
+      (#""control""#, #""colour":1,"control""#, "$.colour"),
+      (#""control""#, #""site":"a","site_id":"b","control""#, "$.site_id"),
     ])
   func wrong(old: String, new: String, path: String) throws {
     let range = try #require(Self.whole.firstRange(of: old))
@@ -56,6 +57,19 @@ struct ExperimentFormatTests {
         return
       }
       #expect(place == path, "\(text): \(detail)")
+    }
+  }
+
+  @Test("what is no JSON is no experiment either", arguments: ["", "{", "[1", #"{"id":"x"}}"#])
+  func malformed(text: String) throws {
+    do throws(ExperimentRefusal) {
+      _ = try ExperimentFormat.declaration(Array(text.utf8))
+      Issue.record("taken: \(text)")
+    } catch {
+      guard case .malformed = error else {
+        Issue.record("\(error)")
+        return
+      }
     }
   }
 

@@ -27,7 +27,7 @@ struct BotRulesProofTests {
       "bots", "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0", count: 3)
     try click("bots", "Mozilla/5.0 (compatible; Googlebot/2.1)", count: 5)
     // Nobody knows it yet.
-    try click("bots", "Mozilla/5.0 (compatible; Newcomerbot/1.0)", count: 7)
+    try click("bots", "Mozilla/5.0 (compatible; Newcomer/1.0)", count: 7)
 
     func clicks(_ more: String = "") throws -> String {
       try system.answer(
@@ -61,9 +61,9 @@ struct BotRulesProofTests {
       #expect(before.contains(text), "\(file)")
       try TextFile.write(before.replacing(text, with: other, maxReplacements: 1), to: path)
     }
-    try replace("version: 1", "version: 2", in: "bots.yaml")
-    try replace("crawler: [googlebot,", "crawler: [newcomerbot,", in: "bots.yaml")
-    try replace("    version: 1\n", "    version: 2\n    bots: 2\n", in: "pipelines.yaml")
+    try replace("version: 2", "version: 3", in: "bots.yaml")
+    try replace("crawler: [googlebot,", "crawler: [newcomer, \"-googlebot\",", in: "bots.yaml")
+    try replace("    version: 1\n", "    version: 2\n    bots: 3\n", in: "pipelines.yaml")
     let rebuilt = try await system.run(["rebuild"])
     #expect(rebuilt.code == 0, "\(rebuilt.text)")
     #expect(try await system.activeVersion() == 2)
@@ -72,7 +72,7 @@ struct BotRulesProofTests {
     #expect(verified.code == 0, "\(verified.text)")
 
     // Collectors that have not heard of them go on as before; what they store is judged by the new rules.
-    try click("bots2", "Mozilla/5.0 (compatible; Newcomerbot/1.0)", count: 4)
+    try click("bots2", "Mozilla/5.0 (compatible; Newcomer/1.0)", count: 4)
     let bots =
       #"{"metrics":["clicks"],"date_range":"1h","filters":[["is","campaign",["bots2"]]],"traffic":"bots"}"#
     #expect(

@@ -161,6 +161,39 @@ struct ClientFaultTests {
     }
   }
 
+  @Test(
+    "a write key's own limit slows a client down and loses nothing", .timeLimit(.minutes(2)),
+    arguments: ["segment", "posthog-v0"])
+  func ownLimit(name: String) async throws {
+    let client = try #require(Self.clients.first { $0.name == name })
+    try #require(SDKPython.has(client.module), Comment(rawValue: SDKPython.missing))
+    let keys = try TemporaryFolder.make("client-limit-keys") + "/keys.json"
+    let adding = try SmartContentProgram.start(
+      [
+        "keys", "add", "--site", "default", "--value", SDKRoles.writeKey, "--rate", "20",
+        "--keys-file", keys,
+      ], name: "keys", folder: try TemporaryFolder.make("client-limit-add"), environment: [:])
+    let ending = await adding.waitForEnd(timeoutMs: 10_000)
+    #expect(ending == .exited(0), "\(adding.log())")
+    let roles = try await SDKRoles(
+      "client-limit", starting: [.collect], more: ["SMARTCONTENT_KEYS_FILE": keys])
+    let program = try SDKPython.start(
+      client: client.program,
+      [
+        "--url", roles.url(.collect), "--key", SDKRoles.writeKey, "--events", "120", "--batch",
+        "10", "--label", "limited", "--step", "40",
+      ] + client.options)
+    let code = try await program.end(withinMs: 60_000)
+    let text = try program.text
+    #expect(code == 0, "\(text.suffix(1500))")
+    let ids = try delivered(text)
+    #expect(ids.count == 120)
+    let counts = try LoggedEvents.counts(natsURL: roles.natsURL)
+    #expect(ids.allSatisfy { counts[$0] != nil })
+    let metrics = try HTTPClient().get(roles.url(.collect) + "/metrics").text
+    #expect(metrics.contains(#"reason="rate_limited"}"#), "it was never told to wait")
+  }
+
   /// Impressions, views and clicks of a client's campaign.
   private func query(_ client: Client, _ roles: SDKRoles, after: String) throws -> [Int] {
     struct Answer: Decodable {

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import LocalServers
 import Testing
 
@@ -138,6 +139,25 @@ struct ComposeTests {
     let running = try Self.services().filter { $0.isOurs && $0.name != "streams" }.map(\.name)
     #expect(found == Set(running))
     for match in prometheus.matches(of: /port: (\d+)/) { #expect(match.1 == "8080") }
+  }
+
+  @Test("lets Prometheus load every file of rules, and no tests of them")
+  func rules() throws {
+    let configuration = try Self.read("Dashboards/prometheus.yml")
+    let list = try #require(configuration.firstMatch(of: /\nrule_files:\n((?: +- \S+\n)+)/)?.1)
+    let patterns = list.split(separator: "\n").map {
+      String($0.trimmingPrefix(while: { " -".contains($0) }))
+    }
+    let files = try FileManager.default.contentsOfDirectory(
+      atPath: "\(SDKPython.root)/Dashboards/rules"
+    ).filter { $0.hasSuffix(".yml") }
+    for file in files {
+      let isLoaded = patterns.contains { fnmatch($0, "rules/\(file)", FNM_PATHNAME) == 0 }
+      #expect(isLoaded == file.hasSuffix(".rules.yml"), "\(file)")
+    }
+    #expect(files.contains { $0.hasSuffix(".rules.yml") })
+    let mount = "./Dashboards/rules:/etc/prometheus/rules:ro"
+    #expect(try Self.read("docker-compose.yml").contains(mount))
   }
 
   @Test("lets the watchers reach each other, and read their files without writing them")

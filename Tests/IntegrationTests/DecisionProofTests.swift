@@ -36,7 +36,7 @@ struct DecisionProofTests {
 
     private enum CodingKeys: String, CodingKey {
       case trials, arms
-      case isCaughtUp = "is_caught_up"
+      case isCaughtUp = "complete"
     }
   }
 

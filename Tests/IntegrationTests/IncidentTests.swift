@@ -143,7 +143,7 @@ struct IncidentTests {
     let isCounted = try await eventually(withinMs: 20_000) {
       let metrics = try client.get(system.url + "/metrics").text
       return metrics.contains(
-        #"smartcontent_incident{id="815",site="shop",campaign="spring",kind="rate_down","#
+        #"smartcontent_incident{id="815",site="shop",campaign="spring",content="",kind="rate_down","#
           + #"severity="critical"} 1"#)
         && metrics.contains(
           #"smartcontent_incidents_open{site="shop",severity="critical",kind="rate_down"} 1"#)

@@ -1,4 +1,5 @@
 import Events
+import HTTPServer
 import Ports
 import Statistics
 import Testing
@@ -24,7 +25,7 @@ import Views
     _ rows: [QueryAnswer.Row], _ order: [QueryRequest.Order], _ currencies: [String] = []
   ) -> [String] {
     var rows = rows
-    RowOrder(order: order, currencies: currencies).sort(&rows)
+    rows = RowOrder(order: order, currencies: currencies).places(rows).map { rows[$0] }
     return rows.map { $0.dimensions.texts[0] }
   }
 
@@ -128,20 +129,31 @@ import Views
         + #""order_by":[["ctr","desc"]],"timezone":"Asia/Kolkata","limit":10,"offset":0}}"#)
   }
 
-  @Test("an interval that was computed before is the one that would be computed again")
-  func intervals() {
-    let intervals = RateIntervals()
+  @Test("a rate that was written before is written as it would be anew")
+  func texts() {
+    let texts = RateTexts()
     // Some come to the same places.
     for _ in 0..<2 {
       for whole: Int64 in 0..<50 {
         for part: Int64 in -1...whole + 2 {
-          let ends = intervals.ends(part, of: whole)
-          let interval = RateInterval(part, of: whole)
-          #expect(ends?.lower == interval?.lower)
-          #expect(ends?.upper == interval?.upper)
+          let text = texts.text(part, of: whole)
+          let rate = whole == 0 ? "null" : AnswerWriter.text(Double(part) / Double(whole))
+          var interval: [UInt8] = []
+          JSONText.append(
+            ends: RateInterval(part, of: whole).map { ($0.lower, $0.upper) }, to: &interval)
+          #expect(text.rate.elementsEqual(rate.utf8))
+          #expect(text.interval.elementsEqual(interval))
         }
       }
     }
+  }
+
+  @Test(
+    "integers are written as everywhere", arguments: [0, 9, 10, -1, -120, .max, .min] as [Int64])
+  func integers(value: Int64) {
+    var output: [UInt8] = []
+    JSONText.append(integer: value, to: &output)
+    #expect(output == Array("\(value)".utf8))
   }
 
   @Test("without groups there is one row of zeros, with dimensions none")

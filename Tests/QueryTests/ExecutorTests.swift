@@ -21,13 +21,19 @@ struct SimulatedView {
     now = partitions.flatMap(\.events).map(\.logTime).max() ?? 0
   }
 
-  var executor: QueryExecutor {
+  var executor: QueryExecutor { executor(ageMax: .zero) }
+
+  /// - Parameter ageMax: of rows that answers share; zero where they share none.
+  func executor(
+    ageMax: Duration, metrics: QueryMetrics = QueryMetrics(MetricRegistry())
+  ) -> QueryExecutor {
     let now = now
+    if ageMax > .zero { durable.update { $0.kept = [] } }
     return QueryExecutor(
       view: ReadView(
         name: "default", durable: durable, hot: hot, generation: 1,
         partitionCount: partitions.count),
-      clock: { now }, logHeads: nil, metrics: QueryMetrics(MetricRegistry()), pause: .zero)
+      clock: { now }, logHeads: nil, metrics: metrics, pause: .zero, ageMax: ageMax)
   }
 
   /// Sets the stores to a commit and a hot copy, by partition.
@@ -141,13 +147,18 @@ extension [QueryAnswer.Row] {
   }
 
   @Test(
-    "answers equal the events themselves, wherever commit and hot copy stand", arguments: 0..<30)
-  func oracle(seed: UInt64) async throws {
+    "answers equal the events themselves, wherever commit and hot copy stand, and whether rows are shared",
+    arguments: 0..<30 as Range<UInt64>, [false, true])
+  func oracle(seed: UInt64, isShared: Bool) async throws {
     var random = Random(seed: seed)
     let step = random.pick([2, 10, 60, 600])
     let view = SimulatedView(
       partitions: (0..<3).map { _ in Self.partition(&random, count: 120, stepSeconds: step) })
-    let executor = view.executor
+    let executor = view.executor(ageMax: isShared ? .seconds(1) : .zero)
+    func ask(_ request: QueryRequest, _ plan: QueryPlan) async throws -> QueryAnswer {
+      try await executor.answer(
+        request, plan: plan, sharing: isShared ? LayerReader.Sharing(since: .now) : nil)
+    }
     var joined = 0
     for round in 0..<20 {
       // The hot copy was written somewhere, seen then, and is usually ahead of the commit.
@@ -160,10 +171,12 @@ extension [QueryAnswer.Row] {
       if random.below(2) == 0 {
         view.set(
           committed: committed, coarse: coarse, hot: made, made: made, copy: Int64(round))
-        _ = try await executor.answer(request, plan: plan)
+        _ = try await ask(request, plan)
       }
       view.set(committed: committed, coarse: coarse, hot: hot, made: made, copy: Int64(round))
-      let answer = try await executor.answer(request, plan: plan)
+      // The first one may have to read sums that the second one finds kept.
+      if isShared { _ = try await ask(request, plan) }
+      let answer = try await ask(request, plan)
       let covered = (0..<3).map { Int(answer.meta.position.sequences[$0] ?? 0) }
       let most = zip(committed, hot).map { max($0, $1) }
       if answer.meta.warnings.isEmpty {

@@ -128,7 +128,7 @@ struct ExperimentRoutesTests {
     let service = try Service()
     _ = try await service.ask(.post, "/v1/experiments", Self.draft)
     let cases: [(HTTPMethod, String, String, Int, String)] = [
-      (.post, "/v1/experiments", "{", 422, "invalid_experiment"),
+      (.post, "/v1/experiments", "{", 400, "invalid_json"),
       (.post, "/v1/experiments", Self.draft, 409, "experiment_conflict"),
       (.get, "/v1/experiments/x/assignment", "", 422, "invalid_experiment"),
       (.get, "/v1/experiments/x/assignment?person=", "", 422, "invalid_experiment"),
@@ -146,6 +146,10 @@ struct ExperimentRoutesTests {
       #expect(answer.status == status, "\(method) \(target) \(body)")
       #expect(answer.json["code"] == .string(code))
     }
+    let other = Self.draft.replacing("\"x\"", with: "\"z\"")
+    let sites = #"{"site":"shop","site_id":"blog","#
+    let twoSites = try await service.ask(.post, "/v1/experiments", sites + other.dropFirst())
+    #expect(twoSites.status == 422 && twoSites.json["path"] == .string("$.site_id"))
     let place = try await service.ask(.patch, "/v1/experiments/x", #"{"metric":"clicks"}"#)
     #expect(place.json["path"] == .string("$.metric"))
     guard case .array(let allowed)? = place.json["allowed"] else {
@@ -161,6 +165,29 @@ struct ExperimentRoutesTests {
     #expect(
       try await service.ask(.patch, "/v1/experiments/x", #"{"status":"running"}"#).status == 503)
     #expect(try await service.ask(.get, "/v1/experiments/x/assignment?person=ann").status == 200)
+  }
+
+  @Test("of a running experiment it is said that it runs, whatever the change would be good for")
+  func fixedPlan() async throws {
+    let service = try Service()
+    let draft = #"{"site_id":"shop","planned_persons":500,"guardrails":["conversion_rate"],"#
+    let declared = try await service.ask(.post, "/v1/experiments", draft + Self.draft.dropFirst())
+    #expect(declared.status == 201 && declared.json["site"] == .string("shop"))
+    _ = try await service.ask(.patch, "/v1/experiments/x", #"{"status":"running"}"#)
+    for change in [
+      #"{"metric":"conversion_rate"}"#, #"{"variants":["a","c"]}"#, #"{"control":"d"}"#,
+      #"{"variants":["a","c"],"weights":{"a":0.5,"c":0.5}}"#,
+    ] {
+      let answer = try await service.ask(.patch, "/v1/experiments/x", change)
+      #expect(answer.status == 409, "\(change)")
+      guard case .string(let detail)? = answer.json["detail"] else {
+        Issue.record("\(answer.json)")
+        continue
+      }
+      #expect(detail.contains("is running"))
+    }
+    let same = #"{"metric":"click_rate","weights":{"a":0.1,"b":0.9}}"#
+    #expect(try await service.ask(.patch, "/v1/experiments/x", same).status == 200)
   }
 
   @Test("results are read from the first whole window on, and written with their reasons")

@@ -38,16 +38,19 @@ struct IncidentServiceTests {
 
   private static func row(
     _ id: Int64, group: Int64? = nil, severity: IncidentRow.Severity = .warning,
-    end: Int64? = nil
+    end: Int64? = nil, contributor: IncidentRow.Contributor? = nil
   ) -> IncidentRow {
     IncidentRow(
       id: id, site: "shop", campaign: "spring", content: "", kind: .rateDown, begin: begin,
       end: end, evidence: 8, severity: severity, observed: 38, expected: 100, lower: 80,
-      upper: 120, group: group ?? id)
+      upper: 120, contributor: contributor, group: group ?? id)
   }
 
   private let incidents = MemoryIncidents([
-    row(9), row(8, group: 9), row(7, end: begin + 1), row(5, severity: .critical),
+    row(9), row(8, group: 9), row(7, end: begin + 1),
+    row(
+      5, severity: .critical,
+      contributor: IncidentRow.Contributor(dimension: .variant, value: "b", share: 0.7)),
   ])
   private let published = Published()
 
@@ -133,12 +136,13 @@ struct IncidentServiceTests {
   func question() async throws {
     _ = try await ask(
       .get,
-      "/v1/incidents?site_id=shop&campaign=a%20b&open=false&since=2026-11-30T10:15:00Z"
+      "/v1/incidents?site_id=shop&campaign=a%20b&content=p%201&open=false&since=2026-11-30T10:15:00Z"
         + "&severity=critical")
     #expect(
       incidents.asked.withLock { $0 } == [
         IncidentQuestion(
-          site: "shop", campaign: "a b", isOpen: false, since: Self.begin, severity: .critical,
+          site: "shop", campaign: "a b", content: "p 1", isOpen: false, since: Self.begin,
+          severity: .critical,
           limit: IncidentRequest.limitDefault + 1)
       ])
   }
@@ -247,13 +251,21 @@ struct IncidentServiceTests {
     await metrics.refresh()
     let text = String(decoding: registry.exposition(.prometheusText), as: UTF8.self)
     for line in [
-      #"smartcontent_incident{id="5",site="shop",campaign="spring",kind="rate_down",severity="critical"} 1"#,
-      #"smartcontent_incident{id="9",site="shop",campaign="spring",kind="rate_down",severity="warning"} 1"#,
+      #"smartcontent_incident{id="5",site="shop",campaign="spring",content="",kind="rate_down",severity="critical"} 1"#,
+      #"smartcontent_incident{id="9",site="shop",campaign="spring",content="",kind="rate_down",severity="warning"} 1"#,
+      #"smartcontent_incident_events{id="9",of="observed"} 38"#,
+      #"smartcontent_incident_events{id="9",of="expected"} 100"#,
+      #"smartcontent_incident_events{id="9",of="lower"} 80"#,
+      #"smartcontent_incident_events{id="9",of="upper"} 120"#,
       #"smartcontent_incidents_open{site="shop",severity="critical",kind="rate_down"} 1"#,
       #"smartcontent_incidents_open{site="shop",severity="warning",kind="rate_down"} 1"#,
       #"smartcontent_incidents_total{severity="info"} 0"#,
       #"smartcontent_incidents_total{severity="warning"} 3"#,
     ] { #expect(text.contains(line + ".0\n"), "\(line)") }
+    #expect(
+      text.contains(
+        #"smartcontent_incident_contributor{id="5",dimension="variant",value="b"} 0.7"#))
+    #expect(!text.contains(#"smartcontent_incident_contributor{id="9""#))
     #expect(!text.contains(#"id="8""#) && !text.contains(#"id="7""#))
   }
 }

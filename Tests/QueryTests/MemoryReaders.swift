@@ -14,6 +14,8 @@ final class MemoryDurableReader: DurableViewReader {
     var trends = TrendAnswer(end: nil, size: 300_000_000, groups: [], checkpoint: Checkpoint())
     var isAway = false
     var readCount = 0
+    /// Selections whose sums are kept once they were read; nil where none are.
+    var kept: Set<ViewSelection>?
   }
 
   let state = Mutex(State())
@@ -28,11 +30,52 @@ final class MemoryDurableReader: DurableViewReader {
     _ selection: ViewSelection, belowSeams: Bool
   ) async throws(ViewReadError) -> DurableAnswer {
     let state = try take()
-    var groups: [ViewGroup] = []
+    self.state.withLock { _ = $0.kept?.insert(selection) }
+    let groups = groups(selection, state) { partition, level in
+      belowSeams ? state.checkpoints[partition]?.seams[level] ?? .min : .max
+    }
+    return DurableAnswer(groups: groups, checkpoints: keyed(state.checkpoints))
+  }
+
+  func moment(
+    _ measure: Measure, levels: [WindowLevel], rowCountMax: Int
+  ) async throws(ViewReadError) -> DurableMoment? {
+    let asOf = ContinuousClock.now
+    let state = try take()
+    guard state.kept != nil else { return nil }
+    var between: [HotRow] = []
     for (partition, rows) in state.rows {
       let seams = state.checkpoints[partition]?.seams ?? Seams()
+      for row in rows where levels.contains(row.row.level) {
+        let level = row.row.level
+        guard row.row.start < seams[level], row.row.start >= Self.firstSeam(level, state) else {
+          continue
+        }
+        between.append(HotRow(row: row.row, tuple: row.tuple.encoded))
+      }
+    }
+    return DurableMoment(checkpoints: keyed(state.checkpoints), asOf: asOf, rows: between)
+  }
+
+  func kept(_ selection: ViewSelection, at moment: DurableMoment) -> KeptGroups {
+    let state = state.withLock { $0 }
+    guard state.kept?.contains(selection) == true else { return .none }
+    guard keyed(state.checkpoints) == moment.checkpoints else { return .later }
+    return .groups(groups(selection, state) { _, level in Self.firstSeam(level, state) })
+  }
+
+  /// Of streams that have committed something.
+  private static func firstSeam(_ level: WindowLevel, _ state: State) -> Int64 {
+    state.checkpoints.values.filter { $0.sequence > 0 }.map { $0.seams[level] }.min() ?? .min
+  }
+
+  private func groups(
+    _ selection: ViewSelection, _ state: State, before end: (Int, WindowLevel) -> Int64
+  ) -> [ViewGroup] {
+    var groups: [ViewGroup] = []
+    for (partition, rows) in state.rows {
       for row in rows where row.isIn(selection) {
-        if belowSeams && row.row.start >= seams[row.row.level] { continue }
+        if row.row.start >= end(partition, row.row.level) { continue }
         let bucket = selection.buckets.lastIndex { $0 <= row.row.start } ?? 0
         groups.append(
           ViewGroup(
@@ -40,7 +83,7 @@ final class MemoryDurableReader: DurableViewReader {
             currency: row.tuple.currency, counts: row.row.counts, revision: row.row.revision))
       }
     }
-    return DurableAnswer(groups: groups, checkpoints: keyed(state.checkpoints))
+    return groups
   }
 
   func checkpoints() async throws(ViewReadError) -> [StreamPartition: Checkpoint] {

@@ -145,6 +145,84 @@ import Views
       "\(linear)")
   }
 
+  @Test("whoever asks another question of the same log gets another answer")
+  func questions() async throws {
+    put(.click, 1, at: 0, content: "a")
+    put(.conversion, 1, at: Self.minute, revenue: 1_000_000)
+    put(.click, 3, at: 0, content: "b")
+    put(.conversion, 3, at: Self.minute, revenue: 1_000_000)
+    let service = service()
+    var answers: Set<String> = []
+    let questions = [
+      "", #","limit":1"#, #","timezone":"Asia/Tokyo""#, #","traffic":"all""#, #","by":"campaign""#,
+      #","model":"first_touch""#, #","look_back":"1h""#, #","filters":[["is","content",["a"]]]"#,
+      #","as_known_at":"2026-11-02T00:00:30Z""#, #","format":"csv""#,
+      #","touches":{"kind":"view"}"#, #","conversions":{"kind":"click"}"#,
+    ]
+    for members in questions + questions {
+      let text = try await Self.text(
+        service, .attribution, #"{"date_range":["2026-11-02","2026-11-15"]\#(members)}"#)
+      // Which answer it is shows in what is asked for and what is found.
+      answers.insert(text)
+    }
+    #expect(answers.count == questions.count, "\(answers)")
+    let one = try await Self.text(
+      service, .attribution, #"{"date_range":["2026-11-02","2026-11-15"],"limit":1}"#)
+    #expect(!one.contains(#""dimensions":["b"]"#) && one.contains(#""row_count":2"#))
+  }
+
+  @Test("each is there as CSV, with what a table has no place for in headers")
+  func csv() async throws {
+    put(.click, 1, at: 0, content: "a")
+    put(.conversion, 1, at: Self.minute, revenue: 1_500_000)
+    put(.conversion, 3, at: Self.minute, revenue: 2_000_000)
+    let questions: [(PersonRequest.Kind, String, String)] = [
+      (
+        .funnels,
+        #""steps":[{"kind":"click"},{"kind":"conversion"}],"within":"1h","by":"content""#,
+        "content,step,name,optional,persons,from_before,from_before_low,from_before_high,"
+          + "from_start,from_start_low,from_start_high,median_seconds,open\r\n"
+          + "a,1,click,false,1,1,0.146746,1,1,0.146746,1,,0\r\n"
+          + "a,2,conversion,false,1,1,0.146746,1,1,0.146746,1,60,0\r\n"
+      ),
+      (
+        .retention,
+        #""begin":{"kind":"click"},"return":{"kind":"conversion"},"period":"week""#,
+        "cohort,persons,period,returned,rate,rate_low,rate_high\r\n"
+          + "2026-11-02T00:00:00Z,1,1,1,1,0.146746,1\r\n"
+      ),
+      (
+        .attribution, #""model":"last_touch""#,
+        "content,attributed,conversions,touched,revenue_EUR\r\n"
+          + "a,true,1,1,1.5\r\n,false,1,,2\r\n"
+      ),
+    ]
+    for (kind, members, table) in questions {
+      let response = try await service().persons(
+        kind,
+        HTTPRequest(
+          method: .post, path: "/v1/\(kind.rawValue)", query: "wait=30",
+          headers: [("Accept", "text/csv")],
+          body: Array(#"{"date_range":["2026-11-02","2026-11-15"],\#(members)}"#.utf8)))
+      guard case .bytes(let bytes) = response.body else { return }
+      #expect(String(decoding: bytes, as: UTF8.self) == table)
+      for name in ["Position", "Final", "Row-Count"] {
+        #expect(response.headers.contains { $0.name == "SmartContent-\(name)" })
+      }
+    }
+  }
+
+  private static func text(
+    _ service: QueryService, _ kind: PersonRequest.Kind, _ json: String
+  ) async throws -> String {
+    let response = try await service.persons(
+      kind,
+      HTTPRequest(
+        method: .post, path: "/v1/\(kind.rawValue)", query: "wait=30", body: Array(json.utf8)))
+    guard case .bytes(let bytes) = response.body else { return "" }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
   @Test(
     "what is wrong is said with its place and what is allowed",
     arguments: [

@@ -173,7 +173,8 @@ import Views
     let error = #expect(throws: QueryError.self) {
       try parse(#"{"metrics":["clickz"],"date_range":"7d"}"#)
     }
-    #expect(error?.allowed == Metric.allCases.map(\.rawValue))
+    #expect(
+      error?.allowed == Metric.allCases.map(\.rawValue) + ScanMetric.ofScansAlone.map(\.name))
     let text = String(decoding: error?.problem.json ?? [], as: UTF8.self)
     #expect(text.contains(#""code":"unknown_metric""#))
     #expect(text.contains(#""path":"$.metrics[0]""#))

@@ -161,6 +161,11 @@ struct SecondStageTests {
         "exposed_click_rate=ratio(Optional(0.5))", "exposed_conversion_rate=ratio(Optional(0.25))",
         "exposed_revenue=money(1500000)", "mixed_persons=count(1)",
       ])
+    // Rates, and only those, have intervals.
+    let rates = Metric.allCases.filter { $0.measure == .exposures && $0.isRate }
+    #expect(rates == [.exposedClickRate, .exposedConversionRate])
+    #expect(rates.map { $0.rate(of: exposures.counts)?.part } == [4, 2])
+    #expect(rates.map { $0.rate(of: exposures.counts)?.whole } == [8, 8])
     #expect(Exposures.cents(-123_456) == -12 && Exposures.cents(.max) == Exposures.centsMax)
   }
 

@@ -146,6 +146,43 @@ import Views
     #expect(bench.count == 2)
   }
 
+  @Test("an answer of rows that were read for others is as old as they are")
+  func rows() async throws {
+    let bench = bench
+    let answers = answers()
+    func ask(_ number: Int, readBefore: Duration) async throws -> UInt64? {
+      try await answers.answer(key()) {
+        var answer = Self.answer(number)
+        answer.began = bench.now - readBefore
+        return .success(answer)
+      }.position.sequences[0]
+    }
+    #expect(try await ask(1, readBefore: .milliseconds(60)) == 1)
+    bench.advance(.milliseconds(40))
+    #expect(try await ask(2, readBefore: .zero) == 2)
+  }
+
+  @Test("who waits with another one does not get rows that are too old for him")
+  func oldRows() async throws {
+    let bench = bench
+    let answers = answers()
+    let began = bench.now
+    let first = Task {
+      try await answers.answer(key()) {
+        var answer = Self.answer(await bench.compute())
+        answer.began = began - .milliseconds(90)
+        return .success(answer)
+      }.position.sequences[0]
+    }
+    try await eventually { bench.count == 1 }
+    bench.advance(.milliseconds(20))
+    let second = ask(answers, key())
+    try await bench.end(1)
+    #expect(try await first.value == 1)
+    try await bench.end(2)
+    #expect(try await second.value == 2)
+  }
+
   @Test("without an age only those share an answer who came before its first read")
   func together() async throws {
     let bench = bench

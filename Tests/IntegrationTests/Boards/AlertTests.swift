@@ -1,7 +1,16 @@
+import Dataflow
+import Events
 import Foundation
 import Glibc
+import HTTPClient
+import JetStreamLog
 @testable import LocalServers
+import NATSClient
+import Ports
+import PostgresClient
+@testable import PostgresViews
 import Testing
+import Views
 
 /// From a metric to the call that wakes somebody up, with the real programs and configurations.
 @Suite(
@@ -117,6 +126,78 @@ struct AlertTests {
     #expect(isOver)
     // A warning wakes nobody up.
     #expect(try pages(receiver).allSatisfy { $0.payload?.severity ?? "critical" == "critical" })
+  }
+
+  @Test("from an outage in the traffic to facts, metrics and PagerDuty, and back when it is over")
+  func outage() async throws {
+    let system = try await ProofSystem("outage")
+    let receiver = try await CallReceiver()
+    let alertmanager = try await start(calling: receiver, MailSink())
+    let address = String(system.url.dropFirst("http://".count))
+    let prometheus = try await PrometheusServer.start(
+      scraping: ["smartcontent-dev": address], shortened: true, alertmanager: alertmanager)
+    try await prometheus.waitUntil("smartcontent_incidents_total{severity=\"critical\"}", is: 0)
+
+    // What the pipeline makes of the traffic, where the system's own pipeline would write it.
+    let traffic = OutageTraffic(now: ProofSystem.now)
+    let version = try await system.activeVersion()
+    let schema = try ViewSchema(PipelineSpec(name: "default", version: version))
+    let postgres = try PostgresConnection(
+      PostgresSettings(connection: try system.environment["SMARTCONTENT_POSTGRES"] ?? ""))
+    func write(until: Int64) throws -> [IncidentRow] {
+      let rows = try traffic.incidents(until: until)
+      try postgres.transaction(.durableWrite) { session throws(PostgresError) in
+        try IncidentTable.write(rows, logTime: until, in: schema, session)
+        return .commit(())
+      }
+      return rows
+    }
+    let rows = try write(until: traffic.outageEnd)
+    let told = rows.filter { $0.group == $0.id && $0.severity == .critical && $0.end == nil }
+    let head = try #require(told.first, "the traffic came to \(rows)")
+    #expect(told.map(\.kind) == [.trafficDown] && head.site == "shop", "\(told)")
+    let id = "\(head.id)"
+
+    var page: Page?
+    _ = try await eventually(withinMs: 60_000, everyMs: 100) {
+      page = try pages(receiver).first {
+        $0.eventAction == "trigger"
+          && $0.payload?.customDetails.firing.contains("id = \(id)") == true
+      }
+      return page != nil
+    }
+    let trigger = try #require(page, "PagerDuty got \(receiver.calls(to: "/v2/enqueue"))")
+    let details = try #require(trigger.payload?.customDetails.firing)
+    #expect(trigger.payload?.severity == "critical")
+    #expect(details.contains("summary = traffic_down of"), "\(details)")
+    #expect(details.contains("\(head.observed) so far, usually"), "\(details)")
+    #expect(details.contains("link = http://127.0.0.1:8090/v1/incidents/\(id)"), "\(details)")
+    let metrics = try HTTPClient().get(system.url + "/metrics").text
+    #expect(metrics.contains("smartcontent_incident{id=\"\(id)\",site=\"shop\""))
+    #expect(try HTTPClient().get(system.url + "/v1/incidents/\(id)").status == 200)
+
+    let facts = JetStreamFacts(
+      NATSConnection(
+        try NATSAddress(try system.environment["SMARTCONTENT_NATS"] ?? ""), name: "test"),
+      stream: "facts")
+    func isTold(_ type: String) async throws -> Bool {
+      try await eventually(withinMs: 20_000) {
+        try await facts.read(kind: "incident", after: 0).contains {
+          $0.fact.id == id && $0.fact.type == type
+        }
+      }
+    }
+    #expect(try await isTold("incident.opened"))
+
+    let after = try write(until: traffic.outageEnd + 3_600_000_000)
+    #expect(after.filter { $0.kind == .trafficDown }.allSatisfy { $0.end != nil })
+    #expect(try await isTold("incident.closed"))
+    let isOver = try await eventually(withinMs: 60_000, everyMs: 200) {
+      try pages(receiver).contains {
+        $0.eventAction == "resolve" && $0.dedupKey == trigger.dedupKey
+      }
+    }
+    #expect(isOver)
   }
 
   // MARK: PagerDuty

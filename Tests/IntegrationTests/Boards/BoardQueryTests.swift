@@ -18,10 +18,30 @@ struct BoardQueryTests {
     "engine: Leases / failures": "Postgres answers",
     "ingest: Spools: frames / {{outcome}} per second": "the log was never away",
     "ingest: Erasures and failures / {{reason}}": "every person got its key",
+    "experiment: The metric of each variant / {{experiment}} {{variant}} {{end}}":
+      "nobody's outcome window is over",
+    "experiment: Lift against the control / {{experiment}} {{variant}} {{end}}":
+      "nobody's outcome window is over",
     "anomalies: Open incidents by kind / {{site}} {{kind}}": "nothing is out of its range",
     "anomalies: Incidents of the chosen time / ": "nothing is out of its range",
     "anomalies: The chosen incident / ": "nothing is out of its range",
     "anomalies: Incidents by day / ": "nothing is out of its range",
+    "learning: Decisions / {{plan}} {{reason}}": "the definitions declare no decision",
+    "learning: Time to decide / median": "the definitions declare no decision",
+    "learning: Time to decide / 99th percentile": "the definitions declare no decision",
+    "learning: Who decides / {{plan}} {{policy}}": "the definitions declare no decision",
+    "learning: Decisions that are judged / {{plan}}": "the definitions declare no decision",
+    "learning: What policies would earn / {{plan}} {{policy}}":
+      "the definitions declare no decision",
+    "learning: What shadows would earn more / {{plan}} {{policy}} {{bound}}":
+      "the definitions declare no decision",
+    "learning: Taken back / {{plan}} {{outcome}}": "the definitions declare no decision",
+    "learning: Not known to the newest model yet / {{plan}}": "the definitions declare no decision",
+    "learning: Time until they have learned again / median": "the definitions declare no decision",
+    "learning: Time until they have learned again / 99th percentile":
+      "the definitions declare no decision",
+    "learning: Texts of contents / {{outcome}}": "no content has a title",
+    "learning: Persons whose cluster kept its name / share": "clusters are refreshed seldom",
   ]
 
   @Test("every panel shows something, and every rule can be evaluated")

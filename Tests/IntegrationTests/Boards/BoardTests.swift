@@ -15,6 +15,7 @@ struct BoardTests {
     #expect(
       Set(boards.map(\.name)) == [
         "overview", "campaign", "experiment", "anomalies", "ingest", "engine", "stores",
+        "learning",
       ])
     #expect(Set(boards.map(\.title)).count == boards.count)
     for board in boards {

@@ -36,25 +36,15 @@ struct PrometheusServer {
       "  - {job_name: \(name), static_configs: [{targets: [\"\(address)\"]}]}"
     }
     let rules = "\(Board.folder)/rules"
+    try FileManager.default.createDirectory(
+      atPath: "\(folder)/rules", withIntermediateDirectories: true)
     for file in try FileManager.default.contentsOfDirectory(atPath: rules)
     where file.hasSuffix(".rules.yml") {
       let text = try TextFile.read("\(rules)/\(file)")
-      try TextFile.write(shortened ? RuleText.shortened(text) : text, to: "\(folder)/\(file)")
+      try TextFile.write(shortened ? RuleText.shortened(text) : text, to: "\(folder)/rules/\(file)")
     }
-    var configuration = """
-      global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}
-      rule_files: ["\(folder)/*.rules.yml"]
-      scrape_configs:
-      \(jobs.joined(separator: "\n"))
-
-      """
-    if let alertmanager {
-      configuration += """
-        alerting:
-          alertmanagers: [{static_configs: [{targets: ["\(alertmanager)"]}]}]
-
-        """
-    }
+    let configuration = try configuration(
+      jobs: jobs.joined(separator: "\n"), alertmanager: alertmanager)
     try TextFile.write(configuration, to: "\(folder)/prometheus.yml")
     let program = try ChildProgram(
       path: path,
@@ -67,6 +57,18 @@ struct PrometheusServer {
       program, url: "http://127.0.0.1:\(port)/-/ready")
     return PrometheusServer(
       program: program, url: "http://127.0.0.1:\(port)", client: try HTTPClient())
+  }
+
+  /// The configuration that is shipped, so that what it lacks is missing here too: with other targets, and every second.
+  private static func configuration(jobs: String, alertmanager: String?) throws -> String {
+    let shipped = try TextFile.read("\(Board.folder)/prometheus.yml")
+    guard let targets = shipped.range(of: "\nscrape_configs:\n") else {
+      throw HarnessError("prometheus.yml has no scrape_configs at its end")
+    }
+    return shipped[..<targets.upperBound]
+      .replacing(/(_interval|_timeout): \d+s/) { "\($0.output.1): 1s" }
+      .replacing("\"alertmanager:9093\"", with: alertmanager.map { "\"\($0)\"" } ?? "")
+      + "\(jobs)\n"
   }
 
   /// The values that an expression has now.

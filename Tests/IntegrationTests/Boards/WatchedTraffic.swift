@@ -13,6 +13,15 @@ struct WatchedTraffic {
       "keys", "add", "--value", key, "--site", "default", "--personal", "encrypt", "--honour-dnt",
     ])
     guard added.code == 0 else { throw HarnessError(added.text) }
+    let experiment =
+      #"{"id":"watched","campaign":"watched","variants":["a","b"],"control":"a","weights":{"a":0.5,"b":0.5}}"#
+    let json = [HTTPHeader("Content-Type", "application/json")]
+    let url = system.url + "/v1/experiments"
+    let declared = try HTTPClient().post(url, headers: json, body: Array(experiment.utf8))
+    guard declared.status == 201 else { throw HarnessError(declared.text) }
+    let started = try HTTPClient().send(
+      method: "PATCH", url + "/watched", headers: json, body: Array(#"{"status":"running"}"#.utf8))
+    guard started.status == 200 else { throw HarnessError(started.text) }
     demo = try ProgramRun(
       try SmartContentProgram.path(),
       ["demo", "--url", system.url, "--rate", "60", "--forever", "--label", "boards"],
@@ -40,6 +49,9 @@ struct WatchedTraffic {
       system.url + "/v1/query", headers: [HTTPHeader("Content-Type", "application/json")],
       body: Array(
         #"{"metrics":["ctr"],"dimensions":["campaign"],"date_range":"day"}"#.utf8))
+    for path in ["newcomers", "similar?text=soup"] {
+      _ = try client.get(system.url + "/v1/recommendations/" + path)
+    }
     try listen()
   }
 

@@ -1,0 +1,128 @@
+import Experiments
+public import Metrics
+import Ports
+import Statistics
+import Synchronization
+
+/// What running experiments have come to as Prometheus series, so that somebody is told when one is not to be trusted or
+/// does harm, and boards show the ends that hold at any look.
+///
+/// A task works the results out twice a minute and a scrape takes the last ones. At most ``namedMax`` experiments are there,
+/// by id: how many there could be is anybody's choice who may declare them.
+public final class ExperimentMetrics: Sendable {
+  private static let namedMax = 50
+  private static let variantCountMax = 20
+  private static let interval = Duration.seconds(30)
+
+  public static let decision = MetricDeclaration(
+    "smartcontent_experiment_decision",
+    "1 for what is to be done about each running experiment now, as its results say; at most 50.",
+    .gauge, labels: ["experiment", "campaign", "action"], maxSeries: namedMax)
+  public static let value = MetricDeclaration(
+    "smartcontent_experiment_value",
+    "The metric that a running experiment is decided by, of each variant, and the ends that hold at any look.",
+    .gauge, labels: ["experiment", "campaign", "variant", "end"],
+    maxSeries: 3 * variantCountMax * namedMax)
+  public static let lift = MetricDeclaration(
+    "smartcontent_experiment_lift_ratio",
+    "How much more the metric of a running experiment is than the control's, relative, and the ends that hold at any look.",
+    .gauge, labels: ["experiment", "campaign", "variant", "end"],
+    maxSeries: 3 * variantCountMax * namedMax)
+  public static let failures = MetricDeclaration(
+    "smartcontent_experiment_refresh_failures_total",
+    "Times that the results of a running experiment could not be worked out.", .counter)
+
+  public static let catalog = [decision, value, lift, failures]
+
+  private typealias Known = (experiment: Experiment, results: ExperimentResults)
+
+  private let catalog: ExperimentCatalog
+  private let reader: any ExperimentReader
+  private let logged: ExperimentRoutes.LoggedAllocations
+  private let settled: SettledAnalyses
+  private let failures: Counter
+  private let state = Mutex<[Known]>([])
+  private let task = Mutex<Task<Void, Never>?>(nil)
+
+  /// - Parameter settled: those of who answers requests, so that nothing is worked out twice.
+  init(
+    _ catalog: ExperimentCatalog, reader: any ExperimentReader, registry: MetricRegistry,
+    settled: SettledAnalyses = SettledAnalyses(),
+    logged: @escaping ExperimentRoutes.LoggedAllocations = { _, _ in [] }
+  ) {
+    self.catalog = catalog
+    self.reader = reader
+    self.settled = settled
+    self.logged = logged
+    failures = registry.counter(Self.failures).with()
+    registry.computed(Self.decision) { [weak self] in
+      (self?.state.withLock { $0 } ?? []).map { known in
+        MetricSample(
+          Self.labels(known) + [ExperimentWriter.name(known.results.decision.action)], 1)
+      }
+    }
+    registry.computed(Self.value) { [weak self] in self?.samples(Self.valueEnds) ?? [] }
+    registry.computed(Self.lift) { [weak self] in self?.samples(Self.liftEnds) ?? [] }
+  }
+
+  public func start() {
+    let work = Task { [weak self] in
+      while !Task.isCancelled {
+        await self?.refresh()
+        do { try await Task.sleep(for: Self.interval) } catch { return }
+      }
+    }
+    task.withLock { $0 = work }
+  }
+
+  public func stop() { task.withLock { $0?.cancel() } }
+
+  func refresh() async {
+    var known: [Known] = []
+    let running = catalog.all.map(\.experiment).filter { $0.status == .running }
+    for experiment in running.prefix(Self.namedMax) {
+      do throws(ExperimentRefusal) {
+        let results = try await ExperimentRoutes.results(of: experiment, reader, settled, logged)
+        known.append((experiment, results))
+      } catch {
+        failures.add()
+      }
+    }
+    state.withLock { $0 = known }
+  }
+
+  private static func labels(_ known: Known) -> [String] {
+    [known.experiment.id, known.experiment.plan.campaign]
+  }
+
+  private struct Ends {
+    var value: Double?
+    var lower: Double?
+    var upper: Double?
+  }
+
+  private static func valueEnds(_ metric: ExperimentResults.MetricValue) -> Ends {
+    Ends(value: metric.value?.value, lower: metric.value?.lower, upper: metric.value?.upper)
+  }
+
+  private static func liftEnds(_ metric: ExperimentResults.MetricValue) -> Ends {
+    let comparison = metric.comparison
+    return Ends(
+      value: comparison?.lift, lower: comparison?.liftLower, upper: comparison?.liftUpper)
+  }
+
+  /// Of the first metric, which decides; nothing for what is not known.
+  private func samples(_ find: (ExperimentResults.MetricValue) -> Ends) -> [MetricSample] {
+    var samples: [MetricSample] = []
+    for known in state.withLock({ $0 }) {
+      for variant in known.results.variants {
+        guard let ends = variant.metrics.first.map(find) else { continue }
+        for (name, end) in [("value", ends.value), ("lower", ends.lower), ("upper", ends.upper)] {
+          guard let end else { continue }
+          samples.append(MetricSample(Self.labels(known) + [variant.name, name], end))
+        }
+      }
+    }
+    return samples
+  }
+}
