@@ -91,7 +91,7 @@ BOARD = board(
             ),
             lines(
                 "Clicks by impressions, by hour and variant",
-                "An hour with few impressions jumps about: see the board of experiments for intervals.",
+                "An hour with few impressions jumps about: see the board of experiments for intervals of what is compared there.",
                 f"""
                 select $__timeGroupAlias(window_start, '1h'), campaign || ' ' || variant as metric,
                 sum(clicks)::float8 / nullif(sum(impressions), 0) as ctr

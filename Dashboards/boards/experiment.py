@@ -29,8 +29,40 @@ BOARD = board(
     "experiment",
     "Experiment",
     "The variants of a campaign side by side. Rates are added up from the beginning of the chosen time on, so choose"
-    " the beginning of the experiment. Decisions are made by the API of experiments, which knows how often one looked.",
+    " the beginning of the experiment. Decisions and intervals are those of the API of experiments, which hold at any look.",
     {
+        "Running experiments": [
+            lines(
+                "What to do",
+                "As the API of experiments says: distrust, stop_for_harm, take_treatment, keep_control, stop_for_futility or"
+                " go_on. Of all campaigns.",
+                {
+                    "{{experiment}}: {{action}}": "max by (experiment, action)"
+                    " (smartcontent_experiment_decision)"
+                },
+                width=8,
+            ),
+            lines(
+                "The metric of each variant",
+                "That the experiment is decided by, between the ends that hold however often one looks. Persons count once"
+                " their outcome window is over.",
+                {
+                    "{{experiment}} {{variant}} {{end}}": "max by (experiment, variant, end)"
+                    " (smartcontent_experiment_value)"
+                },
+                width=8,
+            ),
+            lines(
+                "Lift against the control",
+                "Between the ends that hold however often one looks: where 0 lies between them nothing is decided.",
+                {
+                    "{{experiment}} {{variant}} {{end}}": "max by (experiment, variant, end)"
+                    " (smartcontent_experiment_lift_ratio)"
+                },
+                "percentunit",
+                8,
+            ),
+        ],
         "Exposed persons": [
             table(
                 "Persons by variant",

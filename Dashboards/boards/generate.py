@@ -10,7 +10,7 @@ import json
 import pathlib
 import sys
 
-NAMES = ["overview", "campaign", "experiment", "anomalies", "ingest", "engine", "stores"]
+NAMES = ["overview", "campaign", "experiment", "anomalies", "ingest", "engine", "stores", "learning"]
 
 HERE = pathlib.Path(__file__).resolve().parent
 TARGET = HERE.parent / "grafana" / "dashboards"
