@@ -111,7 +111,8 @@ struct RequestRates {
 
 /// A table of persons by open addressing, at most half full: what is looked for lies in one cache line mostly.
 ///
-/// It never moves, so that its lines can be asked for without its lock; what nobody has touched takes no memory.
+/// It never moves, so that its lines can be asked for without its lock, under which all else is done (hence
+/// `@unchecked Sendable`); what nobody has touched takes no memory.
 private final class PersonRates: @unchecked Sendable {
   // What `slots` points to is touched only under the lock of `count`.
 

@@ -35,16 +35,24 @@ enum RecommendationWriter {
     return json.bytes
   }
 
+  /// What a content is.
+  private static func write(
+    _ content: String, _ title: String, _ topics: [String], _ format: String,
+    to json: inout JSONWriter
+  ) {
+    json.key("content")
+    json.string(content)
+    json.key("title")
+    json.string(title)
+    json.key("topics")
+    write(topics, to: &json)
+    json.key("format")
+    json.string(format)
+  }
+
   private static func write(_ entry: RecommendationAnswer.Entry, to json: inout JSONWriter) {
     json.beginObject()
-    json.key("content")
-    json.string(entry.content)
-    json.key("title")
-    json.string(entry.title)
-    json.key("topics")
-    write(entry.topics, to: &json)
-    json.key("format")
-    json.string(entry.format)
+    write(entry.content, entry.title, entry.topics, entry.format, to: &json)
     json.key("score")
     json.double(rounded(entry.score))
     json.key("explored")
@@ -73,14 +81,7 @@ enum RecommendationWriter {
     json.beginArray()
     for entry in found.entries {
       json.beginObject()
-      json.key("content")
-      json.string(entry.content)
-      json.key("title")
-      json.string(entry.title)
-      json.key("topics")
-      write(entry.topics, to: &json)
-      json.key("format")
-      json.string(entry.format)
+      write(entry.content, entry.title, entry.topics, entry.format, to: &json)
       json.key("similarity")
       json.double(rounded(entry.similarity))
       json.endObject()
