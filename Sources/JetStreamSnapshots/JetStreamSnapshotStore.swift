@@ -13,7 +13,8 @@ public import Ports
 ///     chunk:    "SCC1" | number from 0 (4) | CRC-32C of the bytes (4) | bytes
 ///     manifest: "SCM1" | chunks (4) | CRC-32C of all bytes (4) | length of all bytes (8)
 ///
-/// Cost: a request per chunk of 512 KiB, one after the other, each of which waits for the disk.
+/// Cost: a request per chunk of 512 KiB and per manifest. Writes go one after the other, and each waits for
+/// the disk; of several blobs that are read at once, each has one request on its way.
 public final class JetStreamSnapshotStore: SnapshotStore {
   /// The stream of all snapshots.
   public static let stream = "snapshots"
@@ -25,6 +26,9 @@ public final class JetStreamSnapshotStore: SnapshotStore {
   private static let headByteCount = 12
   /// With its head half of the server's default largest message.
   private static let chunkByteCount = 512 * 1024 - headByteCount
+
+  /// Blobs that are read at once.
+  private static let outstandingMax = 32
 
   private let admin: StreamAdmin
   private let prefix: String
@@ -69,35 +73,39 @@ public final class JetStreamSnapshotStore: SnapshotStore {
     }
   }
 
-  public func read(_ name: String) throws(SnapshotError) -> [UInt8]? {
+  public func read(_ name: String) throws(SnapshotError) -> [UInt8]? { try read([name])[name] }
+
+  public func read(_ names: [String]) throws(SnapshotError) -> [String: [UInt8]] {
+    var whole: [String: [UInt8]] = [:]
     do throws(StreamAdmin.Failure) {
-      var bytes: [UInt8] = []
-      var number: UInt32 = 0
-      var sequence: UInt64 = 1
-      while let message = try admin.next(Self.stream, subject: subject(name), from: sequence) {
-        sequence = message.sequence + 1
-        let content = message.bytes
-        guard content.count >= Self.headByteCount, Self.get(content, 4, UInt32.self) == number
-        else { return nil }
-        let checksum = Self.get(content, 8, UInt32.self)
-        switch Self.get(content, 0, UInt32.self) {
-        case Self.chunkMagic:
-          let part = content.dropFirst(Self.headByteCount)
-          guard Self.checksum(part) == checksum else { return nil }
-          bytes.append(contentsOf: part)
-          number += 1
-        case Self.manifestMagic:
-          guard content.count == Self.headByteCount + 8,
-            Self.get(content, Self.headByteCount, UInt64.self) == UInt64(bytes.count),
-            Self.checksum(bytes[...]) == checksum
-          else { return nil }
-          return bytes
-        default: return nil
+      let reads = try SubjectReads(
+        admin, stream: Self.stream, outstandingMax: Self.outstandingMax)
+      var blobs = names.map { _ in ReadBlob() }
+      var begun = 0
+      var outstanding = 0
+      while true {
+        while begun < names.count, outstanding < Self.outstandingMax {
+          try reads.ask(begun, subject: subject(names[begun]), from: 1)
+          begun += 1
+          outstanding += 1
         }
+        if outstanding == 0 { return whole }
+        let (index, message) = try reads.next()
+        guard blobs.indices.contains(index) else { continue }
+        switch message.map({ blobs[index].take($0.bytes) }) ?? .torn {
+        case .more:
+          try reads.ask(
+            index, subject: subject(names[index]), from: (message?.sequence ?? 0) + 1)
+          continue
+        case .whole: whole[names[index]] = blobs[index].bytes
+        case .torn: break
+        }
+        blobs[index] = ReadBlob()
+        outstanding -= 1
       }
-      return nil
     } catch {
-      if case .unreachable(.noResponders) = error { return nil }
+      // Without the stream there is none.
+      if case .unreachable(.noResponders) = error { return whole }
       throw .io("\(error)")
     }
   }
@@ -144,5 +152,38 @@ public final class JetStreamSnapshotStore: SnapshotStore {
     _ bytes: [UInt8], _ offset: Int, _ type: T.Type
   ) -> T {
     (0..<MemoryLayout<T>.size).reversed().reduce(0) { $0 << 8 | T(bytes[offset + $1]) }
+  }
+}
+
+extension JetStreamSnapshotStore {
+  /// A blob that is being read, message by message.
+  private struct ReadBlob {
+    enum Step {
+      case more, whole, torn
+    }
+
+    private(set) var bytes: [UInt8] = []
+    private var number: UInt32 = 0
+
+    mutating func take(_ content: [UInt8]) -> Step {
+      guard content.count >= headByteCount, get(content, 4, UInt32.self) == number
+      else { return .torn }
+      let stated = get(content, 8, UInt32.self)
+      switch get(content, 0, UInt32.self) {
+      case chunkMagic:
+        let part = content.dropFirst(headByteCount)
+        guard checksum(part) == stated else { return .torn }
+        bytes.append(contentsOf: part)
+        number += 1
+        return .more
+      case manifestMagic:
+        guard content.count == headByteCount + 8,
+          get(content, headByteCount, UInt64.self) == UInt64(bytes.count),
+          checksum(bytes[...]) == stated
+        else { return .torn }
+        return .whole
+      default: return .torn
+      }
+    }
   }
 }

@@ -34,7 +34,8 @@ public final class NATSSubscription {
   /// subscriptions without a handler.
   ///
   /// Throws `disconnected` when the session has ended (what is still queued is lost) and
-  /// `slowConsumer` once after messages were dropped.
+  /// `slowConsumer` once after messages were dropped, `noResponders` where nobody gets what was asked with this
+  /// as its reply subject.
   public func next(timeoutMs: Int) throws(NATSError) -> NATSMessage? {
     var message: OpaquePointer?
     let status = natsSubscription_NextMsg(&message, handle, Int64(max(0, timeoutMs)))
@@ -42,6 +43,7 @@ public final class NATSSubscription {
     switch status {
     case NATS_TIMEOUT: return nil
     case NATS_SLOW_CONSUMER: throw .slowConsumer(subject: subject)
+    case NATS_NO_RESPONDERS: throw .noResponders(subject: subject)
     case NATS_CONNECTION_CLOSED, NATS_INVALID_SUBSCRIPTION: throw session.noticeLoss()
     default: throw .failed(operation: "receive \(subject)", reason: statusText(status))
     }

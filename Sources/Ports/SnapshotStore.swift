@@ -8,8 +8,19 @@ public protocol SnapshotStore: AnyObject, Sendable {
   func write(_ name: String, _ bytes: [UInt8]) throws(SnapshotError)
   /// - Returns: nil where there is none.
   func read(_ name: String) throws(SnapshotError) -> [UInt8]?
+  /// Those of several blobs that are there, by name.
+  func read(_ names: [String]) throws(SnapshotError) -> [String: [UInt8]]
   func remove(_ name: String) throws(SnapshotError)
   func names() throws(SnapshotError) -> [String]
+}
+
+extension SnapshotStore {
+  /// One after the other, for stores that are not far away.
+  public func read(_ names: [String]) throws(SnapshotError) -> [String: [UInt8]] {
+    var blobs: [String: [UInt8]] = [:]
+    for name in names { blobs[name] = try read(name) }
+    return blobs
+  }
 }
 
 public enum SnapshotError: Error, Hashable, Sendable {

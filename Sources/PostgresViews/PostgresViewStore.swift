@@ -214,10 +214,10 @@ public final class PostgresViewStore: ViewStore {
     let opened: PostgresConnection
     do throws(PostgresError) {
       opened = try PostgresConnection(settings) { [stop] in stop.isOver() }
-      // A writer that is paused or dies inside a transaction holds its checkpoint's lock, and with
-      // it up whoever takes the stream over, for no longer than this.
+      // A writer that is paused inside a transaction, or dies inside a statement, holds its checkpoint's lock,
+      // and with it up whoever takes the stream over, for no longer than this.
       try opened.execute(
-        "set idle_in_transaction_session_timeout = '1s'; set client_connection_check_interval = '250ms'"
+        "set idle_in_transaction_session_timeout = '1s'; set client_connection_check_interval = '100ms'"
       )
     } catch {
       throw ViewStoreError(error)

@@ -50,15 +50,25 @@ final class CopiedSnapshotStore: SnapshotStore {
     }
   }
 
-  func read(_ name: String) throws(SnapshotError) -> [UInt8]? {
-    let bytes = try near.read(name)
-    if let bytes, Self.isWhole(bytes) { return bytes }
-    guard let copy = try far.read(name), Self.isWhole(copy) else { return bytes }
-    state.withLock { _ = $0.unsaved.insert(name) }
-    if !worker.submit({ [self] in save(name, copy) }) {
-      logger.debug("a copy of a snapshot stays where it is", metadata: ["name": "\(name)"])
+  func read(_ name: String) throws(SnapshotError) -> [UInt8]? { try read([name])[name] }
+
+  func read(_ names: [String]) throws(SnapshotError) -> [String: [UInt8]] {
+    var blobs: [String: [UInt8]] = [:]
+    var missing: [String] = []
+    for name in names {
+      // What is corrupt here and there is given as it is here, to be refused and removed by name.
+      blobs[name] = try near.read(name)
+      if !(blobs[name].map(Self.isWhole) ?? false) { missing.append(name) }
     }
-    return copy
+    if missing.isEmpty { return blobs }
+    for (name, copy) in try far.read(missing) where Self.isWhole(copy) {
+      blobs[name] = copy
+      state.withLock { _ = $0.unsaved.insert(name) }
+      if !worker.submit({ [self] in save(name, copy) }) {
+        logger.debug("a copy of a snapshot stays where it is", metadata: ["name": "\(name)"])
+      }
+    }
+    return blobs
   }
 
   /// Until it has worked, the copy stays the only one.

@@ -10,13 +10,15 @@ import Views
 ///
 /// A new owner takes over what the one before it has left: a copy is what the operators' state is at
 /// its sequence, so once the new owner has come to that frame, all that its copy lacks is what changes
-/// afterwards. It is written anew only where it is behind what was restored, or of another log.
+/// afterwards. It is written anew only where it is behind all that can be restored, or of another log.
 ///
 ///     restored state      copy that was left            log
 ///     ──────┬───────────────────┬──────────────────────────▶
 ///           └ (silent) replay ──┘ taken over: only later changes are written
 struct HotCopy: ~Copyable {
   var epoch: Int64 = 0
+  /// Whether its loop works off a backlog.
+  var isBehind = false
   /// The last sequence whose effects the copy has.
   private(set) var sequence: UInt64 = 0
   /// Whether an owner with a higher epoch writes the copy.
@@ -62,19 +64,30 @@ struct HotCopy: ~Copyable {
     self.logger = logger
   }
 
-  /// Looks at what an earlier owner has left, once state is restored.
-  mutating func look(_ pipeline: inout Pipeline) {
-    guard stream.role != .deadLetters else { return }
-    do throws(HotStoreError) {
-      guard let header = try store.header(of: stream), header.isComplete,
-        header.sequence >= pipeline.position
-      else { return }
-      left = header
-      takeOver(&pipeline)
-    } catch {
-      metrics.hotFailed()
-      logger.warning("hot copy cannot be looked at", metadata: ["error": "\(error)"])
+  /// Looks at what an earlier owner has left, before state is restored. A server that is busy is asked once
+  /// more: writing the copy anew would keep it busy for longer.
+  ///
+  /// - Returns: the sequence of a copy that can be taken over by whoever starts at or before it.
+  mutating func look() -> UInt64? {
+    guard stream.role != .deadLetters else { return nil }
+    for isLast in [false, true] {
+      do throws(HotStoreError) {
+        let header = try store.header(of: stream)
+        left = header.flatMap { $0.isComplete && $0.sequence > 0 ? $0 : nil }
+        return left?.sequence
+      } catch {
+        metrics.hotFailed()
+        guard isLast else { continue }
+        logger.warning("hot copy cannot be looked at", metadata: ["error": "\(error)"])
+      }
     }
+    return nil
+  }
+
+  /// Once state is restored.
+  mutating func begin(_ pipeline: inout Pipeline) {
+    if let header = left, header.sequence < pipeline.position { left = nil }
+    takeOver(&pipeline)
   }
 
   /// After each frame: takes over what was left where its sequence is reached.
@@ -104,6 +117,7 @@ struct HotCopy: ~Copyable {
         failureCount > 1 ? parameters.hotIntervalMsMax : parameters.hotIntervalMs
       return Int64(milliseconds) * 1000
     }
+    if isBehind { return Int64(parameters.hotIntervalMsMax) * 1000 }
     return min(
       Int64(parameters.hotIntervalMsMax) * 1000,
       max(Int64(parameters.hotIntervalMs) * 1000, duration * Int64(parameters.sinkShare)))

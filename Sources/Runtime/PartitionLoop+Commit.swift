@@ -7,6 +7,7 @@ import Ports
 extension PartitionLoop {
   var commitInterval: Int64 {
     let parameters = environment.parameters
+    if isBehind { return Int64(parameters.commitIntervalMsMax) * 1000 }
     let hasTrends = stream.role == .partials && spec.trends != nil
     let shortestMs =
       hasTrends

@@ -24,12 +24,14 @@ extension PartitionLoop {
   }
 
   func checkAndRestore() throws(LoopExit) {
+    let firstFrame: UInt64
     do throws(LogError) {
-      try checkFingerprint()
+      firstFrame = try checkFingerprint()
     } catch {
       throw LoopExit(error, spec)
     }
-    let snapshots = environment.snapshots.restore(notAfter: committed.sequence)
+    let snapshots = environment.snapshots.restore(
+      notAfter: committed.sequence, preferring: hotCopy.look(), firstFrame: firstFrame)
     let readAt = environment.clock.monotonic()
     let report: RestoreReport
     do throws(PipelineError) {
@@ -94,19 +96,22 @@ extension PartitionLoop {
 
   /// A log whose frame at the committed sequence is not the one that was committed went back in
   /// time: its sequences mean other events now, and counting on would be silently wrong.
-  private func checkFingerprint() throws(LogError) {
-    guard committed.sequence > 0 else { return }
+  ///
+  /// - Returns: the first frame that can be read.
+  private func checkFingerprint() throws(LogError) -> UInt64 {
+    guard committed.sequence > 0 else { return 1 }
     let bounds = try environment.log.bounds(stream: stream.stream)
     if bounds.last < committed.sequence {
       throw .wentBack(stream: stream.stream, wanted: committed.sequence, last: bounds.last)
     }
-    if bounds.first > committed.sequence { return }
+    if bounds.first > committed.sequence { return bounds.first }
     let frame = try environment.log.frame(stream: stream.stream, sequence: committed.sequence)
     let stored = Checkpoint.Fingerprint(
       checksum: Self.checksum(frame.bytes), storedAt: frame.storedAt)
     guard stored == committed.fingerprint else {
       throw .wentBack(stream: stream.stream, wanted: committed.sequence, last: bounds.last)
     }
+    return bounds.first
   }
 
   /// What was committed before the start is in state again.
@@ -133,13 +138,12 @@ extension PartitionLoop {
   private static let catchUpTime: Int64 = 50_000
 
   func open(after: UInt64) throws(LoopExit) {
-    // The reader connects while the hot copy is looked at.
     do throws(LogError) {
       stage = .reading(try environment.log.reader(stream: stream.stream, after: after))
     } catch {
       throw LoopExit(error, spec)
     }
-    hotCopy.look(&pipeline)
+    hotCopy.begin(&pipeline)
     replayStarted = environment.clock.monotonic()
     if pipeline.isSilent {
       set(.replaying, "")

@@ -98,6 +98,8 @@ final class PartitionLoop {
   /// What the first stage has handed on and is not yet durable.
   var sender: PartialSender?
   var hotCopy: HotCopy
+  /// Whether a backlog is worked off.
+  private(set) var isBehind = false
   var lastCommit: Int64 = 0
   var commitDuration: Int64 = 0
   var lastCoarse: Int64 = 0
@@ -257,9 +259,10 @@ final class PartitionLoop {
       try fetch(reader, waitMs: waitMs(environment.clock.monotonic()))
     }
     let frameCount = fetched.count
-    // A backlog is done sooner without; nobody waits for single frames of it.
-    pipeline.growGently(
-      !pipeline.isSilent && reader.lastKnownSequence < pipeline.position + Self.backlogFrames)
+    isBehind = reader.lastKnownSequence >= pipeline.position + Self.backlogFrames
+    hotCopy.isBehind = isBehind
+    // A backlog is done sooner without.
+    pipeline.growGently(!pipeline.isSilent && !isBehind)
     while let frame = fetched.first {
       try makeRoomForPartials()
       try process(frame)
@@ -302,7 +305,8 @@ final class PartitionLoop {
     return rest < Self.restMsMin ? 0 : rest
   }
 
-  /// So many frames that are known and not read are a backlog.
+  /// So many frames that are known and not read are a backlog: nobody waits for single ones of it, and what is
+  /// written of it is soon written over.
   private static let backlogFrames: UInt64 = 1024
 
   /// A shorter rest saves nothing.

@@ -131,10 +131,11 @@ extension SnapshotArchive {
     let thread = LoopThread(name: "snapshots ahead") { [self] in
       do throws(SnapshotError) {
         let names = try store.names().compactMap(SnapshotName.init)
-        for name in SnapshotChain.best(of: names).names {
-          if state.withLock({ $0.isAbandoned }) { return }
-          guard let bytes = try store.read("\(name)") else { return }
-          ahead.withLock { $0["\(name)"] = bytes }
+        var rest = SnapshotChain.best(of: names).names.map { "\($0)" }[...]
+        while !rest.isEmpty, !state.withLock({ $0.isAbandoned }) {
+          let blobs = try store.read(Array(rest.prefix(Self.readAheadCount)))
+          ahead.withLock { $0.merge(blobs) { $1 } }
+          rest = rest.dropFirst(Self.readAheadCount)
         }
       } catch {
         // Whoever needs it reads it again, and says why it cannot.
@@ -143,6 +144,9 @@ extension SnapshotArchive {
     }
     readerAhead.withLock { $0 = thread }
   }
+
+  /// Snapshots that are read at once; between two such pieces it may end.
+  private static var readAheadCount: Int { 128 }
 
   /// What was read ahead, once all of it is.
   func takeAhead() -> [String: [UInt8]] {
@@ -156,10 +160,18 @@ extension SnapshotArchive {
     }
   }
 
-  /// - Parameter committed: the committed sequence; snapshots of later frames are of another past and
-  ///   go.
-  /// - Returns: the chain that reaches farthest of what can be read; an empty one where there is none.
-  func restore(notAfter committed: UInt64) -> Restored {
+  /// A replay of so many frames takes less than a hot copy that is written anew.
+  private static var replayedFrameMax: UInt64 { 2_048 }
+
+  /// - Parameters:
+  ///   - committed: the committed sequence; snapshots of later frames are of another past and go.
+  ///   - place: where a start is worth more than a somewhat later one; nil for nowhere.
+  ///   - firstFrame: the first one that can be replayed.
+  /// - Returns: the chain that reaches farthest of what can be read, or only up to the place where that is
+  ///   not far behind; an empty one where there is none.
+  func restore(
+    notAfter committed: UInt64, preferring place: UInt64? = nil, firstFrame: UInt64 = 1
+  ) -> Restored {
     let ahead = takeAhead()
     do throws(SnapshotError) {
       var names: Set<SnapshotName> = []
@@ -178,7 +190,11 @@ extension SnapshotArchive {
         for name in names { state.files[name] = 0 }
       }
       while true {
-        let chain = state.withLock { SnapshotChain.best(of: $0.files.keys) }
+        var chain = state.withLock { SnapshotChain.best(of: $0.files.keys) }
+        if let place {
+          let shortened = chain.upTo(place, givingUpAtMost: Self.replayedFrameMax)
+          if shortened.end + 1 >= firstFrame { chain = shortened }
+        }
         guard let restored = try read(chain, ahead) else { continue }
         let superseded = state.withLock { state in
           noteChain(&state)
@@ -247,8 +263,10 @@ extension SnapshotArchive {
   ) throws(SnapshotError) -> Restored {
     let names = try store.names().compactMap(SnapshotName.init).filter { $0.to <= notAfter }
     var restored = Restored()
-    for name in SnapshotChain.best(of: names).names {
-      guard let bytes = try store.read("\(name)") else { throw .io("\(name) is gone") }
+    let chain = SnapshotChain.best(of: names).names
+    let blobs = try store.read(chain.map { "\($0)" })
+    for name in chain {
+      guard let bytes = blobs["\(name)"] else { throw .io("\(name) is gone") }
       do throws(SnapshotFormatError) {
         let parts = try check(bytes, count: nil)
         if name.isBase { restored.base = bytes } else { restored.increments += parts }

@@ -87,4 +87,13 @@ struct SnapshotChain: Equatable {
     while let next = reach[chain.end]?.next { chain.increments.append(next) }
     return chain
   }
+
+  /// Without the increments past a sequence, where what is left ends less than so many frames earlier;
+  /// else as it is.
+  func upTo(_ sequence: UInt64, givingUpAtMost frameCount: UInt64) -> SnapshotChain {
+    var chain = self
+    while let last = chain.increments.last, last.to > sequence { chain.increments.removeLast() }
+    let isEarlier = chain.end > 0 && chain.end <= sequence
+    return isEarlier && end - chain.end <= frameCount ? chain : self
+  }
 }

@@ -40,6 +40,28 @@ import Testing
     }
   }
 
+  @Test("Many blobs are read at once as they were written, without those that are missing or torn")
+  func many() throws {
+    try JetStreamTestServer.run { server in
+      let store = try store(server)
+      #expect(try store.read(["a", "b"]).isEmpty)
+      var written: [String: [UInt8]] = [:]
+      // More than are on their way at once, some of several chunks.
+      for number in 0..<70 {
+        let size = number % 9 == 0 ? 1_100_000 : 1 + number * 13
+        written["blob-\(number)"] = (0..<size).map { UInt8(truncatingIfNeeded: $0 ^ number) }
+      }
+      for (name, bytes) in written { try store.write(name, bytes) }
+      try store.write("torn", [1, 2, 3])
+      let info = try #require(try server.log.admin.info(JetStreamSnapshotStore.stream))
+      _ = try server.log.connection.request(
+        "$JS.API.STREAM.MSG.DELETE.\(JetStreamSnapshotStore.stream)",
+        Array("{\"seq\":\(info.lastSequence)}".utf8), timeoutMs: 5_000)
+      let read = try store.read(["torn", "missing"] + written.keys)
+      #expect((read == written) == true)
+    }
+  }
+
   @Test("What a crash left of a blob, or a server that lost a chunk, is no blob")
   func torn() throws {
     try JetStreamTestServer.run { server in

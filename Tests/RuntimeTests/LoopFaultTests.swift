@@ -261,6 +261,38 @@ import Views
     #expect(World.difference(found, live) == "")
   }
 
+  @Test(
+    "A copy behind the newest snapshot is taken over from an earlier one, at the second try, unless frames are gone",
+    arguments: [false, true])
+  func takenOverFromBefore(areGone: Bool) throws {
+    let world = World(Array(Self.corrected.prefix(2)))
+    world.runToEnd()
+    world.hot.change { $0.isAway = true }
+    world.log.append(.events([TestEvent(id: 7, time: ten + second)], at: ten + 2 * minute))
+    world.runToEnd()
+    #expect(world.snapshots.now.blobs.keys.compactMap(SnapshotName.init).map(\.to).max() == 3)
+    world.hot.change {
+      $0.isAway = false
+      $0.unansweredCount = 1
+    }
+    let before = world.hot.now
+    #expect(before.header?.sequence == 2)
+    if areGone { world.log.purge(before: 4) }
+    world.log.append(.events([TestEvent(id: 8, time: ten, campaign: "c3")], at: ten + 3 * minute))
+    world.runToEnd()
+    world.run { _ in world.hot.now.header?.sequence == 4 }
+    let hot = world.hot.now
+    let header = try #require(hot.header)
+    #expect(hot.rebuildCount == before.rebuildCount + (areGone ? 1 : 0))
+    let live = Recount(world.log.entries, spec: world.spec).live(header.seams)
+    let found = hot.rows.filter { $0.key.start >= header.seams[$0.key.level] }
+    #expect(World.difference(found, live) == "")
+    // What the loop saves from there on is a chain with what was saved before.
+    let saved = world.snapshots.now.blobs.keys.compactMap(SnapshotName.init)
+    #expect(SnapshotChain.best(of: saved).end == 4)
+    world.expectRecount()
+  }
+
   @Test("An owner that stops leaves a hot copy that the next one takes over")
   func handedOver() throws {
     var parameters = RuntimeParameters()

@@ -12,6 +12,11 @@ final class MemoryHotStore: HotStore, Sendable {
     /// Updates are carried out, and their answers are lost.
     var isMute = false
     var isFull = false
+    /// So many of the next requests are not answered in time.
+    var unansweredCount = 0
+    /// Passes while an update is carried out.
+    var slowness: (@Sendable () -> Void)?
+    var updateCount = 0
     var failureCount = 0
     var rebuildCount = 0
   }
@@ -29,7 +34,8 @@ final class MemoryHotStore: HotStore, Sendable {
     _ body: (inout State) -> Result<T, HotStoreError>
   ) throws(HotStoreError) -> T {
     let result: Result<T, HotStoreError> = state.withLock { state in
-      if state.isAway || power.isOff {
+      if state.isAway || power.isOff || state.unansweredCount > 0 {
+        state.unansweredCount = max(0, state.unansweredCount - 1)
         state.failureCount += 1
         return .failure(.unavailable("as the script says"))
       }
@@ -42,7 +48,9 @@ final class MemoryHotStore: HotStore, Sendable {
     _ rows: [HotRow], stream: StreamPartition, previous: HotHeader, header: HotHeader,
     keepFrom: Seams
   ) throws(HotStoreError) {
+    now.slowness?()
     try access { state -> Result<Void, HotStoreError> in
+      state.updateCount += 1
       guard state.header == previous else { return .failure(.stale) }
       Self.put(rows, &state)
       state.rows = state.rows.filter { $0.key.start >= keepFrom[$0.key.level] }

@@ -55,6 +55,23 @@ import Testing
     #expect(chain(.base(9), .increment(from: 0, to: 9)) == [.base(9)])
   }
 
+  @Test("A chain ends at a sequence where it is not much shorter then")
+  func shortened() {
+    let chain = SnapshotChain.best(of: [
+      .base(100), .increment(from: 100, to: 120), .increment(from: 120, to: 130),
+    ])
+    #expect(chain.upTo(125, givingUpAtMost: 10).end == 120)
+    #expect(chain.upTo(120, givingUpAtMost: 10).end == 120)
+    #expect(chain.upTo(130, givingUpAtMost: 10) == chain)
+    #expect(chain.upTo(200, givingUpAtMost: 10) == chain)
+    // Too much would be given up, or all.
+    #expect(chain.upTo(125, givingUpAtMost: 9) == chain)
+    #expect(chain.upTo(110, givingUpAtMost: 30).end == 100)
+    #expect(chain.upTo(99, givingUpAtMost: 30) == chain)
+    let young = SnapshotChain.best(of: [.increment(from: 0, to: 5)])
+    #expect(young.upTo(4, givingUpAtMost: 30) == young)
+  }
+
   @Test("Everything before the second newest base is superseded")
   func superseded() {
     let names: [SnapshotName] = [
