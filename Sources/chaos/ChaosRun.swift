@@ -96,6 +96,7 @@ struct ChaosRun {
       Clock.pause(ms: plan.gapMs())
       let faults = plan.next()
       Self.waitForStreams(of: faults, testbed)
+      let isAlone = faults.count == 1 && !testbed.nodes.contains(where: \.isFrozen)
       let times = try faults.map { try injector.inject($0) }
       let outcome = probe.measure()
       // Of several at once the last one's end counts.
@@ -106,7 +107,8 @@ struct ChaosRun {
           fault: fault, at: Double(times.began - begun) / 1e6,
           lasted: Double(max(0, times.lifted - times.began)) / 1e6,
           queryable: since(outcome.queryable), recovered: since(outcome.recovered),
-          note: [times.note, outcome.detail].filter { !$0.isEmpty }.joined(separator: "; "))
+          note: [times.note, outcome.detail].filter { !$0.isEmpty }.joined(separator: "; "),
+          isAlone: isAlone)
         records.append(record)
         say(
           "\(fault.number) at \(Fault.tenths(record.at)) s: \(fault): "

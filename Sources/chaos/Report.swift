@@ -47,7 +47,7 @@ struct Report {
     From the end of a fault (its beginning, where others could go on: a kill, a cut, one of several \
     equal processes frozen) until new events of every partition are in the answers of every pipeline \
     and all processes that are not frozen say that they are ready. Goals: 5 s, 2 s for a killed \
-    processor.
+    processor while nothing else fails. Faults that were made at once have the same time, that of all of them.
     """
 
   private func section(_ title: String, _ items: [String]) -> [String] {
