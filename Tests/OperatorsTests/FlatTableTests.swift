@@ -33,6 +33,30 @@ import Testing
     }
   }
 
+  @Test("A table that has been large is empty after little was in it, and holds what comes then")
+  func emptied() {
+    for seed in 1...20 as ClosedRange<UInt64> {
+      var random = SeededGenerator(seed: seed)
+      var table = FlatTable<Int>()
+      for key in 0..<(1000 + random.below(3000)) { _ = table.insert(UInt64(key), key) }
+      table.removeAll()
+      // Neighbours, whose places run into each other, and others.
+      let keys = (0..<300).map { UInt64($0) * (random.once(in: 2) ? 1 : 1 << 40) }
+      for _ in 0..<200 {
+        var held: Set<UInt64> = []
+        for _ in 0..<random.below(60) {
+          let key = random.pick(keys)
+          let isNew = held.insert(key).inserted
+          #expect((table.find(key) < 0) == isNew, "seed \(seed)")
+          if isNew { _ = table.insert(key, 1) }
+        }
+        #expect(table.count == held.count && held.allSatisfy { table.find($0) >= 0 })
+        table.removeAll()
+        #expect(keys.allSatisfy { table.find($0) < 0 }, "seed \(seed)")
+      }
+    }
+  }
+
   @Test("Entries keep the order of their insertion through growth")
   func order() {
     var table = FlatTable<Int>()
