@@ -255,7 +255,8 @@ let package = Package(
       ]),
     tests("DefinitionsTests", ["Events", "Views", "Dataflow", "Learning", "Definitions"]),
     tests("DemoTrafficTests", ["Events", "HTTPClient", "DemoTraffic"]),
-    tests("CommandTests", ["smartcontent", "Events", "Views", "Dataflow", "Runtime"]),
+    tests(
+      "CommandTests", ["smartcontent", "Events", "Views", "Dataflow", "Runtime", "PostgresViews"]),
     tests("TidyTests", []),
     // Opens internals: a build that has them closed does not build it.
     .target(

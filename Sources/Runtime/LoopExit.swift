@@ -26,9 +26,11 @@ extension LoopExit {
     case .otherPipeline(let stored, let declared):
       self = .halted(
         "the stored results of pipeline \(spec.name) version \(spec.version) were computed by another"
-          + " declaration (\(String(stored, radix: 16)), now \(String(declared, radix: 16)));"
-          + " raise `version` in Streams/pipelines.yaml, then compute them anew with"
-          + " `smartcontent rebuild --pipeline \(spec.name)`")
+          + " program or declaration (\(String(stored, radix: 16)), now \(String(declared, radix: 16)));"
+          + " where Streams/pipelines.yaml was edited raise its `version`; then"
+          + " `smartcontent rebuild --pipeline \(spec.name)` computes a new version beside this one, and"
+          + " `smartcontent rebuild --pipeline \(spec.name) --drop \(spec.version)` removes this one"
+      )
     case .refused(let reason): self = .halted("Postgres refuses the rows: \(reason)")
     }
   }

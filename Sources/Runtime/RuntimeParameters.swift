@@ -4,11 +4,11 @@ public struct RuntimeParameters: Sendable {
   public var commitIntervalMs = 250
   /// The same of a second stage with trends: queries read these from Postgres, so they are as fresh.
   public var trendCommitIntervalMs = 100
-  /// Longest time between commits under backlog: larger transactions write fewer rows per event.
+  /// Time between commits under backlog: larger transactions write fewer rows per event.
   public var commitIntervalMsMax = 2000
   /// Shortest time between updates of the hot copy: it bounds how fresh a query can be.
   public var hotIntervalMs = 40
-  /// Longest time between updates of the hot copy under backlog.
+  /// Time between updates of the hot copy under backlog.
   public var hotIntervalMsMax = 1000
   /// A commit or hot update may take at most one part in this many of a loop's time.
   public var sinkShare = 5
@@ -45,4 +45,12 @@ public struct RuntimeParameters: Sendable {
   public var beatIntervalMs = 250
 
   public init() {}
+
+  /// For a version that is computed from the log while nobody reads it.
+  public static let rebuild: RuntimeParameters = {
+    var parameters = RuntimeParameters()
+    parameters.hotIntervalMs = parameters.hotIntervalMsMax
+    parameters.coarseIntervalMs = 30_000
+    return parameters
+  }()
 }

@@ -64,7 +64,9 @@ struct ProcessorRun {
   /// The whole processor, until everything is committed.
   ///
   /// - Returns: events per second, and the processor, which goes on.
-  func process(_ pipeline: PipelineSpec) async throws -> (Double, Processor) {
+  func process(
+    _ pipeline: PipelineSpec, parameters: RuntimeParameters = RuntimeParameters()
+  ) async throws -> (Double, Processor) {
     let address = try NATSAddress(endpoints.natsURLWithToken)
     let postgres = PostgresSettings(connection: endpoints.postgresURL)
     let redis = try RedisSettings(url: endpoints.redisURL)
@@ -100,7 +102,7 @@ struct ProcessorRun {
       },
       place: ProcessPlace(host: "bench", pid: Int32(pipeline.version), startTicks: 0) { _ in false
       },
-      metrics: RuntimeMetrics(MetricRegistry()), logger: logger)
+      parameters: parameters, metrics: RuntimeMetrics(MetricRegistry()), logger: logger)
     let wanted = try Dictionary(
       uniqueKeysWithValues: definitions.streams.events.map {
         ($0.name, try log.bounds(stream: $0.name).last)

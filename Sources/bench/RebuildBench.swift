@@ -10,8 +10,9 @@ import Runtime
 /// A rebuild beside the live path: the same log, first by the version that is live, then by a new one.
 ///
 /// Both are the whole processor from the first frame to the last commit, hot copy and snapshots
-/// included, sinks and their fsync inside, the filling of the log outside. While the new version is
-/// computed the live one keeps its streams and has nothing to do.
+/// included, sinks and their fsync inside, the filling of the log outside. The new version writes as
+/// seldom as `smartcontent rebuild` does; while it is computed the live one keeps its streams and has nothing to
+/// do.
 struct RebuildBench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rebuild", abstract: "A new version of all read models from the log, beside live.")
@@ -47,7 +48,8 @@ struct RebuildBench: AsyncParsableCommand {
       events: events)
     _ = try runs.fill(eventsPerFrame: eventsPerFrame)
     let (liveRate, liveProcessor) = try await runs.process(live)
-    let (rebuildRate, rebuildProcessor) = try await runs.process(rebuilt)
+    let (rebuildRate, rebuildProcessor) = try await runs.process(
+      rebuilt, parameters: .rebuild)
     rebuildProcessor.stop()
     liveProcessor.stop()
     var table = Report("Rebuild of \(events) events beside the live version")

@@ -161,6 +161,8 @@ private struct DevService: Service, CustomStringConvertible {
     try Self.applyStreams(configuration)
     let system = try System(configuration, logger: logger)
     let port = try await system.start()
+    let upgrade = VersionUpgrade(configuration, logger: logger)
+    upgrade.start()
     let banner = DevBanner(command: command, servers: servers, port: port)
     try banner.writeEnvironment()
     let problem = await Self.waitUntilReady(banner.url)
@@ -178,6 +180,7 @@ private struct DevService: Service, CustomStringConvertible {
       // The group is being cancelled: stopped all the same.
     }
     traffic?.stop(graceSeconds: 0)
+    upgrade.stop()
     await system.stop(withinMs: Self.stopRolesWithinMs)
   }
 

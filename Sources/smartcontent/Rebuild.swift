@@ -6,15 +6,9 @@ import Runtime
 
 /// Runs one pipeline version's loops until they have caught up with the active version.
 ///
-/// The loops are those of the processor, and so is the code of their commits; only its hot
-/// copy is updated less often, since nobody reads it yet.
+/// The loops are those of the processor, and so is the code of their commits; only what nobody reads yet is
+/// written less often (`RuntimeParameters.rebuild`).
 final class Rebuild {
-  static let parameters: RuntimeParameters = {
-    var parameters = RuntimeParameters()
-    parameters.hotIntervalMs = 1_000
-    return parameters
-  }()
-
   /// Processors learn within a second that versions have come or gone; then their loops end or start.
   static let letGoSeconds: UInt32 = 3
   private static let pollMs: Int32 = 50
@@ -33,12 +27,14 @@ final class Rebuild {
   }
 
   /// Blocks until everything that the active version has committed is committed here too.
-  func catchUp() throws {
+  ///
+  /// - Returns: false where it was cancelled before.
+  func catchUp(isCancelled: () -> Bool) throws -> Bool {
     processor.start()
     let progress = ProgressLine("\(spec.name) v\(spec.version)", unit: "frames")
     var wanted: [String: UInt64]?
     defer { progress.end() }
-    while true {
+    while !isCancelled() {
       let statuses = processor.statuses
       for status in statuses where status.phase == .halted {
         throw RebuildError("\(status.stream.stream): \(status.detail)")
@@ -51,10 +47,11 @@ final class Rebuild {
       if isNear, let wanted, hasReached(wanted, statuses) {
         progress.end()
         print("caught up after \(done) frames in \(progress.elapsed)")
-        return
+        return true
       }
       poll(nil, 0, Self.pollMs)
     }
+    return false
   }
 
   /// What the active version has committed by now.

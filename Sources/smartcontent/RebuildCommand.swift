@@ -2,17 +2,12 @@ import ArgumentParser
 import Dataflow
 import Definitions
 import Events
-import Glibc
-import JetStreamLog
 import Logging
-import Metrics
 import NATSClient
 import Ports
 import PostgresClient
 import PostgresViews
 import RedisClient
-import RedisViews
-import Runtime
 
 /// `smartcontent rebuild`: another version of a pipeline's read models, from the log.
 struct RebuildCommand: ParsableCommand {
@@ -29,6 +24,12 @@ struct RebuildCommand: ParsableCommand {
       A log that went backwards (a restored backup, a lost disk) halts its processors, because what \
       they have counted is not what the log holds. The way out: `rebuild` computes a new version from \
       what is there, --drop removes the halted one.
+
+      A program that counts otherwise than the one before cannot go on with its results: processors halt \
+      them and say so, and queries answer with what there is. --keep-active of the new program, beside \
+      processes of the old one that still run, computes nearly all of the new version; then start the new \
+      processes, call it again without, which switches within seconds, and --drop the old version. `dev` \
+      does so by itself.
 
       Exit codes: 0 done, 1 refused, 3 cannot be done now.
       """)
@@ -102,34 +103,16 @@ struct RebuildCommand: ParsableCommand {
           + definitions.pipelines.map(\.name).joined(separator: ", "))
     }
     let target = try RebuildPlan.target(declared, try catalog.versions())
-    try catalog.begin(target)
     let configuration = SystemConfiguration(
       roles: [.process], definitions: definitions, nats: try NATSAddress(try servers.natsURL()),
       redis: try RedisSettings(url: try servers.redisURL()), postgres: postgres, httpHost: "",
       httpPort: 0, httpThreads: 0, pipelines: [target], stateFolder: state,
       archiveFolder: archive.folder, startsWithWhatIsLeft: fromWhatIsLeft)
-    try StreamSetup(JetStreamLog(address: configuration.nats, name: "rebuild").admin)
-      .makePartials(of: target, in: definitions.streams)
     var logger = Log.make()
     if Environment["SMARTCONTENT_LOG_LEVEL"] == nil { logger.logLevel = .critical }
-    print("building \(target.name) version \(target.version) from the log")
-    let rebuild = Rebuild(
-      target, catalog: catalog,
-      processor: try System.processor(
-        configuration, pipelines: [target], metrics: RuntimeMetrics(MetricRegistry()),
-        parameters: Rebuild.parameters, writesDeadLetters: false, logger: logger))
-    defer { rebuild.stop() }
-    try rebuild.catchUp()
-    guard !keepActive else {
-      print("\(target.name) version \(target.version) has caught up; queries do not read it yet")
-      return
-    }
-    guard try catalog.activate(target.name, version: target.version) else {
-      throw RebuildError("version \(target.version) was dropped meanwhile")
-    }
-    print("queries read \(target.name) version \(target.version) now")
-    rebuild.handOver()
-    try VersionList(catalog).print(only: target.name)
+    let isActive = try VersionBuild(target, catalog, configuration, logger: logger)
+      .run(activates: !keepActive)
+    if isActive { try VersionList(catalog).print(only: target.name) }
   }
 
   // MARK: Other
@@ -152,27 +135,10 @@ struct RebuildCommand: ParsableCommand {
   }
 
   private func drop(_ version: Int, _ catalog: PipelineCatalog) throws {
-    guard try catalog.retire(pipeline, version: version) else {
-      throw RebuildError(
-        "\(pipeline) has no version \(version) that can be dropped: it is not there, or queries read"
-          + " it; see --list")
-    }
-    // Processors look at the catalog each second, and end their loops with a commit.
-    sleep(Rebuild.letGoSeconds)
-    let spec = PipelineSpec(name: pipeline, version: version)
-    // Rows go last: until then the same command can be given again.
-    let redis = RedisHotCopies(try RedisSettings(url: try servers.redisURL()))
-    do throws(RedisError) {
-      try redis.remove(spec)
-    } catch {
-      throw RebuildError(
-        "\(pipeline) version \(version) is retired, but its hot copy is still there: \(error); drop it"
-          + " again when Redis is back")
-    }
-    let admin = JetStreamLog(address: try NATSAddress(try servers.natsURL()), name: "rebuild").admin
-    _ = try admin.delete(spec.partialsStream)
-    try catalog.removeRows(of: spec)
-    print("\(pipeline) version \(version) is dropped")
+    try VersionRemoval(
+      catalog, redis: try RedisSettings(url: try servers.redisURL()),
+      nats: try NATSAddress(try servers.natsURL())
+    ).run(pipeline, version)
   }
 }
 

@@ -77,6 +77,12 @@ extension [PipelineVersion] {
     return spec
   }
 
+  /// The version that queries read of a declared pipeline, where it was computed by another program, which
+  /// counts otherwise.
+  func outdated(_ declared: PipelineSpec) -> PipelineVersion? {
+    first { $0.name == declared.name && $0.isActive && $0.spec == nil }
+  }
+
   /// What a processor runs of a declared pipeline: every version that is kept up to date, the active
   /// one first, and the declared one where it is new.
   func toRun(_ declared: PipelineSpec) -> [PipelineSpec] {
@@ -84,9 +90,9 @@ extension [PipelineVersion] {
     var specs: [PipelineSpec] = []
     for version in known.filter(\.isActive) + known.filter({ !$0.isActive })
     where version.state == .live {
-      // Where only the declaration was edited, its loop says so and halts.
+      // Where queries read what another declaration or program has computed, its loop says so and halts.
       if version.version == declared.version {
-        specs.append(declared)
+        if version.isActive || version.hash == declared.hash { specs.append(declared) }
       } else if let spec = version.spec {
         specs.append(spec)
       }

@@ -1,6 +1,7 @@
 import Glibc
 import HTTPClient
 import LocalServers
+import PostgresClient
 import Testing
 
 /// `smartcontent dev` as a process of its own: what happens to its servers and its data when it ends,
@@ -28,6 +29,47 @@ struct LocalServersDevTests {
     try second.send(events: 1, campaign: "kept")
     #expect(try await second.impressions(of: "kept", reach: 21))
     try await second.stop()
+  }
+
+  @Test("computes anew what a program has left that counts otherwise, and goes on from there")
+  func upgraded() async throws {
+    let home = try TemporaryFolder.make("dev-upgraded")
+    let first = try await DevRun.start(home: home)
+    try first.send(events: 20, campaign: "kept")
+    #expect(try await first.impressions(of: "kept", reach: 20))
+    // So the catalog looks to a program whose results would be others.
+    _ = try PostgresConnection(PostgresSettings(connection: first.postgresURL()))
+      .query("update smartcontent.pipelines set hash = hash + 1")
+    try await first.stop()
+
+    let second = try await DevRun.start(home: home)
+    #expect(try await second.impressions(of: "kept", reach: 20))
+    try second.send(events: 1, campaign: "kept")
+    #expect(try await second.impressions(of: "kept", reach: 21))
+    let database = try PostgresConnection(PostgresSettings(connection: second.postgresURL()))
+    func versions() throws -> [String] {
+      let result = try database.query(
+        """
+        select name || ' ' || version || ' ' || case when active then 'read' else state end
+        from smartcontent.pipelines order by 1
+        """)
+      return (0..<result.rowCount).map { result.text($0, 0) }
+    }
+    let wanted = ["default 1 dropped", "default 2 read", "recent 1 dropped", "recent 2 read"]
+    let isUpgraded = try await eventually(withinMs: 20_000, everyMs: 100) {
+      try versions() == wanted
+    }
+    let found = try versions()
+    #expect(isUpgraded, "\(found)")
+    // Its rows are gone too, and the next start finds all as it is.
+    #expect(
+      try await eventually(withinMs: 10_000, everyMs: 100) {
+        try database.query("select to_regclass('p_default_1.checkpoints')::text").isNull(0, 0)
+      })
+    try await second.stop()
+    let third = try await DevRun.start(home: home)
+    #expect(try await third.impressions(of: "kept", reach: 21))
+    try await third.stop()
   }
 
   @Test("stops everything within 5 s of SIGTERM, with status 0")
@@ -146,6 +188,14 @@ private struct DevRun {
       await program.kill()
       throw HarnessError("dev did not stop:\n\(program.log())")
     }
+  }
+
+  func postgresURL() throws -> String {
+    let text = try TextFile.read("\(home)/env")
+    guard let found = text.firstMatch(of: /SMARTCONTENT_POSTGRES='([^']*)'/) else {
+      throw HarnessError("\(home)/env does not say where Postgres is")
+    }
+    return String(found.1)
   }
 
   func serverIdentity(_ name: String) throws -> ProcessIdentity {
