@@ -69,7 +69,7 @@ public final class ScanTable: Sendable {
     } catch {
       throw .log(error)
     }
-    let id = Self.id(question, source, extent)
+    let id = Self.id(question, source, extent, now: Self.now)
     let (job, isNew) = try enter(id, mediaType)
     guard isNew else { return job }
     let scan = LogScan(source, extent, control: job.control, threadCount: limits.threadCount)
@@ -165,15 +165,25 @@ public final class ScanTable: Sendable {
     }
   }
 
+  /// The machine's clock, microseconds since the epoch.
+  private static var now: Int64 {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    return Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1000
+  }
+
   /// A hash of all that an answer depends on.
   private static func id(
-    _ question: String, _ source: ScannedLog, _ extent: ScanExtent
+    _ question: String, _ source: ScannedLog, _ extent: ScanExtent, now: Int64
   ) -> String {
     var hash = SipHash128()
     hash.update(field: question)
     hash.update(field: "\(source.spec.name) \(source.spec.hash)")
-    for (stream, end) in extent.ends.sorted(by: { $0.key.stream < $1.key.stream }) {
-      hash.update(field: "\(stream.stream) \(end)")
+    // What could be known at a time that is over stays the same however far the log has come since.
+    if !extent.isOver(at: now) {
+      for (stream, end) in extent.ends.sorted(by: { $0.key.stream < $1.key.stream }) {
+        hash.update(field: "\(stream.stream) \(end)")
+      }
     }
     let (erasedCount, erasedLast) = source.erasures.version
     hash.update(field: "\(erasedCount) \(erasedLast)")

@@ -48,4 +48,14 @@ public struct ScanExtent: Hashable, Sendable {
     self.ends = ends
     self.knownAt = knownAt
   }
+
+  /// How far the clocks of this machine and of those that store frames may be apart, microseconds.
+  private static let clockDifferenceMax: Int64 = 60_000_000
+
+  /// Whether all that counts is stored: what comes later is stored later.
+  ///
+  /// - Parameter now: microseconds since the epoch.
+  func isOver(at now: Int64) -> Bool {
+    knownAt.map { $0 < now - Self.clockDifferenceMax } ?? false
+  }
 }

@@ -1,7 +1,3 @@
-import Events
-import Ports
-import Views
-
 /// What was corrected of late, in memory: sums that are kept are brought to a later moment with it, and nobody has to be
 /// asked for it.
 ///
@@ -17,14 +13,7 @@ struct CorrectionLog {
   /// What a commit has added to a row.
   struct Row {
     var sequence: UInt64
-    var measure: Measure
-    var level: WindowLevel
-    /// Of the window.
-    var start: Int64
-    var tuple: DimensionTuple
-    var counts: Counts
-    /// Of the corrected row, as it was when this was read.
-    var revision: Int32
+    var added: SettledRow
   }
 
   private struct Source {
@@ -102,39 +91,5 @@ struct CorrectionLog {
       rowCount -= source.rows.count - rest.count
       sources[id] = Source(from: last, to: source.to, rows: Array(rest))
     }
-  }
-}
-
-extension CorrectionLog.Row {
-  /// Adds the rows that `selection` is about, as a reader of the durable store would have them: in rising order of bucket
-  /// and dimensions.
-  static func groups(_ slices: [ArraySlice<Self>], _ selection: ViewSelection) -> [ViewGroup] {
-    var groups: [ViewGroup] = []
-    for row in slices.joined() where row.isWanted(by: selection) {
-      groups.append(
-        ViewGroup(
-          bucket: bucket(of: row.start, selection.buckets),
-          dimensions: selection.groupBy.map { row.tuple[$0] }, currency: row.tuple.currency,
-          counts: row.counts, revision: row.revision))
-    }
-    return ViewGroup.merged(groups.map { [$0] })
-  }
-
-  /// The last bucket that starts at or before `start`.
-  private static func bucket(of start: Int64, _ buckets: [Int64]) -> Int {
-    var low = 0
-    var high = buckets.count
-    while low < high {
-      let middle = (low + high) / 2
-      if buckets[middle] <= start { low = middle + 1 } else { high = middle }
-    }
-    return max(0, low - 1)
-  }
-
-  private func isWanted(by selection: ViewSelection) -> Bool {
-    measure == selection.measure
-      && selection.segments.contains { $0.level == level && $0.from <= start && start < $0.to }
-      && tuple.site.utf8.elementsEqual(selection.site.utf8)
-      && selection.filters.allSatisfy { $0.admits(tuple[$0.dimension]) }
   }
 }

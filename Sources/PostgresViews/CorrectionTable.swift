@@ -10,17 +10,6 @@ import Views
 /// Rows are deltas as they were added, with the sequence up to which their commit went. A commit that corrects very
 /// much, as an import of history does, is noted by one row of no level: what is kept of its stream is read anew.
 enum CorrectionTable {
-  /// Where a stream has corrected something, and when last.
-  struct Correction {
-    var source: Int32
-    var measure: Measure
-    /// Nil for everything.
-    var level: WindowLevel?
-    /// Of the starts of windows.
-    var range: Range<Int64>
-    var sequence: UInt64
-  }
-
   /// Whoever keeps sums must look here more often than that, with room for a slow clock; see ``creation(in:)``.
   static let reach = Duration.seconds(300)
   private static let kept = "15 minutes"
@@ -103,34 +92,6 @@ enum CorrectionTable {
     return result.bool(0, 0)
   }
 
-  /// Where commits past these sequences have corrected something, hour by hour.
-  ///
-  /// - Parameter sequences: by source, at least one.
-  static func read(
-    after sequences: [Int32: UInt64], in schema: ViewSchema, _ connection: PostgresConnection
-  ) throws(PostgresError) -> [Correction] {
-    var parameters = PostgresParameters()
-    let condition = condition(after: sequences, &parameters)
-    let result = try connection.query(
-      prepared: "corrections_after_\(sequences.count)",
-      """
-      select source, measure, level, date_trunc('hour', window_start), max(sequence)
-      from \(schema.name).corrections where \(condition) group by 1, 2, 3, 4
-      """, parameters)
-    try result.require(.int4, .int2, .int2, .timestamptz, .int8)
-    return (0..<result.rowCount).compactMap { row in
-      guard let measure = Measure(rawValue: UInt8(clamping: result.int2(row, 1))) else {
-        return nil
-      }
-      let start = result.timestamptz(row, 3)
-      return Correction(
-        source: result.int4(row, 0), measure: measure,
-        level: WindowLevel(rawValue: Int(result.int2(row, 2))),
-        range: start..<start + WindowLevel.hour.length,
-        sequence: UInt64(bitPattern: result.int8(row, 4)))
-    }
-  }
-
   /// A row of what was noted.
   struct Noted {
     var source: Int32
@@ -195,7 +156,7 @@ enum CorrectionTable {
   }
 
   /// True of what commits past these sequences have noted.
-  static func condition(
+  private static func condition(
     after sequences: [Int32: UInt64], _ parameters: inout PostgresParameters
   ) -> String {
     var conditions: [String] = []

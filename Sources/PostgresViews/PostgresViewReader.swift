@@ -39,7 +39,7 @@ public final class PostgresViewReader: DurableViewReader {
     _ selection: ViewSelection, belowSeams: Bool
   ) async throws(ViewReadError) -> DurableAnswer {
     let answer = try await onSession {
-      [schema, settled, groupCountMax] session throws(PostgresError) in
+      [schema, settled, tuples, groupCountMax] session throws(PostgresError) in
       func moment() throws(PostgresError) -> SettledSums.Moment {
         let asOf = ContinuousClock.now
         return SettledSums.Moment(
@@ -60,7 +60,8 @@ public final class PostgresViewReader: DurableViewReader {
           ? settled.read(
             selection,
             SettledSums.Snapshot(
-              session: session, schema: schema, moment: moment, groupCountMax: groupCountMax))
+              session: session, schema: schema, tuples: tuples, moment: moment,
+              groupCountMax: groupCountMax))
           : SelectionStatement(
             selection, schema: schema, belowSeams: false, groupCountMax: groupCountMax
           ).run(session)

@@ -16,18 +16,12 @@ struct SelectionStatement: Sendable {
   private let schema: ViewSchema
   private let belowSeams: Bool
   private let groupCountMax: Int
-  private let corrections: [Int32: UInt64]?
 
-  /// - Parameter corrections: what commits past these sequences have added to rows, in place of the rows.
-  init(
-    _ selection: ViewSelection, schema: ViewSchema, belowSeams: Bool, groupCountMax: Int,
-    corrections: [Int32: UInt64]? = nil
-  ) {
+  init(_ selection: ViewSelection, schema: ViewSchema, belowSeams: Bool, groupCountMax: Int) {
     self.selection = selection
     self.schema = schema
     self.belowSeams = belowSeams
     self.groupCountMax = groupCountMax
-    self.corrections = corrections
   }
 
   private var sums: [String] { selection.measure.columns }
@@ -89,7 +83,6 @@ struct SelectionStatement: Sendable {
       parameters.append(timestamptzArray: selection.buckets) { $0 }
       bucket = "greatest(width_bucket(m.window_start, $\(parameters.count)::timestamptz[]) - 1, 0)"
     }
-    if let corrections { return correctedText(bucket, after: corrections, &parameters) }
     let values = (sums + ["revision"]).map { "m.\($0)" }.joined(separator: ", ")
     var parts: [String] = []
     for segment in selection.segments {
@@ -108,30 +101,6 @@ struct SelectionStatement: Sendable {
         from \(schema.table(.windows(selection.measure, segment.level))) m\(seam)
         where m.window_start >= $\(from) and m.window_start < $\(from + 1)
         """)
-    }
-    return parts.joined(separator: "\nunion all\n")
-  }
-
-  /// What was added, and the revisions that the rows have now.
-  private func correctedText(
-    _ bucket: String, after sequences: [Int32: UInt64], _ parameters: inout PostgresParameters
-  ) -> String {
-    let values = zip(1..., sums).map { "m.s\($0) as \($1)" }.joined(separator: ", ")
-    let parts = selection.segments.map { segment in
-      parameters.append(timestamptz: segment.from)
-      let from = parameters.count
-      parameters.append(timestamptz: segment.to)
-      let condition = CorrectionTable.condition(after: sequences, &parameters)
-      return """
-        select \(bucket) as bucket, m.dimension_id, \(values), coalesce((
-          select t.revision from \(schema.table(.windows(selection.measure, segment.level))) t
-          where t.window_start = m.window_start and t.dimension_id = m.dimension_id
-            and t.source = m.source), 0) as revision
-        from \(schema.name).corrections m
-        where m.measure = \(selection.measure.rawValue) and m.level = \(segment.level.rawValue)
-          and m.window_start >= $\(from) and m.window_start < $\(from + 1)
-          and \(condition)
-        """
     }
     return parts.joined(separator: "\nunion all\n")
   }

@@ -3,6 +3,20 @@ import Ports
 import Views
 
 extension ViewGroup {
+  /// Adds up groups of the same bucket, dimensions and currency, in whatever order they come; the sums are in rising order.
+  static func summed(_ groups: [ViewGroup]) -> [ViewGroup] {
+    var sums: [ViewGroup] = []
+    for group in groups.sorted(by: { order($0, $1) < 0 }) {
+      if let last = sums.last, order(last, group) == 0 {
+        sums[sums.count - 1].counts += group.counts
+        sums[sums.count - 1].revision = max(last.revision, group.revision)
+      } else {
+        sums.append(group)
+      }
+    }
+    return sums
+  }
+
   /// Adds up groups of the same bucket, dimensions and currency.
   ///
   /// - Parameter parts: each in rising order.

@@ -18,30 +18,70 @@ struct AnswerWriter {
   private let plan: QueryPlan
   private let zone: ZoneRules
   private let rates: RateLabels
-  private let texts: RateTexts
 
-  /// - Parameter texts: of earlier answers.
-  init(
-    request: QueryRequest, plan: QueryPlan, zone: ZoneRules, texts: RateTexts = RateTexts()
-  ) {
-    self.texts = texts
+  init(request: QueryRequest, plan: QueryPlan, zone: ZoneRules) {
     self.request = request
     self.plan = plan
     self.zone = zone
     rates = RateLabels(request.metrics)
   }
 
-  func answer(_ answer: QueryAnswer) -> [UInt8] {
+  /// - Parameter written: rows of earlier answers, to be copied; those of this one are kept there.
+  func answer(_ answer: QueryAnswer, after written: WrittenRows? = nil) -> [UInt8] {
+    let key = WrittenRows.Key(request)
+    let before = written?.page(key) ?? WrittenRows.Page()
     var output: [UInt8] = []
-    output.reserveCapacity(512 + answer.rows.count * Self.rowBytes)
+    output.reserveCapacity(1_024 + max(before.bytes.count, answer.rows.count * Self.rowBytes))
     output.append(contentsOf: #"{"results":["#.utf8)
-    write(answer.rows, to: &output)
+    var page = WrittenRows.Page(rows: answer.rows, begin: output.count)
+    let isNew = write(&page, after: before, to: &output)
+    finish(answer, &output)
+    if let written, isNew {
+      page.bytes = output
+      written.keep(page, key)
+    }
+    return output
+  }
+
+  /// Writes the rows of a page, and where they end.
+  ///
+  /// - Returns: whether any of them was not there before.
+  private func write(
+    _ page: inout WrittenRows.Page, after before: WrittenRows.Page, to output: inout [UInt8]
+  ) -> Bool {
+    page.ends.reserveCapacity(page.rows.count)
+    var isNew = false
+    var next = 0
+    var place = 0
+    while next < page.rows.count {
+      if next > 0 { output.append(UInt8(ascii: ",")) }
+      guard let first = before.place(of: page.rows[next], from: place) else {
+        write(page.rows[next], to: &output)
+        page.ends.append(output.count)
+        isNew = true
+        next += 1
+        continue
+      }
+      place = first
+      let begin = before.begin(of: first)
+      let moved = output.count - begin
+      repeat {
+        page.ends.append(before.ends[place] + moved)
+        next += 1
+        place += 1
+      } while next < page.rows.count && place < before.rows.count
+        && before.rows[place] == page.rows[next]
+      output.append(contentsOf: before.bytes[begin..<before.ends[place - 1]])
+    }
+    return isNew
+  }
+
+  private func finish(_ answer: QueryAnswer, _ output: inout [UInt8]) {
     output.append(contentsOf: #"],"meta":"#.utf8)
     write(answer.meta, to: &output)
     output.append(contentsOf: #","query":"#.utf8)
     writeQuery(to: &output)
     output.append(UInt8(ascii: "}"))
-    return output
   }
 
   /// What a row mostly takes at most.
@@ -65,37 +105,34 @@ struct AnswerWriter {
   private func write(_ rows: [QueryAnswer.Row], to output: inout [UInt8]) {
     for (index, row) in rows.enumerated() {
       if index > 0 { output.append(UInt8(ascii: ",")) }
-      output.append(contentsOf: #"{"dimensions":"#.utf8)
-      write(row.bucketStart, row.dimensions, to: &output)
-      output.append(contentsOf: #","metrics":["#.utf8)
-      write(row.numbers, to: &output)
-      if let before = row.before {
-        output.append(contentsOf: #","previous":{"metrics":["#.utf8)
-        write(before, to: &output)
-        writeChanges(NumbersChange(row.numbers, before: before), to: &output)
-        output.append(UInt8(ascii: "}"))
-      }
+      write(row, to: &output)
+    }
+  }
+
+  private func write(_ row: QueryAnswer.Row, to output: inout [UInt8]) {
+    output.append(contentsOf: #"{"dimensions":"#.utf8)
+    write(row.bucketStart, row.dimensions, to: &output)
+    output.append(contentsOf: #","metrics":["#.utf8)
+    write(row.numbers, to: &output)
+    if let before = row.before {
+      output.append(contentsOf: #","previous":{"metrics":["#.utf8)
+      write(before, to: &output)
+      writeChanges(NumbersChange(row.numbers, before: before), to: &output)
       output.append(UInt8(ascii: "}"))
     }
+    output.append(UInt8(ascii: "}"))
   }
 
   /// The rest of a list of metrics, and the intervals of those that are rates.
   private func write(_ numbers: QueryAnswer.Numbers, to output: inout [UInt8]) {
     for (index, metric) in request.metrics.enumerated() {
       if index > 0 { output.append(UInt8(ascii: ",")) }
-      if let rate = metric.rate(of: numbers.sums[metric.measure]) {
-        output.append(contentsOf: texts.text(rate.part, of: rate.whole).rate)
-      } else {
-        numbers.write(metric, to: &output)
-      }
+      numbers.write(metric, to: &output)
     }
     output.append(UInt8(ascii: "]"))
-    rates.write(
-      "intervals", to: &output,
-      values: { metric, output in
-        guard let rate = metric.rate(of: numbers.sums[metric.measure]) else { return }
-        output.append(contentsOf: texts.text(rate.part, of: rate.whole).interval)
-      })
+    rates.write("intervals", to: &output) { metric in
+      numbers.interval(metric).map { ($0.lower, $0.upper) }
+    }
   }
 
   private func writeChanges(_ change: NumbersChange, to output: inout [UInt8]) {

@@ -8,6 +8,9 @@ struct CSVTable {
     case text(String)
     case number(String)
     case empty
+
+    /// Empty where there is none.
+    static func known(_ text: String?) -> Self { text.map { .text($0) } ?? .empty }
   }
 
   private(set) var bytes: [UInt8] = []

@@ -8,12 +8,14 @@ struct TimeRange: Hashable, Sendable {
 
 /// The time that a query is about, as it was asked for.
 enum DateRange: Hashable, Sendable {
-  /// The last minutes up to now, such as `30m` or `24h`.
+  /// The last minutes up to now, such as `30m`, `24h` or `48h`.
   case lastMinutes(Int)
   /// Today and the local days before it, this many in all, such as `7d`.
   case lastDays(Int)
   /// Today, in local time.
   case day
+  /// The day before, in local time.
+  case yesterday
   /// This month, in local time.
   case month
   /// From 1970-01-01 to the end of today.
@@ -28,20 +30,25 @@ enum DateRange: Hashable, Sendable {
     case localDay(Int64)
   }
 
-  /// Minutes of `m` and hours of `h` reach back a day: their moving edge needs 10 s rows.
-  static let lastMinutesMax = 24 * 60
+  /// How far minutes of `m` and hours of `h` may reach back at full 10 s; their moving edge needs windows of 10 s, which are
+  /// kept for two days. Longer ones are of full minutes.
+  static let fineMinutesMax = 24 * 60
+  /// As long as minutes are kept.
+  static let lastMinutesMax = 90 * 24 * 60
   /// Ten years.
   static let lastDaysMax = 3660
 
   static let allowed = [
-    "30m", "24h", "7d", "30d", "any other number of m (to 1440), h (to 24) or d (to 3660)", "day",
-    "month", "all", "[from, to] as RFC 3339 timestamps (to excluded) or dates (to included)",
+    "30m", "24h", "7d", "30d", "any other number of m (to 129600), h (to 2160) or d (to 3660)",
+    "today (or day)", "yesterday", "month", "all",
+    "[from, to] as RFC 3339 timestamps (to excluded) or dates (to included)",
   ]
 
   /// - Returns: nil where the word is not a range.
   init?(_ word: String) {
     switch word {
-    case "day": self = .day
+    case "day", "today": self = .day
+    case "yesterday": self = .yesterday
     case "month": self = .month
     case "all": self = .all
     default:
@@ -59,19 +66,22 @@ enum DateRange: Hashable, Sendable {
 
   /// What the range means at `now`.
   ///
-  /// Ranges that end now end at the next full 10 s. Days and months are whole: their end may lie
+  /// Ranges that end now end at the next full 10 s, those of more than a day at the next full minute. Days and months are whole: their end may lie
   /// in the future, and they are read from few, long windows.
   func resolved(now: Int64, zone: ZoneRules) -> TimeRange {
     let today = zone.localDay(at: CivilTime.floorDivide(now, 1_000_000))
     func start(_ day: Int64) -> Int64 { zone.start(ofLocalDay: day) * 1_000_000 }
     switch self {
     case .lastMinutes(let minutes):
-      let end = WindowLevel.tenSeconds.start(of: now + WindowLevel.tenSeconds.length - 1)
+      let level: WindowLevel = minutes <= Self.fineMinutesMax ? .tenSeconds : .minute
+      let end = level.start(of: now + level.length - 1)
       return TimeRange(from: end - Int64(minutes) * WindowLevel.minute.length, to: end)
     case .lastDays(let count):
       return TimeRange(from: start(today - Int64(count) + 1), to: start(today + 1))
     case .day:
       return TimeRange(from: start(today), to: start(today + 1))
+    case .yesterday:
+      return TimeRange(from: start(today - 1), to: start(today))
     case .month:
       let date = CivilTime.date(days: today)
       return TimeRange(

@@ -73,10 +73,12 @@ public struct ExperimentRoutes: Sendable {
     routes.on(
       .get, "/v1/experiments/{id}/results",
       answering { (request) throws(ExperimentRefusal) in
+        let format = try Self.format(request)
         let experiment = try catalog.entry(Self.id(request)).experiment
-        return Self.answer(
-          ExperimentWriter.results(
-            try await Self.results(of: experiment, reader, settled, logged), of: experiment))
+        let results = try await Self.results(of: experiment, reader, settled, logged)
+        return format == .csv
+          ? QueryService.csv(ExperimentCSV.table(results, of: experiment))
+          : Self.answer(ExperimentWriter.results(results, of: experiment))
       })
   }
 
@@ -107,6 +109,27 @@ public struct ExperimentRoutes: Sendable {
   }
 
   private static func id(_ request: HTTPRequest) -> String { request.parameters["id"] ?? "" }
+
+  /// Of the query's `format`, else of `Accept`.
+  private static func format(_ request: HTTPRequest) throws(ExperimentRefusal) -> AnswerFormat {
+    var format = AnswerFormat(accept: request.header("Accept"))
+    guard let fields = request.queryFields() else {
+      throw .invalid(path: "?format", detail: "the query is not percent-encoded UTF-8")
+    }
+    for (name, value) in fields {
+      guard name == "format" else {
+        throw .invalid(
+          path: "?\(name)", detail: "there is no such parameter", allowed: ["format"])
+      }
+      guard let given = AnswerFormat(rawValue: value) else {
+        throw .invalid(
+          path: "?format", detail: "\"\(value)\" is no form of an answer",
+          allowed: AnswerFormat.allCases.map(\.rawValue))
+      }
+      format = given
+    }
+    return format
+  }
 
   /// Of the query's `person`; of a POST also of its body's member.
   private static func person(_ request: HTTPRequest) throws(ExperimentRefusal) -> String {

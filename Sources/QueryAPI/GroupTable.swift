@@ -20,18 +20,27 @@ struct GroupTable {
 
   struct Group {
     var key: Key
-    /// In the order in which they came; mostly there is one.
-    fileprivate(set) var byCurrency: [(key: String, value: MeasuredSums)] = []
+    /// The first one that came; mostly it is the only one.
+    let currency: String
+    fileprivate(set) var sums = MeasuredSums()
+    /// Other currencies, in the order in which they came.
+    fileprivate(set) var others: [(currency: String, sums: MeasuredSums)] = []
+
+    fileprivate init(_ key: Key, _ currency: String) {
+      self.key = key
+      self.currency = currency
+    }
 
     fileprivate mutating func add(_ counts: Counts, _ measure: Measure, _ currency: String) {
-      let place: Int
-      if let known = byCurrency.firstIndex(where: { $0.key == currency }) {
-        place = known
+      if currency == self.currency {
+        sums[measure] += counts
+      } else if let known = others.firstIndex(where: { $0.currency == currency }) {
+        others[known].sums[measure] += counts
       } else {
-        place = byCurrency.count
-        byCurrency.append((key: currency, value: MeasuredSums()))
+        var sums = MeasuredSums()
+        sums[measure] = counts
+        others.append((currency, sums))
       }
-      byCurrency[place].value[measure] += counts
     }
   }
 
@@ -44,7 +53,7 @@ struct GroupTable {
 
   mutating func add(_ group: ViewGroup, _ measure: Measure) {
     let key = Key(bucket: group.bucket, dimensions: DimensionValues(group.dimensions))
-    groups[place(of: key)].add(group.counts, measure, group.currency)
+    groups[place(of: key, group.currency)].add(group.counts, measure, group.currency)
     revision = max(revision, group.revision)
   }
 
@@ -95,7 +104,8 @@ struct GroupTable {
     for group in sorted {
       guard let counts = sums[group] else { continue }
       let key = Key(bucket: bucket, dimensions: tuples[group].dimensions)
-      groups[place(of: key)].add(counts, measure, tuples[group].currency)
+      let currency = tuples[group].currency
+      groups[place(of: key, currency)].add(counts, measure, currency)
     }
   }
 
@@ -112,7 +122,7 @@ struct GroupTable {
   }
 
   /// The place of the key's group, which is made where there is none.
-  private mutating func place(of key: Key) -> Int {
+  private mutating func place(of key: Key, _ currency: String) -> Int {
     if places == nil, let last = groups.last {
       if last.key == key { return groups.count - 1 }
       if !(last.key < key) {
@@ -121,7 +131,7 @@ struct GroupTable {
     }
     if let place = places?[key] { return place }
     places?[key] = groups.count
-    groups.append(Group(key: key))
+    groups.append(Group(key, currency))
     return groups.count - 1
   }
 

@@ -8,12 +8,14 @@ struct IncidentRequest: Hashable, Sendable {
   var question = IncidentQuestion(limit: IncidentRequest.limitDefault)
   /// Of the times in `summary`.
   var timezone = "UTC"
+  /// Nil: as the request's `Accept` says.
+  var format: AnswerFormat?
 
   static let limitDefault = 50
   static let limitMax = 200
   static let parameters = [
     "site_id", "campaign", "content", "open", "since", "severity", "limit", "before", "timezone",
-    "pipeline",
+    "pipeline", "format",
   ]
 
   /// - Parameter parameters: of the target, each at most once and each a known one.
@@ -43,6 +45,7 @@ struct IncidentRequest: Hashable, Sendable {
             detail: "a timestamp is needed, such as 2026-11-30T10:15:00Z")
         }
         question.since = since
+      case "format": format = try parser.word(value, path: path)
       case "before": question.before = try Self.place(value, path: path)
       default: question.limit = try parser.integer(value, 1...Self.limitMax, path: path)
       }

@@ -55,6 +55,13 @@ struct IncidentService: Sendable {
       question.limit += 1
       let rows = try await read(question, of: request.pipeline)
       let shown = rows.prefix(request.question.limit)
+      if request.format ?? AnswerFormat(accept: http.header("Accept")) == .csv {
+        var headers: [(name: String, value: String)] = []
+        if let last = shown.last, rows.count > shown.count {
+          headers.append((name: "SmartContent-Next", value: IncidentRequest.cursor(last)))
+        }
+        return QueryService.csv(IncidentCSV.table(shown, clock: local), headers)
+      }
       var json = JSONWriter(reserving: 4_096 * max(1, shown.count))
       json.beginObject()
       json.key("incidents")

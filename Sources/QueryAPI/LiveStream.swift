@@ -134,7 +134,7 @@ struct LiveStream: Sendable {
   }
 
   private func writer(_ plan: QueryPlan) -> AnswerWriter {
-    AnswerWriter(request: request, plan: plan, zone: zone, texts: executor.texts)
+    AnswerWriter(request: request, plan: plan, zone: zone)
   }
 
   private func send(

@@ -59,6 +59,11 @@ enum OpenAPIDocument {
     {"name":"after","in":"query","description":"A position that the answer must cover","schema":{"type":"string"}},{"name":"timeout","in":"query","description":"How long to wait for it, seconds","schema":{"type":"number","minimum":0,"maximum":\(QueryRequest.timeoutMsMax / 1000),"default":\(QueryRequest.timeoutMsDefault / 1000)}}
     """
 
+  /// Of routes that answer CSV, too.
+  static let format = """
+    {"name":"format","in":"query","description":"In place of the header Accept","schema":{"enum":["json","csv"]}}
+    """
+
   private static let queryPaths = """
     "/v1/query":{"post":{"tags":["query"],"operationId":"query","summary":"Metrics by dimensions and time","security":[{"token":[]},{}],"parameters":[\(waiting),\(OpenAPIScans.wait)],"requestBody":{"required":true,"content":{"application/json":{"schema":{"anyOf":[{"$ref":"#/components/schemas/Query"},{"$ref":"#/components/schemas/ScanQuery"}]}}}},"responses":{"200":{"description":"The answer","content":{"application/json":{"schema":{"anyOf":[{"$ref":"#/components/schemas/Answer"},{"$ref":"#/components/schemas/ScanAnswer"}]}}}},\(OpenAPIScans.responses),"400":{"$ref":"#/components/responses/Problem"},"401":{"$ref":"#/components/responses/Problem"},"503":{"$ref":"#/components/responses/Unavailable"},"504":{"$ref":"#/components/responses/Problem"}}}},
     \(OpenAPIScans.paths),
@@ -73,7 +78,7 @@ enum OpenAPIDocument {
     {"name":"limit","in":"query","schema":{"type":"integer","minimum":1,"maximum":\(QueryRequest.limitMax),"default":\(QueryRequest.limitDefault)}},
     {"name":"offset","in":"query","schema":{"type":"integer","minimum":0,"maximum":\(QueryRequest.offsetMax),"default":0}},
     {"name":"compare","in":"query","schema":{"enum":["previous"]}},
-    {"name":"format","in":"query","description":"In place of the header Accept","schema":{"enum":["json","csv"]}},
+    \(format),
     \(waiting)],"responses":{\(answer),\(queryErrors),"504":{"$ref":"#/components/responses/Problem"}}}},
     "/v1/stream":{"get":{"tags":["query"],"operationId":"stream","summary":"A query's answer as it changes: server-sent events `snapshot`, `change` and `progress`, each with its position as id","security":[{"token":[]},{}],"parameters":[
     {"name":"query","in":"query","required":true,"description":"The JSON of a query, percent-encoded","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Query"}}}},
@@ -85,8 +90,9 @@ enum OpenAPIDocument {
     {"name":"metric","in":"query","description":"By whose change rows are ordered","schema":{"type":"string","enum":[\(quoted(TrendRequest.metrics.map(\.rawValue)))],"default":"clicks"}},
     {"name":"limit","in":"query","schema":{"type":"integer","minimum":1,"maximum":\(TrendRequest.limitMax),"default":\(TrendRequest.limitDefault)}},
     {"name":"site_id","in":"query","schema":{"type":"string","default":"default"}},
+    \(format),
     {"name":"pipeline","in":"query","description":"One that declares trends","schema":{"type":"string"}}],
-    "responses":{"200":{"description":"The newest window, open or final, and the one before","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Trends"}}}},\(queryErrors)}}},
+    "responses":{"200":{"description":"The newest window, open or final, and the one before","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Trends"}},"text/csv":{"schema":{"type":"string","description":"A row for each value of `by`: its counts, the same of the window before as _before, change and ratio"}}}},\(queryErrors)}}},
     "/v1/accounting":{"get":{"tags":["query"],"operationId":"accounting","summary":"What became of every event: on_time + late + too_late + duplicate + rejected = received","security":[{"token":[]},{}],"parameters":[{"name":"pipeline","in":"query","schema":{"type":"string"}}],"responses":{"200":{"description":"Counts since the beginning of the log","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Accounting"}}}},\(queryErrors)}}}
     """
 
@@ -147,7 +153,7 @@ enum OpenAPIDocument {
     "site_id":{"type":"string","default":"default"},
     "pipeline":{"type":"string","description":"One of those that are served; the first is the default"},
     "metrics":{"type":"array","description":"Those of sessions and attribution need a pipeline that declares persons; session_duration is seconds per session","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":[\(metricNames)]}},
-    "date_range":{"description":"Ranges of m and h end now, at the next 10 s; d, day and month are whole local days, today included. Timestamps must be at full 10 s, the end is excluded; dates are local days, the end is included. 10 s windows are kept 48 hours, minutes 90 days, hours and days for ever","anyOf":[{"type":"string","pattern":"^([0-9]+[mhd]|day|month|all)$","examples":["30m","24h","7d","30d"]},{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string"},"examples":[["2026-11-01T00:00:00Z","2026-11-02T00:00:00Z"],["2026-11-01","2026-11-30"]]}]},
+    "date_range":{"description":"Ranges of m and h end now, at the next 10 s, those of more than a day at the next minute; d, today (or day) and month are whole local days, today included. Timestamps must be at full 10 s, the end is excluded; dates are local days, the end is included. 10 s windows are kept 48 hours, minutes 90 days, hours and days for ever","anyOf":[{"type":"string","pattern":"^([0-9]+[mhd]|day|today|yesterday|month|all)$","examples":["30m","24h","48h","7d","30d","today","yesterday"]},{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string"},"examples":[["2026-11-01T00:00:00Z","2026-11-02T00:00:00Z"],["2026-11-01","2026-11-30"]]}]},
     "dimensions":{"type":"array","uniqueItems":true,"items":{"type":"string","enum":[\(dimensionNames),\(quoted(Granularity.allCases.map(\.dimensionName)))]}},
     "granularity":{"$ref":"#/components/schemas/Granularity"},
     "filters":{"type":"array","description":"All of them hold","maxItems":\(QueryRequest.filterCountMax),"items":{"type":"array","examples":[["is","campaign",["spring"]],["is_not","variant",["a"]],["contains","content",["post-"]],["and",[["is","channel",["mail"]]]]]}},

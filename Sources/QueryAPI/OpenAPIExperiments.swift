@@ -22,10 +22,15 @@ enum OpenAPIExperiments {
     "404":{"$ref":"#/components/responses/Problem"}
     """
 
-  private static func answer(_ schema: String, _ text: String, status: Int = 200) -> String {
-    """
-    "\(status)":{"description":"\(text)","content":{"application/json":{"schema":{"$ref":"#/components/schemas/\(schema)"}}}}
-    """
+  /// - Parameter csv: what its rows are; nil where it is JSON alone.
+  private static func answer(
+    _ schema: String, _ text: String, status: Int = 200, csv: String? = nil
+  ) -> String {
+    let table =
+      csv.map { #","text/csv":{"schema":{"type":"string","description":"\#($0)"}}"# } ?? ""
+    return """
+      "\(status)":{"description":"\(text)","content":{"application/json":{"schema":{"$ref":"#/components/schemas/\(schema)"}}\(table)}}
+      """
   }
 
   static let paths = """
@@ -35,7 +40,7 @@ enum OpenAPIExperiments {
     "patch":{"tags":["experiments"],"operationId":"changeExperiment","summary":"Change a draft, change the weights of a running one, start, or stop with a decision; status and other members one after the other",\(security),"parameters":[\(id)],"requestBody":{"required":true,"content":{"application/json":{"schema":{"$ref":"#/components/schemas/ExperimentChange"}}}},"responses":{\(answer("Experiment", "The experiment as it is now")),\(unknown),\(changeErrors)}}},
     "/v1/experiments/{id}/assignment":{"get":{"tags":["experiments"],"operationId":"assignment","summary":"The variant of a person, always the same; from memory, also while all stores are away",\(security),"parameters":[\(id),\(person(isRequired: true))],"responses":{\(answer("Assignment", "It")),\(unknown),\(errors)}},
     "post":{"tags":["experiments"],"operationId":"assign","summary":"The same, with the person in the body or in the query",\(security),"parameters":[\(id),\(person(isRequired: false))],"requestBody":{"required":false,"content":{"application/json":{"schema":{"type":"object","additionalProperties":false,"required":["person"],"properties":{"person":{"type":"string","minLength":1,"maxLength":128}}}}}},"responses":{\(answer("Assignment", "It")),\(unknown),"400":{"$ref":"#/components/responses/Problem"},"413":{"$ref":"#/components/responses/Problem"},\(errors)}}},
-    "/v1/experiments/{id}/results":{"get":{"tags":["experiments"],"operationId":"experimentResults","summary":"What the experiment has come to and what to do about it; valid at any look",\(security),"parameters":[\(id)],"responses":{\(answer("ExperimentResults", "A function of the cohorts alone")),\(unknown),"409":{"$ref":"#/components/responses/Problem"},\(errors)}}}
+    "/v1/experiments/{id}/results":{"get":{"tags":["experiments"],"operationId":"experimentResults","summary":"What the experiment has come to and what to do about it; valid at any look",\(security),"parameters":[\(id),\(OpenAPIDocument.format)],"responses":{\(answer("ExperimentResults", "A function of the cohorts alone", csv: "A row for each variant and metric of everybody, then one for each variant of each segment")),\(unknown),"409":{"$ref":"#/components/responses/Problem"},\(errors)}}}
     """
 
   private static func person(isRequired: Bool) -> String {

@@ -31,7 +31,7 @@ extension DateRange {
     case .all: return nil
     case .lastDays(let count):
       return TimeRange(from: start(day(range.from) - Int64(count)), to: range.from)
-    case .day:
+    case .day, .yesterday:
       return TimeRange(from: start(day(range.from) - 1), to: range.from)
     case .month:
       return TimeRange(from: start(Self.month(-1, from: day(range.from))), to: range.from)

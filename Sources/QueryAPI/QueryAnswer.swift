@@ -122,9 +122,9 @@ extension QueryAnswer {
     for group in table.groups {
       var row = Row(
         bucketStart: plan.buckets.isEmpty ? nil : plan.buckets[group.key.bucket],
-        dimensions: group.key.dimensions, group.byCurrency)
+        dimensions: group.key.dimensions, group)
       if let before, plan.hasBefore(bucket: group.key.bucket) {
-        row.before = Numbers(before.group(group.key)?.byCurrency ?? [])
+        row.before = before.group(group.key).map { Numbers($0) } ?? Numbers()
       }
       row.addCurrencies(to: &currencies)
       rows.append(row)
@@ -134,25 +134,34 @@ extension QueryAnswer {
         Row(bucketStart: nil, dimensions: [], sums: MeasuredSums(), revenue: [])
       ]
       rows[0].before = before.map {
-        Numbers($0.group(GroupTable.Key(bucket: 0, dimensions: []))?.byCurrency ?? [])
+        $0.group(GroupTable.Key(bucket: 0, dimensions: [])).map { Numbers($0) } ?? Numbers()
       }
       rows[0].addCurrencies(to: &currencies)
     }
     let sortedCurrencies = currencies.sorted()
+    let total = rows.count
     let places = RowOrder(order: request.order, currencies: sortedCurrencies).places(rows)
-    let page = places.dropFirst(request.offset).prefix(request.limit)
-    return (rows: page.map { rows[$0] }, total: rows.count, currencies: sortedCurrencies)
+    if let places {
+      rows = places.dropFirst(request.offset).prefix(request.limit).map { rows[$0] }
+    } else if request.offset > 0 || request.limit < total {
+      rows = Array(rows.dropFirst(request.offset).prefix(request.limit))
+    }
+    return (rows: rows, total: total, currencies: sortedCurrencies)
   }
 }
 
 extension QueryAnswer.Row {
-  /// A group of a ``GroupTable``.
-  init(
-    bucketStart: Int64?, dimensions: DimensionValues,
-    _ byCurrency: some Sequence<(key: String, value: MeasuredSums)>
-  ) {
-    self.init(
-      bucketStart: bucketStart, dimensions: dimensions, sums: MeasuredSums(), revenue: [])
+  /// A group of a ``GroupTable``; nil where nothing was counted.
+  init(bucketStart: Int64?, dimensions: DimensionValues, _ group: GroupTable.Group?) {
+    self.bucketStart = bucketStart
+    self.dimensions = dimensions
+    numbers = group.map { QueryAnswer.Numbers($0) } ?? QueryAnswer.Numbers()
+  }
+
+  /// What was counted by currency.
+  init(bucketStart: Int64?, dimensions: DimensionValues, _ byCurrency: [String: MeasuredSums]) {
+    self.bucketStart = bucketStart
+    self.dimensions = dimensions
     numbers = QueryAnswer.Numbers(byCurrency)
   }
 
@@ -163,16 +172,29 @@ extension QueryAnswer.Row {
 }
 
 extension QueryAnswer.Numbers {
-  init(_ byCurrency: some Sequence<(key: String, value: MeasuredSums)>) {
-    for (currency, sums) in byCurrency {
-      self.sums += sums
-      if let money = Self.money(currency, sums[.activity]) { revenue.append(money) }
-      if let money = Self.money(currency, sums[.outcomes]) { attributedRevenue.append(money) }
-      if let money = Self.money(currency, sums[.exposures]) { exposedRevenue.append(money) }
-    }
+  init(_ group: GroupTable.Group) {
+    add(group.currency, group.sums)
+    if group.others.isEmpty { return }
+    for (currency, sums) in group.others { add(currency, sums) }
+    sortMoney()
+  }
+
+  init(_ byCurrency: [String: MeasuredSums]) {
+    for (currency, sums) in byCurrency { add(currency, sums) }
+    sortMoney()
+  }
+
+  private mutating func sortMoney() {
     revenue.sort { $0.currency < $1.currency }
     attributedRevenue.sort { $0.currency < $1.currency }
     exposedRevenue.sort { $0.currency < $1.currency }
+  }
+
+  private mutating func add(_ currency: String, _ sums: MeasuredSums) {
+    self.sums += sums
+    if let money = Self.money(currency, sums[.activity]) { revenue.append(money) }
+    if let money = Self.money(currency, sums[.outcomes]) { attributedRevenue.append(money) }
+    if let money = Self.money(currency, sums[.exposures]) { exposedRevenue.append(money) }
   }
 
   fileprivate func addCurrencies(to currencies: inout Set<String>) {

@@ -15,7 +15,8 @@ struct QueryExecutor: Sendable {
   private let metrics: QueryMetrics
   private let readers: [Measure: LayerReader]
   /// Of its answers.
-  let texts = RateTexts()
+  let written = WrittenRows()
+  private let ageMax: Duration
 
   /// - Parameters:
   ///   - pause: between two attempts to join durable rows and hot copy.
@@ -29,6 +30,7 @@ struct QueryExecutor: Sendable {
     self.clock = clock
     self.logHeads = logHeads
     self.metrics = metrics
+    self.ageMax = ageMax
     var readers: [Measure: LayerReader] = [:]
     for measure in Measure.allCases {
       guard view.layer(measure) != nil else { continue }
@@ -60,6 +62,17 @@ struct QueryExecutor: Sendable {
       }
     }
     return answer(sums, request, plan)
+  }
+
+  /// Reads what an answer will be made of, so that it is kept then.
+  func readAhead(_ request: QueryRequest, plan: QueryPlan) async throws(QueryError) {
+    for measure in request.measures {
+      let now = plan.selection(for: request, measure)
+      for selection in [now, plan.selectionBefore(for: request, measure)].compactMap({ $0 }) {
+        _ = try await reader(measure).read(
+          selection, sharing: LayerReader.Sharing(since: .now - ageMax))
+      }
+    }
   }
 
   /// - Parameter parts: what an earlier call read; replaced where it no longer fits.

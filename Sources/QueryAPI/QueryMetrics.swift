@@ -37,14 +37,24 @@ public struct QueryMetrics: Sendable {
     "smartcontent_query_open_rows_reads_total",
     "How often rows of open windows were read for all questions of a tenth of a second.", .counter)
 
+  public static let rangesAhead = MetricDeclaration(
+    "smartcontent_query_ranges_ahead_total",
+    "Ranges that were to be read before they are asked for: read, failed, or dropped as there were too many.",
+    .counter, labels: ["outcome"])
+
   static let all = [
     requests, duration, durableOnly, streams, streamEvents, answers, keptBytes, openRowBytes,
-    openRowReads,
+    openRowReads, rangesAhead,
   ]
 
   /// Where an answer comes from, see ``SharedAnswers``.
   enum Origin: String {
     case computed, awaited, kept
+  }
+
+  /// What became of a range, see ``RangesAhead``.
+  enum AheadOutcome: String {
+    case read, failed, dropped
   }
 
   private let requestCounts: MetricFamily<Counter>
@@ -56,6 +66,7 @@ public struct QueryMetrics: Sendable {
   private let keptByteCount: Gauge
   private let openRowByteCount: Gauge
   private let openRowReadCount: Counter
+  private let rangeAheadCounts: MetricFamily<Counter>
 
   init(_ registry: MetricRegistry) {
     requestCounts = registry.counter(Self.requests)
@@ -67,6 +78,7 @@ public struct QueryMetrics: Sendable {
     keptByteCount = registry.gauge(Self.keptBytes).with()
     openRowByteCount = registry.gauge(Self.openRowBytes).with()
     openRowReadCount = registry.counter(Self.openRowReads).with()
+    rangeAheadCounts = registry.counter(Self.rangesAhead)
   }
 
   /// - Parameter outcome: `ok` or a problem's code.
@@ -103,6 +115,8 @@ public struct QueryMetrics: Sendable {
   func openRows(bytes: Int) { openRowByteCount.add(Double(bytes)) }
 
   func readOpenRows() { openRowReadCount.add() }
+
+  func readAhead(_ outcome: AheadOutcome) { rangeAheadCounts.with(outcome.rawValue).add() }
 
   func streamOpened() { openStreams.add(1) }
 

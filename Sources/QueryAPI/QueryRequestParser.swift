@@ -108,7 +108,7 @@ struct QueryRequestParser {
     return request
   }
 
-  private func word<Word: RawRepresentable<String> & CaseIterable>(
+  func word<Word: RawRepresentable<String> & CaseIterable>(
     _ text: String, path: String
   ) throws(QueryError) -> Word {
     guard let word = Word(rawValue: text) else {

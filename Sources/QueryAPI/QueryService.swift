@@ -16,8 +16,6 @@ struct QueryService: Sendable {
   private let metrics: QueryMetrics
   private let clock: @Sendable () -> Int64
   private let scans: ScanService?
-  /// Of what answers share.
-  private let ageMax: Duration
 
   /// - Parameter scans: nil where the log cannot be read here.
   init(
@@ -30,7 +28,6 @@ struct QueryService: Sendable {
     let metrics = QueryMetrics(registry)
     self.metrics = metrics
     self.clock = clock
-    ageMax = limits.answerAgeMax
     slots = StreamSlots(countMax: limits.streamCountMax, metrics: metrics)
     var served: [String: ServedView] = [:]
     for source in views {
@@ -40,11 +37,12 @@ struct QueryService: Sendable {
         settings.waiterCountMax = limits.waiterCountMax
         let sharing = SharedAnswers.Settings(
           ageMax: limits.answerAgeMax, bytesMax: limits.answerBytesMax)
+        let executor = QueryExecutor(
+          view: view, clock: clock, logHeads: logHeads, metrics: metrics,
+          ageMax: limits.answerAgeMax)
         return ServedView.Version(
-          QueryExecutor(
-            view: view, clock: clock, logHeads: logHeads, metrics: metrics,
-            ageMax: limits.answerAgeMax),
-          watching: settings, sharing: SharedAnswers(sharing, metrics: metrics))
+          executor, watching: settings, sharing: SharedAnswers(sharing, metrics: metrics),
+          ahead: limits.answerAgeMax > .zero ? RangesAhead(executor, metrics: metrics) : nil)
       }
     }
     self.views = served
@@ -179,7 +177,12 @@ struct QueryService: Sendable {
       }
       do throws(ViewReadError) {
         let answer = try await view.durable.trends(site: request.site, groupBy: request.dimension)
-        return Self.response(TrendReport(request, answer, of: view, now: clock()).json)
+        let report = TrendReport(request, answer, of: view, now: clock())
+        let format = request.format ?? AnswerFormat(accept: http.header("Accept"))
+        guard format == .csv else { return Self.response(report.json) }
+        return Self.csv(
+          report.csv,
+          Self.reach(report.position, isFinal: report.isFinal, rowCount: report.rowCount))
       } catch {
         throw QueryError(reading: error)
       }
@@ -264,10 +267,10 @@ struct QueryService: Sendable {
   ) async throws(QueryError) -> SharedAnswers.Answer {
     let now = clock()
     let executor = version.executor
-    let ageMax = ageMax
+    version.ahead?.heard(request, now: now, zone: zone)
     return try await version.answers.answer(
       SharedAnswers.Key(request, now: now, zone: zone), after: request.after
-    ) {
+    ) { ageMax in
       do throws(QueryError) {
         let plan = try QueryPlan.make(for: request, now: now, zone: zone)
         let began = ContinuousClock.now
@@ -276,7 +279,7 @@ struct QueryService: Sendable {
         let answer = try await executor.answer(request, plan: plan, sharing: sharing)
         return .success(
           SharedAnswers.Answer(
-            response: Self.response(answer, request, plan, zone, executor.texts),
+            response: Self.response(answer, request, plan, zone, executor.written),
             position: answer.meta.position, began: answer.began))
       } catch {
         return .failure(error)
@@ -309,22 +312,37 @@ struct QueryService: Sendable {
 
   private static func response(
     _ answer: QueryAnswer, _ request: QueryRequest, _ plan: QueryPlan, _ zone: ZoneRules,
-    _ texts: RateTexts
+    _ written: WrittenRows
   ) -> HTTPResponse {
     guard request.format == .csv else {
       return response(
-        AnswerWriter(request: request, plan: plan, zone: zone, texts: texts)
-          .answer(answer))
+        AnswerWriter(request: request, plan: plan, zone: zone).answer(answer, after: written))
     }
-    return HTTPResponse(
+    return csv(
+      CSVAnswer(request: request, plan: plan, zone: zone).table(answer),
+      reach(answer.meta.position, isFinal: answer.meta.isFinal, rowCount: answer.meta.rowCount))
+  }
+
+  /// What a table itself does not say, as headers.
+  private static func reach(
+    _ position: Position, isFinal: Bool, rowCount: Int
+  ) -> [(name: String, value: String)] {
+    [
+      (name: "SmartContent-Position", value: position.description),
+      (name: "SmartContent-Final", value: "\(isFinal)"),
+      (name: "SmartContent-Row-Count", value: "\(rowCount)"),
+    ]
+  }
+
+  static func csv(
+    _ table: [UInt8], _ headers: [(name: String, value: String)] = []
+  ) -> HTTPResponse {
+    HTTPResponse(
       status: .ok,
       headers: [
         (name: "Content-Type", value: AnswerFormat.csv.mediaType),
         (name: "Cache-Control", value: "no-store"), (name: "Vary", value: "Accept"),
-        (name: "SmartContent-Position", value: answer.meta.position.description),
-        (name: "SmartContent-Final", value: "\(answer.meta.isFinal)"),
-        (name: "SmartContent-Row-Count", value: "\(answer.meta.rowCount)"),
-      ], body: .bytes(CSVAnswer(request: request, plan: plan, zone: zone).table(answer)))
+      ] + headers, body: .bytes(table))
   }
 
   static func response(_ json: [UInt8]) -> HTTPResponse {

@@ -17,20 +17,13 @@ struct RateLabels {
     _ name: String, to output: inout [UInt8],
     _ ends: (Metric) -> (lower: Double, upper: Double)?
   ) {
-    write(name, to: &output, values: { JSONText.append(ends: ends($0), to: &$1) })
-  }
-
-  /// What `value` writes by the names of the rates, as another member of an object; nothing where there is none.
-  func write(
-    _ name: String, to output: inout [UInt8], values value: (Metric, inout [UInt8]) -> Void
-  ) {
     guard !rates.isEmpty else { return }
     output.append(contentsOf: ",\"".utf8)
     output.append(contentsOf: name.utf8)
     output.append(contentsOf: "\":{".utf8)
     for rate in rates {
       output.append(contentsOf: rate.label)
-      value(rate.metric, &output)
+      JSONText.append(ends: ends(rate.metric), to: &output)
     }
     output.append(UInt8(ascii: "}"))
   }

@@ -20,8 +20,8 @@ struct RowOrder {
     case text(String)
   }
 
-  /// The places of rows, in order.
-  func places(_ rows: [QueryAnswer.Row]) -> [Int] {
+  /// The places of rows, in order; nil where they are in order as they are.
+  func places(_ rows: [QueryAnswer.Row]) -> [Int]? {
     var ranks: [Rank] = []
     ranks.reserveCapacity(rows.count * order.count)
     for row in rows { for step in order { ranks.append(rank(of: row, step.key)) } }
@@ -35,7 +35,7 @@ struct RowOrder {
     }
     // Groups come by time and dimensions, which is mostly what is asked for.
     let isSorted = rows.indices.dropFirst().allSatisfy { !isBefore($0, $0 - 1) }
-    return isSorted ? Array(rows.indices) : rows.indices.sorted(by: isBefore)
+    return isSorted ? nil : rows.indices.sorted(by: isBefore)
   }
 
   private func rank(of row: QueryAnswer.Row, _ key: QueryRequest.Order.Key) -> Rank {

@@ -26,13 +26,16 @@ final class ServedView: Sendable {
   struct Version: Sendable {
     let executor: QueryExecutor
     let answers: SharedAnswers
+    /// Nil where nothing is kept.
+    let ahead: RangesAhead?
     private let watchers: [[Measure]: PositionWatcher]
 
     init(
       _ executor: QueryExecutor, watching settings: PositionWatcher.Settings = .init(),
-      sharing: SharedAnswers
+      sharing: SharedAnswers, ahead: RangesAhead? = nil
     ) {
       self.executor = executor
+      self.ahead = ahead
       answers = sharing
       let view = executor.view
       var watchers: [[Measure]: PositionWatcher] = [:]

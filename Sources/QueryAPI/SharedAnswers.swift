@@ -60,6 +60,7 @@ final class SharedAnswers: Sendable {
   }
 
   typealias Outcome = Result<Answer, QueryError>
+  typealias Make = @Sendable (_ ageMax: Duration) async -> Outcome
 
   private struct Kept {
     var answer: Answer
@@ -135,9 +136,9 @@ final class SharedAnswers: Sendable {
   ///
   /// - Parameters:
   ///   - after: a position that the read models have come to; an answer that may not cover it is not given.
-  ///   - make: reads nothing before it is called.
+  ///   - make: reads nothing before it is called. What it shares with other answers may be so old then.
   func answer(
-    _ key: Key, after: Position? = nil, _ make: @escaping @Sendable () async -> Outcome
+    _ key: Key, after: Position? = nil, _ make: @escaping Make
   ) async throws(QueryError) -> Answer {
     let arrival = now()
     while true {
@@ -157,14 +158,15 @@ final class SharedAnswers: Sendable {
 
   private func way(
     _ key: Key, after: Position?, at arrival: ContinuousClock.Instant, _ state: inout State,
-    _ make: @escaping @Sendable () async -> Outcome
+    _ make: @escaping Make
   ) -> Way {
     let entry = state.entries[key] ?? Entry()
     if let kept = entry.kept, arrival - kept.began < settings.ageMax,
       after.map({ kept.answer.position.covers($0) }) ?? true
     {
       if arrival - kept.began >= settings.ageMax / 2, entry.flights.isEmpty {
-        start(key, after: after, &state, make)
+        // Of the rows that it is made of already it would be the same once more.
+        start(key, after: after, shareAge: settings.ageMax / 2, &state, make)
       }
       metrics.answered(from: .kept)
       return .kept(kept.answer)
@@ -179,13 +181,13 @@ final class SharedAnswers: Sendable {
       return .flight(flight.task)
     }
     metrics.answered(from: .computed)
-    return .flight(start(key, after: after, &state, make))
+    return .flight(start(key, after: after, shareAge: settings.ageMax, &state, make))
   }
 
   @discardableResult
   private func start(
-    _ key: Key, after: Position?, _ state: inout State,
-    _ make: @escaping @Sendable () async -> Outcome
+    _ key: Key, after: Position?, shareAge: Duration, _ state: inout State,
+    _ make: @escaping Make
   ) -> Task<Outcome, Never> {
     state.lastFlight += 1
     let number = state.lastFlight
@@ -194,7 +196,7 @@ final class SharedAnswers: Sendable {
       _ = await earlier?.value
       let began = self.now()
       self.state.withLock { $0.began(number, of: key, at: began) }
-      let outcome = await make()
+      let outcome = await make(shareAge)
       self.state.withLock { self.end(number, of: key, began, outcome, &$0) }
       return outcome
     }

@@ -23,7 +23,7 @@ struct TrendReport: Sendable {
 
   let request: TrendRequest
   let rows: [Row]
-  private let rowCount: Int
+  let rowCount: Int
   private let answer: TrendAnswer
   private let coverage: CoverageSum
   private let asOf: Int64
@@ -44,8 +44,7 @@ struct TrendReport: Sendable {
     }
     let all = sums.map { value, buckets in
       func row(_ bucket: Int) -> QueryAnswer.Row {
-        QueryAnswer.Row(
-          bucketStart: nil, dimensions: value, buckets[bucket]?.byCurrency ?? [])
+        QueryAnswer.Row(bucketStart: nil, dimensions: value, buckets[bucket])
       }
       let (before, current) = (row(0), row(1))
       let change =
@@ -66,13 +65,44 @@ struct TrendReport: Sendable {
     return count
   }
 
+  var position: Position { coverage.position }
+
+  var isFinal: Bool { answer.end.map { $0 <= answer.checkpoint.watermark } ?? false }
+
+  /// A row for each value: its counts, the same of the window before as `_before`, `change` and `ratio`.
+  var csv: [UInt8] {
+    let metrics = TrendRequest.metrics + [.revenue]
+    let money = rows.flatMap { $0.current.revenue + $0.before.revenue }
+    let currencies = Set(money.map(\.currency)).sorted()
+    let names = metrics.flatMap { CSVAnswer.names($0, currencies) }
+    var table = CSVTable(
+      header: [request.dimension.name] + names + names.map { "\($0)_before" }
+        + ["change", "ratio"])
+    for row in rows {
+      var cells: [CSVTable.Cell] = [.text(row.value.texts[0])]
+      for numbers in [row.current.numbers, row.before.numbers] {
+        for metric in metrics { cells += CSVAnswer.cells(numbers, metric, currencies) }
+      }
+      cells.append(.number("\(row.change)"))
+      cells.append(ratio(row).map { .number(AnswerWriter.text($0)) } ?? .empty)
+      table.append(cells)
+    }
+    return table.bytes
+  }
+
+  /// Nil where nothing was counted before.
+  private func ratio(_ row: Row) -> Double? {
+    let before = Self.count(request.metric, row.before)
+    return before == 0
+      ? nil : Double(Self.count(request.metric, row.current)) / Double(before)
+  }
+
   var json: [UInt8] {
     var output = Array(
       #"{"by":"\#(request.dimension.name)","metric":"\#(request.metric.rawValue)","window":"#.utf8)
     writeWindow(endingAt: answer.end, to: &output)
     output.append(contentsOf: #","before":"#.utf8)
     writeWindow(endingAt: answer.end.map { $0 - answer.size }, to: &output)
-    let isFinal = answer.end.map { $0 <= answer.checkpoint.watermark } ?? false
     output.append(contentsOf: #","final":\#(isFinal),"trends":["#.utf8)
     for (index, row) in rows.enumerated() {
       if index > 0 { output.append(UInt8(ascii: ",")) }
@@ -115,11 +145,7 @@ struct TrendReport: Sendable {
       }
       output.append(UInt8(ascii: "}"))
     }
-    let before = Self.count(request.metric, row.before)
-    let ratio =
-      before == 0
-      ? "null"
-      : AnswerWriter.text(Double(Self.count(request.metric, row.current)) / Double(before))
+    let ratio = self.ratio(row).map { AnswerWriter.text($0) } ?? "null"
     output.append(contentsOf: #","change":\#(row.change),"ratio":\#(ratio)}"#.utf8)
   }
 }

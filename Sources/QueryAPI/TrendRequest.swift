@@ -11,9 +11,12 @@ struct TrendRequest: Hashable, Sendable {
   var metric = Metric.clicks
   var limit = TrendRequest.limitDefault
 
+  /// Nil: as the request's `Accept` says.
+  var format: AnswerFormat?
+
   static let limitDefault = 20
   static let limitMax = 1000
-  static let parameters = ["site_id", "pipeline", "by", "metric", "limit"]
+  static let parameters = ["site_id", "pipeline", "by", "metric", "limit", "format"]
   /// What is counted in each window.
   static let metrics: [Metric] = Metric.allCases.filter { metric in
     if case .count = metric.value(of: Counts()) { return metric.measure == .activity }
@@ -40,6 +43,7 @@ struct TrendRequest: Hashable, Sendable {
             allowed: Self.metrics.map(\.rawValue))
         }
         self.metric = metric
+      case "format": format = try parser.word(value, path: path)
       default: limit = try parser.integer(value, 1...Self.limitMax, path: path)
       }
     }

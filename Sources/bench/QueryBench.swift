@@ -11,8 +11,9 @@ import Synchronization
 /// which has something in every minute of a day and every day of a month.
 ///
 /// Queries come at `--rate` a second, however long answers take: a latency counts from the time at which its query
-/// was due. Each kind is asked by itself: as one question that all ask, whose answers are shared, and as questions of
-/// which no two that come together are the same (`_each`: they differ in their limit), so that each is computed. The
+/// was due. Each kind is asked by itself: as one question that all ask, whose answers are shared; as questions of
+/// which no two that come together are the same (`_each`: they differ in their limit), so that each is computed; and as
+/// such that also count other contents (`_apart`: all but one or another), so that each has sums of its own. The
 /// program, its log, Postgres, Redis and who asks share the machine; `_cpu_ms` is the processor time of the program
 /// for an answer, with what else it does meanwhile.
 struct QueryBench: AsyncParsableCommand {
@@ -29,20 +30,30 @@ struct QueryBench: AsyncParsableCommand {
   /// Those who ask, each with a connection.
   private static let clients = 32
 
-  private static let history = #""filters":[["is","campaign",["history"]]]"#
+  private static let history = #"["is","campaign",["history"]]"#
+  /// Selections of questions that are apart.
+  private static let selectionCount: Int64 = 8
+
+  private enum Ways: String, CaseIterable {
+    case same = ""
+    case each = "_each"
+    case apart = "_apart"
+  }
+
   private static let kinds = [
     Kind(
       name: "days", goal: 20, limit: 1_000,
-      body: #""date_range":"30d","granularity":"day",\#(history)"#),
+      filter: history, body: #""date_range":"30d","granularity":"day""#),
     Kind(
       name: "days_of_contents", goal: 20, limit: 100,
-      body:
-        #""dimensions":["content"],"date_range":"30d","order_by":[["clicks","desc"]],\#(history)"#),
+      filter: history,
+      body: #""dimensions":["content"],"date_range":"30d","order_by":[["clicks","desc"]]"#),
     Kind(
       name: "minutes", goal: 20, limit: 1_500,
-      body: #""date_range":"24h","granularity":"minute",\#(history)"#),
+      filter: history, body: #""date_range":"24h","granularity":"minute""#),
     Kind(
       name: "hot", goal: 5, limit: 1_000,
+      filter: nil,
       body: #""dimensions":["campaign","variant"],"date_range":"1m","granularity":"10s""#),
   ]
 
@@ -51,13 +62,18 @@ struct QueryBench: AsyncParsableCommand {
     /// Milliseconds.
     let goal: Int
     let limit: Int
+    let filter: String?
     let body: String
 
-    /// - Parameter number: of queries that are all different; nil for one that is always the same.
-    func query(_ number: Int64?) -> [UInt8] {
-      let limit = limit + Int(number ?? 0) % 128
-      return Array(
-        #"{"metrics":["impressions","clicks","ctr"],"limit":\#(limit),\#(body)}"#.utf8)
+    /// - Parameter number: of the query.
+    func query(_ number: Int64, _ ways: Ways) -> [UInt8] {
+      let limit = ways == .same ? limit : limit + Int(number % 128)
+      let other = #"["is_not","content",["post-\#(number % QueryBench.selectionCount)"]]"#
+      let filters = [filter, ways == .apart ? other : nil].compactMap { $0 }
+      let text =
+        #"{"metrics":["impressions","clicks","ctr"],"limit":\#(limit),\#(body),"#
+        + #""filters":[\#(filters.joined(separator: ","))]}"#
+      return Array(text.utf8)
     }
   }
 
@@ -72,13 +88,17 @@ struct QueryBench: AsyncParsableCommand {
       "Queries over \(contents) contents at \(rate)/s beside \(ingest) events/s of ingest")
     for kind in Self.kinds {
       // What is asked for the first time is read from rows, once.
-      let first = try ask(served, kind, each: false, every: nil, seconds: 0)
+      let first = try ask(served, kind, .same, every: nil, seconds: 0)
       table.add("\(kind.name)_first_ms", first.percentile(1), "ms")
-      for (suffix, each) in [("", false), ("_each", true)] {
-        let alone = try ask(served, kind, each: each, every: nil, seconds: max(2, seconds / 3))
-        let asked = try ask(
-          served, kind, each: each, every: 1_000_000 / Int64(rate), seconds: seconds)
-        let name = kind.name + suffix
+      for ways in Ways.allCases {
+        if ways == .apart {
+          for number in 0..<Self.selectionCount {
+            _ = try ask(served, kind, ways, from: number, every: nil, seconds: 0)
+          }
+        }
+        let alone = try ask(served, kind, ways, every: nil, seconds: max(2, seconds / 3))
+        let asked = try ask(served, kind, ways, every: 1_000_000 / Int64(rate), seconds: seconds)
+        let name = kind.name + ways.rawValue
         table.add("\(name)_alone_ms", alone.percentile(0.5), "ms")
         table.add("\(name)_p50_ms", asked.percentile(0.5), "ms")
         table.add("\(name)_p99_ms", asked.percentile(0.99), "ms", goal: "≤ \(kind.goal)")
@@ -117,11 +137,12 @@ struct QueryBench: AsyncParsableCommand {
   }
 
   /// - Parameters:
-  ///   - each: whether no two queries that come together are the same.
+  ///   - number: of the first query.
   ///   - every: microseconds from one query to the next; nil for one after the other.
   ///   - seconds: how long; 0 for one query.
   private func ask(
-    _ served: ServedProgram, _ kind: Kind, each: Bool, every: Int64?, seconds: Int
+    _ served: ServedProgram, _ kind: Kind, _ ways: Ways, from number: Int64 = 0, every: Int64?,
+    seconds: Int
   ) throws -> Answers {
     let shared = Shared()
     let url = served.url
@@ -139,19 +160,19 @@ struct QueryBench: AsyncParsableCommand {
             HTTPClientSettings(connectTimeoutMs: 5_000, timeoutMs: 60_000))
           while true {
             var due = clock()
-            let number = shared.next.withLock { next in
+            let place = shared.next.withLock { next in
               defer { next += 1 }
               return next
             }
             if let every {
-              due = begin + number * every
+              due = begin + place * every
               let wait = due - clock()
               if wait > 0 { usleep(UInt32(wait)) }
             }
             if seconds > 0 && (due >= end || clock() >= end) { return }
             let answer = try client.post(
               url + "/v1/query", headers: [HTTPHeader("Content-Type", "application/json")],
-              body: kind.query(each ? number : nil))
+              body: kind.query(number + place, ways))
             let latency = clock() - due
             shared.answers.withLock { answers in
               if answer.status != 200 {

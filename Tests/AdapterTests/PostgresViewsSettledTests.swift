@@ -84,7 +84,7 @@ struct PostgresViewsSettledTests {
       var segments = [Segment(level: .minute, from: begin, to: min(first, end))]
       segments.append(Segment(level: .hour, from: first, to: last))
       segments.append(Segment(level: .minute, from: max(first, last), to: end))
-      let step = random.pick([0, 10 * Times.minute, Times.hour, 3 * Times.hour])
+      let step = random.pick([0, Times.minute, 10 * Times.minute, Times.hour, 3 * Times.hour])
       let buckets =
         step == 0 ? [] : Array(stride(from: begin - begin % step, to: end, by: Int(step)))
       return ViewSelection(

@@ -1,7 +1,6 @@
 import Events
 import HTTPServer
 import Ports
-import Statistics
 import Testing
 import Views
 
@@ -25,7 +24,9 @@ import Views
     _ rows: [QueryAnswer.Row], _ order: [QueryRequest.Order], _ currencies: [String] = []
   ) -> [String] {
     var rows = rows
-    rows = RowOrder(order: order, currencies: currencies).places(rows).map { rows[$0] }
+    if let places = RowOrder(order: order, currencies: currencies).places(rows) {
+      rows = places.map { rows[$0] }
+    }
     return rows.map { $0.dimensions.texts[0] }
   }
 
@@ -129,22 +130,39 @@ import Views
         + #""order_by":[["ctr","desc"]],"timezone":"Asia/Kolkata","limit":10,"offset":0}}"#)
   }
 
-  @Test("a rate that was written before is written as it would be anew")
-  func texts() {
-    let texts = RateTexts()
-    // Some come to the same places.
-    for _ in 0..<2 {
-      for whole: Int64 in 0..<50 {
-        for part: Int64 in -1...whole + 2 {
-          let text = texts.text(part, of: whole)
-          let rate = whole == 0 ? "null" : AnswerWriter.text(Double(part) / Double(whole))
-          var interval: [UInt8] = []
-          JSONText.append(
-            ends: RateInterval(part, of: whole).map { ($0.lower, $0.upper) }, to: &interval)
-          #expect(text.rate.elementsEqual(rate.utf8))
-          #expect(text.interval.elementsEqual(interval))
-        }
+  @Test("an answer whose rows were written before is what it would be anew", arguments: 0..<20)
+  func written(seed: UInt64) throws {
+    var random = Random(seed: seed)
+    let written = WrittenRows()
+    var request = QueryRequest(
+      pipeline: "default", site: "default", metrics: [.impressions, .ctr], range: .day,
+      dimensions: [.campaign], granularity: .hour, filters: [], order: [], limit: 1_000, offset: 0,
+      timezone: "UTC", after: nil, timeoutMs: 0)
+    let plan = try QueryPlan.make(for: request, now: 0, zone: .utc)
+    let meta = QueryAnswer.Meta(
+      position: try #require(Position("1~0.4")), watermark: nil, logTime: nil, isFinal: false,
+      asOf: 0, lagFrames: nil, warnings: [], currencies: [], rowCount: 0)
+    var rows = (0..<40).map { row("c", impressions: $0, clicks: 1, bucket: $0) }
+    for _ in 0..<40 {
+      // Rows go, come, change and change places.
+      let goneMax = random.below(4) == 0 ? 20 : 2
+      rows.removeFirst(random.below(goneMax))
+      for _ in 0..<random.below(3) {
+        rows.insert(
+          row("\"d", impressions: Int64(random.below(9)), clicks: 1, bucket: 3),
+          at: random.below(rows.count + 1))
       }
+      if rows.count > 2 {
+        rows[random.below(rows.count)].sums[.activity].clicks += 1
+        rows.swapAt(random.below(rows.count), random.below(rows.count))
+      }
+      while rows.count < 20 {
+        rows.append(row("e", impressions: Int64(rows.count), clicks: 2, bucket: 9))
+      }
+      request.limit = 1 + random.below(60)
+      let answer = QueryAnswer(rows: Array(rows.prefix(request.limit)), meta: meta)
+      let writer = AnswerWriter(request: request, plan: plan, zone: .utc)
+      #expect(writer.answer(answer, after: written) == writer.answer(answer))
     }
   }
 

@@ -236,6 +236,22 @@ struct ExperimentRoutesTests {
           Timestamp.format(
             Self.start + 100 * Self.minute)))
     #expect(json["sample_ratio"]?["is_mismatch"] == .bool(false))
+    let table = try await service.routes.answer(.get, "/v1/experiments/x/results?format=csv")
+    guard case .bytes(let bytes)? = table?.body else {
+      Issue.record("no table")
+      return
+    }
+    let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\r\n").map {
+      $0.split(separator: ",", omittingEmptySubsequences: false)
+    }
+    #expect(lines.allSatisfy { $0.count == lines[0].count })
+    let place = try #require(lines[0].firstIndex(of: "metric"))
+    let rates = lines.filter { $0[place] == "click_rate" && $0[1].isEmpty }
+    #expect(rates.map { $0[2...4].joined(separator: " ") } == ["a true 10000", "b false 10000"])
+    #expect(rates.map { $0[place + 1] } == ["0.05", "0.08"])
+    #expect(rates.map { $0[place + 12] } == ["", "better"])
+    let wrong = try await service.ask(.get, "/v1/experiments/x/results?format=xml")
+    #expect(wrong.status == 422)
   }
 
   @Test("cohorts come from durable rows of both measures, joined by what the first exposure was")

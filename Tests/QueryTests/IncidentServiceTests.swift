@@ -114,6 +114,22 @@ struct IncidentServiceTests {
     #expect(pages == [["9", "8"], ["7", "5"]])
   }
 
+  @Test("as CSV each is a row, and the header of the answer says where the next page begins")
+  func csv() async throws {
+    let routes = try routes()
+    let answer = try #require(
+      try await routes.answer(.get, "/v1/incidents?format=csv&limit=3"))
+    #expect(answer.headers.contains { $0.name == "SmartContent-Next" && $0.value.hasSuffix("~7") })
+    let lines = try await ask(.get, "/v1/incidents?format=csv").split(separator: "\r\n")
+    #expect(lines[0].hasPrefix("id,site,campaign,content,kind,severity,open,begin,end,evidence,"))
+    #expect(lines.count == 5)
+    #expect(
+      lines[3].hasPrefix(
+        "7,shop,spring,,rate_down,warning,false,2026-11-30T10:15:00.000Z,2026-11-30T10:15:00.000Z,8,38,100,80,120,-0.62,,,,7,,1,"
+      ))
+    #expect(lines[4].contains(",variant,b,0.7,5,,1,"))
+  }
+
   @Test(
     "each is explained by its bins, by the others that began with it, and by where its events are in the log"
   )

@@ -107,7 +107,7 @@ import Views
     (#"{"metrics":"clicks","date_range":"7d"}"#, .invalidValue, "$.metrics"),
     (#"{"metrics":["clicks"],"date_range":"soon"}"#, .invalidValue, "$.date_range"),
     (#"{"metrics":["clicks"],"date_range":"0d"}"#, .invalidValue, "$.date_range"),
-    (#"{"metrics":["clicks"],"date_range":"25h"}"#, .invalidValue, "$.date_range"),
+    (#"{"metrics":["clicks"],"date_range":"2161h"}"#, .invalidValue, "$.date_range"),
     (#"{"metrics":["clicks"],"date_range":["2026-11-01"]}"#, .invalidValue, "$.date_range"),
     (#"{"metrics":["clicks"],"date_range":["2026-11-01","x"]}"#, .invalidValue, "$.date_range[1]"),
     (

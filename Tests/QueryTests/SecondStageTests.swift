@@ -312,6 +312,13 @@ struct SecondStageTests {
         + #""engagements":0,"conversions":0,"revenue":{}},"change":4,"ratio":null}],"#
         + #""row_count":4,"position":"1~0.3~1.2","watermark":"2026-10-31T23:59:57Z","#
         + #""log_time":"2026-11-01T00:00:00Z","as_of":"2026-11-01T00:00:40Z"}"#)
+    let csv = text(try await service.trends(get("by=variant&limit=2&format=csv")))
+    #expect(
+      csv
+        == "variant,impressions,views,clicks,engagements,conversions,revenue_EUR,"
+        + "impressions_before,views_before,clicks_before,engagements_before,conversions_before,"
+        + "revenue_EUR_before,change,ratio\r\n"
+        + "rises,0,0,8,0,0,1.5,0,0,4,0,0,0,4,2\r\nnew,0,0,4,0,0,0,0,0,0,0,0,0,4,\r\n")
     let all = text(try await service.trends(get("metric=impressions")))
     let names = all.split(separator: #"{"campaign":""#).dropFirst().map { $0.prefix { $0 != "\"" } }
     #expect(names == ["falls", "gone", "new", "rises"])

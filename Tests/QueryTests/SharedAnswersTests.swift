@@ -83,7 +83,7 @@ import Views
     return Task {
       let answer = try await answers.answer(
         key, after: after.map { Position(generation: 1, sequences: [0: $0]) }
-      ) {
+      ) { _ in
         .success(Self.answer(await bench.compute()))
       }
       return answer.position.sequences[0]
@@ -99,6 +99,23 @@ import Views
     bench.advance(.milliseconds(49))
     for _ in 0..<10 { #expect(try await ask(answers, key()).value == 1) }
     #expect(bench.count == 1)
+  }
+
+  @Test("an answer that is begun ahead shares nothing that the one before it was made of")
+  func shareAge() async throws {
+    let answers = answers()
+    let ages = Mutex<[Duration]>([])
+    func ask() async throws {
+      _ = try await answers.answer(key()) { ageMax in
+        ages.withLock { $0.append(ageMax) }
+        return .success(Self.answer(1))
+      }
+    }
+    try await ask()
+    bench.advance(.milliseconds(50))
+    try await ask()
+    try await eventually { ages.withLock { $0.count == 2 } }
+    #expect(ages.withLock { $0 } == [.milliseconds(100), .milliseconds(50)])
   }
 
   @Test("past half of its age an answer is given still, and the next one is begun once")
@@ -151,7 +168,7 @@ import Views
     let bench = bench
     let answers = answers()
     func ask(_ number: Int, readBefore: Duration) async throws -> UInt64? {
-      try await answers.answer(key()) {
+      try await answers.answer(key()) { _ in
         var answer = Self.answer(number)
         answer.began = bench.now - readBefore
         return .success(answer)
@@ -168,7 +185,7 @@ import Views
     let answers = answers()
     let began = bench.now
     let first = Task {
-      try await answers.answer(key()) {
+      try await answers.answer(key()) { _ in
         var answer = Self.answer(await bench.compute())
         answer.began = began - .milliseconds(90)
         return .success(answer)
@@ -240,7 +257,7 @@ import Views
     let error = QueryError(.unavailable, path: "", detail: "away")
     for _ in 0..<2 {
       await #expect(throws: error) {
-        try await answers.answer(key()) { .failure(error) }
+        try await answers.answer(key()) { _ in .failure(error) }
       }
     }
     let asked = ask(answers, key())
@@ -254,7 +271,7 @@ import Views
     let bench = bench
     let answers = answers(bytesMax: 6_000, registry: registry)
     func ask(_ name: String, bytes: Int) async throws {
-      _ = try await answers.answer(key(name)) { .success(Self.answer(1, bytes: bytes)) }
+      _ = try await answers.answer(key(name)) { _ in .success(Self.answer(1, bytes: bytes)) }
     }
     try await ask("a", bytes: 3_000)
     try await ask("b", bytes: 3_000)

@@ -240,7 +240,9 @@ import Views
       #expect(table.groups.map(\.key) == table.groups.map(\.key).sorted())
       for group in table.groups {
         let sums = Dictionary(
-          uniqueKeysWithValues: group.byCurrency.map { ($0.key, $0.value[.activity]) })
+          uniqueKeysWithValues: ([(group.currency, group.sums)] + group.others).map {
+            ($0.0, $0.1[.activity])
+          })
         #expect(sums == expected[group.key])
       }
     }

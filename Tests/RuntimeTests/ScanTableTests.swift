@@ -1,6 +1,7 @@
 import Analyses
 import Dataflow
 import Events
+import Glibc
 import LogScans
 import MemoryPorts
 import Metrics
@@ -77,6 +78,24 @@ import Views
     let grown = try start(table, "a")
     #expect(grown.id != first.id)
     #expect(await text(grown) == "8 8")
+  }
+
+  @Test("Of a time that is over the answer stays, however the log grows")
+  func known() async throws {
+    append(1...5)
+    log.open()
+    let table = table()
+    let known = try start(table, "a", knownAt: ten)
+    #expect(await text(known) == "5 5")
+    log.append(.events([TestEvent(id: 6, time: ten)], at: ten + 1))
+    #expect(try start(table, "a", knownAt: ten) === known)
+    let later = try start(table, "a", knownAt: ten + 1)
+    #expect(await text(later) == "6 6")
+    // What is only just known may still come.
+    let now = Int64(time(nil)) * 1_000_000
+    let open = try start(table, "a", knownAt: now)
+    log.append(.events([TestEvent(id: 7, time: ten)], at: ten + 2))
+    #expect(try start(table, "a", knownAt: now) !== open)
   }
 
   @Test("So many run at once, others wait for their turn, and who comes then is told to come again")
