@@ -10,9 +10,10 @@ public final class Breakdown: Analysis {
   public let question: BreakdownQuestion
   private var table: BreakdownTable
 
-  public init(_ question: BreakdownQuestion) {
+  /// - Parameter segments: needed where ``BreakdownQuestion/needsSegments``.
+  public init(_ question: BreakdownQuestion, segments: SegmentHistory = .none) {
     self.question = question
-    table = BreakdownTable(question)
+    table = BreakdownTable(question, segments)
   }
 
   public var times: Range<Int64> { question.times }

@@ -13,6 +13,7 @@ public enum BreakdownDimension: String, CaseIterable, Sendable {
   case medium
   /// The host of the referrer, where that is another one than the page's.
   case referrer
+  /// The segments with `events: true` that the person was in at the event's time: an event counts for each of them.
   case segment
   /// The event's name as the client sent it.
   case event
@@ -21,7 +22,7 @@ public enum BreakdownDimension: String, CaseIterable, Sendable {
 
   /// Where a value is found.
   enum Part: Int, CaseIterable {
-    case tuple, agent, name, payload, time
+    case tuple, agent, name, payload, segment, time
   }
 
   var part: Part {
@@ -29,7 +30,8 @@ public enum BreakdownDimension: String, CaseIterable, Sendable {
     case .campaign, .content, .variant, .channel, .traffic: .tuple
     case .device, .browser, .system: .agent
     case .event: .name
-    case .country, .source, .medium, .referrer, .segment: .payload
+    case .country, .source, .medium, .referrer: .payload
+    case .segment: .segment
     case .hourOfWeek: .time
     }
   }
@@ -82,12 +84,10 @@ public struct BreakdownMeasures: OptionSet, Hashable, Sendable {
   public static let dwell = BreakdownMeasures(rawValue: 2)
   /// How far down a page was seen, percent, as events report it.
   public static let scroll = BreakdownMeasures(rawValue: 4)
-  public static let topContents = BreakdownMeasures(rawValue: 8)
-  public static let topReferrers = BreakdownMeasures(rawValue: 16)
   /// Events of kinds without a metric of their own count too, such as custom ones.
   public static let everyKind = BreakdownMeasures(rawValue: 32)
 
-  static let sketches: BreakdownMeasures = [.uniques, .dwell, .scroll, .topContents, .topReferrers]
+  static let sketches: BreakdownMeasures = [.uniques, .dwell, .scroll]
 }
 
 /// A question for a ``Breakdown``.
@@ -117,6 +117,9 @@ public struct BreakdownQuestion: Hashable, Sendable {
   /// For the hour of the week, rising; an earlier time has the first one's.
   public var offsets: [ZoneOffset]
   public var measures: BreakdownMeasures
+  /// Whose most frequent values are looked for in each group. Of payloads, agents and segments values that are not
+  /// there are left out.
+  public var tops: [BreakdownDimension]
   /// Groups that are kept apart; events of further ones count for `(other)`.
   public var groupCountMax: Int
 
@@ -129,7 +132,7 @@ public struct BreakdownQuestion: Hashable, Sendable {
   public init(
     site: String, times: Range<Int64>, dimensions: [BreakdownDimension] = [],
     filters: [BreakdownFilter] = [], buckets: [Int64] = [], offsets: [ZoneOffset] = [],
-    measures: BreakdownMeasures = [], groupCountMax: Int? = nil
+    measures: BreakdownMeasures = [], tops: [BreakdownDimension] = [], groupCountMax: Int? = nil
   ) {
     precondition(buckets.count < Self.bucketCountMax, "a question's buckets are bounded")
     self.site = site
@@ -139,9 +142,10 @@ public struct BreakdownQuestion: Hashable, Sendable {
     self.buckets = buckets
     self.offsets = offsets
     self.measures = measures
+    self.tops = tops
+    let isSketched = !measures.isDisjoint(with: .sketches) || !tops.isEmpty
     self.groupCountMax =
-      groupCountMax
-      ?? (measures.isDisjoint(with: .sketches) ? Self.groupCountMax : Self.sketchedGroupCountMax)
+      groupCountMax ?? (isSketched ? Self.sketchedGroupCountMax : Self.groupCountMax)
   }
 
   /// The dimensions of a part that groups are told apart by, in the order of the question.
@@ -152,6 +156,9 @@ public struct BreakdownQuestion: Hashable, Sendable {
   func filters(on part: BreakdownDimension.Part) -> [BreakdownFilter] {
     filters.filter { $0.dimension.part == part }
   }
+
+  /// Whether it must be known who was in which segment.
+  public var needsSegments: Bool { needs(.segment) || tops.contains(.segment) }
 
   /// Whether a part has a say in the answer.
   func needs(_ part: BreakdownDimension.Part) -> Bool {

@@ -16,8 +16,8 @@ public struct BreakdownRow: Sendable {
   public var uniques: HyperLogLog?
   public var dwell: DDSketch?
   public var scroll: DDSketch?
-  public var topContents: TopList?
-  public var topReferrers: TopList?
+  /// In the order of the question's.
+  public var tops: [TopList] = []
 
   public init(bucket: Int, values: [String], isOther: Bool) {
     self.bucket = bucket

@@ -4,7 +4,7 @@ import Views
 extension BreakdownTable {
   /// See ``Breakdown/rows()``.
   func rows() -> [BreakdownRow] {
-    let texts = (contents: names(of: sketches.contents), referrers: names(of: sketches.referrers))
+    let texts = tops.indices.map { names(of: sketches.tops[$0], tops[$0]) }
     var places: [GroupKey: Int] = [:]
     var rows: [BreakdownRow] = []
     var groupOf: [[Int]] = []
@@ -28,19 +28,14 @@ extension BreakdownTable {
       rows[place].events += events[group]
       groupOf[place].append(group)
     }
-    if sketches.measures.rawValue != 0 {
+    if sketches.isNeeded {
       for place in rows.indices {
         let sum = sketch(of: groupOf[place])
         let measures = question.measures
         if measures.contains(.uniques) { rows[place].uniques = sum.uniques[0] }
         if measures.contains(.dwell) { rows[place].dwell = sum.dwell[0] }
         if measures.contains(.scroll) { rows[place].scroll = sum.scroll[0] }
-        if measures.contains(.topContents) {
-          rows[place].topContents = list(sum.contents[0], texts.contents)
-        }
-        if measures.contains(.topReferrers) {
-          rows[place].topReferrers = list(sum.referrers[0], texts.referrers)
-        }
+        rows[place].tops = tops.indices.map { list(sum.tops[$0][0], texts[$0]) }
       }
     }
     return rows.sorted(by: Self.precedes)
@@ -48,7 +43,7 @@ extension BreakdownTable {
 
   /// The sketches of some groups as one.
   private func sketch(of groups: [Int]) -> GroupSketches {
-    var sum = GroupSketches(question.measures)
+    var sum = GroupSketches(question)
     sum.addGroup()
     for group in groups { sum.merge(sketches, group, into: 0) }
     return sum
@@ -61,6 +56,7 @@ extension BreakdownTable {
       .agent: agents.dimensions.isEmpty ? [] : agents.values(Int(key.agent)),
       .name: names.dimensions.isEmpty ? [] : names.values(Int(key.name)),
       .payload: payloads.dimensions.isEmpty ? [] : payloads.values(Int(key.payload)),
+      .segment: [key.segment == 0 ? "" : segments.segments[Int(key.segment) - 1]],
       .time: [HourOfWeek.text(Int(key.hour))],
     ]
     var used: [BreakdownDimension.Part: Int] = [:]
@@ -71,13 +67,12 @@ extension BreakdownTable {
     }
   }
 
-  private func names(of sketches: [SpaceSaving]) -> [UInt64: String] {
-    guard !sketches.isEmpty else { return [:] }
+  private func names(of sketches: [SpaceSaving], _ column: TopColumn) -> [UInt64: String] {
     var wanted: Set<UInt64> = []
     for sketch in sketches {
       for entry in sketch.top(GroupSketches.topCapacity) { wanted.insert(entry.key) }
     }
-    return contents.texts(of: wanted).merging(referrers.texts(of: wanted)) { first, _ in first }
+    return column.texts(of: wanted)
   }
 
   private func list(_ sketch: SpaceSaving, _ texts: [UInt64: String]) -> BreakdownRow.TopList {

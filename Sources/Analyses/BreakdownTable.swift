@@ -18,6 +18,9 @@ struct BreakdownTable: ~Copyable {
   var names: GroupValues
   var payloads: GroupValues
   var currencies = TextTable(countMax: Int(GroupKey.otherCurrency))
+  let segments: SegmentHistory
+  /// By set of segments, whether filters let it pass.
+  private let segmentPasses: [Bool]
   private var hours: HourOfWeek
   private var reader: PayloadValues
 
@@ -25,8 +28,8 @@ struct BreakdownTable: ~Copyable {
   private(set) var counts: [Counts] = []
   private(set) var events: [Int64] = []
   private(set) var sketches: GroupSketches
-  var contents = TopTexts()
-  var referrers = TopTexts()
+  /// In the order of the question's.
+  let tops: [TopColumn]
   /// Groups of `(other)` are not among the bounded ones.
   private var otherGroupCount = 0
 
@@ -35,10 +38,8 @@ struct BreakdownTable: ~Copyable {
   private var knownNames = KeyCache(countMax: 1 << 14)
   /// Of the present frame's dictionaries.
   private var tupleKeys: [UInt64] = []
-  private var tupleContents: [UInt64] = []
   private var agentKeys: [UInt64] = []
   private var nameKeys: [UInt64] = []
-  private var referrer: [UInt8] = []
 
   /// In the place of a key: not looked up yet; kept out by a filter, or of another site.
   private static let unknown = UInt64.max
@@ -46,21 +47,24 @@ struct BreakdownTable: ~Copyable {
 
   /// What of an event has a say.
   private struct Needs {
-    let agent, name, payload, numbers, uniques, contents, referrers: Bool
+    let agent, name, payload, segment, segmentGroups, numbers, uniques: Bool
 
     init(_ question: BreakdownQuestion) {
       agent = question.needs(.agent)
       name = question.needs(.name)
+      segment = question.needsSegments
+      segmentGroups = !question.grouped(by: .segment).isEmpty
       numbers = !question.measures.isDisjoint(with: [.dwell, .scroll])
       uniques = question.measures.contains(.uniques)
-      contents = question.measures.contains(.topContents)
-      referrers = question.measures.contains(.topReferrers)
-      payload = question.needs(.payload) || numbers || referrers
+      payload =
+        question.needs(.payload) || numbers || question.tops.contains { $0.part == .payload }
     }
   }
 
-  init(_ question: BreakdownQuestion) {
+  init(_ question: BreakdownQuestion, _ segments: SegmentHistory) {
     self.question = question
+    self.segments = segments
+    segmentPasses = segments.passes(question.filters(on: .segment))
     site = Array(question.site.utf8)
     needs = Needs(question)
     countsEveryKind = question.measures.contains(.everyKind) || question.needs(.name)
@@ -68,15 +72,19 @@ struct BreakdownTable: ~Copyable {
     agents = GroupValues(question, .agent, countMax: Int(GroupKey.otherAgent))
     names = GroupValues(question, .name, countMax: Int(GroupKey.otherName))
     payloads = GroupValues(question, .payload, countMax: 1 << 20)
-    hours = HourOfWeek(question)
+    hours = HourOfWeek(
+      isNeeded: question.needs(.time), offsets: question.offsets,
+      filters: question.filters(on: .time))
     reader = PayloadValues(for: question)
-    sketches = GroupSketches(question.measures)
+    sketches = GroupSketches(question)
+    tops = question.tops.map { TopColumn($0, segments) }
   }
 
   // MARK: Counting
 
   mutating func add(_ frame: FrameView, _ counted: borrowing CountedEvents) {
     lookUpTuples(of: frame)
+    for top in tops { top.begin(frame) }
     if needs.agent { Self.forget(&agentKeys, count: frame.labelCount + 1) }
     if needs.name { Self.forget(&nameKeys, count: frame.labelCount) }
     var bucket = TimeBucket()
@@ -97,21 +105,37 @@ struct BreakdownTable: ~Copyable {
       let hour = hours.isNeeded ? hours.number(at: time) : 0
       if hour == HourOfWeek.filtered { continue }
       if !bucket.contains(time) { bucket = TimeBucket(of: time, in: question.buckets) }
+      let set = needs.segment ? segments.set(of: frame, index, at: time) : 0
+      if needs.segment && !segmentPasses[set] { continue }
       let payload = needs.payload ? payloadKey(frame, index) : 0
       if payload == Self.filtered { continue }
       let isCounted = countsEveryKind || kind <= EventKind.conversion.rawValue
       // What has neither a kind that counts nor a number leaves no trace.
       if !isCounted && !hasNumber(frame.payload(index)) { continue }
       let key = GroupKey(
-        tuple: tuple & 0xffff_ffff, payload: payload, bucket: bucket.number, hour: hour,
+        tuple: tuple & 0xffff_ffff, payload: payload, segment: 0, bucket: bucket.number, hour: hour,
         currency: tuple >> 32, agent: agent, name: name)
-      if key != last.key { last = (key, group(key)) }
-      if isCounted {
-        counts[last.group].add(kind: kind, revenueMicros: frame.revenueMicros(index))
-        events[last.group] &+= 1
+      if set != 0 && needs.segmentGroups {
+        for segment in segments.sets[set] {
+          let group = group(GroupKey(key, segment: UInt64(segment) + 1))
+          count(frame, index, set, in: group, isCounted)
+        }
+        continue
       }
-      if sketches.measures.rawValue != 0 { sketch(frame, index, last.group, isCounted) }
+      if key != last.key { last = (key, group(key)) }
+      count(frame, index, set, in: last.group, isCounted)
     }
+  }
+
+  @inline(__always)
+  private mutating func count(
+    _ frame: FrameView, _ index: Int, _ set: Int, in group: Int, _ isCounted: Bool
+  ) {
+    if isCounted {
+      counts[group].add(kind: frame.kind(index), revenueMicros: frame.revenueMicros(index))
+      events[group] &+= 1
+    }
+    if sketches.isNeeded { sketch(frame, index, set, group, isCounted) }
   }
 
   /// The number of the group of a key, or of the one for `(other)`.
@@ -138,17 +162,13 @@ struct BreakdownTable: ~Copyable {
   }
 
   private mutating func sketch(
-    _ frame: FrameView, _ index: Int, _ group: Int, _ isCounted: Bool
+    _ frame: FrameView, _ index: Int, _ set: Int, _ group: Int, _ isCounted: Bool
   ) {
     if isCounted {
       if needs.uniques { sketches.insert(person: frame.person(index), in: group) }
-      if needs.contents { sketches.insert(content: tupleContents[frame.tuple(index)], in: group) }
-      if needs.referrers {
-        referrer.removeAll(keepingCapacity: true)
-        reader.appendReferrer(frame.payload(index), &referrer)
-        if !referrer.isEmpty {
-          sketches.insert(referrer: referrers.id(of: referrer), in: group)
-        }
+      for place in tops.indices {
+        tops[place].find(in: frame, index, set, &reader)
+        for id in tops[place].ids { sketches.insert(id, top: place, in: group) }
       }
     }
     guard needs.numbers else { return }
@@ -169,7 +189,6 @@ struct BreakdownTable: ~Copyable {
 
   private mutating func lookUpTuples(of frame: FrameView) {
     tupleKeys.removeAll(keepingCapacity: true)
-    tupleContents.removeAll(keepingCapacity: true)
     for index in 0..<frame.tupleCount {
       let bytes = frame.tupleBytes(index)
       if let known = knownTuples.find(bytes) {
@@ -179,7 +198,6 @@ struct BreakdownTable: ~Copyable {
         knownTuples.set(key)
         tupleKeys.append(key)
       }
-      if needs.contents { tupleContents.append(contents.id(of: TupleFields(bytes)[.content])) }
     }
   }
 
@@ -187,15 +205,7 @@ struct BreakdownTable: ~Copyable {
   private mutating func tupleKey(_ fields: TupleFields) -> UInt64 {
     var fields = fields
     guard fields.isValid, fields[.site].elementsEqual(site) else { return Self.filtered }
-    let found = tuples.find(in: &fields) { fields, dimension, output in
-      switch dimension {
-      case .campaign: output.append(contentsOf: fields[.campaign])
-      case .content: output.append(contentsOf: fields[.content])
-      case .variant: output.append(contentsOf: fields[.variant])
-      case .channel: output.append(contentsOf: fields[.channel])
-      default: output.append(contentsOf: fields[.traffic])
-      }
-    }
+    let found = tuples.find(in: &fields) { $2.append(contentsOf: $0.value(of: $1)) }
     let currency = currencies.intern(fields[.currency]).map(UInt64.init) ?? GroupKey.otherCurrency
     return key(found, full: GroupKey.other, Self.filtered) { $0 | currency << 32 }
   }
@@ -269,7 +279,7 @@ struct BreakdownTable: ~Copyable {
   @inline(__always)
   private mutating func payloadKey(_ frame: FrameView, _ index: Int) -> UInt64 {
     let payload = frame.payload(index)
-    reader.read(payload)
+    reader.read(payload, kind: frame.kind(index))
     let found = payloads.find(in: &reader) { $0.append($1, of: payload, to: &$2) }
     return key(found, full: GroupKey.other, Self.filtered)
   }
@@ -287,8 +297,7 @@ struct BreakdownTable: ~Copyable {
         self.currencies.intern(text).map(UInt64.init) ?? GroupKey.otherCurrency
       }
     }
-    contents.merge(other.contents)
-    referrers.merge(other.referrers)
+    for place in tops.indices { tops[place].merge(other.tops[place]) }
     for (theirs, key) in other.groups.keys.enumerated() {
       let currency =
         key.currency == GroupKey.otherCurrency ? key.currency : currencies[Int(key.currency)]
@@ -298,8 +307,8 @@ struct BreakdownTable: ~Copyable {
       } else {
         mine = GroupKey(
           tuple: tuples.isEmpty ? 0 : tuples[Int(key.tuple)],
-          payload: payloads.isEmpty ? 0 : payloads[Int(key.payload)], bucket: key.bucket,
-          hour: key.hour, currency: currency,
+          payload: payloads.isEmpty ? 0 : payloads[Int(key.payload)], segment: key.segment,
+          bucket: key.bucket, hour: key.hour, currency: currency,
           agent: agents.isEmpty ? 0 : agents[Int(key.agent)],
           name: names.isEmpty ? 0 : names[Int(key.name)])
       }

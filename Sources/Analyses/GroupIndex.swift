@@ -4,7 +4,8 @@ struct GroupKey: Hashable, BitwiseCopyable {
   var high: UInt64
 
   /// In the place of a value's number: `(other)`.
-  static let other: UInt64 = 0xffff_ffff
+  static let other: UInt64 = 0xff_ffff
+  static let otherSegment: UInt64 = 0xffff
   static let otherAgent: UInt64 = 0x3fff
   static let otherName: UInt64 = 0x3fff
   static let otherHour: UInt64 = 0xff
@@ -12,15 +13,16 @@ struct GroupKey: Hashable, BitwiseCopyable {
 
   @inline(__always)
   init(
-    tuple: UInt64, payload: UInt64, bucket: UInt64, hour: UInt64, currency: UInt64, agent: UInt64,
-    name: UInt64
+    tuple: UInt64, payload: UInt64, segment: UInt64, bucket: UInt64, hour: UInt64, currency: UInt64,
+    agent: UInt64, name: UInt64
   ) {
-    low = tuple | payload << 32
+    low = tuple | payload << 24 | segment << 48
     high = bucket | hour << 20 | currency << 28 | agent << 36 | name << 50
   }
 
-  var tuple: UInt64 { low & 0xffff_ffff }
-  var payload: UInt64 { low >> 32 }
+  var tuple: UInt64 { low & 0xff_ffff }
+  var payload: UInt64 { low >> 24 & 0xff_ffff }
+  var segment: UInt64 { low >> 48 }
   var bucket: UInt64 { high & 0xf_ffff }
   var hour: UInt64 { high >> 20 & 0xff }
   var currency: UInt64 { high >> 28 & 0xff }
@@ -30,8 +32,15 @@ struct GroupKey: Hashable, BitwiseCopyable {
   /// The group of a bucket and currency for what has none of its own.
   var ofOthers: GroupKey {
     GroupKey(
-      tuple: Self.other, payload: Self.other, bucket: bucket, hour: Self.otherHour,
-      currency: currency, agent: Self.otherAgent, name: Self.otherName)
+      tuple: Self.other, payload: Self.other, segment: Self.otherSegment, bucket: bucket,
+      hour: Self.otherHour, currency: currency, agent: Self.otherAgent, name: Self.otherName)
+  }
+
+  /// The same group of another segment's number.
+  @inline(__always)
+  init(_ key: GroupKey, segment: UInt64) {
+    self = key
+    low = low & 0xffff_ffff_ffff | segment << 48
   }
 
   /// The same group of another currency's number.
@@ -42,7 +51,7 @@ struct GroupKey: Hashable, BitwiseCopyable {
 
   /// No group's.
   static let none = GroupKey(
-    tuple: 0, payload: 0, bucket: 0xf_ffff, hour: 0, currency: 0, agent: 0, name: 0)
+    tuple: 0, payload: 0, segment: 0, bucket: 0xf_ffff, hour: 0, currency: 0, agent: 0, name: 0)
 
   /// Whether some of its values were one too many.
   @inline(__always)

@@ -7,8 +7,8 @@ struct GroupSketches {
   private(set) var uniques: [HyperLogLog] = []
   private(set) var dwell: [DDSketch] = []
   private(set) var scroll: [DDSketch] = []
-  private(set) var contents: [SpaceSaving] = []
-  private(set) var referrers: [SpaceSaving] = []
+  /// By place among the question's, then by group.
+  private(set) var tops: [[SpaceSaving]]
   private let distinct: HyperLogLog
   private let quantiles: DDSketch
   private let top: SpaceSaving
@@ -16,8 +16,9 @@ struct GroupSketches {
   /// Counters of what is most: no count is too high by more than the 512th part of all.
   static let topCapacity = 512
 
-  init(_ measures: BreakdownMeasures) {
-    self.measures = measures
+  init(_ question: BreakdownQuestion) {
+    measures = question.measures.intersection(.sketches)
+    tops = question.tops.map { _ in [] }
     do throws(SketchError) {
       distinct = try HyperLogLog()
       quantiles = try DDSketch()
@@ -27,12 +28,14 @@ struct GroupSketches {
     }
   }
 
+  /// Whether there are any.
+  var isNeeded: Bool { !measures.isEmpty || !tops.isEmpty }
+
   mutating func addGroup() {
     if measures.contains(.uniques) { uniques.append(distinct) }
     if measures.contains(.dwell) { dwell.append(quantiles) }
     if measures.contains(.scroll) { scroll.append(quantiles) }
-    if measures.contains(.topContents) { contents.append(top) }
-    if measures.contains(.topReferrers) { referrers.append(top) }
+    for place in tops.indices { tops[place].append(top) }
   }
 
   @inline(__always)
@@ -48,9 +51,9 @@ struct GroupSketches {
     Self.sketching { () throws(SketchError) in try scroll[group].insert(percent) }
   }
 
-  mutating func insert(content: UInt64, in group: Int) { contents[group].insert(content) }
-
-  mutating func insert(referrer: UInt64, in group: Int) { referrers[group].insert(referrer) }
+  mutating func insert(_ value: UInt64, top place: Int, in group: Int) {
+    tops[place][group].insert(value)
+  }
 
   /// Adds what another one's group has.
   mutating func merge(_ other: Self, _ theirs: Int, into mine: Int) {
@@ -58,8 +61,7 @@ struct GroupSketches {
       if measures.contains(.uniques) { try uniques[mine].merge(other.uniques[theirs]) }
       if measures.contains(.dwell) { try dwell[mine].merge(other.dwell[theirs]) }
       if measures.contains(.scroll) { try scroll[mine].merge(other.scroll[theirs]) }
-      if measures.contains(.topContents) { try contents[mine].merge(other.contents[theirs]) }
-      if measures.contains(.topReferrers) { try referrers[mine].merge(other.referrers[theirs]) }
+      for place in tops.indices { try tops[place][mine].merge(other.tops[place][theirs]) }
     }
   }
 

@@ -16,10 +16,12 @@ struct HourOfWeek {
   /// 1970-01-01 was a Thursday.
   private static let epoch: Int64 = 3 * 24
 
-  init(_ question: BreakdownQuestion) {
-    isNeeded = question.needs(.time)
-    offsets = question.offsets
-    let filters = question.filters(on: .time)
+  /// - Parameter filters: on the hour.
+  init(
+    isNeeded: Bool, offsets: [BreakdownQuestion.ZoneOffset], filters: [BreakdownFilter] = []
+  ) {
+    self.isNeeded = isNeeded
+    self.offsets = offsets
     passes = (0..<168).map { hour in
       let text = Array(Self.text(hour).utf8)
       return filters.allSatisfy { $0.admits(text) }

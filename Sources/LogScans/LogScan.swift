@@ -30,13 +30,19 @@ public struct LogScan: Sendable {
     self.threadCount = threadCount
   }
 
-  /// Blocks until everything is read.
+  private var frameCount: Int { Int(extent.ends.values.reduce(0, +)) }
+
+  /// Says before the first ``run(_:)`` how many there will be, so that progress is that of all of them. Further ones
+  /// are added as they begin.
+  public func expect(passes: Int) { control.expect(frames: frameCount, times: passes) }
+
+  /// Blocks until everything is read. What is read again is the same: the extent is fixed.
   ///
   /// - Parameter make: an analysis that has seen nothing.
   public func run<A: Analysis>(
     _ make: @escaping @Sendable () -> A
   ) throws(ScanError) -> (analysis: A, reach: ScanReach) {
-    control.expect(frames: Int(extent.ends.values.reduce(0, +)))
+    control.begin(frames: frameCount)
     let whole = make()
     var reach = ScanReach(knownAt: extent.knownAt)
     var before: [StreamWork<A>] = []
@@ -61,6 +67,13 @@ public struct LogScan: Sendable {
       before = works
     }
     return (whole, reach)
+  }
+
+  /// Who was in which segment, from a reading of its own.
+  ///
+  /// - Parameter until: the end of the question's event times, microseconds since the epoch.
+  public func segments(site: String, until: Int64) throws(ScanError) -> SegmentHistory {
+    try run { SegmentScan(site: site, until: until) }.analysis.history()
   }
 
   /// Reads the streams of a generation, each on one of some threads.

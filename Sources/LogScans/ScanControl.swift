@@ -17,6 +17,7 @@ public final class ScanControl: Sendable {
   private let framesDone = Atomic<Int>(0)
   private let framesTotal = Atomic<Int>(0)
   private let eventsRead = Atomic<Int>(0)
+  private let expectedPasses = Atomic<Int>(0)
   let stop = StopFlag()
 
   public init() {}
@@ -34,7 +35,17 @@ public final class ScanControl: Sendable {
       eventsRead: eventsRead.load(ordering: .relaxed))
   }
 
-  func expect(frames: Int) { framesTotal.add(frames, ordering: .relaxed) }
+  /// Frames that will be read, so many times in a row.
+  func expect(frames: Int, times: Int) {
+    framesTotal.add(frames * times, ordering: .relaxed)
+    expectedPasses.add(times, ordering: .relaxed)
+  }
+
+  /// The log is read from here on once more.
+  func begin(frames: Int) {
+    if expectedPasses.load(ordering: .relaxed) == 0 { expect(frames: frames, times: 1) }
+    expectedPasses.subtract(1, ordering: .relaxed)
+  }
 
   /// They need not be read.
   func skip(frames: Int) { framesTotal.subtract(frames, ordering: .relaxed) }

@@ -1,4 +1,4 @@
-public import Analyses
+import Analyses
 import Dataflow
 import Events
 import Glibc
@@ -56,12 +56,11 @@ public final class ScanTable: Sendable {
   /// - Parameters:
   ///   - question: in one form for each question; two with the same one have the same answer.
   ///   - mediaType: of the answer.
-  ///   - make: an analysis that has seen nothing.
-  ///   - answer: what is sent of it.
-  public func start<A: Analysis>(
+  ///   - body: reads the log, once or more, and says what is sent of what it found.
+  public func start(
     _ question: String, of source: ScannedLog, knownAt: Int64?,
-    mediaType: String = "application/json", _ make: @escaping @Sendable () -> A,
-    answer: @escaping @Sendable (A, ScanReach) -> ScanJob.Answer
+    mediaType: String = "application/json",
+    _ body: @escaping @Sendable (LogScan) throws(ScanError) -> ScanJob.Answer
   ) throws(ScanError) -> ScanJob {
     let extent: ScanExtent
     do throws(LogError) {
@@ -78,8 +77,7 @@ public final class ScanTable: Sendable {
       metrics.began()
       let state: ScanJob.State
       do throws(ScanError) {
-        let (analysis, reach) = try scan.run(make)
-        state = .done(answer(analysis, reach))
+        state = .done(try body(scan))
       } catch {
         state = .failed(error)
       }

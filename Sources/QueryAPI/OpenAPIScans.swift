@@ -30,14 +30,14 @@ enum OpenAPIScans {
 
   static let schemas = """
     "ScanQuery":{"type":"object","description":"A question that no read model answers, because of a metric or dimension that only the log has, of scan or of as_known_at. It is answered by scanning the log","required":["metrics","date_range"],"additionalProperties":false,"properties":{
-    "format":{"enum":["json","csv"],"description":"In place of the header Accept; lists of the most frequent are JSON alone"},
+    "format":{"enum":["json","csv"],"description":"In place of the header Accept; of a list of the most frequent, one at most, each entry has a row"},
     "scan":{"type":"boolean","description":"Scan the log even where a read model has the answer"},
     "as_known_at":{"type":"string","format":"date-time","description":"Leave out what was stored later: the answer as it could be known then"},
-    "metrics":{"type":"array","description":"uniques are visitors, within 1 %; dwell in seconds and scroll in percent are quantiles of what events report, within 1 %; top lists have counts that are at most `error` too high","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":[\(quoted(ScanMetric.all.map(\.name)))]}},
-    "dimensions":{"type":"array","uniqueItems":true,"description":"hour_of_week is such as 1-13 for Monday from 13:00 on in the time zone; source is utm_source or the referrer's host","items":{"type":"string","enum":[\(quoted(ScanRequestParser.dimensionNames + Granularity.allCases.map(\.dimensionName)))]}},
+    "metrics":{"type":"array","description":"uniques are visitors, within 1 %; dwell in seconds and scroll in percent are quantiles of what events report, within 1 %; top lists, of any dimension, have counts that are at most `error` too high","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":[\(quoted(ScanMetric.all.map(\.name)))]}},
+    "dimensions":{"type":"array","uniqueItems":true,"description":"hour_of_week is such as 1-13 for Monday from 13:00 on in the time zone; source is utm_source or the referrer's host; segment is each segment with `events: true` in segments.yaml that the person was in at the event's time, so that an event counts in several rows, or in the one without a name","items":{"type":"string","enum":[\(quoted(ScanRequestParser.dimensionNames + Granularity.allCases.map(\.dimensionName)))]}},
     "site_id":{"type":"string","default":"default"},"pipeline":{"type":"string","description":"By whose rules events count"},
     "date_range":{"description":"As in Query, with edges anywhere"},
-    "filters":{"type":"array","description":"As in Query, on any of the dimensions","items":{"type":"array"}},
+    "filters":{"type":"array","description":"As in Query, on any of the dimensions; of segments `is` holds where the person was in one of them, `is_not` where in none","items":{"type":"array"}},
     "granularity":{"$ref":"#/components/schemas/Granularity"},
     "order_by":{"type":"array","description":"Without it rows come by time, then dimensions","items":{"type":"array"}},
     "limit":{"type":"integer","minimum":1,"maximum":\(QueryRequest.limitMax),"default":\(QueryRequest.limitDefault)},

@@ -3,99 +3,167 @@ import Events
 import LogScans
 import Views
 
-/// What a scan has found of persons, in the order in which it is written.
-struct PersonFindings {
-  enum Body {
-    case funnel([FunnelRow], steps: [PersonRequest.Step], by: Dimension?)
-    /// Indices of the cohorts that have begun.
-    case retention(Retention, begun: [Int])
-    case attribution([CreditRow], Attribution, by: Dimension)
-  }
+/// What a scan has found of persons, in the order in which it is written: of the question's own period, and of the
+/// one before where it is compared.
+struct PersonFindings: Sendable {
+  let now: PersonPeriod
+  let before: PersonPeriod?
+  let reach: ScanReach
+  /// How often the log was read.
+  let passes: Int
 
-  struct FunnelRow {
-    /// The value of the dimension; empty without one.
-    var value: String
-    var counts: Funnel.Counts
-  }
-
-  struct CreditRow {
-    var value: String
-    var credit: Attribution.Credit
-  }
-
-  let body: Body
-  let people: PersonScan.People
-
-  init(_ scan: PersonScan, _ reach: ScanReach, _ plan: PersonPlan) {
-    let times = plan.range.from..<plan.range.to
-    switch plan.request.body {
-    case .funnel(let steps, let within, let by):
-      var funnel = Funnel(
-        Funnel.Question(
-          isOptional: steps.map(\.isOptional), within: within, times: times,
-          watermark: reach.watermark ?? .min))
-      let people = scan.people { funnel.add($0) }
-      self.people = people
-      body = .funnel(Self.rows(funnel, steps, by, people), steps: steps, by: by)
-    case .retention:
-      var retention = Retention(Retention.Question(edges: plan.edges))
-      people = scan.people { retention.add($0) }
-      let begun = retention.cohorts.indices.filter { plan.edges[$0] <= reach.logTime ?? .min }
-      body = .retention(retention, begun: begun)
-    case .attribution(let model, _, _, let lookBack, let by):
-      var attribution = Attribution(
-        Attribution.Question(model: model, lookBack: lookBack, times: times))
-      let people = scan.people { attribution.add($0) }
-      self.people = people
-      body = .attribution(Self.rows(attribution, people), attribution, by: by)
+  /// Reads the log once for each period, and once more before where it must be known who was in which segment.
+  init(
+    _ plans: PersonPlan.Plans, _ scan: LogScan, _ policy: PersonPolicy
+  ) throws(ScanError) {
+    let question = plans.now.question(policy)
+    scan.expect(passes: 1 + (plans.before == nil ? 0 : 1) + (question.needsSegments ? 1 : 0))
+    var segments = SegmentHistory.none
+    if question.needsSegments {
+      segments = try scan.segments(site: question.site, until: question.times.upperBound)
     }
+    let now = try PersonPeriod.read(plans.now, scan, policy, segments)
+    let before = try plans.before.map { plan throws(ScanError) in
+      try PersonPeriod.read(plan, scan, policy, segments)
+    }
+    self.now = now.period
+    self.before = before?.period
+    reach = now.reach
+    passes = now.passes + (before?.passes ?? 0) + (question.needsSegments ? 1 : 0)
   }
+}
+
+/// What was found of one period.
+struct PersonPeriod: Sendable {
+  enum Body: Sendable {
+    case funnel([Row<Funnel.Counts>])
+    /// Of each value the cohorts that have begun: `begun` indices.
+    case retention([Row<[Retention.Cohort]>], begun: Int)
+    case attribution(
+      [Row<Attribution.Credit>], attributed: Attribution.Total, rest: Attribution.Total)
+    case sessions([Row<Sessions.Counts>])
+  }
+
+  struct Row<Value: Sendable>: Sendable {
+    /// Of the dimensions that the answer is told apart by.
+    var values: [String]
+    var value: Value
+  }
+
+  let plan: PersonPlan
+  let body: Body
+  let people: PersonPeople
 
   /// How many rows there are before the limit.
   var rowCount: Int {
     switch body {
-    case .funnel(let rows, _, _): rows.count
-    case .retention(_, let begun): begun.count
+    case .funnel(let rows): rows.count
+    case .retention(let rows, let begun): rows.count * begun
     case .attribution(let rows, _, _): rows.count
+    case .sessions(let rows): rows.count
     }
   }
 
-  /// The values with the most persons first.
-  private static func rows(
-    _ funnel: Funnel, _ steps: [PersonRequest.Step], _ by: Dimension?, _ people: PersonScan.People
-  ) -> [FunnelRow] {
-    let rows = funnel.counts.map { FunnelRow(value: people.text($0.key), counts: $0.value) }
-    if rows.isEmpty && by == nil {
-      return [FunnelRow(value: "", counts: Funnel.Counts(steps: steps.count))]
+  static func read(
+    _ plan: PersonPlan, _ scan: LogScan, _ policy: PersonPolicy, _ segments: SegmentHistory
+  ) throws(ScanError) -> (period: PersonPeriod, reach: ScanReach, passes: Int) {
+    let question = plan.question(policy)
+    let times = plan.range.from..<plan.range.to
+    func period<Fold: PersonFold>(
+      _ reading: PersonReading<Fold>, _ body: Body
+    ) -> (period: PersonPeriod, reach: ScanReach, passes: Int) {
+      (
+        PersonPeriod(plan: plan, body: body, people: reading.people), reading.reach, reading.passes
+      )
     }
-    return rows.sorted { a, b in
-      let (x, y) = (a.counts.steps[0].persons, b.counts.steps[0].persons)
-      return x != y ? x > y : a.value.utf8.lexicographicallyPrecedes(b.value.utf8)
-    }
-  }
-
-  /// The values with the most credit first.
-  private static func rows(
-    _ attribution: Attribution, _ people: PersonScan.People
-  ) -> [CreditRow] {
-    attribution.credits.map { CreditRow(value: people.text($0.key), credit: $0.value) }
-      .sorted { a, b in
-        let (x, y) = (a.credit.conversionMicros, b.credit.conversionMicros)
-        return x != y ? x > y : a.value.utf8.lexicographicallyPrecedes(b.value.utf8)
+    switch plan.request.body {
+    case .funnel(let steps, let within):
+      let reading = try scan.persons(question, segments: segments) { reach in
+        Funnel(
+          Funnel.Question(
+            isOptional: steps.map(\.isOptional), within: within, times: times,
+            watermark: reach.watermark ?? .min))
       }
+      let rows = rows(
+        reading.fold.counts, reading.people, plan, none: Funnel.Counts(steps: steps.count)
+      ) { $0.steps[0].persons }
+      return period(reading, .funnel(rows))
+    case .retention:
+      let reading = try scan.persons(question, segments: segments) { _ in
+        Retention(
+          Retention.Question(edges: plan.edges, isByValue: !plan.request.by.isEmpty))
+      }
+      let retention = reading.fold
+      guard !retention.isFull else {
+        throw full("values with a cohort", retention.question.valueCountMax)
+      }
+      let begun = retention.cohorts.indices.count {
+        plan.edges[$0] <= reading.reach.logTime ?? .min
+      }
+      let rows =
+        plan.request.by.isEmpty
+        ? [Row(values: [], value: retention.cohorts)]
+        : rows(retention.byValue, reading.people, plan, none: retention.cohorts) {
+          $0.reduce(0) { $0 + $1.persons }
+        }
+      return period(reading, .retention(rows, begun: begun))
+    case .attribution(let model, _, _, let lookBack):
+      let reading = try scan.persons(question, segments: segments) { _ in
+        Attribution(Attribution.Question(model: model, lookBack: lookBack, times: times))
+      }
+      let rows = rows(reading.fold.credits, reading.people, plan, none: nil) {
+        $0.conversionMicros
+      }
+      return period(
+        reading,
+        .attribution(
+          rows, attributed: reading.fold.attributed, rest: reading.fold.unattributed))
+    case .sessions:
+      let reading = try scan.persons(question, segments: segments) { reach in
+        Sessions(
+          Sessions.Question(
+            gap: policy.sessionGap, times: times, watermark: reach.watermark ?? .min))
+      }
+      guard !reading.fold.isFull else {
+        throw full("values with sessions", Sessions.valueCountMax)
+      }
+      let rows = rows(reading.fold.counts, reading.people, plan, none: Sessions.Counts()) {
+        $0.sessions
+      }
+      return period(reading, .sessions(rows))
+    }
+  }
+
+  private static func full(_ what: String, _ max: Int) -> ScanError {
+    .analysis(.full(what: what, max: max, advice: PersonQuestion.advice))
+  }
+
+  /// The greatest first; where nothing is told apart one row in any case, unless there is none for nobody.
+  private static func rows<Value>(
+    _ found: [UInt32: Value], _ people: PersonPeople, _ plan: PersonPlan, none: Value?,
+    _ size: (Value) -> Int64
+  ) -> [Row<Value>] {
+    if found.isEmpty, plan.request.by.isEmpty, let none { return [Row(values: [], value: none)] }
+    return found.map { number, value in
+      (size: size(value), row: Row(values: people.values[Int(number)], value: value))
+    }.sorted { a, b in
+      a.size != b.size
+        ? a.size > b.size : DimensionValues(a.row.values) < DimensionValues(b.row.values)
+    }
+    .map(\.row)
+  }
+
+  /// Rows by their values.
+  static func byValues<Value>(_ rows: [Row<Value>]) -> [DimensionValues: Value] {
+    Dictionary(rows.map { (DimensionValues($0.values), $0.value) }) { first, _ in first }
   }
 }
 
-extension PersonScan.People {
-  /// The text that a number of ``values`` stands for.
-  func text(_ number: UInt32) -> String {
-    String(decoding: values[Int(number)], as: UTF8.self)
-  }
-
+extension PersonPeople {
   /// Amounts other than zero by currency, `XXX` for money without one, in order of their names.
   func amounts(_ revenueMicros: [UInt32: Int64]) -> [(currency: String, micros: Int64)] {
     revenueMicros.filter { $0.value != 0 }
-      .map { (currency: text($0.key), micros: $0.value) }
+      .map { (currency: currencies[Int($0.key)], micros: $0.value) }
       .sorted { $0.currency.utf8.lexicographicallyPrecedes($1.currency.utf8) }
       .map { (currency: $0.currency.isEmpty ? "XXX" : $0.currency, micros: $0.micros) }
   }

@@ -6,16 +6,16 @@ import Views
 /// A question about persons that has been checked: answered by scanning the log.
 struct PersonRequest: Hashable, Sendable {
   enum Kind: String, CaseIterable, Sendable {
-    case funnels, retention, attribution
+    case funnels, retention, attribution, sessions
   }
 
   enum Body: Hashable, Sendable {
     /// Times are microseconds.
-    case funnel(steps: [Step], within: Int64, by: Dimension?)
+    case funnel(steps: [Step], within: Int64)
     case retention(begin: TouchSelector, back: TouchSelector, period: Granularity)
     case attribution(
-      model: AttributionModel, touches: TouchSelector, conversions: TouchSelector, lookBack: Int64,
-      by: Dimension)
+      model: AttributionModel, touches: TouchSelector, conversions: TouchSelector, lookBack: Int64)
+    case sessions
   }
 
   struct Step: Hashable, Sendable {
@@ -24,16 +24,22 @@ struct PersonRequest: Hashable, Sendable {
     var isOptional: Bool
   }
 
-  /// Site, pipeline, range, time zone, filters, traffic, limit.
+  /// Site, pipeline, range, time zone, traffic, comparison, limit.
   var base: QueryRequest
   var body: Body
+  /// What the answer is told apart by.
+  var by: [BreakdownDimension]
+  /// All of them hold, as for traffic.
+  var filters: [ScanRequest.Filter]
   /// What was stored later is left out, microseconds since the epoch.
   var knownAt: Int64?
 
-  /// The dimensions by which funnels and attribution can be told apart.
-  static let dimensions: [Dimension] = [.campaign, .content, .variant, .channel, .traffic]
   /// Of time limits and look-backs, microseconds: a second to a year.
   static let durations = 1_000_000...366 * 86_400_000_000 as ClosedRange<Int64>
+  /// What an answer can be told apart by at once.
+  static let byCountMax = 4
+
+  var allFilters: [BreakdownFilter] { ScanRequest.all(filters, by: by, base.traffic) }
 }
 
 /// A question about persons at a time: what is to be seen of the log, and what is made of it.
@@ -44,11 +50,12 @@ struct PersonPlan: Sendable {
   let edges: [Int64]
   let zone: ZoneRules
 
-  /// - Parameter now: microseconds since the epoch.
-  init(_ request: PersonRequest, now: Int64, zone: ZoneRules) throws(QueryError) {
+  init(
+    _ request: PersonRequest, over range: TimeRange, zone: ZoneRules
+  ) throws(QueryError) {
     self.request = request
     self.zone = zone
-    range = request.base.range.resolved(now: now, zone: zone)
+    self.range = range
     guard range.from < range.to else {
       throw QueryError(
         .invalidValue, path: "$.date_range", detail: "the range ends at or before its start")
@@ -69,11 +76,42 @@ struct PersonPlan: Sendable {
     self.edges = edges
   }
 
-  /// In one form for each question: all that an answer depends on, also what it repeats of the question.
-  var text: String {
+  /// A question, and the same of the period before where it is compared.
+  struct Plans: Sendable {
+    let now: PersonPlan
+    let before: PersonPlan?
+
+    /// In one form for each question: all that an answer depends on, also what it repeats of the question.
+    var text: String { now.text + (before.map { " before \($0.range) \($0.edges)" } ?? "") }
+  }
+
+  /// - Parameter now: microseconds since the epoch.
+  static func plans(
+    _ request: PersonRequest, now: Int64, zone: ZoneRules
+  ) throws(QueryError) -> Plans {
+    let range = request.base.range.resolved(now: now, zone: zone)
+    let plan = try PersonPlan(request, over: range, zone: zone)
+    guard request.base.comparison == .previous else { return Plans(now: plan, before: nil) }
+    guard let earlier = request.base.range.previous(to: range, now: now, zone: zone) else {
+      throw QueryError(
+        .invalidValue, path: "$.compare",
+        detail: "there is no period before \"all\"; ask for a range that begins")
+    }
+    let before = try PersonPlan(request, over: earlier, zone: zone)
+    guard before.edges.count == plan.edges.count else {
+      throw QueryError(
+        .invalidValue, path: "$.compare",
+        detail: "the period before is cut into \(before.edges.count - 1) periods and this one into "
+          + "\(plan.edges.count - 1); ask for a range that is a whole number of them")
+    }
+    return Plans(now: plan, before: before)
+  }
+
+  private var text: String {
     let base = request.base
-    return "persons \(request.body) \(base.site) \(base.traffic) \(filters) \(range) \(edges) "
-      + "\(base.timezone) \(base.limit)"
+    return
+      "persons \(request.body) \(request.by) \(base.site) \(base.traffic) \(request.allFilters) "
+      + "\(range) \(edges) \(base.timezone) \(base.limit)"
   }
 
   /// A time, microseconds since the epoch, in the question's own zone.
@@ -82,50 +120,48 @@ struct PersonPlan: Sendable {
       micros: micros, offset: zone.offset(at: CivilTime.floorDivide(micros, 1_000_000)))
   }
 
-  private var filters: [BreakdownFilter] { request.base.allFilters.map(BreakdownFilter.init) }
-
   /// What the answer is about ends here: a funnel's last steps may come after its range.
   var end: Int64 {
     switch request.body {
-    case .funnel(_, let within, _): range.to + within
+    case .funnel(_, let within): range.to + within
     case .retention: edges[edges.count - 1]
-    case .attribution: range.to
+    case .attribution, .sessions: range.to
     }
   }
+
+  /// Sessions are followed so far beyond the range, on both sides.
+  static let sessionReach: Int64 = 86_400_000_000
 
   /// - Parameter policy: how the pipeline follows persons.
   func question(_ policy: PersonPolicy) -> PersonQuestion {
+    let filters = request.allFilters
     func selector(_ own: TouchSelector) -> TouchSelector {
       TouchSelector(kinds: own.kinds, name: own.name, filters: own.filters + filters)
     }
+    let times: Range<Int64>
+    let selectors: [TouchSelector]
     switch request.body {
-    case .funnel(let steps, _, let by):
-      return PersonQuestion(
-        site: request.base.site, times: range.from..<end,
-        selectors: steps.map { selector($0.selector) }, dimension: by, policy: policy)
+    case .funnel(let steps, _):
+      times = range.from..<end
+      selectors = steps.map { selector($0.selector) }
     case .retention(let begin, let back, _):
-      return PersonQuestion(
-        site: request.base.site, times: edges[0]..<end,
-        selectors: [selector(begin), selector(back)], policy: policy)
-    case .attribution(_, let touches, let conversions, let lookBack, let by):
-      return PersonQuestion(
-        site: request.base.site, times: range.from - lookBack..<end,
-        selectors: [selector(touches), selector(conversions)], dimension: by, policy: policy)
+      times = edges[0]..<end
+      selectors = [selector(begin), selector(back)]
+    case .attribution(_, let touches, let conversions, let lookBack):
+      times = range.from - lookBack..<end
+      selectors = [selector(touches), selector(conversions)]
+    case .sessions:
+      times = range.from - Self.sessionReach..<range.to + Self.sessionReach
+      // Whatever a person does goes on with a session; filters say which ones count.
+      let member = TouchSelector(kinds: TouchSelector.counted)
+      selectors = [member, selector(member)]
     }
-  }
-}
-
-extension BreakdownFilter {
-  init(_ filter: DimensionFilter) {
-    guard let dimension = BreakdownDimension(rawValue: filter.dimension.name) else {
-      preconditionFailure("scans know the dimensions of the read models")
-    }
-    let test: Test =
-      switch filter.operation {
-      case .isAnyOf: .isAnyOf
-      case .isNoneOf: .isNoneOf
-      case .contains: .contains
-      }
-    self.init(dimension, test, filter.values.map { Array($0.utf8) })
+    let asked = request.by + selectors.flatMap { $0.filters.map(\.dimension) }
+    return PersonQuestion(
+      site: request.base.site, times: times, selectors: selectors, dimensions: request.by,
+      offsets: asked.contains(.hourOfWeek)
+        ? ScanRequest.offsets(
+          over: TimeRange(from: times.lowerBound, to: times.upperBound), zone: zone) : [],
+      policy: policy)
   }
 }

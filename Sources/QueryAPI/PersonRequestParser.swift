@@ -8,15 +8,16 @@ struct PersonRequestParser {
   let parser: QueryRequestParser
 
   static let common = [
-    "site_id", "pipeline", "date_range", "timezone", "traffic", "filters", "limit", "format",
-    "as_known_at",
+    "site_id", "pipeline", "date_range", "timezone", "traffic", "filters", "by", "compare", "limit",
+    "format", "as_known_at",
   ]
 
   static func members(of kind: PersonRequest.Kind) -> [String] {
     switch kind {
-    case .funnels: common + ["steps", "within", "by"]
+    case .funnels: common + ["steps", "within"]
     case .retention: common + ["begin", "return", "period"]
-    case .attribution: common + ["model", "half_life", "touches", "conversions", "look_back", "by"]
+    case .attribution: common + ["model", "half_life", "touches", "conversions", "look_back"]
+    case .sessions: common
     }
   }
 
@@ -34,7 +35,9 @@ struct PersonRequestParser {
     }
     let given = try object(members, path: "$", allowed: Self.members(of: kind))
     let base = try parser.request(
-      members: members.filter { Self.common.contains($0.name) && $0.name != "as_known_at" } + [
+      members: members.filter {
+        Self.common.contains($0.name) && !["as_known_at", "filters", "by"].contains($0.name)
+      } + [
         JSONValue.Member(name: "metrics", value: .array([.string("clicks")]))
       ], parameters: [])
     let body: PersonRequest.Body =
@@ -42,13 +45,20 @@ struct PersonRequestParser {
       case .funnels: try funnel(given)
       case .retention: try retention(given)
       case .attribution: try attribution(given)
+      case .sessions: .sessions
       }
+    let by = try dimensions(given["by"])
     return PersonRequest(
-      base: base, body: body,
+      base: base, body: body, by: by ?? (kind == .attribution ? [.content] : []),
+      filters: try given["filters"].map { value throws(QueryError) in
+        try scans.filters(value, path: "$.filters")
+      } ?? [],
       knownAt: try given["as_known_at"].map { value throws(QueryError) in
-        try ScanRequestParser(parser: parser).knownAt(value, now: now)
+        try scans.knownAt(value, now: now)
       })
   }
+
+  private var scans: ScanRequestParser { ScanRequestParser(parser: parser) }
 
   // MARK: Kinds
 
@@ -86,8 +96,7 @@ struct PersonRequestParser {
         PersonRequest.Step(
           name: name ?? Self.name(of: selector), selector: selector, isOptional: isOptional))
     }
-    return .funnel(
-      steps: steps, within: try duration(given, "within"), by: try dimension(given["by"]))
+    return .funnel(steps: steps, within: try duration(given, "within"))
   }
 
   private func retention(_ given: [String: JSONValue]) throws(QueryError) -> PersonRequest.Body {
@@ -132,8 +141,7 @@ struct PersonRequestParser {
       conversions: conversions
         ? TouchSelector(kinds: [.conversion]) : try event(given, "conversions"),
       lookBack: given["look_back"] == nil
-        ? PersonPolicy().clickLookBack : try duration(given, "look_back"),
-      by: try dimension(given["by"]) ?? .content)
+        ? PersonPolicy().clickLookBack : try duration(given, "look_back"))
   }
 
   // MARK: Events
@@ -186,10 +194,9 @@ struct PersonRequestParser {
         allowed: Self.kindNames)
     }
     let filters = try members["filters"].map { value throws(QueryError) in
-      try parser.filters(value, path: path + ".filters")
+      try scans.filters(value, path: path + ".filters")
     }
-    return TouchSelector(
-      kinds: kinds, name: event, filters: (filters ?? []).map(BreakdownFilter.init))
+    return TouchSelector(kinds: kinds, name: event, filters: (filters ?? []).map(\.filter))
   }
 
   /// What a person does; who somebody is, is no touch.
@@ -233,10 +240,30 @@ struct PersonRequestParser {
     return text
   }
 
-  private func dimension(_ value: JSONValue?) throws(QueryError) -> Dimension? {
+  /// One dimension, or a list of some; nil where there are none.
+  private func dimensions(_ value: JSONValue?) throws(QueryError) -> [BreakdownDimension]? {
+    let allowed = ScanRequestParser.dimensionNames
     guard let value else { return nil }
-    return try parser.dimension(
-      try text(value, path: "$.by"), path: "$.by", allowed: PersonRequest.dimensions.map(\.name))
+    if case .string(let name) = value {
+      return [try scans.dimension(name, path: "$.by", allowed: allowed)]
+    }
+    let names = try scans.texts(value, path: "$.by")
+    guard (1...PersonRequest.byCountMax).contains(names.count) else {
+      throw QueryError(
+        .invalidValue, path: "$.by",
+        detail: "an answer is told apart by 1 to \(PersonRequest.byCountMax) dimensions",
+        allowed: allowed)
+    }
+    var dimensions: [BreakdownDimension] = []
+    for (index, name) in names.enumerated() {
+      let path = "$.by[\(index)]"
+      let dimension = try scans.dimension(name, path: path, allowed: allowed)
+      guard !dimensions.contains(dimension) else {
+        throw QueryError(.invalidValue, path: path, detail: "\"\(name)\" is repeated")
+      }
+      dimensions.append(dimension)
+    }
+    return dimensions
   }
 
   /// Such as 30m, 12h or 7d; microseconds.

@@ -3,7 +3,7 @@ public import HTTPServer
 public import Metrics
 import Views
 
-/// The routes of the query API: `POST /v1/query`, `/v1/funnels`, `/v1/retention` and `/v1/attribution`, `GET` and `DELETE /v1/scans/{id}`, `GET /v1/content/{id}/metrics`,
+/// The routes of the query API: `POST /v1/query`, `/v1/funnels`, `/v1/retention`, `/v1/attribution` and `/v1/sessions`, `GET` and `DELETE /v1/scans/{id}`, `GET /v1/content/{id}/metrics`,
 /// `GET /v1/stream`, `GET /v1/trends`, `GET /v1/accounting` and `GET /openapi.json`.
 public struct QueryRoutes: Sendable {
   /// Bounds of what requests may use.

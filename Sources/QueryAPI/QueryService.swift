@@ -94,11 +94,22 @@ struct QueryService: Sendable {
         pipeline: request.base.pipeline,
         text: "query " + String(decoding: writer.query, as: UTF8.self), format: format,
         knownAt: request.knownAt),
-      wait: try ScanService.wait(parameters), { _ in Breakdown(question) },
-      answer: { format == .csv ? writer.csv($0, $1) : .init(writer.json($0, $1, asOf: clock())) })
+      wait: try ScanService.wait(parameters)
+    ) { scan, _ throws(ScanError) in
+      var segments = SegmentHistory.none
+      if question.needsSegments {
+        scan.expect(passes: 2)
+        segments = try scan.segments(site: question.site, until: question.times.upperBound)
+      }
+      let (breakdown, reach) = try scan.run { [segments] in
+        Breakdown(question, segments: segments)
+      }
+      return format == .csv
+        ? writer.csv(breakdown, reach) : .init(writer.json(breakdown, reach, asOf: clock()))
+    }
   }
 
-  /// Funnels, retention and attribution.
+  /// Funnels, retention, attribution and sessions.
   func persons(
     _ kind: PersonRequest.Kind, _ http: HTTPRequest
   ) async throws(Problem) -> HTTPResponse {
@@ -106,24 +117,24 @@ struct QueryService: Sendable {
       let parameters = try Self.parameters(http, allowed: ["wait"])
       let request = try PersonRequestParser(parser: parser).request(
         kind, json: http.body, now: clock())
-      let plan = try PersonPlan(request, now: clock(), zone: try zone(of: request.base))
+      let plans = try PersonPlan.plans(request, now: clock(), zone: try zone(of: request.base))
       let format = request.base.format ?? AnswerFormat(accept: http.header("Accept"))
       let clock = clock
       return try await served().answer(
         ScanService.Question(
-          pipeline: request.base.pipeline, text: plan.text, format: format,
+          pipeline: request.base.pipeline, text: plans.text, format: format,
           knownAt: request.knownAt),
-        wait: try ScanService.wait(parameters),
-        { PersonScan(plan.question($0.persons ?? PersonPolicy())) },
-        answer: { scan, reach in
-          let findings = PersonFindings(scan, reach, plan)
-          guard format == .csv else {
-            return .init(PersonAnswer(plan: plan).json(findings, reach, asOf: clock()))
-          }
-          return .init(
-            PersonCSV(plan: plan).table(findings),
-            headers: reach.headers(rangeEnd: plan.end, rowCount: findings.rowCount))
-        })
+        wait: try ScanService.wait(parameters)
+      ) { scan, spec throws(ScanError) in
+        let findings = try PersonFindings(plans, scan, spec.persons ?? PersonPolicy())
+        guard format == .csv else {
+          return .init(PersonAnswer(plans: plans).json(findings, asOf: clock()))
+        }
+        return .init(
+          PersonCSV(plans: plans).table(findings),
+          headers: findings.reach.headers(
+            rangeEnd: plans.now.end, rowCount: findings.now.rowCount))
+      }
     }
   }
 

@@ -45,7 +45,9 @@ struct ScanAnswer: Sendable {
     return output
   }
 
-  /// Of a request that is a table (``ScanRequest/checkIsTable()``).
+  /// Of a request that is a table (``ScanRequest/checkIsTable()``). Where it asks for a list of the most frequent, each
+  /// entry has a row, with its place, its value, its count and by how much that may be too high; where there are no
+  /// entries there is a row without one.
   func csv(_ breakdown: Breakdown, _ reach: ScanReach) -> ScanJob.Answer {
     let (rows, currencies) = rows(of: breakdown)
     var header = request.base.granularity.map { [$0.dimensionName] } ?? []
@@ -54,11 +56,12 @@ struct ScanAnswer: Sendable {
       if case .declared(let declared) = metric {
         header += CSVAnswer.names(declared, currencies)
       } else {
-        header.append(metric.name)
+        header += [metric.name]
+        if !metric.isNumber { header += ["rank", "count", "error"].map { "\(metric.name)_\($0)" } }
       }
     }
     if periods.before != nil {
-      for metric in request.metrics {
+      for metric in request.metrics where metric.isNumber {
         if case .declared(let declared) = metric {
           header += CSVAnswer.namesBefore(declared, currencies)
         } else {
@@ -68,19 +71,39 @@ struct ScanAnswer: Sendable {
     }
     var table = CSVTable(header: header)
     for row in page(rows) {
-      var cells: [CSVTable.Cell] = row.row.bucketStart.map { [.text(time($0))] } ?? []
-      cells += row.found.values.map { .text($0) }
-      for metric in request.metrics { cells += self.cells(metric, of: row, currencies) }
-      if periods.before != nil {
-        for metric in request.metrics { cells += cellsBefore(metric, of: row, currencies) }
+      let list = request.tops.isEmpty ? nil : row.found.tops.first
+      for rank in 0..<max(1, list?.entries.count ?? 1) {
+        var cells: [CSVTable.Cell] = row.row.bucketStart.map { [.text(time($0))] } ?? []
+        cells += row.found.values.map { .text($0) }
+        for metric in request.metrics {
+          cells +=
+            metric.isNumber
+            ? self.cells(metric, of: row, currencies)
+            : Self.cells(list?.entries.dropFirst(rank).first, rank)
+        }
+        if periods.before != nil {
+          for metric in request.metrics where metric.isNumber {
+            cells += cellsBefore(metric, of: row, currencies)
+          }
+        }
+        table.append(cells)
       }
-      table.append(cells)
     }
     return ScanJob.Answer(
       table.bytes,
       headers: reach.headers(rangeEnd: periods.range.to, rowCount: rows.count) + [
         (name: "SmartContent-Other-Share", value: AnswerWriter.text(breakdown.otherShare))
       ])
+  }
+
+  private static func cells(
+    _ entry: BreakdownRow.TopList.Entry?, _ rank: Int
+  ) -> [CSVTable.Cell] {
+    guard let entry else { return [.empty, .empty, .empty, .empty] }
+    return [
+      .text(entry.text), .number("\(rank + 1)"), .number("\(entry.count)"),
+      .number("\(entry.error)"),
+    ]
   }
 
   private func cells(
@@ -258,8 +281,10 @@ struct ScanAnswer: Sendable {
       // The sketch's error is 1 %: further digits would say nothing.
       let text = row.number(metric).map { AnswerWriter.text(Self.rounded($0)) }
       output.append(contentsOf: (text ?? "null").utf8)
-    case .topContents: write(row.found.topContents, to: &output)
-    case .topReferrers: write(row.found.topReferrers, to: &output)
+    case .top(let dimension):
+      // A row of nobody has no lists.
+      let place = request.tops.firstIndex(of: dimension) ?? 0
+      write(row.found.tops.dropFirst(place).first, to: &output)
     }
   }
 
@@ -384,7 +409,7 @@ extension ScanAnswer.Row {
     case .uniques: found.uniques?.estimate
     case .dwell(let percent): found.dwell?.quantile(Double(percent) / 100)
     case .scroll(let percent): found.scroll?.quantile(Double(percent) / 100)
-    case .topContents, .topReferrers: nil
+    case .top: nil
     }
   }
 }

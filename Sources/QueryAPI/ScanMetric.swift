@@ -10,8 +10,8 @@ enum ScanMetric: Hashable, Sendable {
   case dwell(Int)
   /// How far down a page was seen, percent.
   case scroll(Int)
-  case topContents
-  case topReferrers
+  /// The most frequent values of a dimension.
+  case top(BreakdownDimension)
 
   /// In percent.
   static let quantiles = [50, 75, 90, 95, 99]
@@ -19,7 +19,15 @@ enum ScanMetric: Hashable, Sendable {
   static let all: [ScanMetric] =
     Metric.allCases.filter { $0.measure == .activity }.map { .declared($0) }
     + [.events, .uniques] + quantiles.map { .dwell($0) } + quantiles.map { .scroll($0) }
-    + [.topContents, .topReferrers]
+    + tops.map { .top($0.dimension) }
+
+  /// The dimensions whose most frequent values can be asked for, by the plural in the metric's name.
+  private static let tops: [(dimension: BreakdownDimension, plural: String)] = [
+    (.campaign, "campaigns"), (.content, "contents"), (.variant, "variants"),
+    (.channel, "channels"), (.country, "countries"), (.device, "devices"),
+    (.browser, "browsers"), (.system, "systems"), (.source, "sources"), (.medium, "mediums"),
+    (.referrer, "referrers"), (.segment, "segments"), (.event, "events"),
+  ]
 
   /// Those that only a scan has.
   static let ofScansAlone = all.filter {
@@ -38,8 +46,8 @@ enum ScanMetric: Hashable, Sendable {
     case .uniques: "uniques"
     case .dwell(let percent): "dwell_p\(percent)"
     case .scroll(let percent): "scroll_p\(percent)"
-    case .topContents: "top_contents"
-    case .topReferrers: "top_referrers"
+    case .top(let dimension):
+      "top_" + (Self.tops.first { $0.dimension == dimension }?.plural ?? dimension.rawValue)
     }
   }
 
@@ -50,11 +58,13 @@ enum ScanMetric: Hashable, Sendable {
     case .uniques: .uniques
     case .dwell: .dwell
     case .scroll: .scroll
-    case .topContents: .topContents
-    case .topReferrers: .topReferrers
+    case .top: []
     }
   }
 
+  /// The dimension whose most frequent values it is a list of.
+  var top: BreakdownDimension? { if case .top(let dimension) = self { dimension } else { nil } }
+
   /// Whether rows can be ordered by it.
-  var isNumber: Bool { self != .topContents && self != .topReferrers }
+  var isNumber: Bool { top == nil }
 }

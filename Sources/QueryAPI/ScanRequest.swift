@@ -35,30 +35,40 @@ struct ScanRequest: Sendable {
 
   /// The filters, and what ``QueryRequest/traffic`` adds to them.
   var allFilters: [BreakdownFilter] {
+    Self.all(filters, by: dimensions, base.traffic)
+  }
+
+  /// Some filters, and what is asked for of traffic, unless it is told apart or filtered anyway.
+  static func all(
+    _ filters: [Filter], by dimensions: [BreakdownDimension], _ traffic: QueryRequest.Traffic
+  ) -> [BreakdownFilter] {
     let given = filters.map(\.filter)
     if dimensions.contains(.traffic) || given.contains(where: { $0.dimension == .traffic }) {
       return given
     }
-    switch base.traffic {
+    switch traffic {
     case .people: return given + [BreakdownFilter(.traffic, .isAnyOf, [[]])]
     case .bots: return given + [BreakdownFilter(.traffic, .isNoneOf, [[]])]
     case .all: return given
     }
   }
 
-  /// Lists of the most frequent are no cells of a table.
+  /// A list of the most frequent gives a row for each of its entries: of two lists none would know whose they are.
   func checkIsTable() throws(QueryError) {
-    for (index, metric) in metrics.enumerated()
-    where metric == .topContents || metric == .topReferrers {
-      throw QueryError(
-        .invalidValue, path: "$.metrics[\(index)]",
-        detail: "\(metric.name) is a list, which CSV has no cell for; ask for JSON")
-    }
+    let lists = metrics.indices.filter { !metrics[$0].isNumber }
+    guard lists.count > 1 else { return }
+    throw QueryError(
+      .invalidValue, path: "$.metrics[\(lists[1])]",
+      detail: "CSV has rows for one list alone, here \(metrics[lists[0]].name); ask for JSON, or for "
+        + "\(metrics[lists[1]].name) by itself")
   }
 
   var measures: BreakdownMeasures {
     metrics.reduce(into: []) { $0.formUnion($1.measures) }
   }
+
+  /// Whose most frequent values are asked for.
+  var tops: [BreakdownDimension] { metrics.compactMap(\.top) }
 
   /// The question of the log that it is.
   func question(_ periods: ScanPeriods, zone: ZoneRules) -> BreakdownQuestion {
@@ -69,13 +79,14 @@ struct ScanRequest: Sendable {
     return BreakdownQuestion(
       site: base.site, times: periods.times, dimensions: dimensions, filters: filters,
       buckets: periods.questionBuckets,
-      offsets: needsOffsets ? Self.offsets(over: times, zone: zone) : [], measures: measures)
+      offsets: needsOffsets ? Self.offsets(over: times, zone: zone) : [], measures: measures,
+      tops: tops)
   }
 
   /// A week is less than the time between two changes of a zone's offset.
   private static let stride: Int64 = 7 * 86_400
 
-  private static func offsets(
+  static func offsets(
     over range: TimeRange, zone: ZoneRules
   ) -> [BreakdownQuestion.ZoneOffset] {
     var second = CivilTime.floorDivide(range.from, 1_000_000)

@@ -75,11 +75,6 @@ struct ScanRequestParser {
       filters: try given["filters"].map { value throws(QueryError) in
         try filters(value, path: "$.filters")
       } ?? [], order: [], knownAt: nil)
-    guard request.filters.count <= QueryRequest.filterCountMax else {
-      throw QueryError(
-        .invalidValue, path: "$.filters",
-        detail: "there are more than \(QueryRequest.filterCountMax) filters")
-    }
     if let value = given["order_by"] { request.order = try order(value, of: request) }
     if let value = given["as_known_at"] { request.knownAt = try knownAt(value, now: now) }
     if let value = given["scan"], value != .bool(true), value != .bool(false) {
@@ -148,11 +143,13 @@ struct ScanRequestParser {
     return dimensions
   }
 
-  private func dimension(_ name: String, path: String) throws(QueryError) -> BreakdownDimension {
+  func dimension(
+    _ name: String, path: String,
+    allowed: [String] = Self.dimensionNames + Granularity.allCases.map(\.dimensionName)
+  ) throws(QueryError) -> BreakdownDimension {
     guard let dimension = BreakdownDimension(rawValue: name) else {
       throw QueryError(
-        .unknownDimension, path: path, detail: "\"\(name)\" is not a dimension",
-        allowed: Self.dimensionNames + Granularity.allCases.map(\.dimensionName))
+        .unknownDimension, path: path, detail: "\"\(name)\" is not a dimension", allowed: allowed)
     }
     return dimension
   }
@@ -161,7 +158,8 @@ struct ScanRequestParser {
     ("is", .isAnyOf), ("is_not", .isNoneOf), ("contains", .contains),
   ]
 
-  private func filters(
+  /// Filters on any of the dimensions.
+  func filters(
     _ value: JSONValue, path: String
   ) throws(QueryError) -> [ScanRequest.Filter] {
     guard case .array(let items) = value else {
@@ -170,6 +168,11 @@ struct ScanRequestParser {
     var filters: [ScanRequest.Filter] = []
     for (index, item) in items.enumerated() {
       filters += try filter(item, path: "\(path)[\(index)]")
+      guard filters.count <= QueryRequest.filterCountMax else {
+        throw QueryError(
+          .invalidValue, path: path,
+          detail: "there are more than \(QueryRequest.filterCountMax) filters")
+      }
     }
     return filters
   }
@@ -204,7 +207,8 @@ struct ScanRequestParser {
       ScanRequest.Filter(
         operation: name,
         filter: BreakdownFilter(
-          try self.dimension(dimension, path: path + "[1]"), operation.test,
+          try self.dimension(dimension, path: path + "[1]", allowed: Self.dimensionNames),
+          operation.test,
           values.map { Array($0.utf8) }))
     ]
   }
@@ -253,7 +257,7 @@ struct ScanRequestParser {
     return time
   }
 
-  private func texts(_ value: JSONValue, path: String) throws(QueryError) -> [String] {
+  func texts(_ value: JSONValue, path: String) throws(QueryError) -> [String] {
     guard case .array(let items) = value else {
       throw QueryError(
         .invalidValue, path: path, detail: "\(value.kind) is not a list of strings")

@@ -53,11 +53,10 @@ struct ScanService: Sendable {
   /// Begins or finds the scan of a question, and waits for it a while.
   ///
   /// - Parameters:
-  ///   - make: an analysis that has seen nothing, for a pipeline.
-  ///   - answer: what is sent of it, in the question's format.
-  func answer<A: Analysis>(
-    _ question: Question, wait: Duration, _ make: @escaping @Sendable (PipelineSpec) -> A,
-    answer: @escaping @Sendable (A, ScanReach) -> ScanJob.Answer
+  ///   - body: reads the log, by the rules of a pipeline, and says what is sent, in the question's format.
+  func answer(
+    _ question: Question, wait: Duration,
+    _ body: @escaping @Sendable (LogScan, PipelineSpec) throws(ScanError) -> ScanJob.Answer
   ) async throws(QueryError) -> HTTPResponse {
     let source = source
     let started = await Self.offPool { () -> Result<ScanJob, ScanError> in
@@ -66,7 +65,8 @@ struct ScanService: Sendable {
         return .success(
           try source.table.start(
             "\(question.format.rawValue) \(question.text)", of: log, knownAt: question.knownAt,
-            mediaType: question.format.mediaType, { make(log.spec) }, answer: answer))
+            mediaType: question.format.mediaType
+          ) { scan throws(ScanError) in try body(scan, log.spec) })
       } catch {
         return .failure(error)
       }

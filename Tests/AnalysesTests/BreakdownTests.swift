@@ -12,11 +12,11 @@ import Views
   private static func question(
     _ dimensions: [BreakdownDimension], filters: [BreakdownFilter] = [], buckets: [Int64] = [],
     offsets: [BreakdownQuestion.ZoneOffset] = [], measures: BreakdownMeasures = [],
-    groupCountMax: Int? = nil, times: Range<Int64> = always
+    tops: [BreakdownDimension] = [], groupCountMax: Int? = nil, times: Range<Int64> = always
   ) -> BreakdownQuestion {
     BreakdownQuestion(
       site: "shop", times: times, dimensions: dimensions, filters: filters, buckets: buckets,
-      offsets: offsets, measures: measures, groupCountMax: groupCountMax)
+      offsets: offsets, measures: measures, tops: tops, groupCountMax: groupCountMax)
   }
 
   @Test("Copies, what is too late, what lies outside of the range and other sites do not count")
@@ -105,14 +105,14 @@ import Views
     }
   }
 
-  @Test("Country and segment come from the payload, cut between characters where they are long")
+  @Test("Country and source come from the payload, cut between characters where they are long")
   func payloads() throws {
     let long = String(repeating: "ä", count: 200)
     let found = try ScannedFrames.breakdown(
-      Self.question([.country, .segment]),
+      Self.question([.country, .source]),
       [
         ScannedEvent(
-          id: 1, payload: #"{"context":{"location":{"country":"DE"}},"segment":"\#(long)"}"#)
+          id: 1, payload: #"{"context":{"location":{"country":"DE"}},"utm_source":"\#(long)"}"#)
       ])
     let cut = String(repeating: "ä", count: 128)
     #expect(ScannedFrames.texts(found) == ["0 DE|\(cut) [1 0 0 0 0 0]"])
@@ -210,16 +210,22 @@ import Views
         payload: #"{"ref":"https://r\#(number % 3).example/"}"#)
     }
     let found = try ScannedFrames.breakdown(
-      Self.question([], measures: [.topContents, .topReferrers]), events, perFrame: 500)
+      Self.question([], tops: [.content, .referrer, .device, .campaign, .event]), events,
+      perFrame: 500)
     let row = try #require(found.rows().first)
-    let contents = try #require(row.topContents)
+    try #require(row.tops.count == 5)
+    let contents = row.tops[0]
     #expect(contents.isCertain && contents.entries.count == 10)
     for entry in contents.entries {
       let truth = exact[entry.text] ?? 0
       #expect(entry.count >= truth && entry.count - entry.error <= truth, "\(entry) \(truth)")
       #expect(entry.text.hasPrefix("top-"))
     }
-    let referrers = row.topReferrers?.entries.map(\.text).sorted()
+    // Nobody says of what device it is; the campaign is empty, which is a value too.
+    #expect(row.tops[2].entries.isEmpty)
+    #expect(row.tops[3].entries.map(\.text) == [""] && row.tops[3].entries[0].count == 20_000)
+    #expect(row.tops[4].entries.map(\.text) == ["Name"])
+    let referrers = row.tops[1].entries.map(\.text).sorted()
     #expect(referrers == ["r0.example", "r1.example", "r2.example"])
   }
 
@@ -243,7 +249,7 @@ import Views
       let question = Self.question(
         [.campaign, .country, .device, .event, .hourOfWeek],
         buckets: [ten - hour, ten - hour / 2],
-        measures: [.uniques, .dwell, .topContents, .everyKind])
+        measures: [.uniques, .dwell, .everyKind], tops: [.content, .country])
       let whole = try ScannedFrames.breakdown(question, events)
       var parts = Array(repeating: [ScannedEvent](), count: 3)
       for event in events { parts[Int(event.person) % 3].append(event) }
@@ -261,7 +267,7 @@ import Views
       #expect(ScannedFrames.texts(right) == ScannedFrames.texts(whole), "seed \(seed)")
       for (a, b) in zip(whole.rows(), right.rows()) {
         #expect(a.uniques == b.uniques && a.dwell == b.dwell && a.events == b.events)
-        #expect(a.topContents?.entries == b.topContents?.entries)
+        #expect(a.tops.map(\.entries) == b.tops.map(\.entries) && a.tops.count == 2)
       }
     }
   }

@@ -5,15 +5,17 @@ import Testing
 @Suite struct GroupIndexTests {
   @Test("A key gives back what it was made of, at the ends of each range too")
   func packed() {
-    let tables: [(UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64)] = [
-      (0, 0, 0, 0, 0, 0, 0), (7, 9, 1234, 167, 3, 5, 11),
-      (0xffff_fffe, 0xffff_fffe, 0xf_fffe, 0xfe, 0xfe, 0x3ffe, 0x3ffe),
+    let tables: [(UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64)] = [
+      (0, 0, 0, 0, 0, 0, 0, 0), (7, 9, 2, 1234, 167, 3, 5, 11),
+      (0xff_fffe, 0xff_fffe, 0xfffe, 0xf_fffe, 0xfe, 0xfe, 0x3ffe, 0x3ffe),
     ]
-    for (tuple, payload, bucket, hour, currency, agent, name) in tables {
+    for (tuple, payload, segment, bucket, hour, currency, agent, name) in tables {
       let key = GroupKey(
-        tuple: tuple, payload: payload, bucket: bucket, hour: hour, currency: currency,
-        agent: agent, name: name)
+        tuple: tuple, payload: payload, segment: segment, bucket: bucket, hour: hour,
+        currency: currency, agent: agent, name: name)
       #expect(key.tuple == tuple && key.payload == payload && key.bucket == bucket)
+      #expect(key.segment == segment && GroupKey(key, segment: 5).segment == 5)
+      #expect(GroupKey(GroupKey(key, segment: 5), segment: segment) == key)
       #expect(key.hour == hour && key.currency == currency)
       #expect(key.agent == agent && key.name == name)
       #expect(!key.hasOther && !key.isOfOthers)
@@ -29,8 +31,8 @@ import Testing
     var index = GroupIndex()
     func key(_ number: Int) -> GroupKey {
       GroupKey(
-        tuple: UInt64(number % 97), payload: UInt64(number), bucket: 0, hour: 0, currency: 0,
-        agent: 0, name: 0)
+        tuple: UInt64(number % 97), payload: UInt64(number), segment: 0, bucket: 0, hour: 0,
+        currency: 0, agent: 0, name: 0)
     }
     for number in 0..<10_000 {
       #expect(index.find(key(number)) == -1)

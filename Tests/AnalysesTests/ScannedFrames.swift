@@ -15,6 +15,8 @@ struct ScannedEvent {
   var id: UInt64
   var kind = EventKind.impression
   var person: UInt64 = 1
+  /// 0 for none.
+  var user: UInt64 = 0
   var time = ten
   var tuple = DimensionTuple(site: "shop", campaign: "spring")
   var revenue: Int64 = 0
@@ -27,13 +29,17 @@ struct ScannedEvent {
 enum ScannedFrames {
   static let spec = PipelineSpec(name: "test", allowedLateness: 2 * hour)
 
+  static func person(_ number: UInt64) -> Key128 {
+    Key128(low: number &* 0x9e37_79b9_7f4a_7c15, high: number)
+  }
+
   static func frame(_ events: [ScannedEvent], at storedAt: Int64) -> [UInt8] {
     var encoder = FrameEncoder()
     for event in events {
       encoder.append(
         IncomingEvent(
           kind: event.kind, key: Key128(low: event.id, high: 7),
-          person: Key128(low: event.person &* 0x9e37_79b9_7f4a_7c15, high: event.person),
+          person: person(event.person), user: event.user == 0 ? .zero : person(event.user),
           eventTime: event.time, receivedAt: storedAt, dimensions: event.tuple.encoded,
           revenueMicros: event.revenue, id: "\(event.id)", name: event.name, source: "test",
           payload: Array(event.payload.utf8), agent: event.agent))
@@ -47,9 +53,15 @@ enum ScannedFrames {
   /// What a stream of these events, so many a frame, comes to.
   static func breakdown(
     _ question: BreakdownQuestion, _ events: [ScannedEvent], perFrame: Int = 50,
-    at storedAt: Int64 = ten
+    at storedAt: Int64 = ten, segments: SegmentHistory = .none
   ) throws -> Breakdown {
-    let breakdown = Breakdown(question)
+    try read(Breakdown(question, segments: segments), events, perFrame: perFrame, at: storedAt)
+  }
+
+  /// An analysis that has read a stream of these events.
+  static func read<A: Analysis>(
+    _ analysis: A, _ events: [ScannedEvent], perFrame: Int = 50, at storedAt: Int64 = ten
+  ) throws -> A {
     var judge = StreamJudge(spec, groups: 0..<KeyGroup.count)
     var start = 0
     var sequence: UInt64 = 0
@@ -57,11 +69,11 @@ enum ScannedFrames {
       let end = min(events.count, start + perFrame)
       sequence += 1
       try frame(Array(events[start..<end]), at: storedAt).withUnsafeBytes { bytes in
-        try judge.add(bytes, sequence: sequence, storedAt: storedAt, to: breakdown)
+        try judge.add(bytes, sequence: sequence, storedAt: storedAt, to: analysis)
       }
       start = end
     }
-    return breakdown
+    return analysis
   }
 
   /// Rows as text: bucket, values, counts by currency.

@@ -43,10 +43,10 @@ enum ScanTargets {
   @Sendable private static func payload(_ input: UnsafeRawBufferPointer) throws(BrokenLaw) {
     var values = PayloadValues(
       for: BreakdownQuestion(
-        site: "s", times: 0..<1, dimensions: [.source, .medium, .referrer, .country, .segment],
-        measures: [.dwell, .scroll, .topReferrers]))
+        site: "s", times: 0..<1, dimensions: [.source, .medium, .referrer, .country],
+        measures: [.dwell, .scroll]))
     values.read(input)
-    for dimension: BreakdownDimension in [.source, .medium, .referrer, .country, .segment] {
+    for dimension: BreakdownDimension in [.source, .medium, .referrer, .country] {
       var value: [UInt8] = []
       values.append(dimension, of: input, to: &value)
       try BrokenLaw.unless(value.count <= 256, "a value of \(dimension) has \(value.count) bytes")

@@ -2,6 +2,7 @@ import Dataflow
 import Events
 import Operators
 import Oracles
+import Synchronization
 import Testing
 import Verification
 import Views
@@ -86,11 +87,12 @@ struct PersonScanTests {
   }
 
   private func scan(
-    _ events: [LoggedEvent], partitions: Int, _ question: PersonQuestion
+    _ events: [LoggedEvent], partitions: Int, _ question: PersonQuestion,
+    share: PersonShare? = nil, room: PersonRoom = .unbounded
   ) throws -> PersonScan {
-    let whole = PersonScan(question)
+    let whole = PersonScan(question, share: share, room: room)
     for partition in 0..<partitions {
-      let scan = PersonScan(question)
+      let scan = PersonScan(question, share: share, room: room)
       var judge = StreamJudge(
         Self.spec, groups: KeyGroup.groups(of: partition, partitions: partitions))
       for (index, event) in events.filter({ Self.partition($0, partitions) == partition })
@@ -112,7 +114,7 @@ struct PersonScanTests {
       TouchSelector(kinds: [.click]), TouchSelector(kinds: [.conversion]),
       // Sessions are of all touches.
       TouchSelector(kinds: [.impression, .view, .engagement]),
-    ], dimension: .campaign, policy: policy)
+    ], dimensions: [.campaign], policy: policy)
 
   private struct Place: Hashable {
     var campaign: String
@@ -127,17 +129,17 @@ struct PersonScanTests {
     var attribution = Attribution(
       Attribution.Question(
         model: .lastTouch, lookBack: Self.policy.clickLookBack, times: .min ..< .max))
-    let people = scan.people { attribution.add($0) }
+    var people = PersonPeople(scan.question)
+    scan.people(&people) { attribution.add($0) }
     var conversions: [String: Int64] = [:]
     var revenue: [Place: Int64] = [:]
-    func text(_ number: UInt32) -> String {
-      String(decoding: people.values[Int(number)], as: UTF8.self)
-    }
     for (value, credit) in attribution.credits {
       #expect(credit.conversionMicros % Attribution.unit == 0)
-      conversions[text(value)] = credit.conversionMicros / Attribution.unit
+      let campaign = people.values[Int(value)][0]
+      conversions[campaign] = credit.conversionMicros / Attribution.unit
       for (currency, micros) in credit.revenueMicros {
-        revenue[Place(campaign: text(value), currency: text(currency))] = micros
+        let place = Place(campaign: campaign, currency: people.currencies[Int(currency)])
+        revenue[place] = micros
       }
     }
     return (conversions, revenue.filter { $0.value != 0 })
@@ -147,6 +149,34 @@ struct PersonScanTests {
   private func counted(
     _ events: [LoggedEvent], partitions: Int
   ) throws -> (conversions: [String: Int64], revenue: [Place: Int64]) {
+    var conversions: [String: Int64] = [:]
+    var revenue: [Place: Int64] = [:]
+    for (tuple, outcomes) in try rows(events, partitions: partitions) {
+      conversions[tuple.campaign, default: 0] += outcomes.attributedConversions
+      revenue[Place(campaign: tuple.campaign, currency: tuple.currency), default: 0] +=
+        outcomes.attributedRevenueMicros
+    }
+    return (conversions.filter { $0.value != 0 }, revenue.filter { $0.value != 0 })
+  }
+
+  /// Sessions by campaign, from rows of the second stage.
+  private func outcomes(
+    _ events: [LoggedEvent], partitions: Int
+  ) throws -> [String: Outcomes] {
+    var sums: [String: Outcomes] = [:]
+    for (tuple, outcomes) in try rows(events, partitions: partitions) {
+      let sum = sums[tuple.campaign] ?? Outcomes()
+      sums[tuple.campaign] = Outcomes(
+        sessions: sum.sessions + outcomes.sessions, bounces: sum.bounces + outcomes.bounces,
+        sessionMicros: sum.sessionMicros + outcomes.sessionMicros)
+    }
+    return sums.filter { $0.value.sessions != 0 }
+  }
+
+  /// What the second stage counts in windows of days.
+  private func rows(
+    _ events: [LoggedEvent], partitions: Int
+  ) throws -> [(tuple: DimensionTuple, outcomes: Outcomes)] {
     var partials: [(storedAt: Int64, frame: PartialFrame)] = []
     let end = (events.map(\.storedAt).max() ?? noon) + 3 * hour
     for partition in 0..<partitions {
@@ -187,16 +217,11 @@ struct PersonScanTests {
     for entry in batch.dimensions {
       tuples[entry.id] = entry.encoded.withUnsafeBytes { DimensionTuple(encoded: $0) }
     }
-    var conversions: [String: Int64] = [:]
-    var revenue: [Place: Int64] = [:]
+    var found: [(tuple: DimensionTuple, outcomes: Outcomes)] = []
     for row in batch.rows + batch.deltas where row.level == .day {
-      let tuple = try #require(tuples[row.dimensionID])
-      let outcomes = Outcomes(row.counts)
-      conversions[tuple.campaign, default: 0] += outcomes.attributedConversions
-      revenue[Place(campaign: tuple.campaign, currency: tuple.currency), default: 0] +=
-        outcomes.attributedRevenueMicros
+      found.append((try #require(tuples[row.dimensionID]), Outcomes(row.counts)))
     }
-    return (conversions.filter { $0.value != 0 }, revenue.filter { $0.value != 0 })
+    return found
   }
 
   @Test(
@@ -218,10 +243,15 @@ struct PersonScanTests {
     var attribution = Attribution(
       Attribution.Question(
         model: .linear, lookBack: Self.policy.clickLookBack, times: .min ..< .max))
-    let people = scan.people { attribution.add($0) }
+    var people = PersonPeople(scan.question)
+    scan.people(&people) { attribution.add($0) }
+    return credits(attribution, people)
+  }
+
+  private func credits(_ attribution: Attribution, _ people: PersonPeople) -> [String: Int64] {
     var credits: [String: Int64] = [:]
     for (value, credit) in attribution.credits {
-      credits[String(decoding: people.values[Int(value)], as: UTF8.self)] = credit.conversionMicros
+      credits[people.values[Int(value)][0]] = credit.conversionMicros
     }
     return credits
   }
@@ -256,22 +286,64 @@ struct PersonScanTests {
     #expect(results.count == 1, "seed \(seed)")
   }
 
-  @Test("Too many persons or touches end the question and say what to narrow")
-  func limits() throws {
-    var random = SeededGenerator(seed: 1)
-    let events = Self.events(&random, count: 100)
-    for (persons, touches, what) in [
-      (2, 1_000, "persons"), (1_000, 5, "touches and sign-ins"),
-    ] {
-      var question = Self.question
-      question.personCountMax = persons
-      question.touchCountMax = touches
-      let error = #expect(throws: AnalysisError.self) {
-        try scan(events, partitions: 1, question)
-      }
-      #expect(
-        "\(error ?? .full(what: "", max: 0, advice: ""))".contains(
-          "more than \(persons == 2 ? 2 : 5) \(what); ask about a shorter range"))
+  @Test(
+    "Where there is no room for all persons, shares of them come to the same, one after the other",
+    arguments: 0..<60)
+  func shares(seed: UInt64) throws {
+    var random = SeededGenerator(seed: seed)
+    let events = Self.events(&random, count: 120)
+    let all = try credits(scan(events, partitions: 2, Self.question))
+    // Once a few frames are kept there is no room for more.
+    let rest = Mutex(random.below(4_000))
+    let whole = try scan(
+      events, partitions: 2, Self.question,
+      room: PersonRoom { bytes in
+        rest.withLock {
+          $0 -= bytes
+          return $0 >= 0
+        }
+      })
+    let overflow = try #require(whole.overflow)
+    #expect(overflow.bytes > 0 && overflow.graph.count > 0)
+    #expect(overflow.shareCount(bytesMax: 1_000) > overflow.shareCount(bytesMax: 1 << 30))
+    let count = 2 + random.below(3)
+    let shares = overflow.graph.shares(count)
+    var people = PersonPeople(Self.question)
+    var attribution = Attribution(
+      Attribution.Question(
+        model: .linear, lookBack: Self.policy.clickLookBack, times: .min ..< .max))
+    for share in 0..<count {
+      let part = try scan(
+        events, partitions: 2, Self.question, share: PersonShare(shares, share))
+      part.people(&people) { attribution.add($0) }
     }
+    #expect(credits(attribution, people) == all, "seed \(seed)")
+  }
+
+  @Test(
+    "Sessions are those of the pipeline's recount: how many, how many bounce, how long they are",
+    arguments: 0..<100)
+  func sessions(seed: UInt64) throws {
+    var random = SeededGenerator(seed: seed)
+    let events = Self.events(&random, count: 20 + random.below(150))
+    let question = PersonQuestion(
+      site: "s", times: .min ..< .max,
+      selectors: [
+        TouchSelector(kinds: TouchSelector.counted), TouchSelector(kinds: TouchSelector.counted),
+      ], dimensions: [.campaign], policy: Self.policy)
+    let scan = try scan(events, partitions: 2, question)
+    let watermark = (events.map(\.storedAt).max() ?? noon) + 3 * hour - 2 * second
+    var sessions = Sessions(
+      Sessions.Question(
+        gap: Self.policy.sessionGap, times: .min ..< .max, watermark: watermark))
+    var people = PersonPeople(question)
+    scan.people(&people) { sessions.add($0) }
+    var found: [String: Outcomes] = [:]
+    for (value, counts) in sessions.counts {
+      found[people.values[Int(value)][0]] = Outcomes(
+        sessions: counts.sessions, bounces: counts.bounces, sessionMicros: counts.micros)
+      #expect(counts.seconds.count == UInt64(counts.sessions - counts.open))
+    }
+    #expect(try found == outcomes(events, partitions: 2), "seed \(seed)")
   }
 }

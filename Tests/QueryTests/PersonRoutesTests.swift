@@ -97,7 +97,9 @@ import Views
       text.contains(
         #"{"name":"conversion","optional":false,"persons":1,"from_before":0.5,"#
           + #""from_before_interval":[0.0608303,0.93917],"from_start":0.333333,"#))
-    for part in [#""final":true"#, #""scanned":true"#, #""persons":3,"left_out":0,"row_count":1"#] {
+    for part in [
+      #""final":true"#, #""scanned":true"#, #""persons":3,"left_out":0,"passes":1,"row_count":1"#,
+    ] {
       #expect(text.contains(part), "\(part) in \(text)")
     }
   }
@@ -253,9 +255,13 @@ import Views
       (.attribution, #""model":"magic""#, "$.model", "not a model"),
       (.attribution, #""half_life":"1d""#, "$.half_life", "only time_decay"),
       (.attribution, #""model":"time_decay""#, "$.half_life", "is needed"),
-      (.attribution, #""by":"country""#, "$.by", "not a dimension"),
+      (.attribution, #""by":"colour""#, "$.by", "not a dimension"),
+      (.retention, #""begin":{"kind":"view"},"return":{"kind":"view"},"by":[]"#, "$.by", "1 to 4"),
+      (.sessions, #""by":["device","device"]"#, "$.by[1]", "repeated"),
+      (.sessions, #""within":"1h""#, "$.within", "no such member"),
+      (.sessions, #""filters":[["is","colour",["x"]]]"#, "$.filters[0][1]", "not a dimension"),
       (
-        .attribution, #""touches":{"kind":"click","filters":[["is","device",["x"]]]}"#,
+        .attribution, #""touches":{"kind":"click","filters":[["is","colour",["x"]]]}"#,
         "$.touches.filters[0][1]", "not a dimension"
       ),
     ] as [(PersonRequest.Kind, String, String, String)])

@@ -174,6 +174,40 @@ import Views
     }
   }
 
+  @Test("The most frequent of any dimension are a list, which is rows in CSV")
+  func lists() async throws {
+    fill()
+    let service = try service()
+    let range = #""date_range":["2026-11-01","2026-11-02"]"#
+    let json = text(
+      try await service.query(post(#"{"metrics":["top_events","top_campaigns"],\#(range)}"#)))
+    #expect(
+      json.hasPrefix(
+        #"{"results":[{"dimensions":[],"metrics":[{"top":[{"value":"Seen","count":18,"error":0},"#
+          + #"{"value":"Opened","count":2,"error":0}],"certain":true},{"top":[{"value":"c"#),
+      "\(json)")
+    let tables: [(query: String, table: String)] = [
+      (
+        #""metrics":["top_events","events"]"#,
+        "top_events,top_events_rank,top_events_count,top_events_error,events\r\n"
+          + "Seen,1,18,0,20\r\nOpened,2,2,0,20\r\n"
+      ),
+      (
+        #""metrics":["clicks","top_devices"],"dimensions":["campaign"]"#,
+        "campaign,clicks,top_devices,top_devices_rank,top_devices_count,top_devices_error\r\n"
+          + "c0,5,desktop,1,10,0\r\nc1,0,mobile,1,10,0\r\n"
+      ),
+      (
+        #""metrics":["top_sources"],"compare":"previous""#,
+        "top_sources,top_sources_rank,top_sources_count,top_sources_error\r\n,,,\r\n"
+      ),
+    ]
+    for (query, table) in tables {
+      let found = text(try await service.query(post(#"{"format":"csv",\#(query),\#(range)}"#)))
+      #expect(found == table, "\(query)")
+    }
+  }
+
   @Test("CSV is for who asks for it by Accept or by format, apart from JSON of the same question")
   func csv() async throws {
     fill()
@@ -315,7 +349,10 @@ import Views
         "$.as_known_at"
       ),
       (#""metrics":["clicks"],"scan":1"#, "invalid_value", "$.scan"),
-      (#""metrics":["uniques","top_contents"],"format":"csv""#, "invalid_value", "$.metrics[1]"),
+      (
+        #""metrics":["top_countries","uniques","top_contents"],"format":"csv""#, "invalid_value",
+        "$.metrics[2]"
+      ),
       (#""metrics":["uniques"],"format":"xml""#, "invalid_value", "$.format"),
       (#""metrics":["uniques"],"compare":"next""#, "invalid_value", "$.compare"),
       (#""metrics":["uniques"],"timezone":"Mars""#, "unknown_timezone", "$.timezone"),

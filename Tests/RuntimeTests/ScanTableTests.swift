@@ -37,14 +37,14 @@ import Views
   private func start(
     _ table: ScanTable, _ question: String, knownAt: Int64? = nil
   ) throws -> ScanJob {
-    try table.start(
-      question, of: source, knownAt: knownAt,
-      { Breakdown(BreakdownQuestion(site: "shop", times: .min..<Int64.max)) },
-      answer: { breakdown, reach in
-        ScanJob.Answer(
-          Array(
-            "\(breakdown.rows().first?.counts[""]?.impressions ?? 0) \(reach.tally.events)".utf8))
-      })
+    try table.start(question, of: source, knownAt: knownAt) { scan throws(ScanError) in
+      let (breakdown, reach) = try scan.run {
+        Breakdown(BreakdownQuestion(site: "shop", times: .min..<Int64.max))
+      }
+      return ScanJob.Answer(
+        Array(
+          "\(breakdown.rows().first?.counts[""]?.impressions ?? 0) \(reach.tally.events)".utf8))
+    }
   }
 
   private func text(_ job: ScanJob) async -> String {

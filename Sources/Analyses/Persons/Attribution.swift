@@ -43,13 +43,13 @@ public enum AttributionModel: Hashable, Sendable {
 /// millionths (``CreditSplit``), and so is its revenue: credits add up to the attributed conversions and
 /// their revenue exactly, whatever the model. A conversion without a touch is unattributed. The last touch
 /// with clicks alone is what the pipeline counts as attributed conversions (`PersonTimeline`), which is
-/// held to it by a test.
+/// held to it by a test. By segments a touch is credited to each that its person was in: then they overlap.
 ///
 /// A model says how credit is divided, not what caused a conversion: persons who would have converted anyway
 /// count in full. That takes an experiment.
 ///
 /// Cost: one pass over a person's touches, and for each conversion one over those within its look-back.
-public struct Attribution: Sendable {
+public struct Attribution: PersonFold {
   public struct Question: Hashable, Sendable {
     public var model: AttributionModel
     /// Microseconds.
@@ -130,7 +130,7 @@ public struct Attribution: Sendable {
       let all = (begin..<max(begin, end)).filter {
         $0 != index && touches[$0].marks & question.touch != 0
       }
-      attribute(conversion, to: Self.met(all, by: conversion, in: history), touches)
+      attribute(conversion, to: Self.met(all, by: conversion, in: history), in: history)
     }
   }
 
@@ -154,8 +154,9 @@ public struct Attribution: Sendable {
   }
 
   private mutating func attribute(
-    _ conversion: PersonTouch, to path: [Int], _ touches: [PersonTouch]
+    _ conversion: PersonTouch, to path: [Int], in history: PersonHistory
   ) {
+    let touches = history.touches
     guard !path.isEmpty else { return unattributed.add(conversion) }
     attributed.add(conversion)
     let weights = question.model.weights(path.map { conversion.time - touches[$0].time })
@@ -163,10 +164,11 @@ public struct Attribution: Sendable {
     let revenue = CreditSplit.parts(of: conversion.revenueMicros, by: weights)
     var values: Set<UInt32> = []
     for (place, index) in path.enumerated() {
-      let value = touches[index].value
       guard weights[place] > 0 else { continue }
-      credits[value, default: Credit()].add(units[place], revenue[place], conversion.currency)
-      if values.insert(value).inserted { credits[value, default: Credit()].touched += 1 }
+      for value in history.values(of: touches[index]) {
+        credits[value, default: Credit()].add(units[place], revenue[place], conversion.currency)
+        if values.insert(value).inserted { credits[value, default: Credit()].touched += 1 }
+      }
     }
   }
 }

@@ -17,7 +17,7 @@ public import Statistics
 /// error of 1 %.
 ///
 /// Cost: touches × steps² at most for a person, usually touches × steps.
-public struct Funnel: Sendable {
+public struct Funnel: PersonFold {
   public struct Question: Hashable, Sendable {
     /// For each step whether it may be left out. Step i is what bit i marks.
     public var isOptional: [Bool]
@@ -86,9 +86,15 @@ public struct Funnel: Sendable {
     let way = furthest(touches)
     guard let first = way.first else { return }
     let start = touches[first].time
-    var counts =
-      self.counts[touches[first].value]
-      ?? Counts(steps: question.isOptional.count)
+    for value in history.values(of: touches[first]) {
+      count(way, touches, from: start, as: value)
+    }
+  }
+
+  private mutating func count(
+    _ way: [Int], _ touches: [PersonTouch], from start: Int64, as value: UInt32
+  ) {
+    var counts = self.counts[value] ?? Counts(steps: question.isOptional.count)
     for (place, index) in way.enumerated() {
       reach(
         required[place], touches[index].time - touches[way[max(0, place - 1)]].time, &counts)
@@ -96,7 +102,7 @@ public struct Funnel: Sendable {
     }
     let isOver = start + question.within < question.watermark
     if way.count < required.count && !isOver { counts.open += 1 }
-    self.counts[touches[first].value] = counts
+    self.counts[value] = counts
   }
 
   /// The touches of the required steps that a person reaches.

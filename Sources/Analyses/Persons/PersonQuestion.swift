@@ -1,4 +1,3 @@
-public import Events
 public import Views
 
 /// What a question about persons wants to see of the log.
@@ -8,40 +7,44 @@ public struct PersonQuestion: Hashable, Sendable {
   public var times: Range<Int64>
   /// What a touch can be; number i gives bit i of ``PersonTouch/marks``.
   public var selectors: [TouchSelector]
-  /// Whose values touches are told apart by; nil for none.
-  public var dimension: Dimension?
+  /// Whose values touches are told apart by; empty for none.
+  public var dimensions: [BreakdownDimension]
+  /// For the hour of the week, as in ``BreakdownQuestion/offsets``.
+  public var offsets: [BreakdownQuestion.ZoneOffset]
   /// How persons are followed: the pipeline's.
   public var policy: PersonPolicy
-  /// Persons with touches, or with a sign-in in the whole log, that are followed.
-  public var personCountMax: Int
-  /// Touches and sign-ins that are kept.
-  public var touchCountMax: Int
 
   public static let selectorCountMax = 32
-  public static let personCountMax = 1_000_000
-  /// 64 bytes each, and 12 more while it is told whose they are.
-  public static let touchCountMax = 4_000_000
-  /// Different values of the dimension.
+  /// Different combinations of values of the dimensions.
   public static let valueCountMax = 100_000
   /// A person with more touches is left out: nobody's, but a program's.
   public static let personTouchesMax = 5_000
+  /// Keys that are connected with others, where persons are divided among several readings.
+  public static let connectedCountMax = 8_000_000
 
   public init(
-    site: String, times: Range<Int64>, selectors: [TouchSelector], dimension: Dimension? = nil,
-    policy: PersonPolicy, personCountMax: Int = Self.personCountMax,
-    touchCountMax: Int = Self.touchCountMax
+    site: String, times: Range<Int64>, selectors: [TouchSelector],
+    dimensions: [BreakdownDimension] = [], offsets: [BreakdownQuestion.ZoneOffset] = [],
+    policy: PersonPolicy
   ) {
     precondition(
       (1...Self.selectorCountMax).contains(selectors.count), "every selector has a bit")
     self.site = site
     self.times = times
     self.selectors = selectors
-    self.dimension = dimension
+    self.dimensions = dimensions
+    self.offsets = offsets
     self.policy = policy
-    self.personCountMax = personCountMax
-    self.touchCountMax = touchCountMax
   }
 
-  static let advice =
+  /// Whether it must be known who was in which segment.
+  public var needsSegments: Bool { asked.contains(.segment) }
+
+  /// The dimensions that have a say.
+  var asked: [BreakdownDimension] {
+    dimensions + selectors.flatMap { $0.filters.map(\.dimension) }
+  }
+
+  public static let advice =
     "ask about a shorter range, or about fewer events by a filter or by their name"
 }

@@ -271,10 +271,12 @@ struct PersonResolver {
   // MARK: Histories
 
   /// - Parameters:
-  ///   - values: by part and number, what a touch's value and currency are called in histories.
+  ///   - names: by part and number, what a touch's value and currency are called in histories.
+  ///   - lists: see ``PersonHistory/lists``.
   ///   - body: gets every person's history, in no fixed order; nothing of persons with too many touches.
   func forEach(
-    values: [[UInt32]], touchesMax: Int, _ body: (PersonHistory?) -> Void
+    _ names: [(values: [UInt32], currencies: [UInt32])], lists: [[UInt32]], touchesMax: Int,
+    _ body: (PersonHistory?) -> Void
   ) {
     var people: [Int: [Int]] = [:]
     for user in ofUser.indices where !ofUser[user].isEmpty {
@@ -284,13 +286,13 @@ struct PersonResolver {
       guard held.count <= touchesMax else { return body(nil) }
       let touches = held.map { held in
         let record = record(held)
-        let names = values[Int(held.part)]
+        let names = names[Int(held.part)]
         return PersonTouch(
           time: record.time, key: record.key, marks: record.marks,
-          value: names[Int(record.value)], revenueMicros: record.revenueMicros,
-          currency: names[Int(record.currency)], group: held.group)
+          value: names.values[Int(record.value)], revenueMicros: record.revenueMicros,
+          currency: names.currencies[Int(record.currency)], group: held.group)
       }
-      body(PersonHistory(touches, groups: groups))
+      body(PersonHistory(touches, groups: groups, lists: lists))
     }
     for users in people.values { tell(users.flatMap { ofUser[$0] }) }
     for held in ofDevice where !held.isEmpty { tell(held) }

@@ -13,17 +13,28 @@ import Views
 /// pipeline's. A device's sessions, which decide what a user takes over who signs in on it, are those of the
 /// touches that the question asks for.
 ///
-/// Cost: a look-up for an event that is not asked for, two and a record of 64 bytes for one that is; some 70
-/// bytes for each person. Limits: see ``PersonQuestion``; where one is reached the question fails and says what
-/// to narrow.
+/// Cost: a look-up for an event that is not asked for, two and a record of 72 bytes for one that is; some 160
+/// bytes for each person. Where there is no room for that, ``overflow`` says how much it was, and into which shares
+/// the persons can be divided: of each an own scan reads the log again.
 public final class PersonScan: Analysis {
   public let question: PersonQuestion
+  private let segments: SegmentHistory
   /// Of the streams that were merged, in order of generation and partition.
   private(set) var parts: [PersonScanPart]
+  /// Nil while all that was asked for has found room.
+  public private(set) var overflow: PersonOverflow?
 
-  public init(_ question: PersonQuestion) {
+  /// - Parameters:
+  ///   - segments: needed where ``PersonQuestion/needsSegments``.
+  ///   - share: the persons to look at; nil for all.
+  ///   - room: what may be kept, by all that belong to the same question.
+  public init(
+    _ question: PersonQuestion, segments: SegmentHistory = .none, share: PersonShare? = nil,
+    room: PersonRoom = .unbounded
+  ) {
     self.question = question
-    parts = [PersonScanPart(question)]
+    self.segments = segments
+    parts = [PersonScanPart(question, segments, share, room)]
   }
 
   public var times: Range<Int64> { .min ..< .max }
@@ -32,41 +43,43 @@ public final class PersonScan: Analysis {
     _ frame: FrameView, _ counted: borrowing CountedEvents, at moment: FrameMoment
   ) throws(AnalysisError) {
     try parts[0].add(frame, counted, at: moment)
+    if overflow == nil, parts[0].overflow != nil { overflow = PersonOverflow() }
   }
 
   public func merge(_ other: PersonScan) throws(AnalysisError) {
-    parts += other.parts.filter { !$0.records.isEmpty }
-    // A device is in one stream of each generation.
-    try Self.check(parts.reduce(0) { $0 + $1.devices.count }, question.personCountMax, "persons")
+    parts += other.parts.filter { !$0.records.isEmpty || $0.overflow != nil }
+    guard overflow != nil || parts.contains(where: { $0.overflow != nil }) else { return }
+    var sum = overflow ?? PersonOverflow()
+    for part in parts {
+      part.overflowNow()
+      guard let own = part.overflow else { continue }
+      sum.bytes += own.bytes
+      sum.graph.merge(own.graph)
+    }
+    parts = []
+    overflow = sum
     try Self.check(
-      parts.reduce(0) { $0 + $1.records.count }, question.touchCountMax, "touches and sign-ins")
-  }
-
-  /// Who was looked at.
-  public struct People: Hashable, Sendable {
-    public var persons: Int
-    /// Persons with more touches than ``PersonQuestion/personTouchesMax``, of whom nothing counts.
-    public var leftOut: Int
-    /// By the numbers that touches have: values of the dimension, and currencies.
-    public var values: [[UInt8]]
+      sum.graph.count, PersonQuestion.connectedCountMax, "ids that are connected with others")
   }
 
   /// Tells who is who and hands out each person's history, in no fixed order.
-  public func people(_ body: (PersonHistory) -> Void) -> People {
-    var numbers: [[UInt8]: UInt32] = [:]
-    var people = People(persons: 0, leftOut: 0, values: [])
+  ///
+  /// - Parameter people: of the shares before, if any; what it has is added to.
+  /// - Precondition: there is no ``overflow``.
+  public func people(_ people: inout PersonPeople, _ body: (PersonHistory) -> Void) {
+    precondition(overflow == nil, "what found no room is not there")
     let names = parts.map { part in
-      (0..<part.values.count).map { number in
-        let text = part.values.text(number)
-        if let known = numbers[text] { return known }
-        let next = UInt32(people.values.count)
-        numbers[text] = next
-        people.values.append(text)
-        return next
-      }
+      (
+        values: (0..<part.values.count).map { people.number(ofValue: part.values.text($0)) },
+        currencies: (0..<part.currencies.count).map {
+          people.number(ofCurrency: part.currencies.text($0))
+        }
+      )
     }
     let resolver = PersonResolver(parts, question.policy)
-    resolver.forEach(values: names, touchesMax: PersonQuestion.personTouchesMax) { history in
+    resolver.forEach(
+      names, lists: people.lists, touchesMax: PersonQuestion.personTouchesMax
+    ) { history in
       guard let history else {
         people.leftOut += 1
         return
@@ -74,7 +87,6 @@ public final class PersonScan: Analysis {
       people.persons += 1
       body(history)
     }
-    return people
   }
 
   static func check(_ count: Int, _ max: Int, _ what: String) throws(AnalysisError) {

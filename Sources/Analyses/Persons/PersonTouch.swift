@@ -7,7 +7,7 @@ public struct PersonTouch: Hashable, Sendable, BitwiseCopyable {
   public var key: Key128
   /// Bit i: it is what selector i of the question asks for.
   public var marks: UInt32
-  /// Number of its value of the question's dimension.
+  /// Number of its values of the question's dimensions; see ``PersonHistory/values(of:)``.
   public var value: UInt32
   /// Millionths of its currency.
   public var revenueMicros: Int64
@@ -42,8 +42,13 @@ public struct PersonHistory: Sendable {
   /// ``PersonResolver``. The first is of those that never did.
   public let groups: [[UInt32]]
 
+  /// By the number in a touch, the values that it counts for; empty where each number is a value itself.
+  private let lists: [[UInt32]]
+
   /// - Parameter touches: in any order; of those with the same time and key one is kept.
-  public init(_ touches: [PersonTouch], groups: [[UInt32]] = [[]]) {
+  public init(
+    _ touches: [PersonTouch], groups: [[UInt32]] = [[]], lists: [[UInt32]] = []
+  ) {
     var ordered: [PersonTouch] = []
     ordered.reserveCapacity(touches.count)
     for touch in touches.sorted(by: PersonTouch.precedes) {
@@ -52,5 +57,17 @@ public struct PersonHistory: Sendable {
     }
     self.touches = ordered
     self.groups = groups
+    self.lists = lists
   }
+
+  /// The values of the question's dimensions that a touch counts for: several where its person was in several
+  /// segments.
+  public func values(of touch: PersonTouch) -> [UInt32] {
+    lists.isEmpty ? [touch.value] : lists[Int(touch.value)]
+  }
+}
+
+/// What is made of the histories of persons, one after the other in any order.
+public protocol PersonFold: Sendable {
+  mutating func add(_ history: PersonHistory)
 }

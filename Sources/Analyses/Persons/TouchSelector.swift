@@ -6,15 +6,17 @@ public struct TouchSelector: Hashable, Sendable {
   public var kinds: [EventKind]
   /// The event's name as the client sent it, byte by byte; nil for any.
   public var name: [UInt8]?
-  /// Of the dimensions of tuples; all of them hold.
+  /// All of them hold.
   public var filters: [BreakdownFilter]
 
   public init(kinds: [EventKind] = [], name: [UInt8]? = nil, filters: [BreakdownFilter] = []) {
-    precondition(filters.allSatisfy { $0.dimension.part == .tuple }, "touches are told by tuples")
     self.kinds = kinds
     self.name = name
     self.filters = filters
   }
+
+  /// What a person does, and what counts in sessions.
+  public static let counted: [EventKind] = [.impression, .view, .click, .engagement, .conversion]
 
   /// What says who is who, and is no touch.
   static let identityKinds: Set<EventKind> = [.alias, .unlink]
@@ -30,10 +32,13 @@ public struct TouchSelector: Hashable, Sendable {
     self.name.map { $0.elementsEqual(name) } ?? true
   }
 
+  /// Whether the filters on values of tuples hold.
   func admits(_ tuple: TupleFields) -> Bool {
     filters.allSatisfy { filter in
-      guard let dimension = Dimension(name: filter.dimension.rawValue) else { return false }
-      return filter.admits(tuple[dimension])
+      filter.dimension.part != .tuple || filter.admits(tuple.value(of: filter.dimension))
     }
   }
+
+  /// Those that a tuple does not answer.
+  var otherFilters: [BreakdownFilter] { filters.filter { $0.dimension.part != .tuple } }
 }

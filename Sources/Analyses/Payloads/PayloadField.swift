@@ -9,7 +9,7 @@
 /// | GA4 | the request with one event: `events[].params.page_location` … |
 /// | CloudEvents | the event: `data.url` … |
 enum PayloadField: Int, CaseIterable {
-  case country, segment, source, medium
+  case country, source, medium
   /// The address of the page, with its `utm_` fields, and that of the page before.
   case page, referrer
   case dwellMilliseconds, dwellSeconds
@@ -25,8 +25,6 @@ enum PayloadField: Int, CaseIterable {
         "context.location.country", "properties.$geoip_country_code", "user_location.country_id",
         "country", "geo_country", "data.country", "properties.country",
       ]
-    case .segment:
-      ["properties.segment", "segment", "data.segment", "events.params.segment", "context.segment"]
     case .source:
       [
         "context.campaign.source", "properties.utm_source", "utm_source", "data.utm_source",

@@ -13,12 +13,18 @@ struct PayloadValues {
   private var referrer: [UInt8] = []
 
   init(for question: BreakdownQuestion) {
+    self.init(
+      question.dimensions + question.filters.map(\.dimension) + question.tops,
+      measures: question.measures)
+  }
+
+  /// - Parameter dimensions: of any part; those of others are passed over.
+  init(_ dimensions: [BreakdownDimension], measures: BreakdownMeasures = []) {
     var fields: Set<PayloadField> = []
     var fallbacks: Set<PayloadField> = []
-    for dimension in question.dimensions + question.filters.map(\.dimension) {
+    for dimension in dimensions {
       switch dimension {
       case .country: fields.insert(.country)
-      case .segment: fields.insert(.segment)
       case .source:
         fields.insert(.source)
         fallbacks.formUnion([.page, .referrer])
@@ -29,17 +35,19 @@ struct PayloadValues {
       default: break
       }
     }
-    if question.measures.contains(.topReferrers) { fields.formUnion([.page, .referrer]) }
-    if question.measures.contains(.dwell) {
+    if measures.contains(.dwell) {
       fields.formUnion([.dwellMilliseconds, .dwellSeconds])
     }
-    if question.measures.contains(.scroll) { fields.formUnion([.scrollPercent, .scrollShare]) }
+    if measures.contains(.scroll) { fields.formUnion([.scrollPercent, .scrollShare]) }
     reader = PayloadReader(
       PayloadField.allCases.filter(fields.union(fallbacks).contains),
       fallbacks: fallbacks.subtracting(fields))
   }
 
-  mutating func read(_ payload: UnsafeRawBufferPointer) { reader.read(payload) }
+  /// - Parameter kind: see ``PayloadReader/read(_:kind:)``.
+  mutating func read(_ payload: UnsafeRawBufferPointer, kind: UInt8 = 0) {
+    reader.read(payload, kind: kind)
+  }
 
   /// Appends the value of a dimension in the payload that was read last, at most ``Dimension/bytesMax`` bytes.
   mutating func append(
@@ -48,7 +56,6 @@ struct PayloadValues {
     let start = output.count
     switch dimension {
     case .country: append(.country, payload, &output)
-    case .segment: append(.segment, payload, &output)
     case .source: appendSource(payload, &output)
     case .medium: appendMedium(payload, &output)
     case .referrer: appendReferrer(payload, &output)
@@ -118,7 +125,7 @@ struct PayloadValues {
   }
 
   /// Appends the host of the page before, in lower case; nothing where it is unknown or the page's own.
-  mutating func appendReferrer(
+  private mutating func appendReferrer(
     _ payload: UnsafeRawBufferPointer, _ output: inout [UInt8]
   ) {
     referrer.removeAll(keepingCapacity: true)

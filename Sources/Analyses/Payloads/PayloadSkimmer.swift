@@ -8,9 +8,13 @@ struct PayloadSkimmer {
   private let base: UnsafeRawPointer
   private let count: Int
   /// Of the next byte to be read.
-  private(set) var offset = 0
+  private(set) var offset: Int
+  /// Whether the bytes have come to their end where something was still to come.
+  private(set) var isCut = false
 
-  init(_ bytes: UnsafeRawBufferPointer) {
+  /// - Parameter offset: where to begin, within the bytes or at their end.
+  init(_ bytes: UnsafeRawBufferPointer, at offset: Int = 0) {
+    self.offset = offset
     // An empty buffer may have no address; nothing is read from it.
     base = bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 1).unsafelyUnwrapped
     count = bytes.count
@@ -51,6 +55,7 @@ struct PayloadSkimmer {
       if byte > 0x20 { return byte }
       offset &+= 1
     }
+    isCut = true
     return 0
   }
 
@@ -86,6 +91,7 @@ struct PayloadSkimmer {
       index = firstQuote(from: index)
       guard index < count else {
         offset = count
+        isCut = true
         return nil
       }
       if byte(index) == UInt8(ascii: "\"") { break }
@@ -105,24 +111,19 @@ struct PayloadSkimmer {
       if byte == UInt8(ascii: ",") || byte | 0x20 == UInt8(ascii: "}") || byte <= 0x20 { break }
       offset &+= 1
     }
+    if offset >= count { isCut = true }
     return Text(start: start, count: offset &- start, isEscaped: false)
   }
 
-  /// Over the next value, whatever it is.
-  @inline(__always)
-  mutating func skipValue() {
-    switch peek() {
-    case UInt8(ascii: "\""): _ = text()
-    case UInt8(ascii: "{"), UInt8(ascii: "["): skipContainer()
-    default: _ = word()
-    }
-  }
-
-  private mutating func skipContainer() {
+  /// Over an object or array whose bracket is next.
+  mutating func skipContainer() {
     var depth = 0
     while true {
       offset = firstBracket(from: offset)
-      guard offset < count else { return }
+      guard offset < count else {
+        isCut = true
+        return
+      }
       switch byte(offset) {
       case UInt8(ascii: "\""): guard text() != nil else { return }
       case UInt8(ascii: "{"), UInt8(ascii: "["):

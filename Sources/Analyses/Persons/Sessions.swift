@@ -1,0 +1,143 @@
+public import Statistics
+
+/// How many sessions there are, how long they last, and how many of them are a single event.
+///
+///     v ─ i ─ c ······ > gap ······ v        two sessions: one of three events, one that bounces
+///
+/// A session goes on while its person's next event comes at most the gap later; which events count, and who is who, is
+/// as in the pipeline's sessions, whose numbers these are. It counts at the time and for the values of its first event.
+/// One that may still go on is `open`: it counts, with no length yet. Users that became one while it was known
+/// have sessions together from then on (``PersonHistory/groups``).
+///
+/// Cost: one pass over a person's touches.
+public struct Sessions: PersonFold {
+  public struct Question: Hashable, Sendable {
+    /// Between two events of a session at most, microseconds.
+    public var gap: Int64
+    /// Of first events, microseconds since the epoch.
+    public var times: Range<Int64>
+    /// The log's time: sessions that ended less than the gap before it are open.
+    public var watermark: Int64
+    /// Bits of what goes on with a session, and of what it must begin with to count.
+    public var member: UInt32
+    public var beginning: UInt32
+
+    public init(
+      gap: Int64, times: Range<Int64>, watermark: Int64 = .max, member: UInt32 = 1,
+      beginning: UInt32 = 2
+    ) {
+      self.gap = gap
+      self.times = times
+      self.watermark = watermark
+      self.member = member
+      self.beginning = beginning
+    }
+  }
+
+  public struct Counts: Sendable {
+    public internal(set) var sessions: Int64 = 0
+    /// Sessions of a single event.
+    public internal(set) var bounces: Int64 = 0
+    public internal(set) var open: Int64 = 0
+    public internal(set) var events: Int64 = 0
+    /// Of those that are over, first to last event, microseconds.
+    public internal(set) var micros: Int64 = 0
+    /// The same in seconds, by quantiles.
+    public internal(set) var seconds = Funnel.noSeconds
+
+    public init() {}
+
+    /// Seconds per session; nil without one.
+    public var meanSeconds: Double? {
+      sessions == 0 ? nil : Double(micros) / Double(sessions) / 1_000_000
+    }
+  }
+
+  private struct Session {
+    var first: PersonTouch
+    var end: Int64
+    var events: Int64 = 1
+    /// Whose it has been; empty where some event is of those that never became one.
+    var groups: [UInt32]
+    var hasUngrouped: Bool
+  }
+
+  public let question: Question
+  /// By value of the first event; empty once there are more than ``valueCountMax``.
+  public private(set) var counts: [UInt32: Counts] = [:]
+  /// Whether there was no room for the values.
+  public private(set) var isFull = false
+
+  /// Each has a sketch of its lengths.
+  public static let valueCountMax = 20_000
+
+  public init(_ question: Question) { self.question = question }
+
+  public mutating func add(_ history: PersonHistory) {
+    var sessions: [Session] = []
+    for touch in history.touches where touch.marks & question.member != 0 {
+      let groups = history.groups[Int(touch.group)]
+      if let place = place(of: touch, groups, in: sessions) {
+        sessions[place].end = touch.time
+        sessions[place].events += 1
+        sessions[place].groups += groups
+        if groups.isEmpty { sessions[place].hasUngrouped = true }
+      } else {
+        sessions.append(
+          Session(
+            first: touch, end: touch.time, groups: groups, hasUngrouped: groups.isEmpty))
+      }
+    }
+    for session in sessions
+    where question.times.contains(session.first.time)
+      && session.first.marks & question.beginning != 0
+    {
+      for value in history.values(of: session.first) { count(session, as: value) }
+    }
+  }
+
+  /// The latest session that a touch goes on with.
+  private func place(of touch: PersonTouch, _ groups: [UInt32], in sessions: [Session]) -> Int? {
+    var place = sessions.count - 1
+    while place >= 0, touch.time - sessions[place].end <= question.gap {
+      let session = sessions[place]
+      if groups.isEmpty || session.hasUngrouped || groups.contains(where: session.groups.contains) {
+        return place
+      }
+      place -= 1
+    }
+    return nil
+  }
+
+  private mutating func count(_ session: Session, as value: UInt32) {
+    guard !isFull else { return }
+    var counts = counts[value] ?? Counts()
+    counts.sessions += 1
+    counts.events += session.events
+    if session.events == 1 { counts.bounces += 1 }
+    if isOver(session) {
+      counts.micros += session.end - session.first.time
+      do throws(SketchError) {
+        try counts.seconds.insert(Double(session.end - session.first.time) / 1_000_000)
+      } catch {
+        preconditionFailure("events are in order of time: \(error)")
+      }
+    } else {
+      counts.open += 1
+    }
+    self.counts[value] = counts
+    if self.counts.count > Self.valueCountMax {
+      isFull = true
+      self.counts = [:]
+    }
+  }
+
+  /// By the ten seconds in which the pipeline looks at what is over.
+  private func isOver(_ session: Session) -> Bool {
+    func step(_ time: Int64) -> Int64 {
+      time / 10_000_000 - (time % 10_000_000 < 0 ? 1 : 0)
+    }
+    let (end, isBeyond) = session.end.addingReportingOverflow(question.gap)
+    return !isBeyond && step(end) < step(question.watermark)
+  }
+}
