@@ -95,10 +95,7 @@ struct SettledPiece {
   /// itself, since they have no sums of a part then.
   var wider: [(selection: ViewSelection, place: Range<Int>)] {
     let window = segment.level.length
-    let isByWindow =
-      Int64(selection.buckets.count) == (segment.to - segment.from) / window
-      && selection.buckets.enumerated().allSatisfy { $1 == segment.from + Int64($0) * window }
-    guard isByWindow else { return [] }
+    guard segment.isCut(into: selection.buckets) else { return [] }
     return Self.lengths[segment.level.rawValue].compactMap { length in
       guard length > segment.to - segment.from else { return nil }
       let behind = (segment.from % length + length) % length
@@ -162,5 +159,13 @@ struct SettledPiece {
       begin = end
     }
     return parts
+  }
+}
+
+extension Segment {
+  /// Whether each of its windows is one of the buckets, and there are no others.
+  func isCut(into buckets: [Int64]) -> Bool {
+    buckets.first == from && buckets.last == to - level.length
+      && zip(buckets, buckets.dropFirst()).allSatisfy { $1 - $0 == level.length }
   }
 }

@@ -125,7 +125,7 @@ struct IncidentServiceTests {
     #expect(lines.count == 5)
     #expect(
       lines[3].hasPrefix(
-        "7,shop,spring,,rate_down,warning,false,2026-11-30T10:15:00.000Z,2026-11-30T10:15:00.000Z,8,38,100,80,120,-0.62,,,,7,,1,"
+        "7,shop,spring,,rate_down,warning,false,2026-11-30T10:15:00.000Z,2026-11-30T10:15:00.000001Z,8,38,100,80,120,-0.62,,,,7,,1,"
       ))
     #expect(lines[4].contains(",variant,b,0.7,5,,1,"))
   }
