@@ -3,7 +3,7 @@ import Learning
 
 /// Why it was this arm, as `GET /v1/decisions/{plan}/why` says it: the chances from which it was drawn, the
 /// alternatives and their odds, the event in the log with the features as they were and how far the log was read for
-/// its model, and what is known of each arm by now.
+/// its model, what each feature does for the arm by now, and what is known of each arm by now.
 struct DecisionReason {
   let token: DecisionToken
   let report: DecisionReport
@@ -42,6 +42,10 @@ struct DecisionReason {
     json.endArray()
     json.key("features")
     if let logged { logged.decision.features.write(to: &json) } else { json.null() }
+    json.key("contributions")
+    json.beginArray()
+    for contribution in contributions { write(contribution, to: &json) }
+    json.endArray()
     json.key("event_position")
     if let logged { json.string(logged.position) } else { json.null() }
     json.key("model")
@@ -67,6 +71,23 @@ struct DecisionReason {
     json.endArray()
     json.endObject()
     return json.bytes
+  }
+
+  private func write(_ contribution: FeatureContribution, to json: inout JSONWriter) {
+    json.beginObject()
+    json.key("feature")
+    json.string(contribution.name)
+    json.key("chance")
+    json.double(contribution.chance)
+    json.key("reward")
+    if let reward = contribution.reward { json.double(reward) } else { json.null() }
+    json.endObject()
+  }
+
+  /// By the present model; it takes the log to make the one that decided again.
+  private var contributions: [FeatureContribution] {
+    guard let logged, let model = report.model else { return [] }
+    return model.contributions(of: logged.decision.features, to: token.chosen)
   }
 
   private func write(alternative arm: Int, to json: inout JSONWriter) {
@@ -96,6 +117,12 @@ struct DecisionReason {
     } else {
       let chance = DecideAnswer.percent(token.propensities[token.chosen])
       sentences.append("\(arm) was drawn with a chance of \(chance) by \(plan.policy.name).")
+    }
+    if let first = contributions.first, first.chance != 0 {
+      sentences.append(
+        "Of what was known, \(first.name) says most: with it the chance of \(arm) is by now"
+          + " \(DecideAnswer.percent(first.chance.magnitude)) \(first.chance > 0 ? "greater" : "smaller")."
+      )
     }
     if let model = report.model {
       for (index, known) in model.arms.enumerated() {

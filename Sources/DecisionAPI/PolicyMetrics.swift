@@ -6,7 +6,8 @@ public enum PolicyMetrics {
   public static let value = MetricDeclaration(
     "smartcontent_decision_policy_value",
     "What a shadow policy would earn per decision, and what is earned (policy served): the estimate from all decisions"
-      + " until now, and, from those whose reward window is over, the lower and upper ends of an interval of 95 % that may be looked at any time.",
+      + " until now (estimate by self-normalised inverse propensities, dr doubly robust, switch_dr), and, from those whose reward"
+      + " window is over, the lower and upper ends of intervals of 95 % that may be looked at any time, by inverse propensities and dr.",
     .gauge,
     labels: ["plan", "policy", "bound"])
   public static let advantage = MetricDeclaration(
@@ -25,8 +26,8 @@ public enum PolicyMetrics {
 
   public static let retractions = MetricDeclaration(
     "smartcontent_decision_retractions_total",
-    "Retractions of decisions: taken_back, and too_late where a decision, or some of a person, were settled too long"
-      + " ago.", .counter, labels: ["plan", "outcome"])
+    "Retractions of decisions: taken_back, and too_late where a decision, or some of a person, were settled so long ago that the"
+      + " log is read again without them.", .counter, labels: ["plan", "outcome"])
   public static let pending = MetricDeclaration(
     "smartcontent_decision_retractions_pending",
     "Retractions that the newest model, or the newest intervals of shadows, do not know of yet.",
@@ -66,11 +67,20 @@ public enum PolicyMetrics {
       ].map {
         MetricSample([plan.id, "served", $0.0], $0.1)
       }
-      let estimates = zip(plan.shadows, learning.soFar).map {
-        MetricSample([plan.id, $0.name, "estimate"], $1.selfNormalized)
+      let estimates = zip(plan.shadows, learning.soFar).flatMap { shadow, estimate in
+        let plain = [("estimate", estimate.selfNormalized)]
+        let robust = [("dr", estimate.doublyRobust), ("switch_dr", estimate.switchDoublyRobust)]
+        return (estimate.modelled > 0 ? plain + robust : plain).map {
+          MetricSample([plan.id, shadow.name, $0.0], $0.1)
+        }
       }
       return served + estimates
-        + shadows(plan, learning) { [("lower", $0.lower), ("upper", $0.upper)] }
+        + shadows(plan, learning) {
+          [
+            ("lower", $0.lower), ("upper", $0.upper), ("dr_lower", $0.robustLower),
+            ("dr_upper", $0.robustUpper),
+          ]
+        }
     }
     gauge(advantage) { plan, learning in
       shadows(plan, learning) {

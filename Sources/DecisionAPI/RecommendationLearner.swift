@@ -50,10 +50,11 @@ public final class RecommendationLearner: Learner, Sendable {
     _ frame: FrameView, _ counted: borrowing CountedEvents, at moment: FrameMoment,
     from stream: StreamPlace
   ) {
+    let place = FramePlace(stream, sequence: moment.sequence)
     var begin = 0
     while begin < counted.count {
       let end = min(begin + Self.part, counted.count)
-      state.withLock { $0.book.add(frame, counted, begin..<end) }
+      state.withLock { $0.book.add(frame, counted, begin..<end, at: place) }
       begin = end
     }
   }
@@ -87,6 +88,20 @@ public final class RecommendationLearner: Learner, Sendable {
     defer { metrics.answered(in: begin.duration(to: .now)) }
     return state.withLock { state in
       state.book.answer(question).map { ($0, question, progress) }
+    }
+  }
+
+  /// Why a content is in a list, or is not, and how far the log was read.
+  ///
+  /// - Returns: nil before anything was read, and where the site or the content is not known.
+  func why(
+    _ content: String, alternatives: Int,
+    in question: (LearningProgress) throws(Problem) -> RecommendationQuestion
+  ) throws(Problem) -> (reason: RecommendationReason, progress: LearningProgress)? {
+    guard let progress = state.withLock({ $0.progress }) else { return nil }
+    let question = try question(progress)
+    return state.withLock { state in
+      state.book.why(content, in: question, alternatives: alternatives).map { ($0, progress) }
     }
   }
 

@@ -8,7 +8,7 @@ import Learning
 ///     GET /v1/recommendations/persons/{person}      GET /v1/recommendations/sessions?items=a,b
 ///     GET /v1/recommendations/items/{item}          GET /v1/recommendations/newcomers
 ///     GET /v1/recommendations/segments/{id}         GET /v1/recommendations/similar?text=ten+soups
-///     GET /v1/recommendations
+///     GET /v1/recommendations                       GET /v1/recommendations/why?content=a&person=ann
 public struct RecommendationRoutes: Sendable {
   private let learner: RecommendationLearner
   private let check: @Sendable (HTTPRequest) throws(Problem) -> Void
@@ -48,18 +48,12 @@ public struct RecommendationRoutes: Sendable {
     }
     routes.on(.get, "/v1/recommendations/segments/{id}") { request in
       let id = request.parameters["id"] ?? ""
-      return try list(request) { site, _ throws(Problem) in
-        guard let members = members(site, id) else {
-          throw Problem(
-            .notFound, code: "unknown_segment",
-            detail: "There is no such segment of the site: those that are there are declared.")
-        }
-        return .persons(members)
-      }
+      return try list(request) { site, _ throws(Problem) in try segment(id, of: site) }
     }
     routes.on(.get, "/v1/recommendations/newcomers") { request in
       try list(request) { _, _ throws(Problem) in .newcomer }
     }
+    routes.on(.get, "/v1/recommendations/why") { try why($0) }
     routes.on(.get, "/v1/recommendations/similar") { try await near($0) }
     routes.on(.get, "/v1/recommendations/sessions") { request in
       try list(request, more: ["items"]) { _, given throws(Problem) in
@@ -72,6 +66,42 @@ public struct RecommendationRoutes: Sendable {
         return .session(items)
       }
     }
+  }
+
+  private func segment(
+    _ id: String, of site: String
+  ) throws(Problem) -> RecommendationQuestion.Subject {
+    guard let members = members(site, id) else {
+      throw Problem(
+        .notFound, code: "unknown_segment",
+        detail: "There is no such segment of the site: those that are there are declared.")
+    }
+    return .persons(members)
+  }
+
+  private func why(_ request: HTTPRequest) throws(Problem) -> HTTPResponse {
+    try check(request)
+    let more = ["content"] + WhyRequest.subjects
+    func question(_ now: Int64) throws(Problem) -> RecommendationQuestion {
+      try RecommendationRequest.question(request, more: more, now: now) {
+        site, given throws(Problem) in
+        if let id = given["segment"], WhyRequest.isAlone("segment", given) {
+          return try segment(id, of: site)
+        }
+        return try WhyRequest.subject(given, site: site)
+      }
+    }
+    let asked = try WhyRequest(request, allowed: RecommendationRequest.parameters + more)
+    // What is wrong with the request is said also while nothing was read yet.
+    let count = try question(0).count
+    let found = try learner.why(asked.content, alternatives: count) { progress throws(Problem) in
+      try question(progress.logTime)
+    }
+    guard let found else {
+      guard learner.summaries() != nil else { throw Self.unread }
+      throw Self.unknownContent
+    }
+    return Self.response(RecommendationReasonWriter.json(found.reason, found.progress))
   }
 
   private func list(
@@ -109,6 +139,11 @@ public struct RecommendationRoutes: Sendable {
   private static let unknownSite = Problem(
     .notFound, code: "unknown_site",
     detail: "No content of this site was seen within the last 30 days: ?site_id names another.")
+
+  private static let unknownContent = Problem(
+    .notFound, code: "unknown_content",
+    detail: "No event about this content of the site was seen within the last 30 days:"
+      + " ?content names one that lists have, ?site_id another site.")
 
   private static let unread = Problem(
     .serviceUnavailable, code: "recommendations_unavailable",

@@ -36,7 +36,7 @@ enum RecommendationWriter {
   }
 
   /// What a content is.
-  private static func write(
+  static func write(
     _ content: String, _ title: String, _ topics: [String], _ format: String,
     to json: inout JSONWriter
   ) {
@@ -167,7 +167,7 @@ enum RecommendationWriter {
     json.bool(progress.isCaughtUp)
   }
 
-  private static func write(_ texts: [String], to json: inout JSONWriter) {
+  static func write(_ texts: [String], to json: inout JSONWriter) {
     json.beginArray()
     for text in texts { json.string(text) }
     json.endArray()

@@ -38,8 +38,8 @@ public final class RetractionWatch: Sendable {
       }
       // A process that begins anew counts anew.
       if tooLate > 0, tooLate < .max / 2 {
-        logger.warning(
-          "retractions came too late: what was learned from these decisions stays until it is forgotten",
+        logger.notice(
+          "retractions of decisions that were settled long ago: they stay learned until the log was read again",
           metadata: [
             "plan": "\(plan)", "retractions": "\(tooLate)",
             "kept": "\(PlanLearning.retractableCount)",

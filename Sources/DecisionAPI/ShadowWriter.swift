@@ -6,7 +6,9 @@ import Learning
 ///
 ///     "served":{"so_far":0.3,"interval":[0.2,0.4]},
 ///     "shadows":[{"policy_name":"forgetful","policy":"discounted_thompson","probabilities":{"a":0.2,"b":0.8},
-///                 "so_far":{"decisions":5000,"ips":0.3,"snips":0.31},"decisions":4000,"effective_decisions":2500,"estimate":0.31,"interval":[0.22,0.4],
+///                 "so_far":{"decisions":5000,"ips":0.3,"snips":0.31,"modelled":5000,"dr":0.3,"switch_dr":0.3},
+///                 "decisions":4000,"effective_decisions":2500,"estimate":0.31,"interval":[0.22,0.4],
+///                 "modelled":4000,"dr":0.3,"switch_dr":0.3,"dr_interval":[0.25,0.36],
 ///                 "advantage":[-0.02,0.09],"is_better":false,"clipped":0}],
 ///     "promotion":{"rule":"lower_bound","deciding":"declared","since":null,"by":null,"note":null,"advantage":null}
 enum ShadowWriter {
@@ -62,6 +64,9 @@ enum ShadowWriter {
     json.double(estimate.inversePropensity)
     json.key("snips")
     json.double(estimate.selfNormalized)
+    write(
+      modelled: Int(estimate.modelled), estimate.doublyRobust, estimate.switchDoublyRobust,
+      to: &json)
     json.endObject()
   }
 
@@ -73,11 +78,26 @@ enum ShadowWriter {
     json.key("estimate")
     json.double(report.estimate)
     write("interval", (report.lower, report.upper), to: &json)
+    write(
+      modelled: report.modelled, report.doublyRobust, report.switchDoublyRobust, to: &json)
+    write("dr_interval", (report.robustLower, report.robustUpper), to: &json)
     write("advantage", (report.advantageLower, report.advantageUpper), to: &json)
     json.key("is_better")
     json.bool(report.isBetter)
     json.key("clipped")
     json.integer(report.clipped)
+  }
+
+  /// Estimates with a model of rewards; null where no decision's chances were kept.
+  private static func write(
+    modelled count: Int, _ doublyRobust: Double, _ switched: Double, to json: inout JSONWriter
+  ) {
+    json.key("modelled")
+    json.integer(count)
+    for (name, value) in [("dr", doublyRobust), ("switch_dr", switched)] {
+      json.key(name)
+      if count > 0 { json.double(value) } else { json.null() }
+    }
   }
 
   private static func write(

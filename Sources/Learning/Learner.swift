@@ -32,6 +32,15 @@ public protocol Learner: AnyObject, SendableMetatype {
 
   /// Makes what was taken in visible to those who answer; called after some frames, and when time passes.
   func publish(_ progress: LearningProgress)
+
+  /// One that has learned nothing and is told beforehand what this one was told too late; it reads the log from where its
+  /// memory begins, says nothing meanwhile, and takes this one's place once it has read as far. nil where there is no need.
+  func successor() -> (any Learner)?
+}
+
+extension Learner {
+  /// What was learned is never wrong.
+  public func successor() -> (any Learner)? { nil }
 }
 
 /// Which stream a frame comes from.

@@ -34,6 +34,11 @@ final class FollowerLoop {
   private var targets: [StreamPartition: UInt64] = [:]
   /// Stored times before it are not read, microseconds since the epoch.
   private var readFrom = Int64.min
+  /// When the newest frame of the beginning was stored.
+  private var newest: Int64?
+  /// Who reads the log again, for a learner in this place; nil while nobody does.
+  private var relearning: (place: Int, reader: Relearning, begun: ContinuousClock.Instant)?
+  private var relearnsFrom = ContinuousClock.now
   private var published: LearningProgress?
   private var publishedAt = ContinuousClock.now
   private var askedAt = ContinuousClock.now
@@ -63,6 +68,7 @@ final class FollowerLoop {
   }
 
   func run() {
+    defer { relearning?.reader.end() }
     do throws(Halt) {
       guard try begin() else { return }
       var index = 0
@@ -89,7 +95,6 @@ final class FollowerLoop {
   /// - Returns: false where it was stopped before the log could be asked.
   private func begin() throws(Halt) -> Bool {
     guard waitForGeneration(0) != nil else { return false }
-    var newest: Int64?
     for generation in generations {
       for (stream, end) in zip(generation.streamPartitions, generation.ends) {
         guard
@@ -143,7 +148,7 @@ final class FollowerLoop {
       let target = targets[stream] ?? 0
       guard
         let start = try patiently({ () throws(LogError) in
-          try self.start(of: stream.stream, target: target)
+          try self.source.start(of: stream.stream, target: target, from: self.readFrom)
         })
       else { return }
       let followed = FollowedStream(
@@ -163,15 +168,6 @@ final class FollowerLoop {
       stream.pump.start(
         source.log, stream: stream.stream.stream, after: stream.sequence, arrived: bell)
     }
-  }
-
-  /// The frame after which to read; the last one is read in any case, for its time.
-  private func start(of stream: String, target: UInt64) throws(LogError) -> UInt64 {
-    let first = try source.log.bounds(stream: stream).first
-    let left = first > 0 ? first - 1 : 0
-    guard readFrom > TimeRange.earliest, target > 1 else { return left }
-    let older = try source.log.lastFrame(of: stream, upTo: target, storedBefore: readFrom)
-    return max(left, min(older ?? 0, target - 1))
   }
 
   /// Tries again while the log is away.
@@ -204,6 +200,7 @@ final class FollowerLoop {
     while !stop.isSet {
       for stream in streams { stream.look() }
       isAway(streams.lazy.compactMap(\.away).first)
+      relearn(index)
       let isIdle = try take() == 0
       if isIdle, let failure = streams.lazy.compactMap(\.failure).first { throw .log(failure) }
       if isIdle { noteWhetherCaughtUp(index) }
@@ -249,6 +246,74 @@ final class FollowerLoop {
     metrics.read(frames: count, events: Int(events))
     state.logTime = streams.reduce(state.logTime) { max($0, $1.judge.logTime) }
     return count
+  }
+
+  // MARK: Learning again
+
+  /// After one that failed, the next attempt.
+  private static let relearnPause = Duration.seconds(30)
+  /// With fewer frames between them who reads anew is waited for.
+  private static let relearnFramesMax: UInt64 = 2_000
+  private static let relearnWaitMs = 2_000
+
+  /// Has the log read again for a learner that was told something too late, and takes over its successor once both have
+  /// read the same.
+  private func relearn(_ index: Int) {
+    guard state.isCaughtUp else { return }
+    guard let (place, reader, begun) = relearning else {
+      guard relearnsFrom <= .now, let (place, learner) = feed.successor() else { return }
+      let reader = Relearning(
+        learner,
+        from: Relearning.Beginning(
+          source: source, readFrom: readFrom, newest: newest, erasures: feed.erasures),
+        to: limit(index))
+      reader.start()
+      relearning = (place, reader, .now)
+      logger.info("reading the log again, without what was taken back too late")
+      return
+    }
+    switch reader.progress {
+    case .reading: return
+    case .failed(let reason):
+      reader.end()
+      relearning = nil
+      relearnsFrom = .now + Self.relearnPause
+      metrics.relearned(.failed)
+      logger.warning(
+        "the log could not be read again; what was taken back too late stays learned until the next attempt",
+        metadata: ["reason": "\(reason)"])
+    case .atLimit:
+      let here = limit(index)
+      guard isNear(here, reader.limit) else { return reader.go(to: here) }
+      if here.sequences != reader.limit.sequences {
+        reader.go(to: here)
+        var waitedMs = 0
+        while reader.progress == .reading, waitedMs < Self.relearnWaitMs, !stop.isSet {
+          _ = stop.wait(milliseconds: 2)
+          waitedMs += 2
+        }
+        guard reader.progress == .atLimit else { return }
+      }
+      feed.exchange(place, for: reader.end())
+      relearning = nil
+      published = nil
+      metrics.relearned(.done)
+      logger.info(
+        "the log was read again", metadata: ["seconds": "\(begun.duration(to: .now) / .seconds(1))"]
+      )
+    }
+  }
+
+  /// As far as this one has read.
+  private func limit(_ index: Int) -> Relearning.Limit {
+    Relearning.Limit(
+      generations: Array(generations.prefix(index + 1)), sequences: streams.map(\.sequence))
+  }
+
+  private func isNear(_ here: Relearning.Limit, _ there: Relearning.Limit) -> Bool {
+    guard here.generations.count == there.generations.count else { return false }
+    let between = zip(here.sequences, there.sequences).reduce(0) { $0 + ($1.0 - min($1.0, $1.1)) }
+    return between <= Self.relearnFramesMax
   }
 
   private func noteWhetherCaughtUp(_ index: Int) {

@@ -31,11 +31,22 @@ public struct FollowerMetrics: Sendable {
     "Time that all learners took to make what they know visible, in seconds.",
     .histogram(bounds: [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1]))
 
-  static let all = [frames, events, position, lag, behind, caughtUp, away, halted, publish]
+  public static let relearnings = MetricDeclaration(
+    "smartcontent_learning_relearnings_total",
+    "How often the log was read again, without what was taken back too late: done, failed.",
+    .counter, labels: ["outcome"])
+
+  static let all = [
+    frames, events, position, lag, behind, caughtUp, away, halted, publish, relearnings,
+  ]
+
+  /// What became of an attempt to read the log again.
+  enum Relearned: String, CaseIterable { case done, failed }
 
   private let frameCount: Counter
   private let eventCount: Counter
   private let publishing: Histogram
+  private let relearningCount: MetricFamily<Counter>
 
   /// - Parameters:
   ///   - state: how the follower stands now.
@@ -49,6 +60,8 @@ public struct FollowerMetrics: Sendable {
     frameCount = registry.counter(Self.frames).with()
     eventCount = registry.counter(Self.events).with()
     publishing = registry.histogram(Self.publish).with()
+    relearningCount = registry.counter(Self.relearnings)
+    for outcome in Relearned.allCases { _ = relearningCount.with(outcome.rawValue) }
     registry.computed(Self.position) {
       positions().map { MetricSample([$0.stream], Double($0.sequence)) }
     }
@@ -70,6 +83,10 @@ public struct FollowerMetrics: Sendable {
   func read(frames: Int, events: Int) {
     frameCount.add(frames)
     eventCount.add(events)
+  }
+
+  func relearned(_ outcome: Relearned) {
+    relearningCount.with(outcome.rawValue).add()
   }
 
   func published(in duration: Duration) {

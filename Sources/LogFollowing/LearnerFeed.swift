@@ -9,18 +9,20 @@ final class LearnerFeed: Analysis {
   /// Learners know themselves which event times they want.
   let times = Int64.min..<Int64.max
 
-  private let learners: [any Learner]
+  private var learners: [any Learner]
   /// For each learner the stored time from which on it hears of frames, microseconds since the epoch.
   private var begins: [Int64]
   /// The stream that frames are from, set by who reads.
   var place = StreamPlace(generation: 0, partition: 0)
-  private var erasures = PersonErasures()
+  private(set) var erasures: PersonErasures
   private var remaining = CountedEvents()
   /// Whether something was handed on since the last publication.
   private(set) var hasNews = false
 
-  init(_ learners: [any Learner]) {
+  /// - Parameter erasures: that are known beforehand.
+  init(_ learners: [any Learner], erasures: PersonErasures = PersonErasures()) {
     self.learners = learners
+    self.erasures = erasures
     begins = learners.map { _ in .min }
   }
 
@@ -58,6 +60,20 @@ final class LearnerFeed: Analysis {
 
   /// One feed takes all streams, so there is no other one.
   func merge(_ other: LearnerFeed) {}
+
+  /// A learner that wants the log to be read again, by its place, and who is to read it; nil where none does.
+  func successor() -> (place: Int, learner: any Learner)? {
+    for (place, learner) in learners.enumerated() {
+      if let next = learner.successor() { return (place, next) }
+    }
+    return nil
+  }
+
+  /// Another learner, which has read as far, takes the place of one.
+  func exchange(_ place: Int, for learner: any Learner) {
+    learners[place] = learner
+    hasNews = true
+  }
 
   func publish(_ progress: LearningProgress) {
     hasNews = false

@@ -13,6 +13,7 @@ import LogScans
 import Logging
 import Metrics
 import NATSClient
+import Operators
 import Ports
 import Runtime
 import Views
@@ -99,7 +100,7 @@ struct ScanBench: AsyncParsableCommand {
     table.add("log_bytes_per_event", Double(bytes) / Double(events), "bytes")
     let live = ScannedLog(spec: pipeline, generations: [generation], log: stream)
     try measure(live, "stream", &table)
-    try follow(live, &table)
+    try follow(live, definitions, &table)
     let archived = ScannedLog(
       spec: pipeline, generations: [generation],
       log: ArchivedLog(stream, archive: try archive(generation, stream)))
@@ -140,26 +141,45 @@ struct ScanBench: AsyncParsableCommand {
     return (breakdown, reach)
   }
 
-  /// What learns from the log, from its beginning to its end: one thread judges and learns, others read ahead.
-  private func follow(_ source: ScannedLog, _ table: inout Report) throws {
+  /// What learns from the log, from its beginning to its end, as a process that starts does: one thread judges and learns, others
+  /// read ahead.
+  private func follow(
+    _ source: ScannedLog, _ definitions: Definitions, _ table: inout Report
+  ) throws {
     let plan = DecisionPlan(
       id: "hero", site: "default", campaign: "c1", arms: ["a", "b"], memory: 365 * DecisionPlan.day)
+    let decisions: @Sendable () -> any Learner = {
+      DecisionLearner([plan], isAuthentic: { _, _ in true }, publish: { _ in })
+    }
+    try follow(source, "followed", &table) { [decisions()] }
+    try follow(source, "followed_recommendations", &table) { [BookLearner()] }
+    guard let profiles = definitions.profiles else { return }
+    try follow(source, "followed_profiles", &table) { [ProfileLearner(profiles) { _ in }] }
+    try follow(source, "followed_all", &table) {
+      [
+        decisions(), BookLearner(), ProfileLearner(profiles) { _ in },
+        TimingLearner(memory: profiles.memory) { _ in },
+      ]
+    }
+  }
+
+  private func follow(
+    _ source: ScannedLog, _ name: String, _ table: inout Report,
+    learners: @escaping @Sendable () -> [any Learner]
+  ) throws {
     let started = (cpu: CPUTime.process(), wall: benchNow())
     let registry = MetricRegistry()
     let follower = LogFollower(
       FollowedLog(spec: source.spec, generations: { source.generations }, log: source.log),
-      registry: registry, clock: benchNow, logger: Logger(label: "bench"),
-      learners: {
-        [DecisionLearner([plan], isAuthentic: { _, _ in true }, publish: { _ in })]
-      })
+      registry: registry, clock: benchNow, logger: Logger(label: "bench"), learners: learners)
     follower.start()
     while !follower.state.isCaughtUp { usleep(1_000) }
     let spent = (cpu: CPUTime.process() - started.cpu, wall: benchNow() - started.wall)
     follower.stop()
     let read = registry.counter(FollowerMetrics.events).with().value
     guard read == events else { throw BenchError("followed \(read) events of \(events)") }
-    table.add("followed_per_core", Double(events) / spent.cpu, "events/s")
-    table.add("followed_wall", Double(events) * 1_000_000 / Double(spent.wall), "events/s")
+    table.add("\(name)_per_core", Double(events) / spent.cpu, "events/s")
+    table.add("\(name)_wall", Double(events) * 1_000_000 / Double(spent.wall), "events/s")
   }
 
   /// Everything but the last frames of each stream goes into the archive.
@@ -200,4 +220,22 @@ struct ScanBench: AsyncParsableCommand {
     }
     print("The scan counts what the windows hold: \(windows.count) groups, all equal")
   }
+}
+
+/// Recommendations without who answers from them.
+private final class BookLearner: Learner {
+  private var book = RecommendationBook()
+  let memory = RecommendationBook.memory
+
+  func add(
+    _ frame: FrameView, _ counted: borrowing CountedEvents, at moment: FrameMoment,
+    from stream: StreamPlace
+  ) {
+    book.add(
+      frame, counted, 0..<counted.count, at: FramePlace(stream, sequence: moment.sequence))
+  }
+
+  func forget(_ person: Key128, erasedAt: Int64) { book.forget(person) }
+
+  func publish(_ progress: LearningProgress) {}
 }

@@ -74,29 +74,41 @@ struct OffPolicyQuality: AsyncParsableCommand {
     let rates = [0.02, 0.04, 0.05]
     let truth = zip(wanted, rates).reduce(0) { $0 + $1.0 * $1.1 }
     var random = SplitMix64(seed: 1)
-    var covered = 0
-    for _ in 0..<runs where covers(&random) { covered += 1 }
-    func covers(_ random: inout SplitMix64) -> Bool {
+    var covered = SIMD2<Int>.zero
+    for _ in 0..<runs { covered &+= covers(&random) }
+    /// By inverse propensities, and doubly robust.
+    func covers(_ random: inout SplitMix64) -> SIMD2<Int> {
       do throws(OffPolicyError) {
         var sequence = try OffPolicySequence(weightMax: 3)
+        var robust = try DoublyRobustSequence(scale: 3)
+        var (trials, earned) = (SIMD3(repeating: 20.0), SIMD3(repeating: 0.5))
         for _ in 0..<length {
           let luck = random.unit()
           let arm = luck < 0.5 ? 0 : luck < 0.8 ? 1 : 2
+          let reward = random.unit() < rates[arm] ? 1.0 : 0
           try sequence.add(
             LoggedDecision(
-              reward: random.unit() < rates[arm] ? 1 : 0, propensity: logging[arm],
-              probability: wanted[arm]))
+              reward: reward, propensity: logging[arm], probability: wanted[arm]))
+          try robust.add(
+            arm: arm, reward: reward, propensities: logging, probabilities: wanted,
+            predicted: (0..<3).map { earned[$0] / trials[$0] })
+          trials[arm] += 1
+          earned[arm] += reward
         }
-        // Intervals are intersected: the last one covers if all did.
-        return sequence.lower <= truth && truth <= sequence.upper
+        // Ends only come nearer: the last interval covers if all did.
+        return SIMD2(
+          sequence.lower <= truth && truth <= sequence.upper ? 1 : 0,
+          robust.lower <= truth && truth <= robust.upper ? 1 : 0)
       } catch {
-        return false
+        return .zero
       }
     }
-    let share = 100 * Double(covered) / Double(runs)
+    let shares = (0..<2).map { 100 * Double(covered[$0]) / Double(runs) }
     var table = QualityTable(
       "Intervals that cover at all of \(length) looks, \(runs) logs, %", columns: ["ours"])
-    table.add("ope_coverage", "simulated", [share], goal: .atLeast(95, share))
+    table.add(
+      "ope_coverage", "by inverse propensities", [shares[0]], goal: .atLeast(95, shares[0]))
+    table.add("ope_coverage_dr", "doubly robust", [shares[1]], goal: .atLeast(95, shares[1]))
     return table
   }
 }

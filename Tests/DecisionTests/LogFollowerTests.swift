@@ -25,21 +25,25 @@ import Testing
     init(_ generations: [LogGeneration]) { self.generations = Mutex(generations) }
 
     func follower(memory: Int64 = minute * 60) -> LogFollower {
+      follower { [record] in RecordingLearner(record, memory: memory) }
+    }
+
+    func follower(_ learner: @escaping @Sendable () -> any Learner) -> LogFollower {
       var rhythm = LogFollower.Rhythm()
       rhythm.generationsMs = 20
-      let record = record
       return LogFollower(
         FollowedLog(
           spec: PipelineSpec(name: "default"),
           generations: { self.generations.withLock { $0 } }, log: log),
         rhythm: rhythm, registry: registry, clock: { start + day },
         logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-        learners: { [RecordingLearner(record, memory: memory)] })
+        learners: { [learner()] })
     }
 
     func metric(_ name: String) -> String? {
       String(decoding: registry.exposition(.prometheusText), as: UTF8.self).split(separator: "\n")
-        .first { $0.hasPrefix(name + " ") || $0.hasPrefix(name + "{") }.map(String.init)
+        .first { $0.hasPrefix(name + " ") || (!name.contains("{") && $0.hasPrefix(name + "{")) }
+        .map(String.init)
     }
   }
 
@@ -237,6 +241,51 @@ import Testing
         == "stream events-00 ends at 1, though 3 was read: the log went back; restart this process, which"
         + " learns anew from what the log has")
     #expect(desk.metric("smartcontent_learning_halted") == "smartcontent_learning_halted 1.0")
+  }
+
+  @Test(
+    "Who is told something too late is followed by one that reads the log again, while the log grows and is divided anew"
+  )
+  func relearned() async throws {
+    let home = KeyGroup.partition(
+      of: EventIdentity.personKey(site: "default", id: "ann"), partitions: 2)
+    let desk = Desk([Self.two])
+    let record = RestlessLearner.Record()
+    for (id, minutes) in [("a", 1), ("b", 2), ("c", 3)] as [(String, Int64)] {
+      desk.log.append(Self.event(id, at: minutes), to: "events-0\(home)")
+      desk.log.append(Self.event(id + "2", at: minutes, of: "bob"), to: "events-0\(1 - home)")
+    }
+    let follower = desk.follower { RestlessLearner(record) }
+    follower.start()
+    defer { follower.stop() }
+    let first: Set<String> = ["a", "b", "c", "a2", "b2", "c2"]
+    try await eventually { record.learned == first }
+    desk.log.append(Self.event("back-b", at: 4), to: "events-0\(home)")
+    try await eventually { record.learned == first.subtracting(["b"]) }
+    #expect(record.number == 2)
+    #expect(
+      desk.metric("smartcontent_learning_relearnings_total{outcome=\"done\"}")
+        == "smartcontent_learning_relearnings_total{outcome=\"done\"} 1.0")
+    desk.log.append(Self.event("d", at: 5), to: "events-0\(home)")
+    try await eventually { record.learned == first.subtracting(["b"]).union(["d"]) }
+
+    // Another generation follows; copies are known across.
+    let counts: [UInt64?] = home == 0 ? [5, 3] : [3, 5]
+    desk.log.append(Self.event("a", at: 6), to: "events-g2-00")
+    desk.log.append(Self.event("e", at: 6), to: "events-g2-00")
+    desk.generations.withLock {
+      $0 = [
+        LogGeneration(number: 1, streams: Self.two.streams, ends: counts),
+        LogGeneration(number: 2, streams: ["events-g2-00"]),
+      ]
+    }
+    try await eventually { record.learned == first.subtracting(["b"]).union(["d", "e"]) }
+    desk.log.append(Self.event("back-c2", at: 7), to: "events-g2-00")
+    try await eventually { record.learned == first.subtracting(["b", "c2"]).union(["d", "e"]) }
+    #expect(record.number == 3 && record.ids.count == 6, "\(record.ids)")
+    desk.log.append(Self.event("f", at: 8), to: "events-g2-00")
+    try await eventually { record.learned.contains("f") }
+    #expect(follower.state.problem == nil)
   }
 
   @Test("Who is erased is forgotten at once; what was received before does not come any more")

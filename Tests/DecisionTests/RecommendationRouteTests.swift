@@ -146,6 +146,29 @@ import Testing
       #expect(
         meta["position"] as? String == Position(generation: 1, sequences: [0: 200]).description)
     }
+    for (target, visits) in [
+      ("person=p0", 8), ("item=food-1", 0), ("items=food-3,food-1", 0), ("segment=cooks", 8),
+      ("limit=5", 0),
+    ] {
+      let why = try await desk.ask("/why?content=food-0&seen=include&\(target)")
+      #expect(why.status == 200 && why.json["content"] as? String == "food-0", "\(why.json)")
+      let data = try #require(why.json["visits"] as? [[String: Any]])
+      #expect(data.count == visits && data.allSatisfy { $0["position"] is String }, "\(target)")
+      let others = try #require(why.json["alternatives"] as? [[String: Any]])
+      #expect(others.count == (visits == 0 && target == "limit=5" ? 5 : 10))
+      #expect(others.allSatisfy { ($0["odds"] as? Double ?? 0) > 0 })
+      let contents = try #require(why.json["contents"] as? [[String: Any]])
+      #expect((contents[0]["latest"] as? [[String: Any]])?.count == 5)
+      #expect((contents[0]["first"] as? [String: Any])?["position"] as? String == "1~0.1")
+    }
+    for (target, status) in [
+      ("/why?person=p0", 422), ("/why?content=", 422), ("/why?content=none", 404),
+      ("/why?content=food-0&person=p0&item=food-1", 422), ("/why?content=food-0&who=p0", 422),
+      ("/why?content=food-0&segment=none", 404), ("/why?content=food-0&site_id=other", 404),
+    ] {
+      let refused = try await desk.ask(target)
+      #expect(refused.status == status, "\(target) \(refused.json)")
+    }
     let newcomer = try await desk.ask("/newcomers?limit=100&exclude=food-1,money-2")
     #expect(newcomer.contents.count == 38)
     #expect(!newcomer.contents.contains("food-1"))

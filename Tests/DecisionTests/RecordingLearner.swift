@@ -57,3 +57,55 @@ final class RecordingLearner: Learner {
     record.state.withLock { $0.published.append(progress) }
   }
 }
+
+/// Learns ids, and what `back-…` names not at all: it is too late for that where it was learned already.
+final class RestlessLearner: Learner {
+  final class Record: Sendable {
+    /// What was published last, and by which of those that followed one another.
+    let said = Mutex<(ids: [String], number: Int)>(([], 0))
+
+    var ids: [String] { said.withLock { $0.ids } }
+    var learned: Set<String> { Set(ids) }
+    var number: Int { said.withLock { $0.number } }
+  }
+
+  let memory: Int64 = 3_600_000_000
+  private let record: Record
+  private let number: Int
+  private let told: Set<String>
+  private var owed: Set<String> = []
+  private var ids: [String] = []
+
+  init(_ record: Record, number: Int = 1, told: Set<String> = []) {
+    self.record = record
+    self.number = number
+    self.told = told
+  }
+
+  func add(
+    _ frame: FrameView, _ counted: borrowing CountedEvents, at moment: FrameMoment,
+    from stream: StreamPlace
+  ) {
+    for place in 0..<counted.count {
+      let id = frame.id(counted.index(place))
+      if id.hasPrefix("back-") {
+        let back = String(id.dropFirst(5))
+        if !told.contains(back) { owed.insert(back) }
+      } else if !told.contains(id) {
+        ids.append(id)
+      }
+    }
+  }
+
+  func forget(_ person: Key128, erasedAt: Int64) {}
+
+  func publish(_ progress: LearningProgress) {
+    guard progress.isCaughtUp else { return }
+    record.said.withLock { $0 = (ids, number) }
+  }
+
+  func successor() -> (any Learner)? {
+    owed.isEmpty
+      ? nil : RestlessLearner(record, number: number + 1, told: told.union(owed))
+  }
+}

@@ -189,6 +189,41 @@ import Testing
       #expect(json["features"]?["hour"]?.number == 9)
       #expect(json["event_position"]?.string == "1~2.9")
       #expect(json["model"]?["position"]?.string == "1~0.3")
+      // Whose policy looks at no context, has no contributions.
+      guard case .array(let none)? = json["contributions"] else {
+        throw DecisionFixture.Malformed()
+      }
+      #expect(none.isEmpty)
+    }
+  }
+
+  @Test("Why says what each feature does for the arm")
+  func whyContributions() async throws {
+    var plan = DecisionFixture.plan
+    plan.policy = .given(GivenChances(feature: "hour", rows: ["9": [0.5, 0.5, 0]]))
+    let fixture = try DecisionFixture(plans: [plan])
+    try fixture.learn([32_768, 32_768, 0], of: plan)
+    try await fixture.withServer { port in
+      let decided = try JSONTree(
+        try DecisionFixture.post(
+          port, "/v1/decide", #"{"decision":"hero","person":"ann","context":{"hour":9,"note":"x"}}"#
+        ).body)
+      let token = try #require(decided["token"]?.string)
+      let arm = try #require(decided["arm"]?.string)
+      let json = try await get(
+        reports(fixture, plan: plan), "/v1/decisions/hero/why?token=\(token)")
+      guard case .array(let parts)? = json["contributions"],
+        case .array(let reasons)? = json["reasons"]
+      else { throw DecisionFixture.Malformed() }
+      #expect(parts.map { $0["feature"]?.string } == ["hour", "note"])
+      // A third without the hour, and with it a half, but for the floor of 0.01 for each of three arms.
+      let chance = try #require(parts[0]["chance"]?.number)
+      #expect(arm != "c" && (chance - 0.97 * (0.5 - 1.0 / 3)).magnitude < 1e-9, "\(chance)")
+      #expect(parts[1]["chance"]?.number == 0 && parts[0]["reward"]?.number == nil)
+      #expect(
+        reasons.contains {
+          $0.string?.hasPrefix("Of what was known, hour says most: with it the chance of") ?? false
+        })
     }
   }
 

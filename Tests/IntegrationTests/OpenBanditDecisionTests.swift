@@ -42,6 +42,13 @@ struct OpenBanditDecisionTests {
         var decisions: Int
         var ips: Double
         var snips: Double
+        var dr: Double
+        var switchDR: Double
+
+        private enum CodingKeys: String, CodingKey {
+          case decisions, ips, snips, dr
+          case switchDR = "switch_dr"
+        }
       }
       var soFar: SoFar?
 
@@ -151,7 +158,9 @@ struct OpenBanditDecisionTests {
     let soFar = try #require(learned.shadows.first?.soFar)
     #expect(soFar.decisions == golden.n)
     #expect(((learned.served.soFar ?? 0) - golden.earned).magnitude < 1e-6)
-    for (name, value) in [("ipw", soFar.ips), ("snipw", soFar.snips)] {
+    for (name, value) in [
+      ("ipw", soFar.ips), ("snipw", soFar.snips), ("dr", soFar.dr), ("switch-dr", soFar.switchDR),
+    ] {
       let truth = try #require(golden.estimates[name]?.value)
       #expect((value - truth).magnitude < 1e-6, "\(name): \(value), \(truth)")
     }

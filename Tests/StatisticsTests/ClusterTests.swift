@@ -106,6 +106,35 @@ struct ClusterTests {
     #expect(Set(others.suffix(2).map(name)) == [names[3], 5])
   }
 
+  @Test(
+    "nobody changes names for another sample of the same people, and what is said is of the sample")
+  func otherSample() {
+    // Groups that run into each other: where the border lies is a matter of the sample.
+    let centers = [[0.0, 0], [3, 0], [0, 3], [3, 3], [1.5, 1.5]]
+    let all = Self.points(centers, of: 4_000, spread: 1)
+    var clusters = StableClusters(clusterCount: 5)
+    func sample(_ begin: Int) -> PointTable {
+      var table = PointTable(width: 2)
+      for index in stride(from: begin, to: 4_000, by: 4) { table.append(all[index]) }
+      return table
+    }
+    clusters.refresh(sample(0), of: 4_000)
+    func names() -> [Int] { clusters.places(of: all)?.map { clusters.clusters[$0].name } ?? [] }
+    let (before, first) = (names(), clusters.clusters)
+    for begin in 1...3 {
+      clusters.refresh(sample(begin), of: 4_000)
+      #expect(names() == before && clusters.kept == 1)
+      #expect(clusters.clusters.map(\.center) != first.map(\.center))
+      #expect(clusters.clusters.map(\.members).reduce(0, +) == 1_000)
+    }
+    // Where people move, so does the division: each name goes along.
+    var moved = PointTable(width: 2)
+    for index in 0..<1_000 { moved.append(all[index].map { $0 * 1.5 + 2 }) }
+    clusters.refresh(moved, of: 4_000)
+    #expect(names() != before && clusters.kept < 1)
+    #expect(clusters.clusters.map(\.name).prefix(4).allSatisfy { (1...5).contains($0) })
+  }
+
   @Test("what was chosen among few people stays, until there are a quarter more of them")
   func growth() {
     // First the third coordinate goes with the first one; then nothing tells which of two ways to divide.

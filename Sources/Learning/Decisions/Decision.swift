@@ -90,9 +90,10 @@ public struct Decision: Hashable, Sendable {
     _ shadows: [LoggedDecisionEvent.Shadow]
   ) -> Decision {
     let features = request.features.only(plan.features)
-    var propensities = propensities
+    var (propensities, shadows) = (propensities, shadows)
     if let candidates = request.candidates {
       propensities = propensities.restricted(to: candidates)
+      shadows = shadows.map { $0.restricted(to: candidates) }
     }
     let chosen: Int
     if plan.isSticky {

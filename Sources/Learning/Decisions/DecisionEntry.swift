@@ -54,6 +54,8 @@ struct DecisionEntry: Equatable {
   var features = DecisionFeatures.none
   /// The chance of the arm with each candidate of the plan; empty where its own event was not seen.
   var shadows: [Double] = []
+  /// Of all arms; none where they are not kept.
+  var chances = ShadowChances.none
 
   /// Of the candidate that decided, and of those that were not asked.
   static let unknownChance = -1.0

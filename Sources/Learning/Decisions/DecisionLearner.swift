@@ -22,21 +22,31 @@ public final class DecisionLearner: Learner {
   private let candidates: [[String]]
   private var places: PlanPlaces
   private var snapshots: [PolicySnapshot?]
+  private let entryCountMax: Int
+  private let settledCountMax: Int
+  /// Whether it says nothing before it has caught up with the one whose place it takes.
+  private var isSilent = false
   /// Stated rewards of decisions that are not known yet, by the time at which they are given up.
   private var waiting: [DecisionID: DecisionEntry.Stated] = [:]
 
   /// - Parameters:
+  ///   - entryCountMax: decisions of each plan whose rewards may still come.
+  ///   - settledCountMax: settled ones of each plan that can be taken back at once.
   ///   - isAuthentic: whether the second bytes are the beginning of the MAC of the first ones; see
   ///     ``DecisionToken/init(text:isAuthentic:)``.
   ///   - publish: gets what decisions are made from, from the thread that reads.
   public init(
-    _ plans: [DecisionPlan], entryCountMax: Int = entryCountMax,
+    _ plans: [DecisionPlan], entryCountMax: Int = DecisionLearner.entryCountMax,
+    settledCountMax: Int = PlanLearning.retractableCount,
     isAuthentic: @escaping @Sendable (_ bytes: [UInt8], _ mac: [UInt8]) -> Bool,
     publish: @escaping @Sendable (DecisionModels) -> Void
   ) {
     self.isAuthentic = isAuthentic
     publishModels = publish
-    ledgers = plans.map { PlanLedger($0, entryCountMax: entryCountMax) }
+    (self.entryCountMax, self.settledCountMax) = (entryCountMax, settledCountMax)
+    ledgers = plans.map {
+      PlanLedger($0, entryCountMax: entryCountMax, settledCountMax: settledCountMax)
+    }
     candidates = plans.map { $0.candidates.map(\.name) }
     places = PlanPlaces(plans)
     snapshots = plans.map { _ in nil }
@@ -49,6 +59,7 @@ public final class DecisionLearner: Learner {
   ) {
     self.isAuthentic = isAuthentic
     publishModels = { _ in }
+    (entryCountMax, settledCountMax) = (Self.entryCountMax, SettledDecisions.countMax)
     ledgers = [
       PlanLedger(plan, entryCountMax: Self.entryCountMax, replaying: policy)
     ]
@@ -135,7 +146,10 @@ public final class DecisionLearner: Learner {
     guard let facts = facts(of: event.token, plan) else { return }
     ledgers[plan].decide(
       event.token.id, facts, person: person, features: event.features,
-      shadows: shadows(of: event, plan), logTime: moment.logTime)
+      shadows: shadows(of: event, plan),
+      chances: ShadowChances(
+        event, candidates: candidates[plan], arms: ledgers[plan].plan.arms.count),
+      logTime: moment.logTime)
     settleWaiting(event.token.id, plan, moment)
   }
 
@@ -249,6 +263,20 @@ public final class DecisionLearner: Learner {
     for index in ledgers.indices { ledgers[index].forget(person: person, logTime: erasedAt) }
   }
 
+  public func successor() -> (any Learner)? {
+    guard !isSilent, ledgers.contains(where: { $0.owed.isDue(at: $0.sums.now) }) else { return nil }
+    let next = DecisionLearner(
+      ledgers.map(\.declared), entryCountMax: entryCountMax, settledCountMax: settledCountMax,
+      isAuthentic: isAuthentic, publish: publishModels)
+    next.ledgers = ledgers.map {
+      PlanLedger(
+        $0.declared, entryCountMax: entryCountMax, settledCountMax: settledCountMax,
+        told: $0.told.adding($0.owed))
+    }
+    next.isSilent = true
+    return next
+  }
+
   func ledger(_ plan: Int) -> PlanLedger { ledgers[plan] }
 
   /// Tells the first plan's ledger the time and hands it out, without publication.
@@ -264,6 +292,11 @@ public final class DecisionLearner: Learner {
   public private(set) var unreadable: UInt64 = 0
 
   public func publish(_ progress: LearningProgress) {
+    if progress.isCaughtUp { isSilent = false }
+    guard !isSilent else {
+      for index in ledgers.indices { ledgers[index].advance(to: progress.logTime) }
+      return forgetWaiting(progress.logTime)
+    }
     var plans: [String: PolicySnapshot] = [:]
     var learning: [String: PlanLearning] = [:]
     for index in ledgers.indices {

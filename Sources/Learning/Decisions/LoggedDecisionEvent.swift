@@ -23,6 +23,17 @@ public struct LoggedDecisionEvent: Hashable, Sendable {
       self.chances = chances.map { ($0 * Self.whole).rounded() / Self.whole }
     }
 
+    /// What it would have done among some of the arms: as ``Propensities/restricted(to:)``.
+    func restricted(to arms: [Int]) -> Shadow {
+      let allowed = chances.indices.map { arms.contains($0) }
+      guard allowed.contains(true), allowed.contains(false) else { return self }
+      let sum = zip(chances, allowed).reduce(0) { $1.1 ? $0 + $1.0 : $0 }
+      let count = Double(allowed.count { $0 })
+      return Shadow(
+        name: name,
+        chances: zip(chances, allowed).map { !$1 ? 0 : sum > 0 ? $0 / sum : 1 / count })
+    }
+
     fileprivate static let whole = 4_294_967_296.0
 
     /// As events have them.

@@ -2,6 +2,15 @@ import Statistics
 
 /// What models are made from what a ledger knows.
 extension PlanLedger {
+  /// A decision of which nothing comes any more.
+  struct Outcome {
+    var id: DecisionID
+    var facts: DecisionEntry.Facts
+    var features: DecisionFeatures
+    /// 65,536ths.
+    var reward: Int64
+  }
+
   /// What the policies with context have learned, as of the last ``weigh()``, the plan's first and then its shadows'; nil for those without.
   func contextualModels() -> [(any ContextualPolicy)?] {
     guard isContextual else { return [] }

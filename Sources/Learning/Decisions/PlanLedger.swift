@@ -21,7 +21,7 @@ struct PlanLedger {
   private(set) var plan: DecisionPlan
   let entryCountMax: Int
   let declared: DecisionPlan
-  private var version: UInt32
+  private(set) var version: UInt32
   /// Of the plan as it was declared, and with every promotion that was read.
   private var versions: Set<UInt32>
   private(set) var promotion: DecisionPromotion?
@@ -36,10 +36,16 @@ struct PlanLedger {
   private(set) var sticky: StickyArms?
   private(set) var counts = PlanLearning.Counts()
   private(set) var entries: [DecisionID: DecisionEntry] = [:]
+  /// Numbers in ``DecisionEntry/chances`` of all entries, and the last ones, which the next decision often shares.
+  private var chanceCount = 0
+  private var lastChances = ShadowChances.none
   private var settling: SettledLearning
   private(set) var young = YoungDecisions()
   /// Persons of whom nothing is learned that was decided until a time, microseconds since the epoch.
-  private var erased: [Key128: Int64] = [:]
+  private var erased: [Key128: Int64]
+  /// What was taken back before it began to read, and what came too late to be taken back since.
+  let told: OwedRetractions
+  private(set) var owed = OwedRetractions()
   /// Retractions since somebody looked.
   private var freshRetractions = 0
   /// By the minute of the decision.
@@ -54,24 +60,23 @@ struct PlanLedger {
   /// What became of decisions that were settled since the last call of ``takeOutcomes()``; nil where nobody asks.
   private var outcomes: [Outcome]?
 
-  /// A decision of which nothing comes any more.
-  struct Outcome {
-    var id: DecisionID
-    var facts: DecisionEntry.Facts
-    var features: DecisionFeatures
-    /// 65,536ths.
-    var reward: Int64
-  }
-
-  /// - Parameter replayed: a policy that only a replay knows; its model comes last, and outcomes are kept.
-  init(_ plan: DecisionPlan, entryCountMax: Int, replaying replayed: DecisionPolicy? = nil) {
+  /// - Parameters:
+  ///   - replayed: a policy that only a replay knows; its model comes last, and outcomes are kept.
+  ///   - told: nothing is learned from these.
+  init(
+    _ plan: DecisionPlan, entryCountMax: Int, settledCountMax: Int = SettledDecisions.countMax,
+    replaying replayed: DecisionPolicy? = nil, told: OwedRetractions = OwedRetractions()
+  ) {
     self.plan = plan
     declared = plan
     self.entryCountMax = entryCountMax
     sums = RewardBins(arms: plan.arms.count, memory: plan.memory)
     heldOut = [RewardBins.Cell](repeating: RewardBins.Cell(), count: plan.arms.count)
-    settling = SettledLearning(plan)
-    soFar = ShadowSums(count: plan.shadows.count)
+    settling = SettledLearning(plan, countMax: settledCountMax)
+    self.told = told
+    // Of who was erased nothing comes, and what comes later is of somebody nobody knows.
+    erased = told.persons.filter { $0.value != .max }
+    soFar = ShadowSums(arms: plan.arms.count, shadows: plan.shadows.count)
     let policies = plan.candidates.map(\.policy) + (replayed.map { [$0] } ?? [])
     contextual = policies.map { ContextualLedger($0) }
     sticky = plan.isSticky ? StickyArms() : nil
@@ -90,7 +95,7 @@ struct PlanLedger {
   mutating func looked() { (isChanged, freshRetractions) = (false, 0) }
 
   /// Retractions that the newest model, or the newest intervals of shadows, do not know of yet.
-  var pendingRetractions: Int { freshRetractions + settling.settled.takenBackCount }
+  var pendingRetractions: Int { freshRetractions + settling.settled.takenBackCount + owed.count }
 
   var isRerunning: Bool { settling.isRerunning }
 
@@ -107,20 +112,33 @@ struct PlanLedger {
   ///
   /// - Parameters:
   ///   - facts: with the arm as the plan has it now.
+  ///   - shadows: of the arm, with each candidate.
+  ///   - chances: of all arms.
   ///   - logTime: of the event's stream.
   mutating func decide(
     _ id: DecisionID, _ facts: DecisionEntry.Facts, person: Key128, features: DecisionFeatures,
-    shadows: [Double], logTime: Int64
+    shadows: [Double], chances: ShadowChances = .none, logTime: Int64
   ) {
     guard isAdmitted(facts.time, logTime) else { return }
     counts.decisions += 1
+    let chances = keep(chances, of: id)
     change(id, at: facts.time) { entry in
       if entry.facts == nil { entry.facts = facts }
       entry.isDecided = true
       entry.features = features
       entry.shadows = shadows
+      entry.chances = chances
     }
     join(id, person)
+  }
+
+  /// As many chances of all arms as there is room for.
+  private mutating func keep(_ chances: ShadowChances, of id: DecisionID) -> ShadowChances {
+    chanceCount -= entries[id]?.chances.count ?? 0
+    guard chanceCount + chances.count <= ShadowChances.totalMax else { return .none }
+    chanceCount += chances.count
+    if chances != lastChances { lastChances = chances }
+    return lastChances
   }
 
   /// An event that names a decision by its token.
@@ -169,7 +187,8 @@ struct PlanLedger {
   }
 
   /// Takes the update of a decision back: the sums are as if it had never been made. Of one that is settled that is done as long
-  /// as it is among the latest; policies that depend on the order learn again from the snapshot before these.
+  /// as it is among the latest; policies that depend on the order learn again from the snapshot before these. What is settled
+  /// longer is owed.
   ///
   /// - Parameter logTime: of the retraction's stream; nil: the ledger's own.
   /// - Returns: false where it is not known, or not any more.
@@ -184,7 +203,10 @@ struct PlanLedger {
     }
     let time = logTime ?? sums.now
     guard let gone = settling.takeBack(id, at: time) else {
-      if settling.settled.forGood.mayContain(id.key) { counts.retractedTooLate += 1 }
+      if settling.settled.forGood.mayContain(id.key), !told.knows(id) {
+        counts.retractedTooLate += 1
+        owed.owe(id, at: time)
+      }
       return false
     }
     counts.retracted += 1
@@ -215,7 +237,10 @@ struct PlanLedger {
   mutating func retract(person: Key128, until time: Int64 = .max, logTime: Int64? = nil) {
     for id in pending(of: person) where (entries[id]?.facts?.time ?? .min) <= time { retract(id) }
     for id in settling.settled.decisions(of: person, until: time) { retract(id, logTime: logTime) }
-    if settling.settled.forGood.mayContain(person) { counts.retractedTooLate += 1 }
+    if settling.settled.forGood.mayContain(person), !told.knows(person, until: time) {
+      counts.retractedTooLate += 1
+      owed.owe(person, until: time, at: logTime ?? sums.now)
+    }
     guard time != .max else { return }
     if erased[person] == nil, erased.count >= Self.erasedCountMax { counts.crowded += 1 }
     if erased[person] != nil || erased.count < Self.erasedCountMax {
@@ -259,7 +284,7 @@ struct PlanLedger {
     (promotion, promotionSaidAt) = (event, time)
     (plan, self.version) = (promoted, version)
     settling.promote(promoted)
-    soFar = ShadowSums(count: promoted.shadows.count)
+    soFar = ShadowSums(arms: plan.arms.count, shadows: plan.shadows.count)
     for entry in entries.values { score(from: nil, to: entry) }
     isChanged = true
   }
@@ -280,13 +305,6 @@ struct PlanLedger {
     if !(sticky?.note(person, facts.arm, at: facts.time, id) ?? true) { counts.crowded += 1 }
   }
 
-  /// What the policies that decide nothing would have done, of a decision that the present policy made.
-  private func shadowChances(_ entry: DecisionEntry) -> [Double] {
-    guard entry.facts?.version == version, !entry.shadows.isEmpty else { return [] }
-    let chances = shadowPlaces.map { entry.shadows[$0] }
-    return chances.contains(DecisionEntry.unknownChance) ? [] : chances
-  }
-
   /// What is known of the shadows so far has an entry in the place of what it was.
   private mutating func score(from before: DecisionEntry?, to after: DecisionEntry) {
     guard !declared.shadows.isEmpty else { return }
@@ -294,15 +312,6 @@ struct PlanLedger {
     guard old != new else { return }
     if let old { soFar.add(old, sign: -1) }
     if let new { soFar.add(new, sign: 1) }
-  }
-
-  private func scorePart(_ entry: DecisionEntry) -> ShadowSums.Part? {
-    guard let facts = entry.facts, facts.flags.isDrawn, facts.propensity > 0,
-      let part = entry.contribution(plan)
-    else { return nil }
-    let chances = shadowChances(entry)
-    guard !chances.isEmpty else { return nil }
-    return ShadowSums.Part(reward: part.reward, weights: chances.map { $0 / facts.propensity })
   }
 
   // MARK: Entries
@@ -321,7 +330,7 @@ struct PlanLedger {
     let known = entries[id]
     if known == nil { minutes[time / Self.minute, default: []].append(id) }
     let before = known?.contribution(plan)
-    var entry = known ?? DecisionEntry()
+    var entry = known ?? DecisionEntry(isRetracted: told.knows(id))
     change(&entry)
     if known != nil, known?.facts == nil, let facts = entry.facts {
       // It was kept by the time of its reward; it is settled with the other decisions of its minute.
@@ -461,6 +470,7 @@ struct PlanLedger {
         timelines[person]?.remove(id)
         if timelines[person]?.isEmpty ?? false { timelines[person] = nil }
       }
+      chanceCount -= entry.chances.count
       entries[id] = nil
     }
   }
@@ -473,7 +483,8 @@ struct PlanLedger {
       for place in contextual.indices { contextual[place]?.change(from: nil, to: example) }
     }
     young.forget(id)
-    let scored = ShadowScores.Scored(facts, reward: part.reward, chances: shadowChances(entry))
+    let scored = ShadowScores.Scored(
+      facts, reward: part.reward, chances: shadowChances(entry), modelled: modelled(entry))
     settling.add(
       SettledDecisions.Settled(
         id: id, persons: entry.persons, part: part, score: scorePart(entry), scored: scored,

@@ -5,8 +5,8 @@ import Statistics
 /// Estimators as in ``OffPolicyEstimates``. The model of rewards that some of them need is a table: of each arm in each
 /// context (the same features) the rewards, drawn to the mean of all as by twenty decisions. The intervals of single
 /// estimators are normal approximations of 95 %, to be looked at once; the anytime intervals hold however often the same
-/// log is looked at (``ShadowScores``). Decisions that were not drawn from the policy's chances are left out: hold-outs
-/// and repeated arms.
+/// log is looked at (``ShadowScores``), with inverse propensities alone. Decisions that were not drawn from the policy's
+/// chances are left out: hold-outs and repeated arms.
 public struct PolicyEvaluation: Sendable {
   /// An estimate of what is earned per decision.
   public struct Estimate: Sendable, Equatable {
@@ -26,8 +26,6 @@ public struct PolicyEvaluation: Sendable {
   /// By inverse propensities in intervals that may be looked at any time.
   public let anytime: ShadowReport
 
-  /// Decisions that the mean of all weighs as much as, in the table of rewards.
-  private static let prior = 20.0
   /// Of the normal distribution, for 95 %.
   private static let deviations = 1.959963984540054
 
@@ -125,7 +123,7 @@ public struct PolicyEvaluation: Sendable {
     let mean = all.rewards / max(1, all.trials)
     func expected(_ arm: Int, _ features: UInt32) -> Double {
       let earned = table[Place(arm: arm, features: features)] ?? Earned()
-      return (earned.rewards + prior * mean) / (earned.trials + prior)
+      return (earned.rewards + RewardTable.prior * mean) / (earned.trials + RewardTable.prior)
     }
     return drawn.map { outcome in
       var value = 0.0

@@ -5,7 +5,7 @@ import Statistics
 /// shadows would have earned, and policies that depend on the order. Taking one back has those learn again
 /// (``SettledRerun``).
 struct SettledLearning {
-  private(set) var settled = SettledDecisions()
+  private(set) var settled: SettledDecisions
   private(set) var shadows: ShadowScores
   /// Without the decisions that can still be taken back.
   private var shadowBase: ShadowScores
@@ -13,7 +13,8 @@ struct SettledLearning {
   /// How often all have learned again.
   private(set) var rerunCount: UInt64 = 0
 
-  init(_ plan: DecisionPlan) {
+  init(_ plan: DecisionPlan, countMax: Int = SettledDecisions.countMax) {
+    settled = SettledDecisions(countMax: countMax)
     shadows = ShadowScores(plan)
     shadowBase = shadows
   }

@@ -1,7 +1,8 @@
 import Statistics
 
 /// What the shadows of a plan would have earned by what is known until now, beside what was earned: of every decision that counts,
-/// though more may come of it. Whole numbers, so that what is taken back leaves no trace.
+/// though more may come of it. Whole numbers, so that what is taken back leaves no trace. Estimates with a model of rewards are
+/// of those decisions whose chances are kept (``ShadowChances``).
 struct ShadowSums: Equatable {
   /// What a decision adds.
   struct Part: Equatable {
@@ -9,6 +10,8 @@ struct ShadowSums: Equatable {
     var reward: Int64
     /// By how much each shadow would have shown the arm more often.
     var weights: [Double]
+    /// nil where the chances of all arms are not kept.
+    var modelled: ModelledDecision?
   }
 
   private(set) var count: Int64 = 0
@@ -16,11 +19,13 @@ struct ShadowSums: Equatable {
   /// In 2^40ths.
   private var weights: [Int128]
   private var weighted: [Int128]
+  private var modelled: ShadowRewards
 
   /// The smallest weights still tell a billionth apart, the greatest fill a few of the upper bits.
   private static let scale = 0x1p40
 
-  init(count shadowCount: Int) {
+  init(arms: Int, shadows shadowCount: Int) {
+    modelled = ShadowRewards(arms: arms, shadows: shadowCount)
     weights = [Int128](repeating: 0, count: shadowCount)
     weighted = weights
   }
@@ -33,15 +38,19 @@ struct ShadowSums: Equatable {
       weights[index] += Int128(sign) * fixed
       weighted[index] += Int128(sign) * fixed * Int128(part.reward)
     }
+    if let decision = part.modelled {
+      modelled.add(decision, weights: part.weights, reward: part.reward, sign: sign)
+    }
   }
 
   func report() -> [ShadowEstimate] {
     let one = Double(RewardBins.one)
-    return zip(weights, weighted).map { weights, weighted in
-      let (weight, sum) = (Double(weights) / Self.scale, Double(weighted) / Self.scale / one)
+    return zip(zip(weights, weighted), modelled.report()).map { sums, robust in
+      let (weight, sum) = (Double(sums.0) / Self.scale, Double(sums.1) / Self.scale / one)
       return ShadowEstimate(
         decisions: count, inversePropensity: count > 0 ? sum / Double(count) : 0,
-        selfNormalized: weight > 0 ? sum / weight : 0)
+        selfNormalized: weight > 0 ? sum / weight : 0, modelled: modelled.count,
+        doublyRobust: robust.doublyRobust, switchDoublyRobust: robust.switchDoublyRobust)
     }
   }
 
@@ -56,4 +65,8 @@ public struct ShadowEstimate: Sendable, Equatable {
   public var decisions: Int64
   public var inversePropensity: Double
   public var selfNormalized: Double
+  /// Decisions that the next two are from: those whose chances are kept.
+  public var modelled: Int64
+  public var doublyRobust: Double
+  public var switchDoublyRobust: Double
 }

@@ -12,6 +12,10 @@ struct ContentShelf {
     var channels: [String] = []
     /// What its vector was made from; empty where it has no title.
     var text = ""
+    /// The event that it appeared with, the one that changed its facts last, and its latest visits.
+    var first: Sighting?
+    var said: Sighting?
+    var latest = Sightings()
   }
 
   static let contentsMax = 20_000
@@ -79,15 +83,37 @@ struct ContentShelf {
     names.append(name)
   }
 
+  /// Notes an event about a content, where none is known that came before.
+  mutating func noteFirst(_ sighting: Sighting) {
+    let number = Int(sighting.content)
+    guard let first = entries[number].first else { return entries[number].first = sighting }
+    if sighting.time < first.time { entries[number].first = sighting }
+  }
+
+  /// Notes a visit.
+  mutating func note(_ visit: Sighting) {
+    entries[Int(visit.content)].latest.add(visit)
+  }
+
+  /// Points to no event of a person any more.
+  mutating func forget(_ person: Key128) {
+    for number in entries.indices {
+      if entries[number].first?.person == person { entries[number].first = nil }
+      if entries[number].said?.person == person { entries[number].said = nil }
+      entries[number].latest.remove { $0.person == person }
+    }
+  }
+
   /// Whether an event's payload is to be looked through for facts.
   func wantsFacts(_ number: Int, at time: Double) -> Bool {
     (time - entries[number].readAt).magnitude >= Self.factsPause
   }
 
   mutating func learn(
-    _ found: ContentFacts, of number: Int, at time: Double, in recommender: inout ContentRecommender
+    _ found: ContentFacts, of number: Int, from event: Sighting,
+    in recommender: inout ContentRecommender
   ) {
-    entries[number].readAt = time
+    entries[number].readAt = event.time
     let old = entries[number].facts
     var facts = old
     if !found.title.isEmpty { facts.title = found.title }
@@ -95,6 +121,7 @@ struct ContentShelf {
     if !found.format.isEmpty { facts.format = found.format }
     guard facts != old else { return }
     entries[number].facts = facts
+    entries[number].said = event
     let topicNumbers = facts.topics.compactMap { topic($0) }
     let formatNumber = facts.format.isEmpty ? nil : format(facts.format)
     let text = ([facts.title] + facts.topics).joined(separator: " ")

@@ -37,9 +37,12 @@ public struct RecommendationBook: Sendable {
 
   /// Takes in a part of what counts of a frame.
   ///
-  /// - Parameter range: of the counted events' numbers; the first part of a frame begins with 0.
+  /// - Parameters:
+  ///   - range: of the counted events' numbers; the first part of a frame begins with 0.
+  ///   - framePlace: where the frame is in the log.
   public mutating func add(
-    _ frame: FrameView, _ counted: borrowing CountedEvents, _ range: Range<Int>
+    _ frame: FrameView, _ counted: borrowing CountedEvents, _ range: Range<Int>,
+    at framePlace: FramePlace
   ) {
     if range.lowerBound == 0 {
       places.removeAll(keepingCapacity: true)
@@ -55,7 +58,7 @@ public struct RecommendationBook: Sendable {
       sites[place.site].add(
         kind, content: place.content, campaign: place.campaign, channel: place.channel,
         person: frame.person(index), user: frame.user(index), key: frame.key(index),
-        at: Double(counted.time(number)) / 1e6, payload: frame.payload(index))
+        at: Double(counted.time(number)) / 1e6, payload: frame.payload(index), in: framePlace)
     }
   }
 
@@ -87,6 +90,18 @@ public struct RecommendationBook: Sendable {
   /// - Returns: nil where nothing is known of the site.
   public func answer(_ question: RecommendationQuestion) -> RecommendationAnswer? {
     numbers[question.site].map { sites[$0].answer(question) }
+  }
+
+  /// Why a content is in a list, or is not.
+  ///
+  /// - Parameter alternatives: how many of the others are named, 0 or more.
+  /// - Returns: nil where the site or the content is not known.
+  public func why(
+    _ content: String, in question: RecommendationQuestion, alternatives: Int
+  ) -> RecommendationReason? {
+    numbers[question.site].flatMap {
+      sites[$0].why(content, in: question, alternatives: alternatives)
+    }
   }
 
   func withSite<T>(_ name: String, _ body: (SiteRecommendations) -> T) -> T? {

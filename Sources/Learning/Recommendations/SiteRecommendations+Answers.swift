@@ -21,10 +21,7 @@ extension SiteRecommendations {
       recommender.contents[number].isThere && passes(number)
     }
     let isAllowed = { (number: Int) in allowed[number] }
-    var seen = question.includesSeen ? [] : memory.seen
-    if case .item(let name) = question.subject, let own = shelf.numbers[name] {
-      seen.append(Int32(own))
-    }
+    let seen = leftOut(question, memory)
     var answer = RecommendationAnswer()
     answer.isKnown = isKnown
     answer.visits = figures.visits
@@ -42,7 +39,18 @@ extension SiteRecommendations {
     return answer
   }
 
-  private func subject(
+  /// What a list does not have because it was seen, or is what the list is beside.
+  func leftOut(
+    _ question: RecommendationQuestion, _ memory: ContentRecommender.Memory
+  ) -> [Int32] {
+    var seen = question.includesSeen ? [] : memory.seen
+    if case .item(let name) = question.subject, let own = shelf.numbers[name] {
+      seen.append(Int32(own))
+    }
+    return seen
+  }
+
+  func subject(
     _ subject: RecommendationQuestion.Subject, at time: Double
   ) -> (memory: ContentRecommender.Memory, isKnown: Bool, shown: [ContentRecommender.Visit]) {
     switch subject {
@@ -64,7 +72,7 @@ extension SiteRecommendations {
     }
   }
 
-  private func filter(
+  func filter(
     _ question: RecommendationQuestion, shown: [ContentRecommender.Visit], at time: Double
   ) -> (Int) -> Bool {
     var tooOften = Set<Int>()
@@ -156,7 +164,7 @@ extension SiteRecommendations {
 
   // MARK: Reasons
 
-  private func entry(
+  func entry(
     _ ranked: RankedContent, _ means: SIMD16<Float>, _ memory: ContentRecommender.Memory,
     isExplored: Bool, at time: Double
   ) -> RecommendationAnswer.Entry {

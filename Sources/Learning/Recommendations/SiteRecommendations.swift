@@ -11,6 +11,8 @@ struct SiteRecommendations {
     var memory = ContentRecommender.Memory()
     /// Contents that were shown, with times, the latest last.
     var shown: [ContentRecommender.Visit] = []
+    /// Where its latest visits are in the log.
+    var latest = Sightings()
     /// Under whom the rest of an anonymous person is kept, once it is known who that is.
     var user: Key128?
   }
@@ -36,10 +38,13 @@ struct SiteRecommendations {
 
   /// Takes in an event.
   ///
-  /// - Parameter payload: looked through for facts of the content, but not each time.
+  /// - Parameters:
+  ///   - payload: looked through for facts of the content, but not each time.
+  ///   - place: of its frame.
   mutating func add(
     _ kind: EventKind, content: String, campaign: String, channel: String, person: Key128,
-    user: Key128, key: Key128, at time: Double, payload: UnsafeRawBufferPointer
+    user: Key128, key: Key128, at time: Double, payload: UnsafeRawBufferPointer,
+    in place: FramePlace
   ) {
     let person = identify(person, as: user)
     guard !content.isEmpty, let weight = Self.weight(of: kind) else { return }
@@ -47,9 +52,11 @@ struct SiteRecommendations {
     let number = shelf.number(of: content, at: time, in: &recommender) { gone = $0 }
     if !gone.isEmpty { forget(gone) }
     shelf.note(number, campaign: campaign, channel: channel)
+    let sighting = Sighting(content: Int32(number), time: time, place: place, person: person)
+    shelf.noteFirst(sighting)
     shelf.grow()
     if shelf.wantsFacts(number, at: time) {
-      shelf.learn(ContentFacts(payload), of: number, at: time, in: &recommender)
+      shelf.learn(ContentFacts(payload), of: number, from: sighting, in: &recommender)
     }
     if time < recommender.contents[number].since {
       recommender.update(number) { $0.since = time }
@@ -59,7 +66,10 @@ struct SiteRecommendations {
       recommender.update(number) { $0.impressions += 1 }
       show(number, to: person, at: time)
     case .custom: break
-    default: visit(number, by: person, weight: weight, key: key, at: time)
+    default:
+      visit(number, by: person, weight: weight, key: key, at: time)
+      persons[person]?.latest.add(sighting)
+      shelf.note(sighting)
     }
   }
 
@@ -127,6 +137,9 @@ struct SiteRecommendations {
         persons[user]?.memory.takeOver(anonymous.memory)
         let shown = (persons[user]?.shown ?? []) + anonymous.shown
         persons[user]?.shown = Array(shown.suffix(Self.shownMax))
+        for sighting in anonymous.latest.all {
+          persons[user]?.latest.add(sighting)
+        }
       }
       persons[person] = Person()
       persons[person]?.user = user
@@ -144,6 +157,7 @@ struct SiteRecommendations {
   /// A newcomer from now on, and of what its visits have added to the counts of contents nothing is left, but for what
   /// the weights of the blend were taught.
   mutating func forget(_ person: Key128) {
+    shelf.forget(person)
     guard let known = persons.removeValue(forKey: person) else { return }
     figures.visits -= known.memory.learned.count
     recommender.unlearn(known.memory)
@@ -177,6 +191,7 @@ struct SiteRecommendations {
     for key in persons.keys {
       persons[key]?.memory.forget(gone)
       persons[key]?.shown.removeAll { gone.contains(Int($0.content)) }
+      persons[key]?.latest.remove { gone.contains(Int($0.content)) }
     }
   }
 }

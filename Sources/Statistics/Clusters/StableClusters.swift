@@ -1,14 +1,16 @@
 /// Clusters that keep their names while what they are made of changes.
 ///
 /// Each refresh solves k-means for a bounded sample (``HashSample``): from the centers of before, and from new seeds,
-/// of which the typical solution is taken (``KMeans/typical(of:tie:)``); the old ones stay while they are as good as
-/// the best within one percent, so that nobody changes names for nothing, until there are a quarter more people
-/// than there were when they were chosen: what the first ones looked like says little of those who came later. Names
-/// go by members: the new clusters are matched with the old ones so that as many points as possible stay under their
-/// name (``MinimalAssignment``); a cluster that shares too little with the one it is matched with is a new one, and has
-/// a name that was never used.
+/// of which the typical solution is taken (``KMeans/typical(of:tie:)``). The old division stays as it is while it is as
+/// good as the best within one percent and what the sample decides by chance: centers that follow their sample would give
+/// one person in twenty another name for nothing. Where it is worse the old centers move, if that is good enough, so that
+/// few change names. There is a new choice once there are a quarter more people than there were at the last one: what the
+/// first ones looked like says little of those who came later. Names go by members: the new clusters are matched with the old
+/// ones so that as many points as possible stay under their name (``MinimalAssignment``); a cluster that shares too little
+/// with the one it is matched with is a new one, and has a name that was never used.
 ///
-///     points ─▶ standardised ─▶ from old centers ──────────────┐
+///     points ─▶ standardised ─▶ old division ──────────────────┐ the first that is good enough
+///                            ├▶ from old centers ──────────────┤
 ///                            └▶ from new seeds ─▶ the typical ─┴▶ one ─▶ matched by members ─▶ names, traits
 ///
 /// Coordinates may be added at the end from one refresh to the next: of them the old centers say nothing.
@@ -29,7 +31,7 @@ public struct StableClusters: Sendable, Equatable {
     public let name: Int
     /// Of the sample.
     public let members: Int
-    /// In the units of the points.
+    /// The mean of its members, in the units of the points.
     public let center: [Double]
     /// The greatest differences first; those that are worth a word.
     public let traits: [Trait]
@@ -94,7 +96,8 @@ public struct StableClusters: Sendable, Equatable {
     guard points.count >= 2 * clusterCount, points.width >= width else { return }
     let next = PointScale(of: points)
     let standardized = next.standardized(points)
-    let warm = warm(standardized, next)
+    let centers = oldCenters(points.width, next)
+    let warm = centers.map { KMeans(standardized, from: $0) }
     let solutions = solve(standardized) + (warm.map { [$0] } ?? [])
     let population = population ?? points.count
     let hasGrown = Double(population) >= Self.growth * Double(chosenAmong)
@@ -105,6 +108,13 @@ public struct StableClusters: Sendable, Equatable {
       return
     }
     let least = solutions.reduce(Double.infinity) { min($0, $1.inertia) }
+    if let centers, !hasGrown, points.width == width,
+      Self.inertia(standardized, centers, old) <= (1 + Self.stay + chance(points.count)) * least
+    {
+      kept = 1
+      clusters = Self.described(old, names: clusters.map(\.name), points, next, before: clusters)
+      return
+    }
     let best: KMeans
     if let warm, !hasGrown, warm.inertia <= (1 + Self.stay) * least {
       best = warm
@@ -123,15 +133,32 @@ public struct StableClusters: Sendable, Equatable {
     take(best, names: names, points, next)
   }
 
-  /// The solution that the old centers lead to; nil where there are none, or where they are fewer than are looked for.
-  private func warm(_ points: PointTable, _ next: PointScale) -> KMeans? {
+  /// By which part the inertia of centers that were made from one sample is above that of a sample's own: the centers of m
+  /// members miss their mean by a variance of 1 / m of theirs, and the sample's own go along with its chance by as much.
+  private func chance(_ count: Int) -> Double { 2 * Double(clusterCount) / Double(count) }
+
+  /// The old centers in a new scale; nil where there are none, or where they are fewer than are looked for.
+  private func oldCenters(_ wide: Int, _ next: PointScale) -> PointTable? {
     guard let scale, let solution, solution.centers.count >= clusterCount else { return nil }
-    var centers = PointTable(width: points.width)
+    var centers = PointTable(width: wide)
     let restored = scale.restored(solution.centers)
     for index in 0..<restored.count {
       centers.append(Array(restored[index]) + next.means[width...])
     }
-    return KMeans(points, from: next.standardized(centers))
+    return next.standardized(centers)
+  }
+
+  /// The sum of the squared distances to the centers of a division.
+  private static func inertia(
+    _ points: PointTable, _ centers: PointTable, _ division: [Int]
+  ) -> Double {
+    var sum = 0.0
+    for (index, cluster) in division.enumerated() {
+      for (value, center) in zip(points[index], centers[cluster]) {
+        sum += (value - center) * (value - center)
+      }
+    }
+    return sum
   }
 
   private mutating func solve(_ points: PointTable) -> [KMeans] {
@@ -187,16 +214,39 @@ public struct StableClusters: Sendable, Equatable {
     let order = names.indices.sorted { names[$0] < names[$1] }
     var centers = PointTable(width: points.width)
     for cluster in order { centers.append(solution.centers[cluster]) }
-    let sizes = Self.sizes(solution)
-    let restored = scale.restored(centers)
-    clusters = order.enumerated().map { place, cluster in
-      Cluster(
-        name: names[cluster], members: sizes[cluster], center: Array(restored[place]),
-        traits: Self.traits(
-          Array(restored[place]), share: Double(sizes[cluster]) / Double(points.count), scale))
-    }
+    var placeOf = [Int](repeating: 0, count: order.count)
+    for (place, cluster) in order.enumerated() { placeOf[cluster] = place }
+    clusters = Self.described(
+      solution.assignments.map { placeOf[$0] }, names: order.map { names[$0] }, points, scale)
     self.scale = scale
     self.solution = KMeans(centers: centers)
+  }
+
+  /// What clusters look like by the points that are in them; of one that has none, what it looked like before.
+  ///
+  /// - Parameters:
+  ///   - division: of each point the place of its cluster.
+  ///   - names: rising.
+  private static func described(
+    _ division: [Int], names: [Int], _ points: PointTable, _ scale: PointScale,
+    before: [Cluster] = []
+  ) -> [Cluster] {
+    var sums = [[Double]](
+      repeating: [Double](repeating: 0, count: points.width), count: names.count)
+    var sizes = [Int](repeating: 0, count: names.count)
+    for (index, cluster) in division.enumerated() {
+      sizes[cluster] += 1
+      for (place, value) in points[index].enumerated() { sums[cluster][place] += value }
+    }
+    return names.indices.map { place in
+      let size = sizes[place]
+      let center =
+        size > 0 || place >= before.count
+        ? sums[place].map { $0 / Double(max(1, size)) } : before[place].center
+      return Cluster(
+        name: names[place], members: size, center: center,
+        traits: traits(center, share: Double(size) / Double(points.count), scale))
+    }
   }
 
   private static func sizes(_ solution: KMeans) -> [Int] {

@@ -2,15 +2,17 @@
 ///
 /// After Waudby-Smith, Wu, Ramdas, Karampatziakis and Mineiro 2022 ("Anytime-valid off-policy inference for
 /// contextual bandits"): weighted rewards between 0 and the greatest weight are bounded numbers with the wanted
-/// mean, whatever policy logged them and however it changed meanwhile, so ``EmpiricalBernsteinSequence`` covers
-/// it at all times together. The intervals are intersected as they come.
+/// mean, whatever policy logged them and however it changed meanwhile, so ``EmpiricalBernsteinSequence`` is above
+/// it at all times together; ``LowerBoundSequence``, which needs no greatest weight and so is much nearer while weights are
+/// smaller, is below it. The ends are the best that were known at any time.
 ///
 /// The greatest weight is known beforehand: the evaluated policy's chance over the floor of the logging one.
-/// Costs one step of that sequence a decision. Wide while the log has fewer than some hundred rewards times the greatest weight.
+/// Costs one step of each sequence a decision. The upper end is far off while the log has fewer than some hundred rewards times
+/// the greatest weight.
 public struct OffPolicySequence: Sendable, Equatable {
   public let weightMax: Double
-  private var sequence: EmpiricalBernsteinSequence
-  public private(set) var lower = 0.0
+  private var above: EmpiricalBernsteinSequence
+  private var below: LowerBoundSequence
   public private(set) var upper = 1.0
 
   /// - Parameters:
@@ -21,12 +23,16 @@ public struct OffPolicySequence: Sendable, Equatable {
       throw .parameter("weightMax", weightMax, allowed: "above 0")
     }
     self.weightMax = weightMax
+    below = try LowerBoundSequence(alpha: alpha / 2, scale: max(1, weightMax))
     do throws(ExperimentError) {
-      sequence = try EmpiricalBernsteinSequence(alpha: alpha)
+      // Half of the chance of being wrong is on its upper side.
+      above = try EmpiricalBernsteinSequence(alpha: alpha)
     } catch {
       throw .parameter("alpha", alpha, allowed: "between 0 and 1")
     }
   }
+
+  public var lower: Double { below.lower }
 
   /// - Parameter decision: With a reward between 0 and 1, and a weight of at most ``weightMax``.
   public mutating func add(_ decision: LoggedDecision) throws(OffPolicyError) {
@@ -37,13 +43,12 @@ public struct OffPolicySequence: Sendable, Equatable {
     guard decision.weight <= weightMax * (1 + 1e-12) else {
       throw .decision("weight", decision.weight, allowed: "at most \(weightMax)")
     }
+    try below.add(decision.weight * decision.reward)
     do throws(ExperimentError) {
-      try sequence.add(min(1, decision.weight * decision.reward / weightMax))
+      try above.add(min(1, decision.weight * decision.reward / weightMax))
     } catch {
       preconditionFailure("a number between 0 and 1 is taken: \(error)")
     }
-    let interval = sequence.interval
-    lower = max(lower, interval.lower * weightMax)
-    upper = min(upper, interval.upper * weightMax)
+    upper = min(upper, above.interval.upper * weightMax)
   }
 }

@@ -85,6 +85,11 @@ import Testing
     let parts = snapshot.model.contributions(Self.context("phone"), arm: 0)
     #expect((parts == nil) == (policy == .kernelGap || policy == .logisticThompson))
     if let parts { #expect(parts[0].name == "device" && parts[0].value > 0.1, "\(parts)") }
+    let said = snapshot.contributions(of: Self.context("phone"), to: 0)
+    #expect(said[0].name == "device" && said[0].chance > 0.1, "\(said)")
+    #expect(said.allSatisfy { ($0.reward == nil) == (parts == nil) })
+    let opposite = snapshot.contributions(of: Self.context("phone"), to: 1)
+    #expect(opposite[0].chance < 0)
   }
 
   @Test(

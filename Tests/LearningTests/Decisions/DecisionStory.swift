@@ -194,14 +194,16 @@ struct DecisionStory {
   /// of these sizes, and is told at last that it is `end`.
   ///
   /// - Parameters:
+  ///   - given: who learns; a new learner where none is given.
   ///   - storedAt: of each frame, from its events.
   ///   - between: is called after each frame.
   func learn(
-    _ events: [Event], perFrame: Int = 7, until end: Int64 = ten,
+    _ events: [Event], perFrame: Int = 7, until end: Int64 = ten, by given: DecisionLearner? = nil,
     storedAt: ([Event]) -> Int64 = { _ in ten }, between: (DecisionLearner) -> Void = { _ in },
     publish: @escaping @Sendable (DecisionModels) -> Void = { _ in }
   ) throws -> DecisionLearner {
-    let learner = DecisionLearner([plan], isAuthentic: TestMAC.isAuthentic, publish: publish)
+    let learner =
+      given ?? DecisionLearner([plan], isAuthentic: TestMAC.isAuthentic, publish: publish)
     let feeds = (0..<3).map {
       LearnerFeed(learner, StreamPlace(generation: 1, partition: $0))
     }

@@ -30,8 +30,10 @@ final class ContentVisits: Analysis {
 
   func add(_ frame: FrameView, _ counted: borrowing CountedEvents, at moment: FrameMoment) {
     let middle = counted.count / 2
-    book.add(frame, counted, 0..<middle)
-    book.add(frame, counted, middle..<counted.count)
+    let place = FramePlace(
+      StreamPlace(generation: 1, partition: 0), sequence: moment.sequence)
+    book.add(frame, counted, 0..<middle, at: place)
+    book.add(frame, counted, middle..<counted.count, at: place)
   }
 
   func merge(_ other: ContentVisits) {}

@@ -53,6 +53,89 @@ import Testing
     #expect(all.entries.count == 60)
   }
 
+  private static func question(
+    _ subject: RecommendationQuestion.Subject
+  ) -> RecommendationQuestion {
+    RecommendationQuestion(
+      site: "shop", subject: subject, now: ContentVisits.begin + 36_000 * 1_000_000)
+  }
+
+  @Test(
+    "Why says what a score is made of, the odds of the alternatives, and the frames that have a say"
+  )
+  func reasons() throws {
+    let visits = try Self.twoTopics()
+    let person = ContentVisits.person("p0")
+    let list = try #require(visits.list(person, second: 36_000) { $0.count = 3 })
+    let reasons = try list.entries.map {
+      try #require(
+        visits.book.why($0.content, in: Self.question(person), alternatives: 60))
+    }
+    #expect(reasons.map(\.rank) == [1, 2, 3])
+    let first = reasons[0]
+    #expect(first.isKnown && !first.isSeen && first.candidates == 50)
+    #expect(first.parts.contains { $0.feature == .topic && $0.contribution > 0 })
+    let means = first.parts.map { $0.weight * ($0.value - $0.mean) }
+    #expect(zip(means, first.parts).allSatisfy { ($0 - $1.contribution).magnitude < 1e-4 })
+    // The chances of all that the list is chosen from add up, and odds are their ratios.
+    let chance = try #require(first.chance)
+    let odds = first.alternatives.map(\.odds).reduce(1, +)
+    #expect(first.alternatives.count == 49 && (chance * odds - 1).magnitude < 1e-4)
+    let second = try #require(reasons[1].chance)
+    #expect((first.alternatives[0].odds - second / chance).magnitude < 1e-4)
+    #expect(first.alternatives.map(\.content).contains(list.entries[1].content))
+    // One visit a frame: the person's are every twentieth.
+    let sequences: [UInt64] = [441, 461, 481, 501, 521, 541, 561, 581]
+    #expect(first.visits.map(\.place.sequence) == sequences)
+    let times = sequences.map { ContentVisits.begin + Int64($0 - 1) * 60_000_000 }
+    #expect(first.visits.map(\.at) == times)
+    let source = try #require(first.sources.first)
+    #expect(source.content == list.entries[0].content && source.latest.count == 8)
+    #expect(source.visits >= 8 && source.first != nil && source.first == source.facts)
+    #expect(first.sources.map(\.content).contains(first.visits.last?.content ?? ""))
+    let seen = try #require(
+      visits.book.why(
+        first.visits[0].content, in: Self.question(person), alternatives: 2))
+    #expect(seen.isSeen && seen.chance == nil && seen.rank == nil && seen.alternatives.count == 2)
+    #expect(visits.book.why("none", in: Self.question(person), alternatives: 2) == nil)
+    for subject in [RecommendationQuestion.Subject.newcomer, .item("food-1"), .session(["food-1"])]
+    {
+      let other = try #require(
+        visits.book.why("food-2", in: Self.question(subject), alternatives: 1))
+      #expect(other.visits.isEmpty && other.chance != nil)
+    }
+    visits.forget("p0")
+    let erased = try #require(
+      visits.book.why(source.content, in: Self.question(person), alternatives: 1))
+    #expect(!erased.isKnown && erased.visits.isEmpty)
+    let gone = Set(first.visits.map(\.place.sequence))
+    for name in Set(first.visits.map(\.content)) {
+      let left = try #require(
+        visits.book.why(name, in: Self.question(.newcomer), alternatives: 0))
+      #expect(
+        left.sources.allSatisfy { source in
+          source.latest.allSatisfy { !gone.contains($0.place.sequence) }
+        })
+    }
+  }
+
+  @Test("Of visits that come in any order the latest eight are pointed to")
+  func sightings() {
+    func sighting(_ number: Int) -> Sighting {
+      Sighting(
+        content: 1, time: Double(number),
+        place: FramePlace(StreamPlace(generation: 1, partition: 2), sequence: UInt64(number)),
+        person: .zero)
+    }
+    var random = SeededGenerator(seed: 3)
+    for _ in 0..<20 {
+      var all = Sightings()
+      for number in (1...30).shuffled(using: &random) { all.add(sighting(number)) }
+      #expect(all.all.map(\.time) == (23...30).map(Double.init))
+    }
+    #expect(sighting(7).place.position.description == "1~2.7")
+  }
+
   @Test("Who is erased gets what a newcomer gets")
   func erased() throws {
     let visits = try Self.twoTopics()
