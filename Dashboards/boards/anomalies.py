@@ -125,6 +125,26 @@ BOARD = board(
                 height=9,
             ),
         ],
+        "What is expected": [
+            lines(
+                "Engagements of the last hour and what is expected of this one",
+                "Clicks, engagements and conversions of sites; 80 of 100 hours lie between lower and upper.",
+                {
+                    "{{site}} counted": 'max by (site) (smartcontent_forecast_last_hour_engagements{campaign=""})',
+                    "{{site}} {{end}}": 'max by (site, end) (smartcontent_forecast_engagements{campaign=""})',
+                },
+                width=12,
+            ),
+            lines(
+                "Hours in a row outside of it",
+                "Four below is an alert; of sites and campaigns.",
+                {
+                    "{{site}} {{campaign}} {{side}}":
+                        "max by (site, campaign, side) (smartcontent_forecast_hours_outside) > 0",
+                },
+                width=12,
+            ),
+        ],
     },
     variables=[site(), INCIDENT],
     since="now-6h",

@@ -9,18 +9,22 @@ import Statistics
 ///     ?channel=mail&audience=students&hour=2-18              what speaks for Tuesday 18 o'clock, beside all others
 public struct TimingRoutes: Sendable {
   private let models: @Sendable () -> TimingModels?
+  private let forecasts: @Sendable () -> EngagementForecasts?
   private let check: @Sendable (HTTPRequest) throws(Problem) -> Void
 
   private static let parameters = ["site_id", "channel", "audience", "from", "hours", "limit"]
 
   /// - Parameters:
   ///   - models: the newest; nil where none were made yet.
+  ///   - forecasts: the newest of the engagement to come; nil where there are none.
   ///   - check: refuses requests of those who may not read.
   public init(
     models: @escaping @Sendable () -> TimingModels?,
+    forecasts: @escaping @Sendable () -> EngagementForecasts? = { nil },
     check: @escaping @Sendable (HTTPRequest) throws(Problem) -> Void
   ) {
     self.models = models
+    self.forecasts = forecasts
     self.check = check
   }
 
@@ -36,7 +40,8 @@ public struct TimingRoutes: Sendable {
       let audience = try Self.place(fields["audience"], site.audiences, "audience")
       return HTTPResponse.json(
         TimingWriter.json(
-          models, site, channel: channel, audience: audience, allowed: allowed, limit: limit))
+          models, site, channel: channel, audience: audience, allowed: allowed, limit: limit,
+          coming: coming(fields)))
     }
   }
 
@@ -74,6 +79,12 @@ public struct TimingRoutes: Sendable {
           + "Send events with posted_at, window and propensity, or name a site with site_id.")
     }
     return (models, site)
+  }
+
+  /// What the site's next day is expected to bring.
+  private func coming(_ fields: [String: String]) -> [EngagementForecasts.Hour] {
+    let key = EngagementForecasts.Key(site: fields["site_id"] ?? "default")
+    return forecasts()?.series.first { $0.key == key }?.next ?? []
   }
 
   private static func slot(_ fields: [String: String], _ name: String) throws(Problem) -> Int? {
@@ -117,7 +128,7 @@ public struct TimingRoutes: Sendable {
 enum TimingWriter {
   static func json(
     _ models: TimingModels, _ site: TimingModels.Site, channel: Int, audience: Int,
-    allowed: [Int], limit: Int
+    allowed: [Int], limit: Int, coming: [EngagementForecasts.Hour]
   ) -> [UInt8] {
     let slots = site.posterior.slots(channel: channel, audience: audience, allowed: allowed)
     let best = slots.sorted { a, b in a.gain != b.gain ? a.gain > b.gain : a.slot < b.slot }
@@ -148,6 +159,18 @@ enum TimingWriter {
       json.double(Double(slot.propensity) / 65_536)
     }
     json.endObject()
+    // Posts compete for who is there: what all of the site is expected to bring, hour by hour.
+    json.key("coming")
+    json.beginArray()
+    for hour in coming {
+      json.beginObject()
+      json.key("start")
+      json.string(Timestamp.format(hour.start))
+      write(
+        "engagements", hour.forecast.median, hour.forecast.lower, hour.forecast.upper, to: &json)
+      json.endObject()
+    }
+    json.endArray()
     json.key("learned_from")
     json.beginObject()
     json.key("posts")

@@ -10,8 +10,8 @@ enum ExperimentDefinitions {
   static let rootKeys = ["experiments"]
   private static let keys = ["campaign", "variants", "control", "status", "allocation"]
   private static let optionalKeys = [
-    "site", "metric", "guardrails", "currency", "minimal_effect", "planned_persons", "alpha",
-    "segments", "cohort", "stopped_at", "decision",
+    "site", "metric", "guardrails", "must_not_rise", "currency", "minimal_effect",
+    "planned_persons", "alpha", "segments", "cohort", "outcome_window", "stopped_at", "decision",
   ]
 
   /// In order of their place in the file.
@@ -57,13 +57,10 @@ enum ExperimentDefinitions {
       return nil
     }
     var plan = ExperimentPlan(campaign: campaign, variants: variants, control: control)
-    let metrics = ExperimentMetric.allCases.map(\.rawValue)
     if section["site"] != nil { plan.site = name("site") ?? plan.site }
-    if let metric = section.choice("metric", metrics).flatMap(ExperimentMetric.init(rawValue:)) {
-      plan.metric = metric
-    }
-    plan.guardrails = choices(section, "guardrails", metrics.filter { $0 != plan.metric.rawValue })
-      .compactMap(ExperimentMetric.init(rawValue:))
+    if section["metric"] != nil { plan.metric = metric(section) ?? plan.metric }
+    plan.guardrails = metrics(section, "guardrails", but: [plan.metric])
+    plan.mustNotRise = metrics(section, "must_not_rise", but: [plan.metric] + plan.guardrails)
     plan.currency =
       section.value("currency", allowed: "an ISO 4217 code", fix: "write one, such as EUR") {
         $0.utf8.count == 3 && $0.utf8.allSatisfy { (0x41...0x5a).contains($0) } ? $0 : nil
@@ -75,8 +72,14 @@ enum ExperimentDefinitions {
       ?? plan.plannedPersons
     plan.alpha = section.number("alpha", ExperimentPlan.alphas) ?? plan.alpha
     if section["segments"] != nil {
-      let names = choices(section, "segments", ExperimentPlan.segmentsAllowed.map(\.name))
-      plan.segments = ExperimentPlan.segmentsAllowed.filter { names.contains($0.name) }
+      let names = choices(section, "segments", ExperimentSegment.allCases.map(\.name))
+      plan.segments = ExperimentSegment.allCases.filter { names.contains($0.name) }
+    }
+    if section["outcome_window"] != nil {
+      let windows = ExperimentPlan.outcomeWindows
+      plan.outcomeWindow = section.duration(
+        "outcome_window",
+        Int64(windows.lowerBound) * 1_000_000...Int64(windows.upperBound) * 1_000_000)
     }
     let levels = WindowLevel.allCases
     if let name = section.choice("cohort", levels.map(\.name)) {
@@ -97,6 +100,44 @@ enum ExperimentDefinitions {
       return nil
     }
     return variants
+  }
+
+  private static func metric(_ section: Section) -> ExperimentMetric? {
+    section.text("metric", allowed: ExperimentMetric.allowed.joined(separator: ", "))
+      .flatMap { metric($0, section, "metric") }
+  }
+
+  /// - Parameter others: what is watched otherwise already.
+  private static func metrics(
+    _ section: Section, _ name: String, but others: [ExperimentMetric]
+  ) -> [ExperimentMetric] {
+    guard section[name] != nil else { return [] }
+    let allowed = ExperimentMetric.allowed.joined(separator: ", ")
+    let found = (section.texts(name, allowed: allowed) ?? []).compactMap {
+      metric($0, section, name)
+    }
+    for metric in found where others.contains(metric) {
+      add(
+        section, name, "has \(metric.name)", "metrics that are named nowhere else",
+        "remove it here or there")
+    }
+    if found.count > ExperimentPlan.guardrailCountMax {
+      add(
+        section, name, "has \(found.count) metrics", "at most \(ExperimentPlan.guardrailCountMax)",
+        "keep what matters")
+    }
+    return found
+  }
+
+  private static func metric(
+    _ text: String, _ section: Section, _ name: String
+  ) -> ExperimentMetric? {
+    if let metric = ExperimentMetric(name: text) { return metric }
+    let near = Spelling.nearest(to: text, among: ExperimentMetric.plain.map(\.name))
+    add(
+      section, name, "is \(text)", ExperimentMetric.allowed.joined(separator: ", "),
+      near.map { "write \($0)" } ?? "write one of these")
+    return nil
   }
 
   private static func choices(

@@ -14,7 +14,8 @@ public struct DemoPlace: Hashable, Sendable, Comparable {
 /// One thing that a person (or a bot) did.
 struct DemoEvent: Hashable, Sendable {
   enum Action: Hashable, Sendable {
-    case impression, view, click, engagement, identify, custom
+    case impression, view, click, identify, custom
+    case engagement(dwellMs: Int)
     /// Money in millionths of the currency (ISO 4217).
     case conversion(micros: Int64, currency: String)
   }
@@ -47,4 +48,7 @@ struct DemoPerson: Hashable, Sendable {
   /// nil until the person has logged in.
   var userID: String?
   var isBot = false
+
+  /// The id that persons are told apart by.
+  var name: String { userID ?? anonymousID ?? "" }
 }

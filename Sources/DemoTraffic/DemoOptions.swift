@@ -18,11 +18,14 @@ public struct DemoOptions: Sendable {
   public var label: String
   /// HTTP connections, each with a thread of its own; 1 to 64.
   public var connectionCount: Int
+  /// Whether an experiment with two of the campaigns' variants is declared and started.
+  public var hasExperiment: Bool
 
   public init(
     url: String, writeKey: String, queryURL: String? = nil, queryToken: String? = nil,
     rate: Double = 200, seed: UInt64 = 1, durationSeconds: Double? = nil,
-    eventCountMax: Int? = nil, label: String = "", connectionCount: Int = 4
+    eventCountMax: Int? = nil, label: String = "", connectionCount: Int = 4,
+    hasExperiment: Bool = false
   ) {
     precondition((1...64).contains(connectionCount) && rate >= 0)
     self.url = url
@@ -35,5 +38,6 @@ public struct DemoOptions: Sendable {
     self.eventCountMax = eventCountMax
     self.label = label
     self.connectionCount = connectionCount
+    self.hasExperiment = hasExperiment
   }
 }

@@ -30,10 +30,6 @@ struct DemoRequest: Sendable {
 struct DemoWire: Sendable {
   var writeKey: String
 
-  static let browserAgent =
-    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36"
-  static let botAgent = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
-
   func pixel(_ event: DemoEvent) -> DemoRequest {
     var fields: [(String, String)] = [
       ("k", writeKey), ("t", Self.kind(event.action)), ("cid", event.place.campaign),
@@ -42,10 +38,17 @@ struct DemoWire: Sendable {
     ]
     if let id = event.person.anonymousID { fields.append(("aid", id)) }
     if let id = event.person.userID { fields.append(("uid", id)) }
-    if case .conversion(let micros, let currency) = event.action {
+    switch event.action {
+    case .conversion(let micros, let currency):
       fields.append(("v", Self.decimal(micros)))
       fields.append(("cur", currency))
+    case .engagement(let dwellMs): fields.append(("dw", String(dwellMs)))
+    default: break
     }
+    let visitor = DemoVisitor(event.person)
+    fields += [
+      ("country", visitor.country), ("utm_source", visitor.source), ("utm_medium", visitor.medium),
+    ]
     return pixel(fields: fields, expectation: .accepted, events: [event])
   }
 
@@ -61,7 +64,7 @@ struct DemoWire: Sendable {
     malformedCount: Int = 0
   ) -> DemoRequest {
     let query = fields.map { "\($0.0)=\(Self.escaped($0.1))" }.joined(separator: "&")
-    let agent = events.contains { $0.person.isBot } ? Self.botAgent : Self.browserAgent
+    let agent = events.first.map { DemoVisitor($0.person).agent } ?? "smartcontent-demo"
     return DemoRequest(
       method: "GET", target: "/p.gif?\(query)", headers: [HTTPHeader("User-Agent", agent)],
       body: [], expectation: expectation, events: events, malformedCount: malformedCount)
@@ -125,8 +128,10 @@ struct DemoWire: Sendable {
     ]
     if let id = event.person.anonymousID { members.append("\"anonymousId\":\"\(id)\"") }
     if let id = event.person.userID { members.append("\"userId\":\"\(id)\"") }
-    let agent = event.person.isBot ? Self.botAgent : Self.browserAgent
-    members.append("\"context\":{\"userAgent\":\"\(agent)\",\"locale\":\"en-GB\"}")
+    let visitor = DemoVisitor(event.person)
+    members.append(
+      "\"context\":{\"userAgent\":\"\(visitor.agent)\",\"locale\":\"en-GB\",\"location\":{\"country\":\"\(visitor.country)\"},"
+        + "\"campaign\":{\"source\":\"\(visitor.source)\",\"medium\":\"\(visitor.medium)\"}}")
     switch event.action {
     case .identify:
       members.append("\"type\":\"identify\",\"traits\":{\"plan\":\"free\"}")
@@ -145,6 +150,9 @@ struct DemoWire: Sendable {
       "\"campaign_id\":\"\(event.place.campaign)\"", "\"content_id\":\"\(event.place.content)\"",
       "\"variant_id\":\"\(event.place.variant)\"", "\"channel\":\"\(event.place.channel)\"",
     ]
+    if case .engagement(let dwellMs) = event.action {
+      members.append("\"dwell_ms\":\(dwellMs)")
+    }
     if case .conversion(let micros, let currency) = event.action {
       members.append("\"revenue\":\(Self.decimal(micros)),\"currency\":\"\(currency)\"")
     }

@@ -43,6 +43,9 @@ public final class DemoRunner: Sendable {
     let queue = RequestQueue(countMax: Self.queueCountMax)
     var clients: [HTTPClient] = []
     for _ in 0..<options.connectionCount { clients.append(try Self.client()) }
+    if options.hasExperiment {
+      try DemoExperiment(label: options.label).declare(options, client: try Self.client())
+    }
     let threads = clients.map { client in
       let connection = DemoConnection(
         url: options.url, client: client, tally: tally, stopping: stopping)

@@ -35,7 +35,7 @@ struct DemoSessionScript: Sendable {
     var steps: [DemoSession.Step] = []
     for _ in 0...random.index(below: 3) {
       let content = random.element(campaign.contents)
-      let variant = random.element(content.variants)
+      let variant = variant(of: content, in: campaign, for: person, &random)
       let place = place(campaign, content, variant, channel)
       func add(_ action: DemoEvent.Action) { steps.append(.init(action: action, place: place)) }
 
@@ -44,7 +44,7 @@ struct DemoSessionScript: Sendable {
       guard random.happens(variant.clickRate * channel.clickFactor * 2) else { continue }
       add(.click)
       add(.view)
-      if random.happens(0.4) { add(.engagement) }
+      if random.happens(0.4) { add(engagement(&random)) }
       if random.happens(0.1) { add(.custom) }
       if random.happens(campaign.conversionRate) { add(conversion(campaign, &random)) }
     }
@@ -62,7 +62,8 @@ struct DemoSessionScript: Sendable {
     let content = campaign.contents[0]
     let place = place(campaign, content, content.variants[0], catalog.channels[0])
     let actions: [DemoEvent.Action] = [
-      .identify, .impression, .view, .click, .engagement, .custom, conversion(campaign, &random),
+      .identify, .impression, .view, .click, engagement(&random), .custom,
+      conversion(campaign, &random),
     ]
     return DemoSession(person: person, steps: actions.map { .init(action: $0, place: place) })
   }
@@ -79,6 +80,22 @@ struct DemoSessionScript: Sendable {
         place: place(campaign, content, random.element(content.variants), channel))
     }
     return DemoSession(person: person, steps: steps)
+  }
+
+  /// The experiment's visitors get always the same one.
+  private func variant(
+    of content: DemoCatalog.Content, in campaign: DemoCatalog.Campaign, for person: DemoPerson,
+    _ random: inout SplitMix64
+  ) -> DemoCatalog.Variant {
+    let drawn = random.element(content.variants)
+    guard campaign.name == DemoExperiment.campaign else { return drawn }
+    let name = DemoExperiment(label: label).variant(of: person.name)
+    return content.variants.first { $0.name == name } ?? drawn
+  }
+
+  /// From 2 s to a minute in view.
+  private func engagement(_ random: inout SplitMix64) -> DemoEvent.Action {
+    .engagement(dwellMs: 2_000 + random.index(below: 58_000))
   }
 
   /// From 5.00 to 254.99 of the campaign's currency.

@@ -7,34 +7,57 @@ import Views
 struct ArmSums: Sendable, Equatable {
   var exposures = Exposures()
   var baselines = Baselines()
+  var actions = CohortActions()
 
   static func += (left: inout Self, right: Self) {
     left.exposures += right.exposures
     left.baselines += right.baselines
+    left.actions += right.actions
   }
 
-  func counts(of metric: ExperimentMetric) -> ArmCounts {
-    ArmCounts(
-      visitors: Int(exposures.persons),
-      conversions: Int(metric == .clickRate ? exposures.clickers : exposures.converters))
+  /// Persons who did what a metric counts: of a rate those that it counts, of a mean those with a part in its sum.
+  ///
+  /// - Parameter goals: of the plan.
+  func actors(of metric: ExperimentMetric, _ goals: [String]) -> Int64 {
+    switch metric {
+    case .clickRate: return exposures.clickers
+    case .conversionRate, .revenuePerPerson: return exposures.converters
+    case .engagementRate: return actions.engagers
+    case .dwellPerPerson: return actions.dwellers
+    case .goal(let event):
+      let place = goals.firstIndex(of: event) ?? actions.goals.count
+      return place < actions.goals.count ? actions.goals[place] : 0
+    }
   }
 
-  /// The metric of each person, and what it had done before; money in hundredths.
-  func moments(of metric: ExperimentMetric) -> JointMoments {
+  func counts(of metric: ExperimentMetric, _ goals: [String]) -> ArmCounts {
+    ArmCounts(visitors: Int(exposures.persons), conversions: Int(actors(of: metric, goals)))
+  }
+
+  /// The metric of each person, and what it had done before, where that is known; see ``ExperimentMetric/parts``.
+  func moments(of metric: ExperimentMetric, _ goals: [String]) -> JointMoments {
     let persons = Double(exposures.persons)
     let prior = Moments(
       count: persons, sum: Double(baselines.prior), squares: Double(baselines.priorSquared))
+    func rate(_ products: Int64) -> JointMoments {
+      let acted = Double(actors(of: metric, goals))
+      return JointMoments(
+        first: Moments(count: persons, sum: acted, squares: acted), second: prior,
+        products: Double(products))
+    }
     switch metric {
-    case .clickRate:
-      let clicked = Double(exposures.clickers)
+    case .clickRate: return rate(baselines.priorClicked)
+    case .conversionRate: return rate(baselines.priorConverted)
+    case .engagementRate, .goal:
+      // Nothing is kept of what these persons did before: there is no covariate.
+      var moments = rate(0)
+      moments.second = Moments(count: persons)
+      return moments
+    case .dwellPerPerson:
       return JointMoments(
-        first: Moments(count: persons, sum: clicked, squares: clicked), second: prior,
-        products: Double(baselines.priorClicked))
-    case .conversionRate:
-      let converted = Double(exposures.converters)
-      return JointMoments(
-        first: Moments(count: persons, sum: converted, squares: converted), second: prior,
-        products: Double(baselines.priorConverted))
+        first: Moments(
+          count: persons, sum: Double(actions.dwellTenths),
+          squares: Double(actions.dwellTenthsSquared)), second: Moments(count: persons))
     case .revenuePerPerson:
       return JointMoments(
         first: Moments(
@@ -77,7 +100,8 @@ struct CohortStep: Sendable {
       bots[arm] += Int(row.exposures.persons)
       return
     }
-    var sums = ArmSums(exposures: row.exposures, baselines: row.baselines)
+    var sums = ArmSums(
+      exposures: row.exposures, baselines: row.baselines, actions: row.actions)
     if row.currency != plan.currency, !row.currency.isEmpty {
       if row.exposures.revenueMicros != 0 { otherCurrencies.insert(row.currency) }
       sums.exposures.revenueMicros = 0
@@ -86,7 +110,7 @@ struct CohortStep: Sendable {
     }
     arms[arm] += sums
     for (dimension, segment) in plan.segments.enumerated() {
-      let value = segment == .channel ? row.channel : row.content
+      let value = segment.value(of: row)
       let known = segments.firstIndex { $0.dimension == dimension && $0.value == value }
       let place = known ?? segments.count
       if known == nil {

@@ -1,4 +1,3 @@
-public import Events
 import Statistics
 public import Views
 
@@ -12,8 +11,10 @@ public struct ExperimentPlan: Sendable, Hashable {
   /// One of them.
   public var control: String
   public var metric: ExperimentMetric
-  /// What a variant must not harm.
+  /// What a variant must not make less.
   public var guardrails: [ExperimentMetric]
+  /// What a variant must not make more, such as `goal:Unsubscribed`.
+  public var mustNotRise: [ExperimentMetric]
   /// ISO 4217 code of the money that counts; other money is left out.
   public var currency: String
   /// The smallest relative rise of the metric that would be worth having, such as 0.05.
@@ -25,22 +26,29 @@ public struct ExperimentPlan: Sendable, Hashable {
   public var alpha: Double
   /// What is known of a person before the assignment: results are broken down by it, and each value's sample
   /// ratio is watched. Not what hangs on the variant.
-  public var segments: [Dimension]
+  public var segments: [ExperimentSegment]
   /// Persons are counted by the window of their first exposure, and compared within it.
   public var cohort: WindowLevel
+  /// How long after its exposure what a person does counts, microseconds; nil: as long as the pipeline says.
+  public var outcomeWindow: Int64?
 
   public static let variantCounts = 2...20
+  /// Of those that must not fall, and of those that must not rise.
+  public static let guardrailCountMax = 10
   public static let minimalEffects = 0.0001...10.0
   public static let plannedPersonsAllowed = Int(ErrorSpending.planMin)...1_000_000_000
   public static let alphas = 0.0001...0.2
-  public static let segmentsAllowed: [Dimension] = [.channel, .content]
+  /// Seconds.
+  public static let outcomeWindows = 1...14 * 86_400
 
   public init(
     site: String = "default", campaign: String, variants: [String], control: String,
     metric: ExperimentMetric = .clickRate, guardrails: [ExperimentMetric] = [],
-    currency: String = "USD", minimalEffect: Double = 0.05, plannedPersons: Int = 20_000,
+    mustNotRise: [ExperimentMetric] = [], currency: String = "USD", minimalEffect: Double = 0.05,
+    plannedPersons: Int = 20_000,
     alpha: Double = 0.05,
-    segments: [Dimension] = [.channel], cohort: WindowLevel = .minute
+    segments: [ExperimentSegment] = [.channel], cohort: WindowLevel = .minute,
+    outcomeWindow: Int64? = nil
   ) {
     self.site = site
     self.campaign = campaign
@@ -48,16 +56,33 @@ public struct ExperimentPlan: Sendable, Hashable {
     self.control = control
     self.metric = metric
     self.guardrails = guardrails
+    self.mustNotRise = mustNotRise
     self.currency = currency
     self.minimalEffect = minimalEffect
     self.plannedPersons = plannedPersons
     self.alpha = alpha
     self.segments = segments
     self.cohort = cohort
+    self.outcomeWindow = outcomeWindow
   }
 
   /// The control's place among the variants.
   public var controlIndex: Int { variants.firstIndex(of: control) ?? 0 }
+
+  /// The primary one first.
+  var metrics: [ExperimentMetric] { [metric] + guardrails + mustNotRise }
+
+  /// Names of events that metrics count persons by, each once, in the order of ``CohortActions/goals``.
+  public var goals: [String] {
+    metrics.reduce(into: []) { goals, metric in
+      if case .goal(let event) = metric, !goals.contains(event) { goals.append(event) }
+    }
+  }
+
+  /// Whether it asks for what windows' rows don't tell, so that it is computed from what each person did.
+  public var isOfPersons: Bool {
+    outcomeWindow != nil || !metrics.allSatisfy(\.isOfRows) || !segments.allSatisfy(\.isOfRows)
+  }
 }
 
 /// One experiment: its plan, who was to get which variant from when on, and how far it is.

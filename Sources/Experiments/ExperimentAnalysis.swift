@@ -18,6 +18,8 @@ import Views
 public struct ExperimentAnalysis: Sendable {
   /// Of the monitor of all persons, and as much of those of single values.
   static let sampleRatioAlpha = 0.005
+  /// Of what windows' rows tell of persons, and as much of what is known of each of them.
+  static let valuesAlpha = sampleRatioAlpha / 2
   /// More persons than this share with two variants or more is a warning.
   static let mixedShareMax = 0.01
   /// More windows' persons than this share that count nowhere is a warning.
@@ -49,26 +51,30 @@ public struct ExperimentAnalysis: Sendable {
     let plan = experiment.plan
     primary = try MetricAnalysis(plan.metric, of: plan, alpha: plan.alpha, hasEvidence: true)
     guardrails = []
-    for metric in plan.guardrails {
+    let watched =
+      plan.guardrails.map { (metric: $0, isMoreWorse: false) }
+      + plan.mustNotRise.map { (metric: $0, isMoreWorse: true) }
+    for (metric, isMoreWorse) in watched {
       guardrails.append(
         try MetricAnalysis(
-          metric, of: plan, alpha: plan.alpha / Double(plan.guardrails.count), hasEvidence: true))
+          metric, isMoreWorse: isMoreWorse, of: plan, alpha: plan.alpha / Double(watched.count),
+          hasEvidence: true))
     }
     sampleRatio = try SampleRatioMonitor(
       arms: plan.variants.count, alpha: Self.sampleRatioAlpha)
     dimensions = try SampleRatioDimensions(
-      arms: plan.variants.count, alpha: Self.sampleRatioAlpha)
+      arms: plan.variants.count, alpha: Self.valuesAlpha)
   }
 
   /// - Parameters:
   ///   - cohorts: of the experiment's time, by start.
-  ///   - logged: who came by which chances that events say, in order; see ``LoggedRatio``.
+  ///   - arrivals: who came, in order of time; see ``LoggedRatio`` and ``AudienceRatio``.
   public static func results(
-    of experiment: Experiment, _ cohorts: ExperimentCohorts, logged: [SampleRatioStep] = []
+    of experiment: Experiment, _ cohorts: ExperimentCohorts, arrivals: [SampleRatioStep] = []
   ) throws(ExperimentError) -> ExperimentResults {
     var analysis = try ExperimentAnalysis(experiment)
     _ = try analysis.add(cohorts, from: 0, mature: false)
-    return try analysis.results(cohorts, logged: logged)
+    return try analysis.results(cohorts, arrivals: arrivals)
   }
 
   /// Takes in cohorts, in order.
@@ -130,8 +136,11 @@ public struct ExperimentAnalysis: Sendable {
     try sampleRatio.add(
       visitors: step.arms.map { Int($0.exposures.persons) }, probabilities: probabilities)
     for segment in step.segments {
+      let segmented = experiment.plan.segments[segment.dimension]
+      // What is known of each person is checked as it comes: by the arrivals.
+      guard segmented.isOfRows else { continue }
       try dimensions.add(
-        Self.name(experiment.plan.segments[segment.dimension].name, segment.value),
+        Self.name(segmented.name, segment.value),
         visitors: segment.arms.map { Int($0.exposures.persons) }, probabilities: probabilities)
     }
     if step.bots.contains(where: { $0 > 0 }) {
@@ -167,14 +176,18 @@ public struct ExperimentAnalysis: Sendable {
   // MARK: Results
 
   func results(
-    _ cohorts: ExperimentCohorts, logged steps: [SampleRatioStep]
+    _ cohorts: ExperimentCohorts, arrivals steps: [SampleRatioStep]
   ) throws(ExperimentError) -> ExperimentResults {
     let plan = experiment.plan
     let totals = primary.totals
     let counted = totals.reduce(immature + betweenEpochs) { $0 + Int($1.exposures.persons) }
     let logged = try LoggedRatio(steps, of: plan, persons: counted)
     let sampleRatio = logged?.monitor ?? sampleRatio
-    let dimensions = logged?.dimensions ?? dimensions
+    var failures = logged?.dimensions.failures ?? dimensions.failures
+    if logged == nil {
+      failures += try AudienceRatio(steps, of: experiment).dimensions.failures
+      failures.sort { ($0.pValue, $0.name) < ($1.pValue, $1.name) }
+    }
     let metrics = [primary] + guardrails
     let best = totals.contains { $0.exposures.persons == 0 } ? nil : BestArm(primary.beliefs)
     var variants: [ExperimentResults.Variant] = []
@@ -202,17 +215,17 @@ public struct ExperimentAnalysis: Sendable {
       sampleRatio: ExperimentResults.SampleRatio(
         basis: logged == nil ? .declared : .logged, alpha: sampleRatio.alpha,
         pValue: sampleRatio.pValue,
-        isMismatch: sampleRatio.isMismatch || !dimensions.failures.isEmpty,
-        observed: sampleRatio.observed, expected: sampleRatio.expected,
-        failures: dimensions.failures),
+        isMismatch: sampleRatio.isMismatch || !failures.isEmpty,
+        observed: sampleRatio.observed, expected: sampleRatio.expected, failures: failures),
       mixedPersons: totals.reduce(0) { $0 + Int($1.exposures.mixed) },
       decision: ExperimentDecision(
         plan, primary: primary, guardrails: guardrails, sampleRatio: sampleRatio,
-        dimensions: dimensions
+        failures: failures
       ).decision,
       completeness: ExperimentResults.Completeness(
-        watermark: cohorts.watermark, outcomeWindow: cohorts.outcomeWindow,
-        matureUntil: matureUntil, immaturePersons: immature, betweenEpochs: betweenEpochs),
+        position: cohorts.position, logTime: cohorts.logTime, watermark: cohorts.watermark,
+        outcomeWindow: cohorts.outcomeWindow, matureUntil: matureUntil, immaturePersons: immature,
+        betweenEpochs: betweenEpochs),
       warnings: warnings)
   }
 
@@ -244,10 +257,7 @@ public struct ExperimentAnalysis: Sendable {
     return result
   }
 
-  /// Money is added up in hundredths and shown in units.
-  static func shown(_ value: Double, _ metric: ExperimentMetric) -> Double {
-    metric == .revenuePerPerson ? value / 100 : value
-  }
+  static func shown(_ value: Double, _ metric: ExperimentMetric) -> Double { value / metric.parts }
 
   private var warnings: [String] {
     var warnings: [String] = []

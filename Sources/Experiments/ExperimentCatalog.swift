@@ -80,6 +80,12 @@ public final class ExperimentCatalog: Sendable {
 
   // MARK: Asking
 
+  /// Whether all facts that there were at the beginning are in it.
+  public var isLoaded: Bool { state.withLock(\.isLoaded) }
+
+  /// Rises with every fact.
+  public var version: UInt64 { state.withLock(\.position) }
+
   /// By id.
   public var all: [Entry] {
     state.withLock { $0.entries.values.sorted { $0.experiment.id < $1.experiment.id } }

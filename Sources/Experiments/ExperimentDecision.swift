@@ -32,7 +32,7 @@ struct ExperimentDecision {
 
   init(
     _ plan: ExperimentPlan, primary: MetricAnalysis, guardrails: [MetricAnalysis],
-    sampleRatio: SampleRatioMonitor, dimensions: SampleRatioDimensions
+    sampleRatio: SampleRatioMonitor, failures: [SampleRatioDimensions.Failure]
   ) {
     guard primary.totals.contains(where: { $0.exposures.persons > 0 }) else {
       decision = ExperimentResults.Decision(
@@ -42,7 +42,7 @@ struct ExperimentDecision {
     }
     let verdicts = primary.treatments.indices.map { index in
       ExperimentVerdict(
-        sampleRatio: sampleRatio, dimensions: dimensions,
+        sampleRatio: sampleRatio, failures: failures,
         primary: Self.finding(primary, index, plan),
         guardrails: guardrails.map {
           ExperimentVerdict.Guardrail(
@@ -97,13 +97,16 @@ struct ExperimentDecision {
     _ analysis: MetricAnalysis, _ index: Int, _ plan: ExperimentPlan
   ) -> String {
     func part(_ arm: Int) -> (value: String, persons: Int64) {
-      let total = analysis.totals[arm]
-      let mean = total.moments(of: analysis.metric).first.mean
-      let text =
-        analysis.metric == .revenuePerPerson
-        ? "\(ExperimentVerdict.text(mean / 100)) \(plan.currency)"
-        : "\(ExperimentVerdict.text(100 * mean)) %"
-      return (text, total.exposures.persons)
+      let mean = ExperimentVerdict.text(
+        ExperimentAnalysis.shown(analysis.mean(of: arm), analysis.metric)
+          * (analysis.metric.isRate ? 100 : 1))
+      let unit =
+        switch analysis.metric {
+        case .revenuePerPerson: plan.currency
+        case .dwellPerPerson: "s"
+        default: "%"
+        }
+      return ("\(mean) \(unit)", analysis.totals[arm].exposures.persons)
     }
     let treatment = part(analysis.treatments[index])
     let control = part(analysis.control)

@@ -6,9 +6,9 @@ import Views
 public enum ExperimentFormat {
   /// Members of a plan, weights among them; `site_id`, as queries call it, is the site.
   public static let planMembers = [
-    "site", "site_id", "campaign", "variants", "control", "metric", "guardrails", "currency",
-    "minimal_effect",
-    "planned_persons", "alpha", "segments", "cohort", "weights",
+    "site", "site_id", "campaign", "variants", "control", "metric", "guardrails", "must_not_rise",
+    "currency", "minimal_effect", "planned_persons", "alpha", "segments", "cohort",
+    "outcome_window_seconds", "weights",
   ]
   public static let patchMembers = planMembers + ["status", "decision", "revision"]
   public static let textBytesMax = Dimension.bytesMax
@@ -119,14 +119,9 @@ public enum ExperimentFormat {
       throw .invalid(path: json.path("site_id"), detail: "it is another one than `site`; give one")
     }
     plan.site = site ?? siteID ?? usual.site
-    let metrics = ExperimentMetric.allCases.map(\.rawValue)
-    if let name = try json.choice("metric", metrics), let metric = ExperimentMetric(rawValue: name)
-    {
-      plan.metric = metric
-    }
-    if let names = try json.choices("guardrails", metrics) {
-      plan.guardrails = names.compactMap(ExperimentMetric.init(rawValue:))
-    }
+    plan.metric = try json.metric("metric") ?? usual.metric
+    plan.guardrails = try json.metrics("guardrails") ?? usual.guardrails
+    plan.mustNotRise = try json.metrics("must_not_rise") ?? usual.mustNotRise
     if let currency = try json.text("currency") {
       guard currency.utf8.count == 3, currency.utf8.allSatisfy({ (0x41...0x5a).contains($0) })
       else {
@@ -141,10 +136,14 @@ public enum ExperimentFormat {
       try json.integer("planned_persons", ExperimentPlan.plannedPersonsAllowed)
       ?? usual.plannedPersons
     plan.alpha = try json.number("alpha", ExperimentPlan.alphas) ?? usual.alpha
-    let dimensions = ExperimentPlan.segmentsAllowed
-    if let names = try json.choices("segments", dimensions.map(\.name)) {
-      plan.segments = dimensions.filter { names.contains($0.name) }
+    let segments = ExperimentSegment.allCases
+    if let names = try json.choices("segments", segments.map(\.name)) {
+      plan.segments = segments.filter { names.contains($0.name) }
     }
+    plan.outcomeWindow =
+      try json.integer("outcome_window_seconds", ExperimentPlan.outcomeWindows).map {
+        Int64($0) * 1_000_000
+      } ?? usual.outcomeWindow
     let levels = WindowLevel.allCases
     if let name = try json.choice("cohort", levels.map(\.name)) {
       plan.cohort = levels.first { $0.name == name } ?? usual.cohort
@@ -216,8 +215,9 @@ public enum ExperimentFormat {
     json.key("control")
     json.string(plan.control)
     json.key("metric")
-    json.string(plan.metric.rawValue)
-    write("guardrails", plan.guardrails.map(\.rawValue), to: &json)
+    json.string(plan.metric.name)
+    write("guardrails", plan.guardrails.map(\.name), to: &json)
+    write("must_not_rise", plan.mustNotRise.map(\.name), to: &json)
     json.key("currency")
     json.string(plan.currency)
     json.key("minimal_effect")
@@ -229,6 +229,10 @@ public enum ExperimentFormat {
     write("segments", plan.segments.map(\.name), to: &json)
     json.key("cohort")
     json.string(plan.cohort.name)
+    if let window = plan.outcomeWindow {
+      json.key("outcome_window_seconds")
+      json.integer(window / 1_000_000)
+    }
     if let shares { writeWeights(shares, plan.variants, to: &json) }
   }
 
@@ -274,10 +278,16 @@ extension ExperimentPlan {
         path: json.path("control"), detail: "\"\(control)\" is none of the variants",
         allowed: variants)
     }
-    if guardrails.contains(metric) {
+    for (name, metrics) in [("guardrails", guardrails), ("must_not_rise", mustNotRise)]
+    where metrics.contains(metric) {
       throw .invalid(
-        path: json.path("guardrails"),
-        detail: "\(metric.rawValue) is the metric itself; a guardrail is another one")
+        path: json.path(name),
+        detail: "\(metric.name) is the metric itself; a guardrail is another one")
+    }
+    if let both = guardrails.first(where: mustNotRise.contains) {
+      throw .invalid(
+        path: json.path("must_not_rise"),
+        detail: "\(both.name) is among the guardrails too, which must not fall; give it once")
     }
   }
 }

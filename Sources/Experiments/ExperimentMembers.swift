@@ -66,6 +66,39 @@ struct ExperimentMembers {
     return texts
   }
 
+  func metric(_ name: String) throws(ExperimentRefusal) -> ExperimentMetric? {
+    guard let text = try text(name) else { return nil }
+    return try metric(text, path(name))
+  }
+
+  /// Each once.
+  func metrics(_ name: String) throws(ExperimentRefusal) -> [ExperimentMetric]? {
+    guard let texts = try texts(name) else { return nil }
+    guard texts.count <= ExperimentPlan.guardrailCountMax else {
+      throw .invalid(
+        path: path(name),
+        detail: "at most \(ExperimentPlan.guardrailCountMax) metrics are watched")
+    }
+    var metrics: [ExperimentMetric] = []
+    for (index, text) in texts.enumerated() {
+      let metric = try metric(text, "\(path(name))[\(index)]")
+      guard !metrics.contains(metric) else {
+        throw .invalid(path: "\(path(name))[\(index)]", detail: "\"\(text)\" is there twice")
+      }
+      metrics.append(metric)
+    }
+    return metrics
+  }
+
+  private func metric(_ text: String, _ path: String) throws(ExperimentRefusal) -> ExperimentMetric
+  {
+    guard let metric = ExperimentMetric(name: text) else {
+      throw .invalid(
+        path: path, detail: "\"\(text)\" is not known", allowed: ExperimentMetric.allowed)
+    }
+    return metric
+  }
+
   func number(
     _ name: String, _ range: ClosedRange<Double>
   ) throws(ExperimentRefusal) -> Double? {

@@ -1,3 +1,4 @@
+public import Events
 public import Statistics
 
 /// What an experiment has come to, at one position of the log. A function of its cohorts alone.
@@ -70,6 +71,10 @@ public struct ExperimentResults: Sendable, Equatable {
 
   /// How far the numbers go.
   public struct Completeness: Sendable, Equatable {
+    /// Up to where the log is in it; nil where that is not known.
+    public var position: Position?
+    /// The greatest stored time of the log that is in it, microseconds since the epoch.
+    public var logTime: Int64?
     public var watermark: Int64?
     public var outcomeWindow: Int64
     /// Of the newest exposures that count; nil where none do.

@@ -6,7 +6,8 @@ import Statistics
 ///
 /// It takes the place of the check by declared weights where at least half of the experiment's persons say them: fewer may
 /// be a test that somebody made, or a client that is not up to date, and say nothing of the rest. Error:
-/// ``ExperimentAnalysis/sampleRatioAlpha`` over all persons, and as much again over channels, for all looks together.
+/// ``ExperimentAnalysis/sampleRatioAlpha`` over all persons, and as much again over devices, browsers, countries and
+/// channels, for all looks together.
 struct LoggedRatio {
   private(set) var monitor: SampleRatioMonitor
   private(set) var dimensions: SampleRatioDimensions
@@ -18,6 +19,7 @@ struct LoggedRatio {
   init?(
     _ steps: [SampleRatioStep], of plan: ExperimentPlan, persons: Int
   ) throws(ExperimentError) {
+    let steps = steps.filter { !$0.probabilities.isEmpty }
     let count = steps.reduce(0) { $0 + $1.visitors.reduce(0, +) }
     guard count > 0, 2 * count >= persons else { return nil }
     monitor = try SampleRatioMonitor(
@@ -26,10 +28,15 @@ struct LoggedRatio {
       arms: plan.variants.count, alpha: ExperimentAnalysis.sampleRatioAlpha)
     for step in steps {
       try monitor.add(visitors: step.visitors, probabilities: step.probabilities)
-      guard plan.segments.contains(.channel) else { continue }
-      try dimensions.add(
-        ExperimentAnalysis.name("channel", step.channel), visitors: step.visitors,
-        probabilities: step.probabilities)
+      for value in step.values {
+        // By which channel somebody came may hang on the variant, unless the plan says that it does not.
+        guard
+          value.dimension != ExperimentSegment.channel.name || plan.segments.contains(.channel)
+        else { continue }
+        try dimensions.add(
+          ExperimentAnalysis.name(value.dimension, value.value), visitors: step.visitors,
+          probabilities: step.probabilities)
+      }
     }
   }
 }

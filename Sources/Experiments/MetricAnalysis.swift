@@ -5,8 +5,8 @@ import Views
 ///
 /// Rates are decided by ``SequentialRateTest``, whose blocks never reach over a change of the allocation;
 /// p-values are by ``RateEvidence``, which needs no plan and comes to α a little later. Means are decided by
-/// ``AsymptoticSequence`` on what CUPED leaves of them within each epoch; not before ``convertersMin`` persons of
-/// either arm have converted, since its error holds for many.
+/// ``AsymptoticSequence`` on what CUPED leaves of them within each epoch; not before ``actorsMin`` persons of
+/// either arm have a part in them, since its error holds for many.
 struct MetricAnalysis: Sendable {
   typealias Decision = SequentialRateTest.Decision
 
@@ -29,9 +29,11 @@ struct MetricAnalysis: Sendable {
     var isReversed: Bool
   }
 
-  static let convertersMin = 200
+  static let actorsMin = 200
 
   let metric: ExperimentMetric
+  /// Whether a variant that makes it more is worse.
+  let isMoreWorse: Bool
   let control: Int
   /// Every other arm.
   let treatments: [Int]
@@ -48,16 +50,21 @@ struct MetricAnalysis: Sendable {
   private var meanDecisions: [Decision?]
   private var leastPValues: [Double]
 
-  private var isRate: Bool { metric != .revenuePerPerson }
+  private let goals: [String]
+
+  private var isRate: Bool { metric.isRate }
 
   /// - Parameters:
   ///   - alpha: of all comparisons together.
   ///   - hasEvidence: whether p-values are wanted; they cost most.
   init(
-    _ metric: ExperimentMetric, of experiment: ExperimentPlan, alpha: Double, hasEvidence: Bool
+    _ metric: ExperimentMetric, isMoreWorse: Bool = false, of experiment: ExperimentPlan,
+    alpha: Double, hasEvidence: Bool
   ) throws(ExperimentError) {
     self.metric = metric
+    self.isMoreWorse = isMoreWorse
     self.hasEvidence = hasEvidence
+    goals = experiment.goals
     control = experiment.controlIndex
     treatments = experiment.variants.indices.filter { $0 != experiment.controlIndex }
     self.alpha = alpha / Double(treatments.count)
@@ -82,7 +89,9 @@ struct MetricAnalysis: Sendable {
     for (arm, sums) in arms.enumerated() { strata[strata.count - 1][arm] += sums }
     for (index, treatment) in treatments.enumerated() {
       if isRate {
-        let counts = (arms[control].counts(of: metric), arms[treatment].counts(of: metric))
+        let counts = (
+          arms[control].counts(of: metric, goals), arms[treatment].counts(of: metric, goals)
+        )
         try tests[index].add(control: counts.0, treatment: counts.1)
         if hasEvidence { try evidence[index].add(control: counts.0, treatment: counts.1) }
       } else {
@@ -92,8 +101,8 @@ struct MetricAnalysis: Sendable {
   }
 
   private mutating func look(at index: Int) {
-    guard totals[control].exposures.converters >= Self.convertersMin,
-      totals[treatments[index]].exposures.converters >= Self.convertersMin,
+    guard totals[control].actors(of: metric, goals) >= Self.actorsMin,
+      totals[treatments[index]].actors(of: metric, goals) >= Self.actorsMin,
       let test = effect(index).map({ sequence.test($0, side: .both) })
     else { return }
     leastPValues[index] = min(leastPValues[index], test.pValue)
@@ -104,6 +113,9 @@ struct MetricAnalysis: Sendable {
   }
 
   // MARK: What it comes to
+
+  /// The mean of an arm's persons; see ``ExperimentMetric/parts``.
+  func mean(of arm: Int) -> Double { totals[arm].moments(of: metric, goals).first.mean }
 
   /// Of each arm, all epochs together.
   var totals: [ArmSums] {
@@ -123,11 +135,11 @@ struct MetricAnalysis: Sendable {
     let total = totals[arm]
     guard total.exposures.persons > 0 else { return nil }
     if isRate {
-      let counts = total.counts(of: metric)
+      let counts = total.counts(of: metric, goals)
       let rates = try BetaBinomialMixture.rates(counts, alpha: alpha, bestAt: plan)
       return (counts.rate, rates.lower, rates.upper)
     }
-    let summary = ArmSummary(total.moments(of: metric).first)
+    let summary = ArmSummary(total.moments(of: metric, goals).first)
     let error = (summary.variance / summary.visitors).squareRoot()
     guard error > 0 else { return (summary.mean, summary.mean, summary.mean) }
     let test = try AsymptoticSequence(alpha: alpha, tuning: plan).test(
@@ -139,7 +151,10 @@ struct MetricAnalysis: Sendable {
 
   func comparison(_ index: Int) -> Comparison {
     let plain = stratified(index) {
-      (ArmSummary($0.moments(of: metric).first), ArmSummary($1.moments(of: metric).first))
+      (
+        ArmSummary($0.moments(of: metric, goals).first),
+        ArmSummary($1.moments(of: metric, goals).first)
+      )
     }
     var comparison = Comparison(
       pValue: nil, decision: decision(index), isReversed: plain?.isReversed ?? false)
@@ -190,14 +205,17 @@ struct MetricAnalysis: Sendable {
   }
 
   func decision(_ index: Int) -> Decision? {
-    isRate ? tests[index].decision : meanDecisions[index]
+    let found = isRate ? tests[index].decision : meanDecisions[index]
+    guard isMoreWorse else { return found }
+    return found.map { $0 == .treatmentIsBetter ? .treatmentIsWorse : .treatmentIsBetter }
   }
 
   /// What is believed of each arm.
   var beliefs: [BestArm.Belief] {
     totals.map { total in
       isRate
-        ? .of(total.counts(of: metric)) : .of(ArmSummary(total.moments(of: metric).first))
+        ? .of(total.counts(of: metric, goals))
+        : .of(ArmSummary(total.moments(of: metric, goals).first))
     }
   }
 
@@ -205,7 +223,7 @@ struct MetricAnalysis: Sendable {
   /// be worth having.
   func power(_ index: Int, minimalEffect: Double) -> Double {
     if isRate {
-      let base = totals[control].counts(of: metric).rate
+      let base = totals[control].counts(of: metric, goals).rate
       guard base > 0 else { return 1 }
       let wanted = min(base * (1 + minimalEffect), 0.5 * (1 + base))
       return Futility.conditionalPower(
@@ -213,7 +231,7 @@ struct MetricAnalysis: Sendable {
     }
     if let decision = decision(index) { return decision == .treatmentIsBetter ? 1 : 0 }
     guard let effect = effect(index), effect.standardError > 0 else { return 1 }
-    let base = ArmSummary(totals[control].moments(of: metric).first).mean
+    let base = ArmSummary(totals[control].moments(of: metric, goals).first).mean
     let test = sequence.test(effect, side: .both)
     let now = 1 / (effect.standardError * effect.standardError)
     return Futility.conditionalPower(
@@ -230,7 +248,8 @@ struct MetricAnalysis: Sendable {
   /// The difference to the control within epochs, after CUPED.
   private func effect(_ index: Int) -> Effect? {
     stratified(index) {
-      RegressionAdjustment.arms(control: $0.moments(of: metric), treatment: $1.moments(of: metric))
+      RegressionAdjustment.arms(
+        control: $0.moments(of: metric, goals), treatment: $1.moments(of: metric, goals))
     }.flatMap { Effect(control: $0.control, treatment: $0.treatment, scale: .absolute) }
   }
 

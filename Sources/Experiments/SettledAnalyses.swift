@@ -28,15 +28,15 @@ public final class SettledAnalyses: Sendable {
 
   public init() {}
 
-  /// - Parameter logged: see ``LoggedRatio``.
+  /// - Parameter arrivals: see ``ExperimentAnalysis/results(of:_:arrivals:)``.
   public func results(
-    of experiment: Experiment, _ cohorts: ExperimentCohorts, logged: [SampleRatioStep] = []
+    of experiment: Experiment, _ cohorts: ExperimentCohorts, arrivals: [SampleRatioStep] = []
   ) throws(ExperimentError) -> ExperimentResults {
     var (analysis, place) = try begin(experiment, cohorts)
     place = try analysis.add(cohorts, from: place, mature: true)
     keep(analysis, experiment, cohorts, rowCount: place)
     _ = try analysis.add(cohorts, from: place, mature: false)
-    return try analysis.results(cohorts, logged: logged)
+    return try analysis.results(cohorts, arrivals: arrivals)
   }
 
   private func begin(

@@ -1,4 +1,5 @@
 import Events
+public import Logging
 public import Metrics
 import Synchronization
 import Views
@@ -50,12 +51,11 @@ public final class BusinessMetrics: Sendable {
   }
 
   private let view: ServedView
-  private let failures: Counter
+  private let refreshing: RepeatedRefresh
   private let rows = Mutex<[QueryAnswer.Row]>([])
-  private let task = Mutex<Task<Void, Never>?>(nil)
 
   public init(
-    view: ReadViewSource, registry: MetricRegistry,
+    view: ReadViewSource, registry: MetricRegistry, log: Logger,
     clock: @escaping @Sendable () -> Int64 = QueryRoutes.systemClock
   ) {
     let metrics = QueryMetrics(registry)
@@ -64,7 +64,9 @@ public final class BusinessMetrics: Sendable {
         QueryExecutor(view: view, clock: clock, logHeads: nil, metrics: metrics),
         sharing: SharedAnswers(.init(), metrics: metrics))
     }
-    failures = registry.counter(Self.refreshFailures).with()
+    refreshing = RepeatedRefresh(
+      "totals of campaigns", every: Self.interval,
+      failures: registry.counter(Self.refreshFailures).with(), log: log)
     let totals: [(MetricDeclaration, @Sendable (Counts) -> Int64)] = [
       (Self.impressions, { $0.impressions }), (Self.views, { $0.views }),
       (Self.clicks, { $0.clicks }), (Self.engagements, { $0.engagements }),
@@ -100,17 +102,9 @@ public final class BusinessMetrics: Sendable {
     }
   }
 
-  public func start() {
-    let work = Task { [weak self] in
-      while !Task.isCancelled {
-        await self?.refresh()
-        do { try await Task.sleep(for: Self.interval) } catch { return }
-      }
-    }
-    task.withLock { $0 = work }
-  }
+  public func start() { refreshing.start { [weak self] in await self?.refresh() } }
 
-  public func stop() { task.withLock { $0?.cancel() } }
+  public func stop() { refreshing.stop() }
 
   private func samples(
     _ make: (QueryAnswer.Row) -> [MetricSample]
@@ -128,8 +122,9 @@ public final class BusinessMetrics: Sendable {
       let answer = try await executor.answer(request, plan: plan)
       let named = Self.bounded(answer.rows)
       rows.withLock { $0 = named }
+      refreshing.note(nil)
     } catch {
-      failures.add()
+      refreshing.note(error.detail)
     }
   }
 

@@ -1,4 +1,5 @@
 import Experiments
+import Logging
 public import Metrics
 import Ports
 import Statistics
@@ -38,23 +39,24 @@ public final class ExperimentMetrics: Sendable {
 
   private let catalog: ExperimentCatalog
   private let reader: any ExperimentReader
-  private let logged: ExperimentRoutes.LoggedAllocations
+  private let follower: any ExperimentFollower
   private let settled: SettledAnalyses
-  private let failures: Counter
+  private let refreshing: RepeatedRefresh
   private let state = Mutex<[Known]>([])
-  private let task = Mutex<Task<Void, Never>?>(nil)
 
   /// - Parameter settled: those of who answers requests, so that nothing is worked out twice.
   init(
-    _ catalog: ExperimentCatalog, reader: any ExperimentReader, registry: MetricRegistry,
-    settled: SettledAnalyses = SettledAnalyses(),
-    logged: @escaping ExperimentRoutes.LoggedAllocations = { _, _ in [] }
+    _ catalog: ExperimentCatalog, reader: any ExperimentReader,
+    follower: any ExperimentFollower = NoExperimentFollower(), registry: MetricRegistry,
+    settled: SettledAnalyses = SettledAnalyses(), log: Logger
   ) {
     self.catalog = catalog
     self.reader = reader
     self.settled = settled
-    self.logged = logged
-    failures = registry.counter(Self.failures).with()
+    self.follower = follower
+    refreshing = RepeatedRefresh(
+      "results of experiments", every: Self.interval,
+      failures: registry.counter(Self.failures).with(), log: log)
     registry.computed(Self.decision) { [weak self] in
       (self?.state.withLock { $0 } ?? []).map { known in
         MetricSample(
@@ -65,30 +67,25 @@ public final class ExperimentMetrics: Sendable {
     registry.computed(Self.lift) { [weak self] in self?.samples(Self.liftEnds) ?? [] }
   }
 
-  public func start() {
-    let work = Task { [weak self] in
-      while !Task.isCancelled {
-        await self?.refresh()
-        do { try await Task.sleep(for: Self.interval) } catch { return }
-      }
-    }
-    task.withLock { $0 = work }
-  }
+  public func start() { refreshing.start { [weak self] in await self?.refresh() } }
 
-  public func stop() { task.withLock { $0?.cancel() } }
+  public func stop() { refreshing.stop() }
 
   func refresh() async {
     var known: [Known] = []
+    var problems: [String] = []
     let running = catalog.all.map(\.experiment).filter { $0.status == .running }
     for experiment in running.prefix(Self.namedMax) {
       do throws(ExperimentRefusal) {
-        let results = try await ExperimentRoutes.results(of: experiment, reader, settled, logged)
+        let results = try await ExperimentRoutes.results(
+          of: experiment, reader, follower, settled)
         known.append((experiment, results))
       } catch {
-        failures.add()
+        problems.append("\(experiment.id): \(error)")
       }
     }
     state.withLock { $0 = known }
+    refreshing.note(problems.isEmpty ? nil : problems.joined(separator: "; "))
   }
 
   private static func labels(_ known: Known) -> [String] {

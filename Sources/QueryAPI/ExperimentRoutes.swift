@@ -1,8 +1,9 @@
 public import Experiments
 public import HTTPServer
+public import Logging
 public import Metrics
 public import Ports
-public import Statistics
+import Statistics
 import Views
 
 /// Experiments over HTTP: `GET` and `POST /v1/experiments`, `GET` and `PATCH /v1/experiments/{id}`,
@@ -16,30 +17,29 @@ public struct ExperimentRoutes: Sendable {
   private let reader: any ExperimentReader
   private let access: QueryAccess
   private let settled = SettledAnalyses()
-  private let logged: LoggedAllocations
-
-  /// Who came to the variants of an experiment, within some time, by which chances that events say; in order of time.
-  public typealias LoggedAllocations =
-    @Sendable (_ plan: ExperimentPlan, _ times: Range<Int64>) -> [SampleRatioStep]
+  private let follower: any ExperimentFollower
+  private let log: Logger
 
   public init(
     _ catalog: ExperimentCatalog, reader: any ExperimentReader, access: QueryAccess,
-    logged: @escaping LoggedAllocations = { _, _ in [] }
+    follower: any ExperimentFollower = NoExperimentFollower(), log: Logger
   ) {
-    self.logged = logged
     self.catalog = catalog
     self.reader = reader
     self.access = access
+    self.follower = follower
+    self.log = log
   }
 
   /// The same results for Prometheus.
   public func metrics(_ registry: MetricRegistry) -> ExperimentMetrics {
-    ExperimentMetrics(catalog, reader: reader, registry: registry, settled: settled, logged: logged)
+    ExperimentMetrics(
+      catalog, reader: reader, follower: follower, registry: registry, settled: settled, log: log)
   }
 
   public func declare(on routes: inout Routes) {
     let options = RouteOptions(maxBodyBytes: Self.bodyBytesMax)
-    let (catalog, reader, settled, logged) = (catalog, reader, settled, logged)
+    let (catalog, reader, follower, settled) = (catalog, reader, follower, settled)
     routes.on(
       .get, "/v1/experiments",
       answering { (_) throws(ExperimentRefusal) in
@@ -75,7 +75,7 @@ public struct ExperimentRoutes: Sendable {
       answering { (request) throws(ExperimentRefusal) in
         let format = try Self.format(request)
         let experiment = try catalog.entry(Self.id(request)).experiment
-        let results = try await Self.results(of: experiment, reader, settled, logged)
+        let results = try await Self.results(of: experiment, reader, follower, settled)
         return format == .csv
           ? QueryService.csv(ExperimentCSV.table(results, of: experiment))
           : Self.answer(ExperimentWriter.results(results, of: experiment))
@@ -85,18 +85,14 @@ public struct ExperimentRoutes: Sendable {
   // MARK: Parts
 
   static func results(
-    of experiment: Experiment, _ reader: any ExperimentReader, _ settled: SettledAnalyses,
-    _ logged: LoggedAllocations
+    of experiment: Experiment, _ reader: any ExperimentReader, _ follower: any ExperimentFollower,
+    _ settled: SettledAnalyses
   ) async throws(ExperimentRefusal) -> ExperimentResults {
-    let plan = experiment.plan
-    let range = experiment.touchedRange
     do throws(ViewReadError) {
-      let cohorts = try await reader.cohorts(
-        site: plan.site, campaign: plan.campaign, from: range.lowerBound, to: range.upperBound,
-        level: plan.cohort)
+      let cohorts = try await cohorts(of: experiment, reader, follower)
       do throws(ExperimentError) {
         return try settled.results(
-          of: experiment, cohorts, logged: logged(plan, experiment.cohortRange))
+          of: experiment, cohorts, arrivals: follower.arrivals(of: experiment))
       } catch {
         throw ViewReadError.unavailable("the rows of the experiment do not fit: \(error)")
       }
@@ -106,6 +102,20 @@ public struct ExperimentRoutes: Sendable {
       case .refused(let reason): throw .conflict(reason)
       }
     }
+  }
+
+  /// Of windows' rows, where these tell what the plan asks for.
+  private static func cohorts(
+    of experiment: Experiment, _ reader: any ExperimentReader, _ follower: any ExperimentFollower
+  ) async throws(ViewReadError) -> ExperimentCohorts {
+    let plan = experiment.plan
+    let range = experiment.touchedRange
+    if plan.isOfPersons {
+      return try follower.cohorts(of: experiment, outcomeWindow: try await reader.outcomeWindow())
+    }
+    return try await reader.cohorts(
+      site: plan.site, campaign: plan.campaign, from: range.lowerBound, to: range.upperBound,
+      level: plan.cohort)
   }
 
   private static func id(_ request: HTTPRequest) -> String { request.parameters["id"] ?? "" }

@@ -83,7 +83,7 @@ struct ExperimentWriter {
     json.beginObject()
     text("experiment", experiment.id)
     text("status", experiment.status.name)
-    text("metric", plan.metric.rawValue)
+    text("metric", plan.metric.name)
     text("control", plan.control)
     text("currency", plan.currency)
     json.key("alpha")
@@ -153,7 +153,7 @@ struct ExperimentWriter {
     json.key("metrics")
     json.beginObject()
     for value in values {
-      json.key(value.metric.rawValue)
+      json.key(value.metric.name)
       json.beginObject()
       interval("", value.value)
       if let comparison = value.comparison {
@@ -197,6 +197,8 @@ struct ExperimentWriter {
 
   private mutating func write(_ completeness: ExperimentResults.Completeness, cohort: String) {
     json.beginObject()
+    text("position", completeness.position?.description)
+    text("log_time", completeness.logTime.map(Timestamp.format))
     text("watermark", completeness.watermark.map(Timestamp.format))
     text("cohort", cohort)
     number("outcome_window_seconds", Double(completeness.outcomeWindow) / 1_000_000)

@@ -1,4 +1,5 @@
 import Events
+public import Logging
 public import Metrics
 import Ports
 import Synchronization
@@ -46,13 +47,13 @@ public final class IncidentMetrics: Sendable {
   }
 
   private let view: ReadViewSource
-  private let failures: Counter
+  private let refreshing: RepeatedRefresh
   private let state = Mutex(State())
-  private let task = Mutex<Task<Void, Never>?>(nil)
 
-  public init(view: ReadViewSource, registry: MetricRegistry) {
+  public init(view: ReadViewSource, registry: MetricRegistry, log: Logger) {
     self.view = view
-    failures = registry.counter(Self.failures).with()
+    refreshing = RepeatedRefresh(
+      "incidents", every: Self.interval, failures: registry.counter(Self.failures).with(), log: log)
     registry.computed(Self.open) { [weak self] in
       var counts: [[String]: Int] = [:]
       for row in self?.state.withLock(\.open) ?? [] {
@@ -89,17 +90,9 @@ public final class IncidentMetrics: Sendable {
     }
   }
 
-  public func start() {
-    let work = Task { [weak self] in
-      while !Task.isCancelled {
-        await self?.refresh()
-        do { try await Task.sleep(for: Self.interval) } catch { return }
-      }
-    }
-    task.withLock { $0 = work }
-  }
+  public func start() { refreshing.start { [weak self] in await self?.refresh() } }
 
-  public func stop() { task.withLock { $0?.cancel() } }
+  public func stop() { refreshing.stop() }
 
   func refresh() async {
     guard let reader = view.current().incidents else { return }
@@ -111,8 +104,9 @@ public final class IncidentMetrics: Sendable {
           ? (a.begin, a.id) > (b.begin, b.id) : a.severity > b.severity
       }
       state.withLock { $0 = State(open: open, counts: counts) }
+      refreshing.note(nil)
     } catch {
-      failures.add()
+      refreshing.note("\(error)")
     }
   }
 }

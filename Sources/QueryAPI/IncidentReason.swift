@@ -8,7 +8,9 @@ import Views
 ///
 ///     {"incident":"812…","summary":"…","observed":38,"expected":100.2,"range":[81.4,119.0],
 ///      "contributions":[{"start":"…","observed":12,"expected":33.1,"difference":-21.1,"share":0.34}],
+///      "change_point":{"at":"…","before":0.98,"after":0.38,"evidence":21.4},
 ///      "contributor":{"dimension":"variant","value":"b","share":0.7},
+///      "audience":[{"dimension":"device","value":"mobile","share":0.9,"usual":0.4}],
 ///      "alternatives":[{"explanation":"as_usual","incident":null,"odds":0.0000061},
 ///                      {"explanation":"traffic_down","incident":"811…","odds":0.2}],
 ///      "from":"…","until":"…","log":[{"stream":"events-00","first":12,"last":40}],"reasons":["…"]}
@@ -18,6 +20,7 @@ struct IncidentReason {
   let others: [IncidentRow]
   /// Nil where the log cannot be asked.
   let spans: [LogSpan]?
+  let audience: FindAudience?
   /// Until which time events belong to it, microseconds since the epoch.
   let until: Int64
   let clock: IncidentSummary.LocalClock
@@ -42,8 +45,12 @@ struct IncidentReason {
     json.beginArray()
     for point in bins { write(point, to: &json) }
     json.endArray()
+    json.key("change_point")
+    writeChangePoint(to: &json)
     json.key("contributor")
     writeContributor(to: &json)
+    json.key("audience")
+    writeAudience(to: &json)
     json.key("alternatives")
     json.beginArray()
     writeAlternative("as_usual", nil, odds: oddsOfUsual, to: &json)
@@ -69,6 +76,27 @@ struct IncidentReason {
   /// Those of the incident, of the last ones that are kept.
   private var bins: [IncidentRow.Point] {
     row.series.filter { $0.start >= row.begin && $0.start < row.end ?? .max }
+  }
+
+  /// Where the level left what is usual, among the bins that are kept; nil where no place stands out.
+  private var changePoint: (at: Int64, change: ChangePoint)? {
+    ChangePoint(
+      observed: row.series.map { Double($0.observed) }, expected: row.series.map(\.expected)
+    ).map { (row.series[$0.index].start, $0) }
+  }
+
+  private func writeChangePoint(to json: inout JSONWriter) {
+    guard let (at, change) = changePoint else { return json.null() }
+    json.beginObject()
+    json.key("at")
+    json.string(Timestamp.format(at))
+    json.key("before")
+    json.double(change.ratioBefore)
+    json.key("after")
+    json.double(change.ratioAfter)
+    json.key("evidence")
+    json.double(change.evidence)
+    json.endObject()
   }
 
   private var difference: Double {
@@ -104,6 +132,34 @@ struct IncidentReason {
     json.key("share")
     json.double(contributor.share)
     json.endObject()
+  }
+
+  /// Of the bins that are kept; nil where nobody knows.
+  private var contributions: [IncidentAudience]? {
+    guard row.content.isEmpty, let audience, let first = bins.first, let last = bins.last else {
+      return nil
+    }
+    let length = row.series.count > 1 ? row.series[1].start - row.series[0].start : 0
+    return audience(
+      row, first.start, last.start + length, bins.reduce(0) { $0 + $1.expected })
+  }
+
+  private func writeAudience(to json: inout JSONWriter) {
+    guard let contributions else { return json.null() }
+    json.beginArray()
+    for contribution in contributions {
+      json.beginObject()
+      json.key("dimension")
+      json.string(contribution.dimension)
+      json.key("value")
+      json.string(contribution.value)
+      json.key("share")
+      json.double(contribution.share)
+      json.key("usual")
+      json.double(contribution.usual)
+      json.endObject()
+    }
+    json.endArray()
   }
 
   private func writeAlternative(
@@ -143,6 +199,11 @@ struct IncidentReason {
     sentences.append(
       "What was seen is \(Self.decimal(1 / oddsOfUsual)) times as likely where something has changed as"
         + " where all is as usual.")
+    if let (at, change) = changePoint {
+      sentences.append(
+        "The level changed at \(Timestamp.format(at)): it was \(Self.decimal(change.ratioBefore * 100)) % of what is"
+          + " usual before, and is \(Self.decimal(change.ratioAfter * 100)) % since.")
+    }
     let worst = bins.max { left, right in
       (Double(left.observed) - left.expected).magnitude
         < (Double(right.observed) - right.expected).magnitude
@@ -156,6 +217,12 @@ struct IncidentReason {
       sentences.append(
         "\(Self.decimal(contributor.share * 100)) % of it is of \(contributor.dimension.name)"
           + " \(contributor.value), which is more than its usual share.")
+    }
+    for contribution in contributions ?? [] {
+      let value = contribution.value.isEmpty ? "(none)" : contribution.value
+      sentences.append(
+        "\(Self.decimal(contribution.share * 100)) % of it is of \(contribution.dimension) \(value), which otherwise has"
+          + " \(Self.decimal(contribution.usual * 100)) %.")
     }
     if !others.isEmpty {
       sentences.append("\(others.count) more began with it and moved the same way.")

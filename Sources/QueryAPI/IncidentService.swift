@@ -9,6 +9,7 @@ struct IncidentService: Sendable {
   private let views: [String: ReadViewSource]
   private let intake: FeedbackIntake?
   private let spans: FindSpans?
+  private let audience: FindAudience?
   private let metrics: QueryMetrics
   private let zones = ZoneDatabase()
   private let clock: @Sendable () -> Int64
@@ -17,13 +18,15 @@ struct IncidentService: Sendable {
   static let memberCountMax = 200
 
   init(
-    views: [ReadViewSource], feedback: FeedbackIntake?, spans: FindSpans?, metrics: QueryMetrics,
+    views: [ReadViewSource], feedback: FeedbackIntake?, spans: FindSpans?, audience: FindAudience?,
+    metrics: QueryMetrics,
     clock: @escaping @Sendable () -> Int64
   ) {
     parser = QueryRequestParser(pipelines: views.map(\.name))
     self.views = Dictionary(uniqueKeysWithValues: views.map { ($0.name, $0) })
     intake = feedback
     self.spans = spans
+    self.audience = audience
     self.metrics = metrics
     self.clock = clock
   }
@@ -40,7 +43,7 @@ struct IncidentService: Sendable {
       return QueryService.response(
         IncidentReason(
           row: row, others: members.filter { $0.id != row.id },
-          spans: await spans?(row.begin, until), until: until, clock: local
+          spans: await spans?(row.begin, until), audience: audience, until: until, clock: local
         ).json)
     }
   }

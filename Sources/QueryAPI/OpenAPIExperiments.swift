@@ -53,7 +53,9 @@ enum OpenAPIExperiments {
     names.map { "\"\($0)\"" }.joined(separator: ",")
   }
 
-  private static let metrics = quoted(ExperimentMetric.allCases.map(\.rawValue))
+  private static let metric = """
+    {"anyOf":[{"enum":[\(quoted(ExperimentMetric.plain.map(\.name)))]},{"type":"string","pattern":"^goal:.{1,\(ExperimentMetric.goalBytesMax)}$","description":"Persons with an event of this name"}]}
+    """
 
   private static let name =
     #"{"type":"string","minLength":1,"maxLength":\#(ExperimentFormat.textBytesMax)}"#
@@ -65,14 +67,16 @@ enum OpenAPIExperiments {
   private static let plan = """
     "site":\(name),"site_id":{"type":"string","minLength":1,"maxLength":\(ExperimentFormat.textBytesMax),"description":"The same as `site`, as queries call it; answers have `site`"},"campaign":\(name),"variants":{"type":"array","minItems":\(ExperimentPlan.variantCounts.lowerBound),"maxItems":\(ExperimentPlan.variantCounts.upperBound),"uniqueItems":true,"items":\(name)},
     "control":{"type":"string","description":"One of the variants"},
-    "metric":{"enum":[\(metrics)],"default":"click_rate"},
-    "guardrails":{"type":"array","description":"What no variant may harm","uniqueItems":true,"items":{"enum":[\(metrics)]}},
+    "metric":{"allOf":[\(metric)],"default":"click_rate"},
+    "guardrails":{"type":"array","description":"What no variant may make less","uniqueItems":true,"maxItems":\(ExperimentPlan.guardrailCountMax),"items":\(metric)},
+    "must_not_rise":{"type":"array","description":"What no variant may make more","uniqueItems":true,"maxItems":\(ExperimentPlan.guardrailCountMax),"items":\(metric)},
     "currency":{"type":"string","pattern":"^[A-Z]{3}$","default":"USD","description":"The money that counts"},
     "minimal_effect":{"type":"number","minimum":\(ExperimentPlan.minimalEffects.lowerBound),"maximum":\(ExperimentPlan.minimalEffects.upperBound),"default":0.05,"description":"The smallest relative rise that would be worth having"},
     "planned_persons":{"type":"integer","minimum":\(ExperimentPlan.plannedPersonsAllowed.lowerBound),"maximum":\(ExperimentPlan.plannedPersonsAllowed.upperBound),"default":20000,"description":"Of each variant"},
     "alpha":{"type":"number","minimum":\(ExperimentPlan.alphas.lowerBound),"maximum":\(ExperimentPlan.alphas.upperBound),"default":0.05,"description":"The chance of ever deciding for a difference that is none"},
-    "segments":{"type":"array","description":"Known before the assignment","uniqueItems":true,"items":{"enum":[\(quoted(ExperimentPlan.segmentsAllowed.map(\.name)))]}},
-    "cohort":{"enum":[\(quoted(WindowLevel.allCases.map(\.name)))],"default":"1m","description":"Persons are compared within such windows"}
+    "segments":{"type":"array","description":"Known before the assignment","uniqueItems":true,"items":{"enum":[\(quoted(ExperimentSegment.allCases.map(\.name)))]}},
+    "cohort":{"enum":[\(quoted(WindowLevel.allCases.map(\.name)))],"default":"1m","description":"Persons are compared within such windows"},
+    "outcome_window_seconds":{"type":"integer","minimum":\(ExperimentPlan.outcomeWindows.lowerBound),"maximum":\(ExperimentPlan.outcomeWindows.upperBound),"description":"How long after its exposure what a person does counts; the pipeline's where it is not there"}
     """
 
   private static let decided = """
@@ -98,7 +102,7 @@ enum OpenAPIExperiments {
     "lift":{"type":["number","null"],"description":"Relative: 0.05 is five per cent more"},"lift_interval":\(interval),
     "difference":{"type":["number","null"],"description":"Within allocations, after CUPED"},"difference_interval":\(interval),"variance_reduction":\(number),"p_value":{"type":["number","null"],"description":"At most alpha where and only where there is a decision; null in segments, whose rates have a decision and intervals alone"},"decision":{"enum":["better","worse",null]}}}}}},
     "ExperimentResults":{"type":"object","required":["experiment","status","metric","control","decision","variants","segments","sample_ratio","mixed","warnings","completeness"],"properties":{
-    "experiment":{"type":"string"},"status":{"enum":["draft","running","stopped"]},"metric":{"enum":[\(metrics)]},"control":{"type":"string"},"currency":{"type":"string"},"alpha":{"type":"number"},
+    "experiment":{"type":"string"},"status":{"enum":["draft","running","stopped"]},"metric":\(metric),"control":{"type":"string"},"currency":{"type":"string"},"alpha":{"type":"number"},
     "decision":{"type":"object","required":["action","variant","reasons"],"properties":{"action":{"enum":["distrust","stop_for_harm","take_treatment","keep_control","stop_for_futility","go_on"]},"variant":{"type":["string","null"]},"reasons":{"type":"array","items":{"type":"string"}}}},
     "variants":{"type":"array","items":{"type":"object","required":["variant","is_control","persons","metrics","chance_to_be_best","expected_loss"],"properties":{"variant":{"type":"string"},"is_control":{"type":"boolean"},"persons":{"type":"integer"},"metrics":{"$ref":"#/components/schemas/ExperimentMetrics"},"chance_to_be_best":\(number),"expected_loss":\(number)}}},
     "segments":{"type":"array","items":{"type":"object","required":["dimension","value","variants"],"properties":{"dimension":{"type":"string"},"value":{"type":"string"},"variants":{"type":"array","items":{"type":"object","required":["variant","persons","metrics"],"properties":{"variant":{"type":"string"},"persons":{"type":"integer"},"metrics":{"$ref":"#/components/schemas/ExperimentMetrics"}}}}}}},
@@ -106,6 +110,6 @@ enum OpenAPIExperiments {
     "sample_ratio":{"type":"object","required":["is_mismatch","basis","p_value","alpha","variants","failures"],"properties":{"is_mismatch":{"type":"boolean"},"basis":{"enum":["declared","logged"],"description":"The weights of the experiment, or the chances that events say"},"p_value":{"type":"number"},"alpha":{"type":"number"},"variants":{"type":"array","items":{"type":"object","required":["variant","observed","expected"],"properties":{"variant":{"type":"string"},"observed":{"type":"number"},"expected":{"type":"number"}}}},"failures":{"type":"array","description":"Values whose persons do not reach the variants as allocated","items":{"type":"object","required":["value","p_value","variant","standard_deviations"],"properties":{"value":{"type":"string"},"p_value":{"type":"number"},"variant":{"type":"string"},"standard_deviations":{"type":"number"}}}}}},
     "mixed":{"type":"object","description":"Persons who saw more than one variant","required":["persons","share"],"properties":{"persons":{"type":"integer"},"share":\(number)}},
     "warnings":{"type":"array","items":{"type":"string"}},
-    "completeness":{"type":"object","required":["watermark","cohort","outcome_window_seconds","mature_until","immature_persons","persons_between_epochs"],"properties":{"watermark":{"type":["string","null"],"format":"date-time"},"cohort":{"type":"string"},"outcome_window_seconds":{"type":"number"},"mature_until":{"type":["string","null"],"format":"date-time"},"immature_persons":{"type":"integer"},"persons_between_epochs":{"type":"integer","description":"Of windows in which the experiment began, ended or changed its weights; they count nowhere"}}}}}
+    "completeness":{"type":"object","required":["position","log_time","watermark","cohort","outcome_window_seconds","mature_until","immature_persons","persons_between_epochs"],"properties":{"position":{"type":["string","null"],"description":"Up to where the log is in it"},"log_time":{"type":["string","null"],"format":"date-time"},"watermark":{"type":["string","null"],"format":"date-time"},"cohort":{"type":"string"},"outcome_window_seconds":{"type":"number"},"mature_until":{"type":["string","null"],"format":"date-time"},"immature_persons":{"type":"integer"},"persons_between_epochs":{"type":"integer","description":"Of windows in which the experiment began, ended or changed its weights; they count nowhere"}}}}}
     """
 }

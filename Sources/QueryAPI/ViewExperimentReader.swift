@@ -27,15 +27,26 @@ public struct ViewExperimentReader: ExperimentReader {
     let currency: String
   }
 
-  public func cohorts(
-    site: String, campaign: String, from: Int64, to: Int64, level: WindowLevel
-  ) async throws(ViewReadError) -> ExperimentCohorts {
-    let view = source.current()
+  public func outcomeWindow() async throws(ViewReadError) -> Int64 {
+    try Self.counting(source.current()).policy.outcomeWindow
+  }
+
+  private static func counting(
+    _ view: ReadView
+  ) throws(ViewReadError) -> (stage: ReadView.SecondStage, policy: ExperimentPolicy) {
     guard let stage = view.secondStage, let policy = stage.experiments else {
       throw .refused(
         "pipeline \(view.name) counts no exposures; add `experiments` to it in Streams/pipelines.yaml"
           + " with a higher version, and rebuild")
     }
+    return (stage, policy)
+  }
+
+  public func cohorts(
+    site: String, campaign: String, from: Int64, to: Int64, level: WindowLevel
+  ) async throws(ViewReadError) -> ExperimentCohorts {
+    let view = source.current()
+    let (stage, policy) = try Self.counting(view)
     let checkpoints = try await view.durable.checkpoints()
     let checkpoint = checkpoints[stage.stream] ?? Checkpoint()
     let hasTime = checkpoint.logTime > .min
@@ -74,9 +85,12 @@ public struct ViewExperimentReader: ExperimentReader {
         }
       }
     }
+    var reach = CoverageSum(generation: view.generation, partitions: view.partitions)
+    reach.advance(to: checkpoint.sources)
     return ExperimentCohorts(
       cohorts: cohorts.values.sorted { $0.order < $1.order },
-      watermark: hasTime ? checkpoint.watermark : nil, outcomeWindow: policy.outcomeWindow)
+      watermark: hasTime ? checkpoint.watermark : nil, outcomeWindow: policy.outcomeWindow,
+      position: reach.position, logTime: hasTime ? checkpoint.logTime : nil)
   }
 
   /// Minutes of 90 days.

@@ -119,8 +119,9 @@ struct ABQuality: AsyncParsableCommand {
     return (power, samples)
   }
 
-  /// Baselines that keep to 5 % at all rates: not z at a fixed horizon, nor the relative sequence.
-  private static let valid = [4, 5, 6]
+  /// Methods that keep to 5 % at all rates, the mixture e-process among them: not z at a fixed horizon, nor the relative
+  /// sequence.
+  private static let valid = [PeekingMethods.evidence, 4, 5, 6]
 
   private func outcome(
     rate: Double, lift: Double, runs: Int, visitors: Int

@@ -43,23 +43,26 @@ struct NABQuality: AsyncParsableCommand {
     var table = QualityTable(
       "NAB, \(corpus.series.count) series, no look-ahead",
       columns: ["ours", "found", "false rows", "ARTime", "HTM", "contextOSE", "KNN-CAD", "river"])
-    let best = all.result(NABScore.standard)
+    // What the detector marks, at the threshold that it has.
+    let shipped = all.result(NABScore.standard, threshold: threshold)
     table.add(
-      "nab_standard", "standard, own best threshold",
-      [best.score, Double(best.found), Double(best.falseRows), 75.3, 73.9, 72.2, 55.7, 40.0],
-      goal: .atLeast(76, best.score))
-    let ads = market.result(NABScore.standard, threshold: best.threshold)
+      "nab_standard", "standard, threshold \(threshold)",
+      [
+        shipped.score, Double(shipped.found), Double(shipped.falseRows), 75.3, 73.9, 72.2, 55.7,
+        40.0,
+      ], goal: .atLeast(76, shipped.score))
+    let ads = market.result(NABScore.standard, threshold: threshold)
     table.add(
       "nab_ads_and_tweets", "ads and tweets, the same",
       [ads.score, Double(ads.found), Double(ads.falseRows), 79.3], goal: .atLeast(80, ads.score))
-    for profile in NABScore.profiles {
-      let fixed = all.result(profile, threshold: threshold)
+    for profile in NABScore.profiles where profile.name != NABScore.standard.name {
+      let other = all.result(profile, threshold: threshold)
       table.add(
-        "nab_fixed_\(profile.name)", "\(profile.name), threshold \(threshold)",
-        [fixed.score, Double(fixed.found), Double(fixed.falseRows)])
+        "nab_\(profile.name)", "\(profile.name), the same",
+        [other.score, Double(other.found), Double(other.falseRows)])
     }
     for (category, score) in categories.sorted(by: { $0.key < $1.key }) {
-      let result = score.result(NABScore.standard, threshold: best.threshold)
+      let result = score.result(NABScore.standard, threshold: threshold)
       table.add(
         "nab_\(category)", category, [result.score, Double(result.found), Double(result.falseRows)])
     }

@@ -50,6 +50,9 @@ struct DemoCommand: ParsableCommand {
       """)
   var label: String?
 
+  @Flag(help: "Declare and start an experiment on the newsletter's variants.")
+  var experiment = false
+
   @Option(help: "HTTP connections, 1 to 64.")
   var connections = 4
 
@@ -73,7 +76,7 @@ struct DemoCommand: ParsableCommand {
       url: Self.withoutSlash(url), writeKey: key, queryURL: queryURL.map(Self.withoutSlash),
       queryToken: Environment["SMARTCONTENT_TOKEN"], rate: rate, seed: seed,
       durationSeconds: forever ? nil : duration.seconds, eventCountMax: events,
-      label: label ?? "seed\(seed)", connectionCount: connections)
+      label: label ?? "seed\(seed)", connectionCount: connections, hasExperiment: experiment)
     do {
       let observer = try DemoObserver(options)
       let runner = DemoRunner(options)

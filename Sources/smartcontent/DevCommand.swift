@@ -252,7 +252,9 @@ private struct DevService: Service, CustomStringConvertible {
 
   private func startTraffic(_ url: String) -> DemoRunner {
     let runner = DemoRunner(
-      DemoOptions(url: url, writeKey: DevBanner.writeKey, rate: command.demo, seed: command.seed))
+      DemoOptions(
+        url: url, writeKey: DevBanner.writeKey, rate: command.demo, seed: command.seed,
+        hasExperiment: true))
     let logger = logger
     // Blocks its thread, so it gets one that is not of the concurrency pool.
     DispatchQueue(label: "demo-traffic").async {

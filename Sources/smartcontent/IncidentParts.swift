@@ -72,14 +72,14 @@ final class IncidentParts: Sendable {
 
   func serve(
     _ views: [ReadViewSource], access: QueryAccess, registry: MetricRegistry, spans: FindSpans?,
-    on routes: inout Routes
+    audience: FindAudience?, log: Logger, on routes: inout Routes
   ) {
     IncidentRoutes(
       views: views, access: access, registry: registry,
-      feedback: intake.map { FeedbackLog.intake($0.pipeline) }, spans: spans
+      feedback: intake.map { FeedbackLog.intake($0.pipeline) }, spans: spans, audience: audience
     ).declare(on: &routes)
     guard let watched = views.first(where: { $0.current().incidents != nil }) else { return }
-    metrics.withLock { $0 = IncidentMetrics(view: watched, registry: registry) }
+    metrics.withLock { $0 = IncidentMetrics(view: watched, registry: registry, log: log) }
   }
 
   func start() {

@@ -15,6 +15,7 @@ import Ports
 import PostgresViews
 import QueryAPI
 import Synchronization
+import Views
 
 /// What a process learns from the log while it grows, and what it answers from that: in the process that answers,
 /// from memory.
@@ -35,8 +36,17 @@ final class LearningParts: Sendable {
   /// Nil where the folder of definitions has no segments.yaml.
   private let profiles: ProfileBoard?
   private let announcer = SegmentAnnouncer()
-  private let allocations: AllocationLearner?
+  /// Nil where nobody asks for results of experiments.
+  let followed: FollowedExperiments?
   private let timing = ModelBoard<TimingModels>()
+  private let forecasts = ModelBoard<EngagementForecasts>()
+  private let audiences = AudienceLearner()
+  private let starting = Mutex(Starting())
+
+  private struct Starting {
+    var task: Task<Void, Never>?
+    var isStopped = false
+  }
 
   init(
     _ configuration: SystemConfiguration, generations: @escaping @Sendable () -> [LogGeneration]?,
@@ -57,9 +67,9 @@ final class LearningParts: Sendable {
         store: configuration.postgres.map { PostgresContentVectors($0) }, registry: registry,
         logger: logger)
     }
-    allocations =
+    followed =
       configuration.roles.contains(.serve)
-      ? AllocationLearner(definitions.decisions, signer: signer) : nil
+      ? FollowedExperiments(definitions.decisions, signer: signer) : nil
     // A process that only collects keeps profiles where its decisions ask for them.
     let needsProfiles =
       configuration.roles.contains(.serve)
@@ -67,20 +77,26 @@ final class LearningParts: Sendable {
     profiles =
       needsProfiles ? definitions.profiles.map { ProfileBoard($0, registry: registry) } : nil
     guard let spec = Self.spec(definitions),
-      !definitions.decisions.isEmpty || recommendations != nil || profiles != nil
+      !definitions.decisions.isEmpty || recommendations != nil || profiles != nil || followed != nil
     else {
       follower = nil
       search = nil
       return
     }
     let source = FollowedLog(spec: spec, generations: generations, log: log)
+    if followed != nil {
+      ForecastMetrics.register(registry) { [forecasts] in forecasts.current }
+    }
     let retractions = RetractionWatch(registry: registry, logger: logger)
     if signer != nil { PolicyMetrics.register(registry) { [decisions] in decisions.current } }
     search = EventSearch(source)
     follower = LogFollower(
       source, registry: registry, clock: QueryRoutes.systemClock, logger: logger,
       learners: {
-        [decisions, promotions, signer, recommendations, profiles, announcer, allocations, timing]
+        [
+          decisions, promotions, signer, recommendations, profiles, announcer, followed, timing,
+          forecasts, audiences
+        ]
         in
         var learners: [any Learner] = []
         if let signer, !definitions.decisions.isEmpty {
@@ -94,7 +110,11 @@ final class LearningParts: Sendable {
               }))
         }
         if let recommendations { learners.append(recommendations.begun()) }
-        if let allocations { learners.append(allocations.begun()) }
+        if let followed { learners.append(followed.begun()) }
+        if followed != nil {
+          learners.append(ForecastLearner { forecasts.publish($0) })
+          learners.append(audiences.begun())
+        }
         if let profiles {
           let announces = configuration.roles.contains(.serve)
           learners.append(
@@ -162,9 +182,13 @@ final class LearningParts: Sendable {
     }
     if let profiles {
       ProfileRoutes(profiles, check: access.check).declare(on: &routes)
-      TimingRoutes(models: { [timing] in timing.current }, check: access.check)
-        .declare(on: &routes)
+      TimingRoutes(
+        models: { [timing] in timing.current }, forecasts: { [forecasts] in forecasts.current },
+        check: access.check
+      ).declare(on: &routes)
     }
+    ForecastRoutes(forecasts: { [forecasts] in forecasts.current }, check: access.check)
+      .declare(on: &routes)
     ModelCards(
       plans: configuration.definitions.decisions, decisions: { [decisions] in decisions.current },
       recommendations: recommendations, profiles: profiles,
@@ -183,14 +207,6 @@ final class LearningParts: Sendable {
     ).declare(on: &routes)
   }
 
-  /// What events say of the chances by which persons came to variants.
-  var logged: ExperimentRoutes.LoggedAllocations {
-    { [allocations] plan, times in
-      allocations?.steps(
-        site: plan.site, campaign: plan.campaign, variants: plan.variants, times: times) ?? []
-    }
-  }
-
   /// Changes of segments go into the log from now on.
   func announce(through way: IngestPipeline, shownTo debugger: EventDebugger?) {
     announcer.open(way, shownTo: debugger)
@@ -202,6 +218,26 @@ final class LearningParts: Sendable {
     return { await search.spans(from: $0, until: $1) }
   }
 
+  /// Whose an incident is.
+  var audience: FindAudience? {
+    guard follower != nil, followed != nil else { return nil }
+    return { [audiences] row, from, until, expected in
+      let quantity: AudienceTable.Quantity =
+        switch row.kind {
+        case .trafficDown, .trafficUp: .impressions
+        case .rateDown, .rateUp: .clicks
+        case .conversionDown, .conversionUp: .conversions
+        }
+      return audiences.contributions(
+        site: row.site, campaign: row.campaign, quantity, from: from, until: until,
+        expected: expected
+      )?.map {
+        IncidentAudience(
+          dimension: $0.dimension, value: $0.value, share: $0.share, usual: $0.usual)
+      }
+    }
+  }
+
   /// What is wrong is said, and nothing is refused for it: decisions fall back to their default arms.
   var check: HealthCheck? {
     follower.map { follower in
@@ -211,10 +247,27 @@ final class LearningParts: Sendable {
 
   func start() {
     similar?.start()
-    follower?.start()
+    let (follower, followed) = (follower, followed)
+    starting.withLock { state in
+      state.task = Task { [self] in
+        // Persons are followed from the beginning for the experiments that are known by then.
+        let end = ContinuousClock.now + Self.readyWithin
+        while followed.map({ !$0.isReady }) ?? false, ContinuousClock.now < end {
+          do { try await Task.sleep(for: .milliseconds(20)) } catch { return }
+        }
+        starting.withLock { if !$0.isStopped { follower?.start() } }
+      }
+    }
   }
 
+  /// How long the log waits for the experiments to be known.
+  private static let readyWithin = Duration.seconds(5)
+
   func stop() {
+    starting.withLock { state in
+      state.isStopped = true
+      state.task?.cancel()
+    }
     follower?.stop()
     similar?.stop()
   }

@@ -135,7 +135,8 @@ final class System: Sendable {
         scans: scans?.source
       ).declare(on: &routes)
       incidents.serve(
-        views, access: access, registry: registry, spans: learning?.spans, on: &routes)
+        views, access: access, registry: registry, spans: learning?.spans,
+        audience: learning?.audience, log: logger, on: &routes)
       if let path = configuration.keysFile {
         KeyRoutes(
           KeyStore(path: path), check: access.check,
@@ -145,15 +146,15 @@ final class System: Sendable {
       learning?.serve(access: access, way: incidents.way, on: &routes)
       if let way = incidents.way { learning?.announce(through: way, shownTo: debugger) }
       let experiments = Self.experiments(configuration, logger)
-      let unlogged: ExperimentRoutes.LoggedAllocations = { _, _ in [] }
-      let logged = learning?.logged ?? unlogged
+      learning?.followed?.follow(experiments)
       let compared = ExperimentRoutes(
-        experiments, reader: ViewExperimentReader(views[0]), access: access, logged: logged)
+        experiments, reader: ViewExperimentReader(views[0]), access: access,
+        follower: learning?.followed ?? NoExperimentFollower(), log: logger)
       compared.declare(on: &routes)
       experimentMetrics = compared.metrics(registry)
       Console.declare(on: &routes)
       checks += Self.checks(of: views[0])
-      business = BusinessMetrics(view: views[0], registry: registry)
+      business = BusinessMetrics(view: views[0], registry: registry, log: logger)
       self.experiments = experiments
     } else {
       business = nil

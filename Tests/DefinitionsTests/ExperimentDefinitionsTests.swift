@@ -16,12 +16,14 @@ struct ExperimentDefinitionsTests {
         control: a
         metric: revenue_per_person
         guardrails: [conversion_rate]
+        must_not_rise: ["goal:Unsubscribed"]
         currency: EUR
         minimal_effect: 0.02
         planned_persons: 50000
         alpha: 0.01
-        segments: [content, channel]
+        segments: [content, channel, device]
         cohort: 1h
+        outcome_window: 2h
         status: stopped
         allocation:
           - since: 2026-12-01T09:00:00Z
@@ -48,9 +50,10 @@ struct ExperimentDefinitionsTests {
     let experiments = try Definitions(folder: fixture.folder).experiments
     let plan = ExperimentPlan(
       site: "shop", campaign: "spring", variants: ["a", "b"], control: "a",
-      metric: .revenuePerPerson, guardrails: [.conversionRate], currency: "EUR",
-      minimalEffect: 0.02, plannedPersons: 50_000, alpha: 0.01, segments: [.channel, .content],
-      cohort: .hour)
+      metric: .revenuePerPerson, guardrails: [.conversionRate],
+      mustNotRise: [.goal("Unsubscribed")], currency: "EUR", minimalEffect: 0.02,
+      plannedPersons: 50_000, alpha: 0.01, segments: [.channel, .content, .device], cohort: .hour,
+      outcomeWindow: 7_200_000_000)
     let first = try Self.time("2026-12-01T09:00:00Z")
     #expect(
       experiments == [
@@ -84,7 +87,10 @@ struct ExperimentDefinitionsTests {
       ("currency: EUR", "currency: euro", "currency", "ISO 4217"),
       ("alpha: 0.01", "alpha: 1", "alpha", "0.2"),
       ("planned_persons: 50000", "planned_persons: 5", "planned_persons", "from 100 to"),
-      ("[content, channel]", "[content, device]", "segments", "channel, content"),
+      ("[content, channel, device]", "[content, weather]", "segments", "channel, content"),
+      ("goal:Unsubscribed", "conversion_rate", "must_not_rise", "has conversion_rate"),
+      ("goal:Unsubscribed", "bounces", "must_not_rise", "goal:EVENT NAME"),
+      ("outcome_window: 2h", "outcome_window: 20d", "outcome_window", "a duration"),
       ("cohort: 1h", "cohort: 2h", "cohort", "10s, 1m, 1h, 1d"),
       ("status: stopped", "status: over", "status", "draft, running, stopped"),
       ("status: stopped", "status: running", "stopped_at", "remove it"),

@@ -39,7 +39,14 @@ struct ExperimentFormatTests {
         #""control""#, #""guardrails":["conversion_rate","conversion_rate"],"control""#,
         "$.guardrails[1]"
       ),
-      (#""control""#, #""segments":["device"],"control""#, "$.segments[0]"),
+      (#""control""#, #""segments":["weather"],"control""#, "$.segments[0]"),
+      (#""control""#, #""metric":"goal:","control""#, "$.metric"),
+      (
+        #""control""#, #""guardrails":["goal:Up"],"must_not_rise":["goal:Up"],"control""#,
+        "$.must_not_rise"
+      ),
+      (#""control""#, #""must_not_rise":["bounce"],"control""#, "$.must_not_rise[0]"),
+      (#""control""#, #""outcome_window_seconds":0,"control""#, "$.outcome_window_seconds"),
       (#""control""#, #""cohort":"5m","control""#, "$.cohort"),
       (#""control""#, #""currency":"euro","control""#, "$.currency"),
       (#""control""#, #""colour":1,"control""#, "$.colour"),

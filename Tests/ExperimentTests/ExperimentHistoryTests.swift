@@ -105,8 +105,10 @@ struct ExperimentHistoryTests {
     plan.minimalEffect = 0.025
     plan.plannedPersons = 123_456
     plan.alpha = 0.01
-    plan.segments = [.channel, .content]
+    plan.mustNotRise = [.goal("Unsubscribed"), .dwellPerPerson]
+    plan.segments = [.channel, .content, .country]
     plan.cohort = .hour
+    plan.outcomeWindow = 90_000_000
     let shares = [333_333, 333_334, 1]
     let declared = ExperimentEvent.declared(plan, shares: shares)
     let experiment = Experiment.evolve(nil, declared, at: 1, id: "x")

@@ -39,8 +39,8 @@ struct LoggedRatioTests {
           exposures: Exposures(persons: Int64(visitors[1]), clickers: Int64(visitors[1] / 10))))
       steps.append(
         SampleRatioStep(
-          start: cohorts.next, channel: "mail", visitors: visitors,
-          probabilities: [1 - chance, chance]))
+          start: cohorts.next, values: [SampleRatioStep.Value("channel", "mail")],
+          visitors: visitors, probabilities: [1 - chance, chance]))
     }
     return (cohorts, steps)
   }
@@ -48,7 +48,7 @@ struct LoggedRatioTests {
   private static func results(
     _ cohorts: SimulatedCohorts, _ steps: [SampleRatioStep]
   ) throws -> ExperimentResults {
-    try ExperimentAnalysis.results(of: cohorts.experiment(), cohorts.cohorts, logged: steps)
+    try ExperimentAnalysis.results(of: cohorts.experiment(), cohorts.cohorts, arrivals: steps)
   }
 
   @Test(

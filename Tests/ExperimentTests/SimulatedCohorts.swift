@@ -22,7 +22,8 @@ struct SimulatedCohorts {
     Double(random.next() >> 11) * 0x1p-53 < chance
   }
 
-  /// One window of a variant's persons, of which each clicks and converts at these chances.
+  /// One window of a variant's persons, of which each clicks and converts at these chances; who converts engages too,
+  /// reaches the goals, and looks on for a tenth of a second for each ten cents.
   mutating func add(
     _ variant: String, _ persons: Int, click: Double, convert: Double = 0.02,
     cents: (inout SeededGenerator) -> Int64 = { _ in 1_000 }, channel: String = "",
@@ -30,17 +31,25 @@ struct SimulatedCohorts {
   ) {
     var exposures = Exposures(persons: Int64(persons))
     var money = Exposures()
+    var actions = CohortActions(goals: plan.goals.map { _ in 0 })
     for _ in 0..<persons {
       if happens(click) { exposures.clickers += 1 }
       guard happens(convert) else { continue }
       exposures.converters += 1
       let amount = cents(&random)
+      let tenths = min(amount / 10, CohortActions.dwellTenthsMax)
+      actions.engagers += 1
+      for goal in actions.goals.indices { actions.goals[goal] += 1 }
+      actions.dwellers += tenths > 0 ? 1 : 0
+      actions.dwellTenths += tenths
+      actions.dwellTenthsSquared += tenths * tenths
       money.revenueMicros += amount * 10_000
       money.revenueCentsSquared += amount * amount
     }
     rows.append(
       ExperimentCohort(
-        start: next, variant: variant, channel: channel, traffic: traffic, exposures: exposures))
+        start: next, variant: variant, channel: channel, traffic: traffic, exposures: exposures,
+        actions: actions))
     if !money.isZero {
       rows.append(
         ExperimentCohort(

@@ -13,6 +13,10 @@ enum ExperimentTargets {
         pair(draft, #"{"weights":{"a":0.1,"b":0.9},"revision":1}"#),
         pair(draft, #"{"status":"stopped","decision":{"variant":"b","reason":"more"}}"#),
         pair(draft, #"{"alpha":0.01,"segments":["content"],"guardrails":["conversion_rate"]}"#),
+        pair(
+          draft,
+          #"{"metric":"goal:a","must_not_rise":["dwell_per_person"],"outcome_window_seconds":60,"segments":["device"]}"#
+        ),
       ], words: words(ExperimentFormat.patchMembers, ["0.000001", "1e-6", "\"click_rate\""]),
       run: run)
   ]

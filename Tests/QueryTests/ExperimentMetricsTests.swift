@@ -1,4 +1,5 @@
 import Experiments
+import Logging
 import MemoryPorts
 import Metrics
 import Ports
@@ -15,6 +16,8 @@ struct ExperimentMetricsTests {
   /// The same persons of each variant in every window, of whom so many have seen both.
   private struct Reader: ExperimentReader {
     var mixed: Int64 = 0
+
+    func outcomeWindow() async throws(ViewReadError) -> Int64 { ExperimentMetricsTests.minute }
 
     func cohorts(
       site: String, campaign: String, from: Int64, to: Int64, level: WindowLevel
@@ -47,7 +50,9 @@ struct ExperimentMetricsTests {
     let catalog = ExperimentCatalog(
       declared: experiments, facts: nil, clock: { 0 }, eventID: { "" }, noticed: { _ in })
     let registry = MetricRegistry()
-    let metrics = ExperimentMetrics(catalog, reader: reader, registry: registry)
+    let metrics = ExperimentMetrics(
+      catalog, reader: reader, registry: registry,
+      log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     await metrics.refresh()
     return String(decoding: registry.exposition(.prometheusText), as: UTF8.self)
   }

@@ -2,8 +2,10 @@ import Dataflow
 import Events
 import Experiments
 import HTTPServer
+import Logging
 import MemoryPorts
 import Ports
+import Statistics
 import Synchronization
 import Testing
 import Views
@@ -21,6 +23,10 @@ struct ExperimentRoutesTests {
     let result = Mutex<Result<ExperimentCohorts, ViewReadError>>(
       .success(ExperimentCohorts(cohorts: [], watermark: nil, outcomeWindow: 0)))
 
+    func outcomeWindow() async throws(ViewReadError) -> Int64 {
+      try result.withLock { $0 }.get().outcomeWindow
+    }
+
     func cohorts(
       site: String, campaign: String, from: Int64, to: Int64, level: WindowLevel
     ) async throws(ViewReadError) -> ExperimentCohorts {
@@ -34,7 +40,7 @@ struct ExperimentRoutesTests {
     let reader = Reader()
     var routes = Routes()
 
-    init() throws {
+    init(follower: any ExperimentFollower = NoExperimentFollower()) throws {
       let count = Mutex(0)
       let catalog = ExperimentCatalog(
         declared: [], facts: facts, clock: { ExperimentRoutesTests.start },
@@ -45,7 +51,8 @@ struct ExperimentRoutesTests {
           }
         }, noticed: { _ in })
       ExperimentRoutes(
-        catalog, reader: reader, access: try QueryAccess(token: nil, boundTo: "127.0.0.1")
+        catalog, reader: reader, access: try QueryAccess(token: nil, boundTo: "127.0.0.1"),
+        follower: follower, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
       ).declare(on: &routes)
     }
 
@@ -156,7 +163,7 @@ struct ExperimentRoutesTests {
       Issue.record("\(place.json)")
       return
     }
-    #expect(allowed.count == 3)
+    #expect(allowed == ExperimentMetric.allowed.map { .string($0) })
     service.reader.result.withLock { $0 = .failure(.unavailable("Postgres is away")) }
     #expect(try await service.ask(.get, "/v1/experiments/x/results").status == 503)
     service.reader.result.withLock { $0 = .failure(.refused("no exposures")) }
@@ -207,7 +214,8 @@ struct ExperimentRoutesTests {
     service.reader.result.withLock {
       $0 = .success(
         ExperimentCohorts(
-          cohorts: rows, watermark: Self.start + 101 * Self.minute, outcomeWindow: Self.minute))
+          cohorts: rows, watermark: Self.start + 101 * Self.minute, outcomeWindow: Self.minute,
+          position: Position("1~0.7"), logTime: Self.start + 102 * Self.minute))
     }
     let answer = try await service.ask(.get, "/v1/experiments/x/results")
     #expect(answer.status == 200)
@@ -236,6 +244,10 @@ struct ExperimentRoutesTests {
           Timestamp.format(
             Self.start + 100 * Self.minute)))
     #expect(json["sample_ratio"]?["is_mismatch"] == .bool(false))
+    #expect(json["completeness"]?["position"] == .string("1~0.7"))
+    #expect(
+      json["completeness"]?["log_time"] == .string(Timestamp.format(Self.start + 102 * Self.minute))
+    )
     let table = try await service.routes.answer(.get, "/v1/experiments/x/results?format=csv")
     guard case .bytes(let bytes)? = table?.body else {
       Issue.record("no table")
@@ -252,6 +264,66 @@ struct ExperimentRoutesTests {
     #expect(rates.map { $0[place + 12] } == ["", "better"])
     let wrong = try await service.ask(.get, "/v1/experiments/x/results?format=xml")
     #expect(wrong.status == 422)
+  }
+
+  /// Persons as a test says.
+  private struct Follower: ExperimentFollower {
+    var cohorts: [ExperimentCohort]
+
+    func arrivals(of experiment: Experiment) -> [SampleRatioStep] {
+      (0..<100).map { minute in
+        SampleRatioStep(
+          start: ExperimentRoutesTests.start + minute * ExperimentRoutesTests.minute,
+          values: [SampleRatioStep.Value("device", minute % 2 == 0 ? "mobile" : "desktop")],
+          visitors: minute % 2 == 0 ? [60, 40] : [50, 50], probabilities: [])
+      }
+    }
+
+    func cohorts(
+      of experiment: Experiment, outcomeWindow: Int64
+    ) throws(ViewReadError) -> ExperimentCohorts {
+      ExperimentCohorts(
+        cohorts: cohorts, watermark: .max, outcomeWindow: experiment.plan.outcomeWindow ?? 0)
+    }
+  }
+
+  @Test("what rows don't tell comes of persons: devices, goals, an outcome window of its own")
+  func persons() async throws {
+    let plan = #"{"metric":"goal:Signed Up","segments":["device"],"outcome_window_seconds":30,"#
+    var cohorts: [ExperimentCohort] = []
+    for window in 0..<100 {
+      for (variant, count) in [("a", 5 as Int64), ("b", 8)] {
+        for device in ["desktop", "mobile"] {
+          cohorts.append(
+            ExperimentCohort(
+              start: Self.start + Int64(window) * Self.minute, variant: variant, device: device,
+              exposures: Exposures(persons: 100), actions: CohortActions(goals: [count])))
+        }
+      }
+    }
+    for (follower, status) in [
+      (Follower(cohorts: cohorts) as any ExperimentFollower, 200), (NoExperimentFollower(), 409),
+    ] {
+      let service = try Service(follower: follower)
+      _ = try await service.ask(.post, "/v1/experiments", plan + Self.draft.dropFirst())
+      _ = try await service.ask(.patch, "/v1/experiments/x", #"{"status":"running"}"#)
+      let answer = try await service.ask(.get, "/v1/experiments/x/results")
+      #expect(answer.status == status)
+      guard status == 200 else { continue }
+      #expect(service.reader.asked.withLock { $0 }.isEmpty)
+      #expect(answer.json["metric"] == .string("goal:Signed Up"))
+      #expect(answer.json["completeness"]?["outcome_window_seconds"] == .integer(30))
+      // Half as many came to b by mobile devices alone.
+      #expect(answer.json["decision"]?["action"] == .string("distrust"))
+      guard case .array(let failures)? = answer.json["sample_ratio"]?["failures"],
+        case .array(let segments)? = answer.json["segments"]
+      else {
+        Issue.record("\(answer.json)")
+        return
+      }
+      #expect(failures.map { $0["value"] } == [.string("device=mobile")])
+      #expect(segments.map { $0["value"] } == [.string("desktop"), .string("mobile")])
+    }
   }
 
   @Test("cohorts come from durable rows of both measures, joined by what the first exposure was")

@@ -1,5 +1,6 @@
 import Events
 import HTTPServer
+import Logging
 import Metrics
 import Ports
 import Synchronization
@@ -263,7 +264,9 @@ struct IncidentServiceTests {
   @Test("of each group one is a series, the gravest first, and each counts in all")
   func metrics() async throws {
     let registry = MetricRegistry()
-    let metrics = IncidentMetrics(view: view(incidents), registry: registry)
+    let metrics = IncidentMetrics(
+      view: view(incidents), registry: registry,
+      log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     await metrics.refresh()
     let text = String(decoding: registry.exposition(.prometheusText), as: UTF8.self)
     for line in [

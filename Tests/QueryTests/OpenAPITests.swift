@@ -42,7 +42,8 @@ import Views
       ExperimentCatalog(
         declared: [], facts: nil, clock: { 0 }, eventID: { "" }, noticed: { _ in }),
       reader: ViewExperimentReader(ReadViewSource(view)),
-      access: try QueryAccess(token: nil, boundTo: "127.0.0.1")
+      access: try QueryAccess(token: nil, boundTo: "127.0.0.1"),
+      log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     ).declare(on: &routes)
     OperationsRoutes(checks: [], registry: registry).declare(on: &routes)
     DebugRoutes(EventDebugger(), check: { _ in }).declare(on: &routes)
@@ -54,7 +55,7 @@ import Views
     let decisions = documented.filter { path in
       [
         "/v1/decide", "/v1/decisions", "/flags", "/decide", "/v1/recommendations", "/v1/profiles",
-        "/v1/segments", "/v1/timing", "/v1/models", "/v1/retractions",
+        "/v1/segments", "/v1/timing", "/v1/forecasts", "/v1/models", "/v1/retractions",
       ].contains { path.contains(" \($0)") }
     }
     #expect(documented.count == routes.paths.count + ways.count + 4 + decisions.count)

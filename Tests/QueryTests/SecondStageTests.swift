@@ -1,6 +1,7 @@
 import Dataflow
 import Events
 import HTTPServer
+import Logging
 import Metrics
 import Ports
 import Testing
@@ -234,7 +235,8 @@ struct SecondStageTests {
     let registry = MetricRegistry()
     let now = Self.start + 40_000_000
     let metrics = BusinessMetrics(
-      view: ReadViewSource(stage.view), registry: registry, clock: { now })
+      view: ReadViewSource(stage.view), registry: registry,
+      log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, clock: { now })
     await metrics.refresh()
     let text = String(decoding: registry.exposition(.prometheusText), as: UTF8.self)
     #expect(text.contains(#"smartcontent_campaign_impressions_total{campaign="spring"} 60"#))

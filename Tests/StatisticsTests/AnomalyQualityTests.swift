@@ -18,7 +18,6 @@ struct AnomalyQualityTests {
     let folder = try #require(SharedData.folder)
     let figures = try Self.figures(NABQuality.measure(folder).tables)
     #expect(try #require(figures["nab_standard"]) >= 76)
-    #expect(try #require(figures["nab_fixed_standard"]) >= 75)
     #expect(try #require(figures["nab_ads_and_tweets"]) >= 78)
   }
 

@@ -48,7 +48,8 @@ struct ExperimentVerdictTests {
         .distrust, "arm 0 has 10000 where 12000 were due"
       ),
       (
-        ExperimentVerdict(sampleRatio: fair, dimensions: dimensions, primary: wins), .distrust,
+        ExperimentVerdict(sampleRatio: fair, failures: dimensions.failures, primary: wins),
+        .distrust,
         "visitors with device=tv do not reach"
       ),
       (

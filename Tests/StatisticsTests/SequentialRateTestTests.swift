@@ -26,18 +26,23 @@ struct SequentialRateTestTests {
     #expect((second - mean * mean - table.variance).magnitude < 1e-8)
   }
 
-  @Test("error is spent along visitors, never falls, and comes to α")
+  @Test("error is spent along visitors and information, never falls, and comes to α")
   func spending() throws {
     let spending = try ErrorSpending(alpha: 0.05, plan: 20_000)
     #expect(spending.spent(at: 0) == 0)
-    #expect(spending.spent(at: 30) == 0)
-    #expect((spending.spent(at: 20_000) - 0.041).magnitude < 1e-12)
+    #expect(spending.spent(at: 20) == 0)
+    #expect((spending.spent(at: 20_000) - 0.043).magnitude < 1e-12)
+    // A tenth of what is left.
+    #expect((spending.spent(at: 20_000, information: 50) - 0.0437).magnitude < 1e-12)
+    #expect((spending.spent(at: 0, information: 1e9) - 0.005).magnitude < 1e-12)
+    #expect(spending.spent(at: 20_000, information: 5) == spending.spent(at: 20_000))
     #expect((spending.spent(at: 1e40) - 0.05).magnitude < 1e-6)
     var last = 0.0
     var visitors = 10.0
     while visitors < 1e9 {
-      let spent = spending.spent(at: visitors)
+      let spent = spending.spent(at: visitors, information: visitors / 10)
       #expect(spent >= last && spent <= 0.05)
+      #expect(spent >= spending.spent(at: visitors))
       last = spent
       visitors *= 1.1
     }
@@ -65,7 +70,9 @@ struct SequentialRateTestTests {
             visitors: size - treated, conversions: random.count(of: size - treated, now)),
           treatment: ArmCounts(visitors: treated, conversions: random.count(of: treated, now)))
       }
-      #expect(test.errorSpent <= test.spending.spent(at: test.visitors) + 1e-12)
+      #expect(
+        test.errorSpent <= test.spending.spent(
+          at: test.visitors, information: test.information) + 1e-12)
       positives += test.decision == nil ? 0 : 1
     }
     return positives

@@ -28,8 +28,8 @@ public struct NoveltyDetector: Sendable, Equatable {
   }
 
   public static let opinions = ["value", "pair", "shortLevel", "longLevel", "hourOfWeek"]
-  /// The middle of where the score over labelled series was best; see Docs/reports/quality.md.
-  public static let defaultThreshold = 0.33
+  /// Where the score over labelled series was best; see Docs/reports/quality.md.
+  public static let defaultThreshold = 0.34
   /// About eight hours of five minutes: an anomaly and its echo.
   public static let defaultQuietCount = 100
 

@@ -9,7 +9,7 @@ public struct ExperimentVerdict: Sendable, Equatable {
     case distrust, stopForHarm, takeTreatment, keepControl, stopForFutility, goOn
   }
 
-  /// What a test found of a metric of which more is better.
+  /// What a test found of a metric: better or worse as its owner sees it.
   public struct Finding: Sendable, Equatable {
     public let decision: SequentialRateTest.Decision?
     /// In words.
@@ -51,15 +51,16 @@ public struct ExperimentVerdict: Sendable, Equatable {
   public let reasons: [String]
 
   /// - Parameters:
+  ///   - failures: Values of dimensions whose visitors do not reach the arms as allocated.
   ///   - oddsRatioOfInterest: The smallest effect that would be worth having, as odds over odds, above 1.
   ///   - powerMin: Below this chance of success it is futile to go on.
   public init(
-    sampleRatio: SampleRatioMonitor, dimensions: SampleRatioDimensions? = nil,
+    sampleRatio: SampleRatioMonitor, failures: [SampleRatioDimensions.Failure] = [],
     primary: SequentialRateTest, guardrails: [Guardrail] = [],
     oddsRatioOfInterest: Double = 1.05, powerMin: Double = 0.05
   ) {
     self.init(
-      sampleRatio: sampleRatio, dimensions: dimensions,
+      sampleRatio: sampleRatio, failures: failures,
       primary: Finding(primary, oddsRatioOfInterest: oddsRatioOfInterest), guardrails: guardrails,
       powerMin: powerMin)
   }
@@ -69,11 +70,12 @@ public struct ExperimentVerdict: Sendable, Equatable {
   ///   - arms: What the arms of the sample ratio are called, in their order; by their numbers where none are
   ///     given.
   public init(
-    sampleRatio: SampleRatioMonitor, dimensions: SampleRatioDimensions? = nil, primary: Finding,
+    sampleRatio: SampleRatioMonitor, failures: [SampleRatioDimensions.Failure] = [],
+    primary: Finding,
     guardrails: [Guardrail] = [], treatment: String = "the treatment", arms: [String] = [],
     powerMin: Double = 0.05
   ) {
-    let mismatches = Self.mismatches(sampleRatio, dimensions, arms)
+    let mismatches = Self.mismatches(sampleRatio, failures, arms)
     guard mismatches.isEmpty else {
       action = .distrust
       reasons = mismatches
@@ -111,7 +113,8 @@ public struct ExperimentVerdict: Sendable, Equatable {
   }
 
   private static func mismatches(
-    _ sampleRatio: SampleRatioMonitor, _ dimensions: SampleRatioDimensions?, _ arms: [String]
+    _ sampleRatio: SampleRatioMonitor, _ failures: [SampleRatioDimensions.Failure],
+    _ arms: [String]
   ) -> [String] {
     func name(_ arm: Int) -> String { arms.indices.contains(arm) ? arms[arm] : "arm \(arm)" }
     var reasons: [String] = []
@@ -122,7 +125,7 @@ public struct ExperimentVerdict: Sendable, Equatable {
           + "\(text(sampleRatio.observed[worst])) where \(text(sampleRatio.expected[worst])) were due; "
           + "find out why before reading on")
     }
-    for failure in dimensions?.failures ?? [] {
+    for failure in failures {
       reasons.append(
         "visitors with \(failure.name) do not reach the arms as allocated (p \(text(failure.pValue))): "
           + "\(name(failure.arm)) is \(text(failure.score)) standard deviations off")

@@ -5,7 +5,7 @@
 /// however rate or allocation change from block to block: nothing is estimated, nothing is asymptotic.
 /// The exact distribution of the treatment's conversions so far, without the paths that were rejected
 /// before, is carried along (Armitage, McPherson and Rowe 1969), and as much of either end is cut off as
-/// ``ErrorSpending`` allows by the visitors so far. So the chance of ever rejecting is at most α, from the
+/// ``ErrorSpending`` allows by the visitors and the information so far. So the chance of ever rejecting is at most α, from the
 /// first visitor on, at any rate, with any looks, and error that a coarse distribution could not spend is
 /// kept for later, which asymptotic boundaries and e-processes lose.
 ///
@@ -131,7 +131,7 @@ public struct SequentialRateTest: Sendable, Equatable {
 
   /// Cuts off as much of either end as may be spent by now.
   private mutating func spend() {
-    let each = spending.spent(at: visitors) / 2
+    let each = spending.spent(at: visitors, information: variance) / 2
     var first = 0
     while first < alive.count, spentBelow + alive[first] <= each {
       spentBelow += alive[first]

@@ -26,6 +26,11 @@ struct BoardQueryTests {
     "anomalies: Incidents of the chosen time / ": "nothing is out of its range",
     "anomalies: The chosen incident / ": "nothing is out of its range",
     "anomalies: Incidents by day / ": "nothing is out of its range",
+    "anomalies: Engagements of the last hour and what is expected of this one / {{site}} counted":
+      "no hour is over",
+    "anomalies: Engagements of the last hour and what is expected of this one / {{site}} {{end}}":
+      "no hour is over",
+    "anomalies: Hours in a row outside of it / {{site}} {{campaign}} {{side}}": "no hour is over",
     "learning: Decisions / {{plan}} {{reason}}": "the definitions declare no decision",
     "learning: Time to decide / median": "the definitions declare no decision",
     "learning: Time to decide / 99th percentile": "the definitions declare no decision",
