@@ -46,7 +46,7 @@ enum ExperimentCSV {
       comparison?.difference?.lower, comparison?.difference?.upper, comparison?.varianceReduction,
       comparison?.pValue,
     ]
-    return [.text(metric.metric.rawValue)] + numbers.map(CSVAnswer.cell)
+    return [.text(metric.metric.name)] + numbers.map(CSVAnswer.cell)
       + [.known(decision)]
   }
 }

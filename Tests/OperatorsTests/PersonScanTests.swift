@@ -2,6 +2,7 @@ import Dataflow
 import Events
 import Operators
 import Oracles
+import Statistics
 import Synchronization
 import Testing
 import Verification
