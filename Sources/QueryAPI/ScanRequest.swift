@@ -59,7 +59,8 @@ struct ScanRequest: Sendable {
     guard lists.count > 1 else { return }
     throw QueryError(
       .invalidValue, path: "$.metrics[\(lists[1])]",
-      detail: "CSV has rows for one list alone, here \(metrics[lists[0]].name); ask for JSON, or for "
+      detail:
+        "CSV has rows for one list alone, here \(metrics[lists[0]].name); ask for JSON, or for "
         + "\(metrics[lists[1]].name) by itself")
   }
 

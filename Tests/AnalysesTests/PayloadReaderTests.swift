@@ -140,13 +140,14 @@ import Testing
     }
   }
 
-  @Test("Most payloads of one kind are compared, not read")
-  func compared() {
+  @Test("Kinds whose payloads are always others are left alone for a while")
+  func unlike() {
     var layouts = PayloadLayouts()
-    #expect(layouts.isInUse())
-    // What is always another is left alone for a while.
+    var isInUse = layouts.isInUse()
+    #expect(isInUse)
     for _ in 0..<8 { layouts.keep(layouts.miss()) }
-    #expect(!layouts.isInUse())
+    isInUse = layouts.isInUse()
+    #expect(!isInUse)
     var waited = 1
     while !layouts.isInUse() { waited += 1 }
     #expect(waited == 256)

@@ -6,8 +6,9 @@
 ///                                            other value: to its end                   other value
 ///
 /// Payloads of a kind have the same members in the same order. Where all that differs are values, and each of them is
-/// of the sort that was there before (a text, a word, an object or array that nothing is looked for in), reading the
-/// payload finds the same members in the same places: so it is compared, eight bytes at a time, instead of read.
+/// of the sort that was there before (a text, a word, an array that nothing is looked for in), reading the payload
+/// finds the same members in the same places: so it is compared, eight bytes at a time, instead of read. Which values
+/// differ shows as payloads come; from then on these are followed to their ends without being compared.
 struct PayloadLayout {
   enum Sort: UInt8 {
     /// Between its quotes.
@@ -27,6 +28,8 @@ struct PayloadLayout {
     /// −1 for none.
     var field: Int
     var rank: UInt8
+    /// Whether it has been another in some payload of this layout.
+    var varies: Bool
 
     /// The byte that ends it: the quote, what comes after a word, the bracket.
     var last: Int { sort == .container ? start &+ count &- 1 : start &+ count }
@@ -35,7 +38,9 @@ struct PayloadLayout {
   /// Up to where it was looked through.
   private(set) var bytes: [UInt8] = []
   /// In order.
-  private(set) var values: [Value] = []
+  private var values: [Value] = []
+  /// Those of them that vary, or that a field has.
+  private(set) var stops: [Value] = []
   private(set) var isValid = false
 
   /// Longer ones are not kept.
@@ -52,14 +57,57 @@ struct PayloadLayout {
   ///   - end: where the reading ended.
   ///   - isWhole: whether everything was there that was looked for.
   mutating func end(_ payload: UnsafeRawBufferPointer, at end: Int, isWhole: Bool) {
-    // What ends a word is part of it.
-    let end = max(end, values.last.map { $0.sort == .word ? $0.last + 1 : 0 } ?? 0)
+    // The byte that ended it may have been looked at without being taken, as what comes after a word is.
+    let end = min(end + 1, payload.count)
     isValid =
       isWhole && end <= min(payload.count, Self.byteCountMax)
       && values.allSatisfy { $0.sort != .word || $0.count > 0 }
     guard isValid else { return }
     bytes.removeAll(keepingCapacity: true)
     bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: payload[..<end]))
+    findStops()
+  }
+
+  private mutating func findStops() {
+    stops.removeAll(keepingCapacity: true)
+    for value in values where value.varies || value.field >= 0 && value.isThere {
+      stops.append(value)
+    }
+  }
+
+  /// Another payload has another byte there: what varies is the value around it.
+  ///
+  /// - Returns: false where it is in no value, or in one that varies already.
+  mutating func vary(at place: Int) -> Bool {
+    guard let index = values.firstIndex(where: { $0.last >= place }),
+      values[index].start <= place, !values[index].varies
+    else { return false }
+    values[index].varies = true
+    findStops()
+    return true
+  }
+
+  /// Whether a word has nothing in it that begins something else.
+  static func isPlain(_ word: UnsafeRawBufferPointer) -> Bool {
+    word.allSatisfy { $0 != UInt8(ascii: "\"") && $0 | 0x20 != UInt8(ascii: "{") }
+  }
+
+  /// Whether so many bytes of two texts are the same.
+  @inline(__always)
+  static func isSame(_ a: UnsafeRawPointer, _ b: UnsafeRawPointer, _ count: Int) -> Bool {
+    func differ(at offset: Int) -> UInt64 {
+      a.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+        ^ b.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+    }
+    guard count >= 8 else { return same(a, b, count) == count }
+    var all: UInt64 = 0
+    var index = 0
+    while index &+ 8 <= count {
+      all |= differ(at: index)
+      index &+= 8
+    }
+    // The last eight bytes, some of them for the second time.
+    return all | differ(at: count &- 8) == 0
   }
 
   /// How many bytes of two texts are the same, of so many.
@@ -101,9 +149,20 @@ struct PayloadLayouts {
     return false
   }
 
-  mutating func hit(other isOther: Bool) {
+  enum Which {
+    case latest, other
+  }
+
+  subscript(which: Which) -> PayloadLayout { which == .latest ? latest : other }
+
+  /// See ``PayloadLayout/vary(at:)``.
+  mutating func vary(at place: Int, _ which: Which) -> Bool {
+    which == .latest ? latest.vary(at: place) : other.vary(at: place)
+  }
+
+  mutating func hit(_ which: Which) {
     misses = 0
-    if isOther { swap(&latest, &other) }
+    if which == .other { swap(&latest, &other) }
   }
 
   /// - Returns: what to keep the next layout in.

@@ -24,14 +24,17 @@ struct PayloadReader {
 
   private struct Found: BitwiseCopyable {
     var text = PayloadSkimmer.Text(start: 0, count: 0, isEscaped: false)
-    var rank = UInt8.max
+    var rank: UInt8 = 0
   }
 
   /// Those of a node one after the other.
   private var entries: [Entry] = []
   private var ranges: [Range<Int>] = []
   private var names: [UInt8] = []
+  /// Of fields that are among ``there``.
   private var found: [Found]
+  /// A bit for each field that the payload has.
+  private var there: UInt32 = 0
   /// A bit for each field that is wanted in any case.
   private var wanted: UInt32 = 0
   /// Those of them whose best place has not been seen yet.
@@ -41,8 +44,12 @@ struct PayloadReader {
   /// What the payload that is read now is laid out as, while that is to be kept.
   private var recorded = PayloadLayout()
   private var isRecording = false
+  /// Whether it is not sure how it is laid out.
+  private var isUnsure = false
+  private var depth = 0
 
   private static let kindCount = 16
+  private static let depthMax = 16
 
   /// - Parameter fallbacks: fields that are only wanted where one of the others is not there.
   init(_ fields: [PayloadField], fallbacks: Set<PayloadField> = []) {
@@ -82,15 +89,16 @@ struct PayloadReader {
   ///
   /// - Parameter kind: payloads of the same are likely to have the same members, such as ``EventKind/rawValue``.
   mutating func read(_ payload: UnsafeRawBufferPointer, kind: UInt8 = 0) {
-    for field in found.indices { found[field].rank = .max }
+    there = 0
     missing = wanted
     let place = Int(kind) & (Self.kindCount - 1)
     guard layouts[place].isInUse() else { return look(through: payload) }
-    if replay(layouts[place].latest, payload) { return layouts[place].hit(other: false) }
-    if replay(layouts[place].other, payload) { return layouts[place].hit(other: true) }
+    if replay(place, .latest, payload) { return layouts[place].hit(.latest) }
+    if replay(place, .other, payload) { return layouts[place].hit(.other) }
     recorded = layouts[place].miss()
     recorded.begin()
     isRecording = true
+    isUnsure = false
     look(through: payload)
     isRecording = false
     layouts[place].keep(recorded)
@@ -103,7 +111,7 @@ struct PayloadReader {
       json.step()
       object(&json, node: 0)
     }
-    if isRecording { recorded.end(payload, at: json.offset, isWhole: !json.isCut) }
+    if isRecording { recorded.end(payload, at: json.offset, isWhole: !json.isCut && !isUnsure) }
   }
 
   /// The bytes of a field, as they stand in the payload that was read last, and whether they have escapes; nil where
@@ -111,8 +119,8 @@ struct PayloadReader {
   func value(
     _ field: PayloadField, in payload: UnsafeRawBufferPointer
   ) -> (bytes: UnsafeRawBufferPointer, isEscaped: Bool)? {
+    guard there & 1 << UInt32(field.rawValue) != 0 else { return nil }
     let found = found[field.rawValue]
-    guard found.rank != .max else { return nil }
     let range = found.text.start..<found.text.start + found.text.count
     return (UnsafeRawBufferPointer(rebasing: payload[range]), found.text.isEscaped)
   }
@@ -179,28 +187,49 @@ struct PayloadReader {
       if text.count > 0 { keep(text, field, rank) }
       if isRecording { record(text, .text, text.count > 0, field, rank) }
     case UInt8(ascii: "{"), UInt8(ascii: "["):
-      let start = json.offset
-      json.skipContainer()
-      if isRecording {
-        let all = PayloadSkimmer.Text(start: start, count: json.offset - start, isEscaped: false)
-        record(all, .container, false, field, rank)
-      }
+      if isRecording { record(containerIn: &json) } else { json.skipContainer() }
     case let first:
       let word = json.word()
       let isThere = word.count > 0 && first != UInt8(ascii: "n")
       if isThere { keep(word, field, rank) }
-      if isRecording { record(word, .word, isThere, field, rank) }
+      if isRecording {
+        if !PayloadLayout.isPlain(json.bytes(word)) { isUnsure = true }
+        record(word, .word, isThere, field, rank)
+      }
     }
   }
 
   @inline(__always)
   private mutating func keep(_ text: PayloadSkimmer.Text, _ field: Int, _ rank: UInt8) {
-    guard field >= 0, rank < found[field].rank else { return }
+    guard field >= 0 else { return }
+    let bit: UInt32 = 1 << UInt32(truncatingIfNeeded: field)
+    guard there & bit == 0 || rank < found[field].rank else { return }
+    there |= bit
     found[field] = Found(text: text, rank: rank)
-    if rank == 0 { missing &= ~(1 << UInt32(field)) }
+    if rank == 0 { missing &= ~bit }
   }
 
   // MARK: Layouts
+
+  /// Over an object or array in which nothing is looked for. What is in an object are values of their own; an array,
+  /// whose length may be another the next time, is one value.
+  private mutating func record(containerIn json: inout PayloadSkimmer) {
+    let start = json.offset
+    var skipped = json
+    skipped.skipContainer()
+    guard json.peek() == UInt8(ascii: "{"), depth < Self.depthMax else {
+      json = skipped
+      let all = PayloadSkimmer.Text(start: start, count: json.offset - start, isEscaped: false)
+      return record(all, .container, false, -1, 0)
+    }
+    depth += 1
+    json.step()
+    while json.name() != nil { pass(&json, field: -1, rank: 0) }
+    depth -= 1
+    // Of what is no JSON the two may find different ends: then it is no layout.
+    if json.offset != skipped.offset { isUnsure = true }
+    json = skipped
+  }
 
   private mutating func record(
     _ text: PayloadSkimmer.Text, _ sort: PayloadLayout.Sort, _ isThere: Bool, _ field: Int,
@@ -209,72 +238,66 @@ struct PayloadReader {
     recorded.append(
       PayloadLayout.Value(
         start: text.start, count: text.count, sort: sort, isEscaped: text.isEscaped,
-        isThere: isThere, field: field, rank: rank))
+        isThere: isThere, field: field, rank: rank, varies: false))
   }
 
   /// Finds what reading would find, where a payload is laid out as one before.
   ///
   /// - Returns: false where it is not, or not surely; then nothing is found yet.
   private mutating func replay(
-    _ layout: PayloadLayout, _ payload: UnsafeRawBufferPointer
+    _ place: Int, _ which: PayloadLayouts.Which, _ payload: UnsafeRawBufferPointer
   ) -> Bool {
-    guard layout.isValid, let now = payload.baseAddress else { return false }
-    let isSame = layout.bytes.withUnsafeBytes { bytes in
-      layout.values.withUnsafeBufferPointer { values in
-        bytes.baseAddress.map { compare($0, bytes.count, values, now, payload) } ?? false
+    while true {
+      let layout = layouts[place][which]
+      guard layout.isValid else { return false }
+      let difference = layout.bytes.withUnsafeBytes { bytes in
+        layout.stops.withUnsafeBufferPointer { compare(bytes, $0, payload) }
       }
+      guard let difference else { return true }
+      there = 0
+      missing = wanted
+      guard difference >= 0, layouts[place].vary(at: difference, which) else { return false }
     }
-    if isSame { return true }
-    for field in found.indices { found[field].rank = .max }
-    missing = wanted
-    return false
   }
 
+  /// Compares a payload with one before, from one of its values that may differ to the next.
+  ///
+  /// - Returns: nil where it is laid out in the same way; else where the one before has another byte, −1 where a value is
+  ///   of another sort.
   private mutating func compare(
-    _ before: UnsafeRawPointer, _ count: Int,
-    _ values: UnsafeBufferPointer<PayloadLayout.Value>, _ now: UnsafeRawPointer,
+    _ before: UnsafeRawBufferPointer, _ stops: UnsafeBufferPointer<PayloadLayout.Value>,
     _ payload: UnsafeRawBufferPointer
-  ) -> Bool {
-    // Places in the layout and in the payload, and the first value that has not been passed.
-    var (there, here, next) = (0, 0, 0)
-    while true {
-      let same = PayloadLayout.same(
-        before + there, now + here, min(count &- there, payload.count &- here))
-      there &+= same
-      here &+= same
-      let shift = here &- there
-      let isEnd = there == count
-      while next < values.count, isEnd || values[next].last < there {
-        let value = values[next]
-        if value.field >= 0, value.isThere {
-          keep(
-            PayloadSkimmer.Text(
-              start: value.start &+ shift, count: value.count, isEscaped: value.isEscaped),
-            value.field, value.rank)
-        }
-        next &+= 1
+  ) -> Int? {
+    guard let old = before.baseAddress, let now = payload.baseAddress else { return -1 }
+    var (from, here) = (0, 0)
+    for stop in stops {
+      guard stop.varies else {
+        keep(
+          PayloadSkimmer.Text(
+            start: stop.start &+ here &- from, count: stop.count, isEscaped: stop.isEscaped),
+          stop.field, stop.rank)
+        continue
       }
-      if isEnd { return true }
-      // What differs must be a value, and be one of the same sort to its end.
-      guard next < values.count, values[next].start <= there, here < payload.count else {
-        return false
+      let count = stop.start &- from
+      guard count < payload.count &- here else { return -1 }
+      guard PayloadLayout.isSame(old + from, now + here, count) else {
+        return from &+ PayloadLayout.same(old + from, now + here, count)
       }
-      let value = values[next]
-      guard let text = Self.value(like: value, in: payload, at: value.start &+ shift) else {
-        return false
-      }
-      if value.field >= 0 {
+      guard let text = Self.value(like: stop, in: payload, at: here &+ count) else { return -1 }
+      if stop.field >= 0 {
         let isThere =
-          value.sort == .text
-          ? text.count > 0
-          : value.sort == .word && payload[text.start] != UInt8(ascii: "n")
-        guard isThere == value.isThere else { return false }
-        if isThere { keep(text, value.field, value.rank) }
+          stop.sort == .text
+          ? text.count > 0 : stop.sort == .word && payload[text.start] != UInt8(ascii: "n")
+        guard isThere == stop.isThere else { return -1 }
+        if isThere { keep(text, stop.field, stop.rank) }
       }
-      there = value.last
-      here = text.start &+ text.count &- (value.sort == .container ? 1 : 0)
-      next &+= 1
+      from = stop.last
+      here = text.start &+ text.count &- (stop.sort == .container ? 1 : 0)
     }
+    let count = before.count &- from
+    guard count <= payload.count &- here else { return -1 }
+    return PayloadLayout.isSame(old + from, now + here, count)
+      ? nil : from &+ PayloadLayout.same(old + from, now + here, count)
   }
 
   /// The value of a sort that begins at a place; nil where there is another one.
@@ -292,7 +315,7 @@ struct PayloadReader {
       }
       var json = PayloadSkimmer(payload, at: start)
       let word = json.word()
-      return word.count > 0 && !json.isCut ? word : nil
+      return word.count > 0 && !json.isCut && PayloadLayout.isPlain(json.bytes(word)) ? word : nil
     case .container:
       var json = PayloadSkimmer(payload, at: start)
       guard json.peek() | 0x20 == UInt8(ascii: "{"), json.offset == start else { return nil }
