@@ -43,7 +43,7 @@ struct ForecastRoutesTests {
     return try JSONTree(bytes)
   }
 
-  @Test("a site's series are told with what was expected, and a campaign's alone where it is asked for")
+  @Test("a site's series are told with what was expected, or one campaign's")
   func answers() async throws {
     let all = try await Self.ask("/v1/forecasts?site_id=shop")
     guard case .array(let series)? = all["series"] else { throw DecisionFixture.Malformed() }
