@@ -8,7 +8,7 @@ import Statistics
 ///     bins of five minutes, the last 48 ── older ──▶ sums that are forgotten over a day
 ///
 /// A sum over the set of events: what comes late is added where it belongs. Of large frames the country of every eighth person is
-/// looked for, and counts eight times. Cost: some 0.2 µs an event; 3 KB for each value of a site or campaign. Fails where very
+/// looked for, and counts eight times. Cost: a look-up an event, and what it takes to look for a country; 3 KB for each value of a site or campaign. Fails where very
 /// many small values deviate together: then no one of them contributes more than its share.
 public struct AudienceTable: Sendable {
   public static let bin: Int64 = 300_000_000
@@ -82,8 +82,7 @@ public struct AudienceTable: Sendable {
   // MARK: Events
 
   public mutating func add(_ frame: FrameView, _ counted: borrowing CountedEvents) {
-    var tuples = [(site: Key, campaign: Key?)??](repeating: nil, count: frame.tupleCount)
-    var agents = [(device: String, browser: String)?](repeating: nil, count: frame.labelCount + 1)
+    var sums = FrameSums(frame)
     let isLarge = counted.count > Self.largeFrame
     for number in 0..<counted.count {
       let index = counted.index(number)
@@ -94,52 +93,90 @@ public struct AudienceTable: Sendable {
       case .conversion: counts.z = 1
       default: continue
       }
-      let place = frame.tuple(index)
-      let keys = tuples[place] ?? Self.keys(frame.tupleBytes(place))
-      tuples[place] = .some(keys)
-      guard let keys else { continue }
-      let label = frame.agentLabel(index) + 1
-      let agent =
-        agents[label] ?? Agent(label: frame.agent(index)).map { ($0.device.rawValue, $0.browser) }
-        ?? ("", "")
-      agents[label] = agent
+      guard let place = sums.place(frame.tuple(index)) else { continue }
       let bin = Self.floor(counted.time(number))
-      let isSampled = !isLarge || frame.person(index).low % Self.sampling == 0
-      let country = isSampled ? facts.read(frame.payload(index)).country : ""
-      for key in [keys.site, keys.campaign].compactMap(\.self) {
-        add(counts, Value(dimension: 0, text: agent.device), key, bin)
-        add(counts, Value(dimension: 1, text: agent.browser), key, bin)
-        guard isSampled else { continue }
-        add(
-          counts * (isLarge ? Double(Self.sampling) : 1), Value(dimension: 2, text: country), key,
-          bin)
-      }
+      let part = FrameSums.Part(place: place, label: frame.agentLabel(index), bin: bin)
+      sums.ofAgents[part, default: .zero] += counts
+      guard !isLarge || frame.person(index).low % Self.sampling == 0 else { continue }
+      let country = facts.read(frame.payload(index)).country
+      let group = FrameSums.CountryPart(place: place, country: country, bin: bin)
+      sums.ofCountries[group, default: .zero] += counts * (isLarge ? Double(Self.sampling) : 1)
+    }
+    for (part, counts) in sums.ofAgents {
+      let agent =
+        part.label < 0
+        ? nil : Agent(label: String(decoding: frame.label(part.label), as: UTF8.self))
+      add(
+        counts, Value(dimension: 0, text: agent?.device.rawValue ?? ""), sums.places[part.place],
+        part.bin)
+      add(
+        counts, Value(dimension: 1, text: agent?.browser ?? ""), sums.places[part.place], part.bin)
+    }
+    for (part, counts) in sums.ofCountries {
+      add(counts, Value(dimension: 2, text: part.country), sums.places[part.place], part.bin)
     }
   }
 
-  /// - Returns: nil for bots.
-  private static func keys(
-    _ bytes: UnsafeRawBufferPointer
-  ) -> (site: Key, campaign: Key?)? {
-    guard let tuple = DimensionTuple(encoded: bytes), tuple.traffic.isEmpty else { return nil }
-    return (
-      Key(site: tuple.site, campaign: ""),
-      tuple.campaign.isEmpty ? nil : Key(site: tuple.site, campaign: tuple.campaign)
-    )
+  /// What a frame has, before it is added where it belongs: a look-up by numbers an event.
+  private struct FrameSums {
+    struct Part: Hashable {
+      let place: Int
+      let label: Int
+      let bin: Int64
+    }
+
+    struct CountryPart: Hashable {
+      let place: Int
+      let country: String
+      let bin: Int64
+    }
+
+    private let frame: FrameView
+    private var numbers: [Key: Int] = [:]
+    /// By tuple: not looked at, of bots, or the place.
+    private var ofTuples: [Int??]
+    /// Sites with their campaigns.
+    private(set) var places: [Key] = []
+    var ofAgents: [Part: SIMD3<Double>] = [:]
+    var ofCountries: [CountryPart: SIMD3<Double>] = [:]
+
+    init(_ frame: FrameView) {
+      self.frame = frame
+      ofTuples = Array(repeating: nil, count: frame.tupleCount)
+    }
+
+    /// - Returns: nil for bots.
+    mutating func place(_ tuple: Int) -> Int? {
+      if let known = ofTuples[tuple] { return known }
+      let found = DimensionTuple(encoded: frame.tupleBytes(tuple)).flatMap { values -> Int? in
+        guard values.traffic.isEmpty else { return nil }
+        let key = Key(site: values.site, campaign: values.campaign)
+        if let number = numbers[key] { return number }
+        numbers[key] = places.count
+        places.append(key)
+        return places.count - 1
+      }
+      ofTuples[tuple] = .some(found)
+      return found
+    }
   }
 
   private static func floor(_ time: Int64) -> Int64 {
     time >= 0 ? time / bin : (time - bin + 1) / bin
   }
 
+  /// To the campaign and to all of the site.
   private mutating func add(
     _ counts: SIMD3<Double>, _ value: Value, _ key: Key, _ bin: Int64
   ) {
-    guard groups[key] != nil || groups.count < Self.keysMax else {
-      turnedAway += 1
-      return
+    let keys = key.campaign.isEmpty ? [key] : [key, Key(site: key.site, campaign: "")]
+    for key in keys {
+      guard groups[key] != nil || groups.count < Self.keysMax else {
+        turnedAway += 1
+        continue
+      }
+      groups[key, default: Group()].add(counts, value, bin)
     }
-    groups[key, default: Group()].add(counts, value, bin)
   }
 
   /// Forgets sites and campaigns to which nothing has happened for a week, once in a while.
