@@ -37,7 +37,7 @@ struct LaneFairnessTests {
     _ pipeline: IngestPipeline, _ outcomes: Outcomes, _ name: String, key: Int = 0,
     _ events: [IncomingEvent]
   ) {
-    pipeline.submit(events, deadLetters: [], key: key) { settlement, _ in
+    pipeline.submit(EventBatch(events), deadLetters: EventBatch([]), key: key) { settlement, _ in
       outcomes.add(name, settlement.outcome)
     }
   }
