@@ -143,13 +143,20 @@ struct EventRows: Sendable {
 
   /// The tuple of a bot's event, or of a person's that is like one of a bot.
   private func marked(_ row: EventRow, like: [UInt8]) -> [UInt8] {
+    if row.dimensions.count == 0 {
+      return row.isBot ? like + Self.mark : Array(like.dropLast(Self.markByteCount))
+    }
+    return ownTuple(row) + Self.mark
+  }
+
+  /// What stands at the end of the tuple of a bot's event.
+  private static let mark: [UInt8] = {
     var mark: [UInt8] = []
     DimensionTuple.append(DimensionTuple.bot, to: &mark)
-    if row.dimensions.count == 0 {
-      return row.isBot ? like + mark : Array(like.dropLast(mark.count))
-    }
-    return ownTuple(row) + mark
-  }
+    return mark
+  }()
+
+  fileprivate static let markByteCount = mark.count
 }
 
 extension EventRow {
@@ -229,7 +236,11 @@ struct EventBatch: @unchecked Sendable {
     guard let rows else { return OpenFrame.size(of: whole[index]) }
     let row = rows.list[index]
     if row.isWhole { return OpenFrame.size(of: whole[row.whole]) }
-    let tuple = row.dimensions.count > 0 ? row.dimensions.count : whole[row.whole].dimensions.count
+    var tuple = row.dimensions.count
+    if tuple == 0 {
+      tuple = whole[row.whole].dimensions.count - (row.isLikeBot ? EventRows.markByteCount : 0)
+    }
+    if row.isBot { tuple += EventRows.markByteCount }
     return OpenFrame.size(payload: row.payload.count, id: row.id.count, dimensions: tuple)
   }
 
