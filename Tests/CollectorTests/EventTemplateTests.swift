@@ -233,7 +233,7 @@ struct EventTemplateTests {
         } ?? 0
       }
     }
-    #expect(compared > 300)
+    #expect(compared > 150)
     #expect(fast > 30)
   }
 
