@@ -22,12 +22,12 @@ public struct BotGate: EventGate {
 
   public func expect(_ events: [IncomingEvent]) {
     guard let rates else { return }
-    for index in events.indices { rates.expect(events[index].person) }
+    for index in events.indices { rates.expect(PersonAct(events[index])) }
   }
 
   public func taken(_ events: [IncomingEvent]) {
     guard let rates else { return }
-    for index in events.indices { rates.count(events[index]) }
+    for index in events.indices { rates.count(PersonAct(events[index])) }
   }
 
   public func admit(
@@ -38,7 +38,7 @@ public struct BotGate: EventGate {
       event.agent = agent.label
     }
     var reasons = reasons(of: event.agent, request.memory)
-    if let rates, rates.isTooFast(event, &request.memory.rates) { reasons.insert(.rate) }
+    if let rates, rates.isTooFast(PersonAct(event), &request.memory.rates) { reasons.insert(.rate) }
     if !dataCenters.isEmpty, isFromDataCenter(request) { reasons.insert(.dataCenter) }
     if rules.isBot(reasons) { DimensionTuple.append(DimensionTuple.bot, to: &event.dimensions) }
     event.bot = BotVerdict(version: rules.version, reasons: reasons).encoded
@@ -61,6 +61,38 @@ public struct BotGate: EventGate {
     let reasons = known.reasons(of: label, rules)
     memory.judged = (label, reasons)
     return reasons
+  }
+}
+
+extension BotGate: RowGate {
+  var looksAtRows: Bool { true }
+
+  func expect(_ rows: [EventRow]) {
+    guard let rates else { return }
+    for row in rows where !row.isWhole { rates.expect(PersonAct(row)) }
+  }
+
+  /// Of the same agent from the same address.
+  func admitsAlike(
+    _ event: borrowing IncomingEvent, template: Int, _ request: borrowing RequestFacts,
+    _ key: WriteKey
+  ) -> Bool { true }
+
+  /// How fast a person is says nothing of others.
+  func admit(_ row: inout EventRow, _ request: borrowing RequestFacts) {
+    var reasons = BotVerdict(encoded: row.bot).reasons
+    row.isLikeBot = rules.isBot(reasons)
+    if let rates {
+      reasons.remove(.rate)
+      if rates.isTooFast(PersonAct(row), &request.memory.rates) { reasons.insert(.rate) }
+    }
+    row.isBot = rules.isBot(reasons)
+    row.bot = BotVerdict(version: rules.version, reasons: reasons).encoded
+  }
+
+  func taken(_ events: EventBatch) {
+    guard let rates else { return }
+    for index in events.indices { rates.count(events.act(index)) }
   }
 }
 

@@ -47,7 +47,7 @@ enum BrowserSettings {
       json.key("apiHost")
       json.string(host + "/v1")
       json.key("protocol")
-      json.string(ForwardedScheme.isSecure { request.header($0) } ? "https" : "http")
+      json.string(request.isSecure ? "https" : "http")
     }
     json.key("unbundledIntegrations")
     json.raw("[]")
@@ -102,20 +102,4 @@ public enum PostHogSettings {
     json.endObject()
     return json.bytes
   }()
-}
-
-/// Whether a browser speaks TLS with a proxy in front of this server, as the proxy says it. Any sender is believed:
-/// only its own answer depends on it.
-enum ForwardedScheme {
-  static func isSecure(_ header: (String) -> String?) -> Bool {
-    if let scheme = header("X-Forwarded-Proto") {
-      return scheme.split(separator: ",").first?.lowercased() == "https"
-    }
-    // RFC 7239 section 4.
-    guard let hop = header("Forwarded")?.split(separator: ",").first else { return false }
-    return hop.lowercased().split(separator: ";").contains { pair in
-      let pair = pair.filter { $0 != " " && $0 != "\"" }
-      return pair == "proto=https"
-    }
-  }
 }

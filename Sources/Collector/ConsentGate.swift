@@ -32,3 +32,11 @@ public struct ConsentGate: EventGate {
     return nil
   }
 }
+
+extension ConsentGate: RowGate {
+  /// Who objects does so for all of a request.
+  func admitsAlike(
+    _ event: borrowing IncomingEvent, template: Int, _ request: borrowing RequestFacts,
+    _ key: WriteKey
+  ) -> Bool { true }
+}

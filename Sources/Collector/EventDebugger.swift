@@ -58,7 +58,7 @@ public final class EventDebugger: Sendable {
 
   // MARK: On the way of requests
 
-  private func isWatched(_ now: Int64) -> Bool { now < watchedUntil.load(ordering: .relaxed) }
+  func isWatched(_ now: Int64) -> Bool { now < watchedUntil.load(ordering: .relaxed) }
 
   /// - Returns: nil while nobody looks.
   func entries(

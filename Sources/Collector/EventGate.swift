@@ -81,6 +81,37 @@ extension EventGate {
   public func taken(_ events: [IncomingEvent]) {}
 }
 
+/// A gate that need not see an event whole that is like another one of its batch (``EventRow``).
+protocol RowGate: EventGate {
+  /// As ``EventGate/expect(_:)``, of those that are not whole.
+  func expect(_ rows: [EventRow])
+
+  /// Whether what became of an event here becomes of all that are like it, but for what ``admit(_:_:)`` does. Asked once
+  /// for all of them, behind all gates.
+  ///
+  /// - Parameter template: the event's number among those that others are like.
+  func admitsAlike(
+    _ event: borrowing IncomingEvent, template: Int, _ request: borrowing RequestFacts,
+    _ key: WriteKey
+  ) -> Bool
+
+  /// Whether rows go through ``admit(_:_:)``.
+  var looksAtRows: Bool { get }
+
+  /// - Parameter row: with the verdict on the event that it is like.
+  func admit(_ row: inout EventRow, _ request: borrowing RequestFacts)
+
+  /// As ``EventGate/taken(_:)``.
+  func taken(_ events: EventBatch)
+}
+
+extension RowGate {
+  var looksAtRows: Bool { false }
+  func expect(_ rows: [EventRow]) {}
+  func admit(_ row: inout EventRow, _ request: borrowing RequestFacts) {}
+  func taken(_ events: EventBatch) {}
+}
+
 /// All gates in their order.
 struct GateRow: Sendable {
   enum Passage {
@@ -90,13 +121,28 @@ struct GateRow: Sendable {
   }
 
   let gates: [any EventGate]
+  /// The same, if all are such.
+  let rowGates: [any RowGate]?
+  /// Those of them that look at rows.
+  private let rowReaders: [any RowGate]
+
+  init(gates: [any EventGate]) {
+    self.gates = gates
+    let rowGates = gates.compactMap { $0 as? any RowGate }
+    self.rowGates = rowGates.count == gates.count ? rowGates : nil
+    rowReaders = rowGates.filter { $0.looksAtRows }
+  }
 
   func expect(_ events: [IncomingEvent]) {
     for gate in gates { gate.expect(events) }
   }
 
-  func taken(_ events: [IncomingEvent]) {
-    for gate in gates { gate.taken(events) }
+  func taken(_ events: EventBatch) {
+    if events.rows == nil {
+      for gate in gates { gate.taken(events.whole) }
+    } else {
+      for gate in rowGates ?? [] { gate.taken(events) }
+    }
   }
 
   /// What a protocol refused as the dead letters may keep it.
@@ -138,15 +184,60 @@ struct GateRow: Sendable {
   }
 }
 
+extension GateRow {
+  /// The events of a batch in their order: whole ones as all others, and what is like one of them as the gates have said of
+  /// that one.
+  ///
+  /// - Parameter events: the whole ones.
+  /// - Returns: nil where some gate has to see every event as a whole, or stops one.
+  func pass(
+    _ rows: EventRows, _ events: [IncomingEvent], _ request: borrowing RequestFacts, _ key: WriteKey
+  ) -> PassedGates? {
+    guard let gates = rowGates else { return nil }
+    var (rows, events) = (rows, events)
+    expect(events)
+    for gate in gates { gate.expect(rows.list) }
+    // By template: whether the gates were asked.
+    var isAdmitted: UInt64 = 0
+    for index in rows.list.indices {
+      let whole = rows.list[index].whole
+      if rows.list[index].isWhole {
+        request.memory.likeness = rows.list[index].likeness
+        guard case .passed = pass(&events[whole], request, key) else { return nil }
+        continue
+      }
+      let template = Int(rows.list[index].template)
+      if isAdmitted >> UInt64(template) & 1 == 0 {
+        for gate in gates
+        where !gate.admitsAlike(events[whole], template: template, request, key) { return nil }
+        isAdmitted |= 1 << UInt64(template)
+      }
+      rows.list[index].bot = events[whole].bot
+      // By their places: gates are large, and handing one out copies it.
+      for reader in rowReaders.indices { rowReaders[reader].admit(&rows.list[index], request) }
+    }
+    var passed = PassedGates(rejections: [])
+    (passed.events, passed.rows) = (events, rows)
+    return passed
+  }
+}
+
 /// What became of a request's events at the gates.
 struct PassedGates {
+  /// All that passed, or the whole ones of them where there are ``rows``.
   var events: [IncomingEvent] = []
+  var rows: EventRows?
   /// Those of the protocol first, then those of the gates.
   var rejections: [Rejection]
   /// With their places in the batch.
   var dropped: [(index: Int, reason: String)] = []
   /// See ``RequestFacts/claims``.
   var claims: SealClaims?
+
+  /// - Parameter body: what rows borrow.
+  func batch(in body: UnsafeRawBufferPointer) -> EventBatch {
+    rows.map { EventBatch($0, events, in: body) } ?? EventBatch(events)
+  }
 
   /// The places in the batch of ``events``.
   var places: PlacesInBatch {

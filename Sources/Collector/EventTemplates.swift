@@ -1,12 +1,14 @@
 import Events
+import Glibc
 
 /// Reads the events of a batch of which most are like an earlier one but for who, what and when: such an event is
 /// compared instead of read (``JSONTemplate``), and what is known of the earlier one is known of it.
 ///
-/// What comes of an event is the same in either way; where anything is unusual it is left to be read.
+/// What comes of an event is the same in either way; where anything is unusual it is left to be read. Such events are
+/// kept as rows (``EventRows``), and made whole only where somebody needs them so.
 struct EventTemplates {
   /// What a text that differs is for.
-  enum Role {
+  enum Role: Int {
     case id, user, anonymous, time, campaign, content, variant, channel
     /// The address of a page, which may tell of a campaign where it has a query (``CampaignTag``).
     case page
@@ -34,16 +36,19 @@ struct EventTemplates {
     let json: JSONTemplate
     let roles: [Role]
     let event: IncomingEvent
+    /// Among the whole events.
+    let whole: Int
     let tuple: TupleParts
     let hasAnonymous: Bool
 
     init(
-      json: JSONTemplate, roles: [Role], event: IncomingEvent, tuple: TupleParts,
+      json: JSONTemplate, roles: [Role], event: IncomingEvent, whole: Int, tuple: TupleParts,
       hasAnonymous: Bool
     ) {
       self.json = json
       self.roles = roles
       self.event = event
+      self.whole = whole
       self.tuple = tuple
       self.hasAnonymous = hasAnonymous
     }
@@ -53,53 +58,70 @@ struct EventTemplates {
   private static let countMax = 4
   /// Where more events than these are like no other, and more than are like one, the rest is only read.
   private static let missesMax = 8
+  private static let rowsReservedMax = 256
 
   private let key: WriteKey
   /// Of a request with one event there is nothing to remember.
   private let isBatch: Bool
   private let eventBytesMax: Int
+  /// What all events are in.
+  private let body: UnsafeRawBufferPointer
   private let role: (_ names: [JSONString], WriteKey) -> Role?
   private var templates: [Template] = []
   private var texts: [UnsafeRawBufferPointer] = []
   private var hits = 0
   private var misses = 0
-  /// Of all events that were taken.
-  private(set) var likeness: [Likeness] = []
+  /// Of all events that were taken; of a request with one event none.
+  private(set) var rows = EventRows()
+  /// Of the events that were taken.
+  private var wholeCount = 0
+  /// Clocks of events that are sent together mostly show the same.
+  private var lastTime = (text: UnsafeRawBufferPointer(start: nil, count: 0), micros: Int64(0))
   /// The last event that was like no other, which becomes a template when another one follows.
   private var last:
     (
-      index: Int, bytes: UnsafeRawBufferPointer, event: IncomingEvent, user: String,
+      row: Int, bytes: UnsafeRawBufferPointer, event: IncomingEvent, user: String,
       anonymous: String
     )?
 
   /// - Parameters:
+  ///   - body: that all events are in, valid as long as this is used.
   ///   - eventBytesMax: longer events are refused, and not here.
   ///   - role: of a text by the names on the way to it; nil where another text there makes it another event.
   init(
-    key: WriteKey, eventBytesMax: Int, isBatch: Bool = true,
+    key: WriteKey, in body: UnsafeRawBufferPointer, eventBytesMax: Int, isBatch: Bool = true,
     role: @escaping (_ names: [JSONString], WriteKey) -> Role?
   ) {
     self.key = key
+    self.body = body
     self.isBatch = isBatch
     self.eventBytesMax = eventBytesMax
     self.role = role
   }
 
-  /// Appends the next value of `json` where it is like an event before.
+  /// Takes the next value of `json` where it is like an event before: as a row, or whole where one of its texts has to be
+  /// looked through for what is personal.
   ///
+  /// - Parameter events: the whole ones.
   /// - Returns: false where it has to be read.
   mutating func next(_ json: inout JSONScanner, to events: inout [IncomingEvent]) -> Bool {
     if last != nil { learn() }
-    for index in templates.indices.reversed() {
+    for number in templates.indices.reversed() {
       let start = json
-      let template = templates[index]
+      let template = templates[number]
       guard let bytes = template.json.match(&json, &texts) else { continue }
-      guard append(template, bytes, to: &events) else {
+      guard let row = makeRow(template, number, bytes) else {
         json = start
         break
       }
       hits += 1
-      likeness.append(isPlain(template) ? .again(index) : .none)
+      if isPlain(template) {
+        rows.list.append(row)
+      } else {
+        events.append(rows.whole(row, events, in: body))
+        rows.list.append(EventRow(whole: wholeCount))
+        wholeCount += 1
+      }
       return true
     }
     misses += 1
@@ -107,7 +129,14 @@ struct EventTemplates {
     return false
   }
 
-  /// Told of an event that was read.
+  /// The id of the event that was taken last.
+  func lastID(_ events: [IncomingEvent]) -> String {
+    guard let row = rows.list.last else { return "" }
+    if row.isWhole { return events[row.whole].id }
+    return String(decoding: row.id.bytes(in: body), as: UTF8.self)
+  }
+
+  /// Told of an event that was read, which is the next one of the whole ones.
   ///
   /// - Parameters:
   ///   - bytes: valid as long as this is used.
@@ -119,9 +148,10 @@ struct EventTemplates {
   ) {
     guard isBatch else { return }
     if isPlain, templates.count < Self.countMax, misses <= Self.missesMax || misses <= hits {
-      last = (likeness.count, bytes, event, user, anonymous)
+      last = (rows.list.count, bytes, event, user, anonymous)
     }
-    likeness.append(.none)
+    rows.list.append(EventRow(whole: wholeCount))
+    wholeCount += 1
   }
 
   private func isPlain(_ template: Template) -> Bool {
@@ -132,15 +162,12 @@ struct EventTemplates {
   // MARK: Learning
 
   private mutating func learn() {
-    guard let (index, bytes, event, user, anonymous) = last else { return }
+    guard let (row, bytes, event, user, anonymous) = last else { return }
     last = nil
-    guard let tuple = event.dimensions.withUnsafeBytes({ DimensionTuple(encoded: $0) }) else {
-      return
-    }
     var roles: [Role] = []
-    var values: [Role: String] = [:]
+    var values = RoleTexts()
     // What stays the same and has a role, too: which of two counts is not for this to say.
-    var fixed: Set<Role> = []
+    var fixed: UInt = 0
     var isClear = true
     do {
       let json = try JSONTemplate(bytes) { names, text in
@@ -150,38 +177,41 @@ struct EventTemplates {
           PersonalNames.Key(name.bytes) != PersonalNames.bytes,
           role != .page || !Self.hasQuery(text.bytes)
         else {
-          fixed.insert(role)
+          fixed |= 1 << UInt(role.rawValue)
           return false
         }
         isClear = isClear && (role == .other || role == .page || values[role] == nil)
-        values[role] = text.string
+        values[role] = text.bytes
         roles.append(role)
         return true
       }
-      fixed.subtract([.other, .page, .short, .instant])
-      guard isClear, fixed.isDisjoint(with: roles) else { return }
+      for role in [Role.other, .page, .short, .instant] { fixed &= ~(1 << UInt(role.rawValue)) }
+      guard isClear, roles.allSatisfy({ fixed >> UInt($0.rawValue) & 1 == 0 }) else { return }
       // Some protocols have one id, which names a user or not.
-      if user.isEmpty, values[.anonymous] == nil, values[.user] == anonymous {
-        values[.anonymous] = values.removeValue(forKey: .user)
+      if user.isEmpty, values[.anonymous] == nil, values[.user] != nil,
+        values.agrees(.user, anonymous)
+      {
+        values[.anonymous] = values[.user]
+        values[.user] = nil
         roles = roles.map { $0 == .user ? .anonymous : $0 }
       }
-      guard values[.id] == event.id, values[.user] ?? user == user,
-        values[.anonymous] ?? anonymous == anonymous,
-        values[.time] != nil || values[.instant] == nil,
+      let tuple = TupleParts(event.dimensions)
+      guard values[.id] != nil, values.agrees(.id, event.id), values.agrees(.user, user),
+        values.agrees(.anonymous, anonymous), values[.time] != nil || values[.instant] == nil,
         // Another property may be what counts, one that is no text.
-        values[.campaign] ?? tuple.campaign == tuple.campaign,
-        values[.content] ?? tuple.content == tuple.content,
-        values[.variant] ?? tuple.variant == tuple.variant,
-        values[.channel] ?? tuple.channel == tuple.channel
+        tuple.agrees(values)
       else { return }
       templates.append(
         Template(
-          json: json, roles: roles, event: event, tuple: TupleParts(tuple),
+          json: json, roles: roles, event: event, whole: rows.list[row].whole, tuple: tuple,
           hasAnonymous: !anonymous.isEmpty))
       while texts.count < json.gapCount {
         texts.append(UnsafeRawBufferPointer(start: nil, count: 0))
       }
-      likeness[index] = .first(templates.count - 1)
+      rows.list[row].template = Int8(templates.count - 1)
+      // As many as there may be that are as long.
+      rows.list.reserveCapacity(
+        rows.list.count + min(Self.rowsReservedMax, body.count / bytes.count))
     } catch {
       // It was read as JSON a moment ago.
     }
@@ -193,58 +223,90 @@ struct EventTemplates {
     address.contains(UInt8(ascii: "?"))
   }
 
-  /// - Returns: false where it has to be read after all.
-  private func append(
-    _ template: Template, _ bytes: UnsafeRawBufferPointer, to events: inout [IncomingEvent]
-  ) -> Bool {
-    guard bytes.count <= eventBytesMax else { return false }
-    let like = template.event
-    var id = UnsafeRawBufferPointer(start: nil, count: 0)
-    var (person, user, time) = (like.person, like.user, like.eventTime)
+  /// - Returns: nil where it has to be read after all.
+  private mutating func makeRow(
+    _ template: Template, _ number: Int, _ bytes: UnsafeRawBufferPointer
+  ) -> EventRow? {
+    guard bytes.count <= eventBytesMax else { return nil }
+    var row = EventRow(like: template.whole, template: number, kind: template.event.kind)
+    (row.person, row.user) = (template.event.person, template.event.user)
+    row.eventTime = template.event.eventTime
     var own = TupleParts.Own()
     for index in template.roles.indices {
       let text = texts[index]
       let role = template.roles[index]
       if role == .other { continue }
-      guard text.count <= FieldText.bytesMax else { return false }
+      guard text.count <= FieldText.bytesMax else { return nil }
       switch role {
       case .other, .short: break
-      case .id: id = text
+      case .id:
+        row.id = place(text)
+        row.key = key.identity.dedupeKey(eventID: text)
       case .user:
         // Names of nobody begin so.
-        guard text[0] != UInt8(ascii: "$") else { return false }
-        user = personKey(text)
-        if !template.hasAnonymous { person = user }
+        guard text[0] != UInt8(ascii: "$") else { return nil }
+        row.user = personKey(text)
+        if !template.hasAnonymous { row.person = row.user }
       case .anonymous:
-        guard text[0] != UInt8(ascii: "$") else { return false }
-        person = personKey(text)
+        guard text[0] != UInt8(ascii: "$") else { return nil }
+        row.person = personKey(text)
       case .time:
-        guard let parsed = Timestamp.parse(text) else { return false }
-        time = parsed
-      case .instant: guard Timestamp.parse(text) != nil else { return false }
-      case .page: guard !Self.hasQuery(text) else { return false }
+        guard let parsed = micros(text) else { return nil }
+        row.eventTime = parsed
+      case .instant: guard micros(text) != nil else { return nil }
+      case .page: guard !Self.hasQuery(text) else { return nil }
       case .campaign: own.campaign = text
       case .content: own.content = text
       case .variant: own.variant = text
       case .channel: own.channel = text
       }
     }
-    events.append(
-      IncomingEvent(
-        kind: like.kind, key: key.identity.dedupeKey(eventID: id), person: person, user: user,
-        eventTime: time, receivedAt: like.receivedAt, sentAt: like.sentAt,
-        dimensions: own.isAny ? template.tuple.encoded(own) : like.dimensions,
-        revenueMicros: like.revenueMicros, id: String(decoding: id, as: UTF8.self),
-        name: like.name, source: like.source, payload: Array(bytes),
-        fingerprint: EventIdentity.fingerprint(bytes), agent: like.agent, bot: like.bot,
-        notes: like.notes))
-    return true
+    if own.isAny { row.dimensions = template.tuple.add(own, to: &rows) }
+    row.payload = place(bytes)
+    row.fingerprint = EventIdentity.fingerprint(bytes)
+    return row
+  }
+
+  private func place(_ bytes: UnsafeRawBufferPointer) -> BytePlace {
+    guard let start = bytes.baseAddress, let base = body.baseAddress else { return .none }
+    return BytePlace(start: start - base, count: bytes.count)
+  }
+
+  private mutating func micros(_ text: UnsafeRawBufferPointer) -> Int64? {
+    if text.count == lastTime.text.count, let one = text.baseAddress,
+      let other = lastTime.text.baseAddress, memcmp(one, other, text.count) == 0
+    {
+      return lastTime.micros
+    }
+    guard let micros = Timestamp.parse(text) else { return nil }
+    lastTime = (text, micros)
+    return micros
   }
 
   private func personKey(_ id: UnsafeRawBufferPointer) -> Key128 {
     key.isPseudonymous
       ? key.identity.personKey(id: key.identify(String(decoding: id, as: UTF8.self)))
       : key.identity.personKey(id: id)
+  }
+}
+
+/// What stands in an event for each role: of several of the same role the last.
+private struct RoleTexts {
+  private var texts = InlineArray<12, UnsafeRawBufferPointer?>(repeating: nil)
+
+  subscript(role: EventTemplates.Role) -> UnsafeRawBufferPointer? {
+    get { texts[role.rawValue] }
+    set { texts[role.rawValue] = newValue }
+  }
+
+  /// Whether a text is that of a role, or the role has none.
+  func agrees(_ role: EventTemplates.Role, _ text: String) -> Bool {
+    var text = text
+    return text.withUTF8 { agrees(role, UnsafeRawBufferPointer($0)) }
+  }
+
+  func agrees(_ role: EventTemplates.Role, _ text: UnsafeRawBufferPointer) -> Bool {
+    self[role].map { $0.elementsEqual(text) } ?? true
   }
 }
 
@@ -257,39 +319,69 @@ private struct TupleParts {
     var channel: UnsafeRawBufferPointer?
 
     var isAny: Bool { campaign != nil || content != nil || variant != nil || channel != nil }
+
+    var byteCount: Int {
+      (campaign?.count ?? 0) + (content?.count ?? 0) + (variant?.count ?? 0)
+        + (channel?.count ?? 0)
+    }
   }
 
-  private let site: [UInt8]
-  private let campaign: [UInt8]
-  private let content: [UInt8]
-  private let variant: [UInt8]
-  private let channel: [UInt8]
-  private let currency: [UInt8]
+  /// Each with its length in front, as it stands in the tuple.
+  private let encoded: [UInt8]
+  /// Where campaign, content, variant, channel and currency begin.
+  private let starts: InlineArray<5, Int>
 
-  init(_ tuple: DimensionTuple) {
-    site = Array(tuple.site.utf8)
-    campaign = Array(tuple.campaign.utf8)
-    content = Array(tuple.content.utf8)
-    variant = Array(tuple.variant.utf8)
-    channel = Array(tuple.channel.utf8)
-    currency = Array(tuple.currency.utf8)
+  /// - Parameter encoded: a valid tuple.
+  init(_ encoded: [UInt8]) {
+    self.encoded = encoded
+    var starts = InlineArray<5, Int>(repeating: 0)
+    var offset = 0
+    for part in starts.indices {
+      offset += 2 + (Int(encoded[offset]) | Int(encoded[offset + 1]) << 8)
+      starts[part] = offset
+    }
+    self.starts = starts
   }
 
-  func encoded(_ own: Own) -> [UInt8] {
-    site.withUnsafeBytes { site in
-      campaign.withUnsafeBytes { campaign in
-        content.withUnsafeBytes { content in
-          variant.withUnsafeBytes { variant in
-            channel.withUnsafeBytes { channel in
-              currency.withUnsafeBytes { currency in
-                DimensionTuple.encoded(
-                  site: site, campaign: own.campaign ?? campaign, content: own.content ?? content,
-                  variant: own.variant ?? variant, channel: own.channel ?? channel,
-                  currency: currency)
-              }
-            }
-          }
+  /// Whether what stands in an event for its dimensions is what they are.
+  func agrees(_ texts: RoleTexts) -> Bool {
+    encoded.withUnsafeBytes { encoded in
+      func agrees(_ role: EventTemplates.Role, _ number: Int) -> Bool {
+        texts.agrees(
+          role, UnsafeRawBufferPointer(rebasing: encoded[starts[number] + 2..<starts[number + 1]]))
+      }
+      return agrees(.campaign, 0) && agrees(.content, 1) && agrees(.variant, 2)
+        && agrees(.channel, 3)
+    }
+  }
+
+  func add(_ own: Own, to rows: inout EventRows) -> BytePlace {
+    // Between lengths and texts of its own there are those of the other tuple.
+    let bytesMax = encoded.count + own.byteCount
+    return encoded.withUnsafeBytes { encoded in
+      rows.addTuple(bytesMax: bytesMax) { output in
+        var count = 0
+        func copy(_ bytes: UnsafeRawBufferPointer) {
+          UnsafeMutableRawBufferPointer(rebasing: output[count...]).copyMemory(from: bytes)
+          count += bytes.count
         }
+        func part(_ text: UnsafeRawBufferPointer?, _ number: Int) {
+          let start = starts[number]
+          guard let text else {
+            return copy(UnsafeRawBufferPointer(rebasing: encoded[start..<starts[number + 1]]))
+          }
+          output[count] = UInt8(truncatingIfNeeded: text.count)
+          output[count + 1] = UInt8(truncatingIfNeeded: text.count >> 8)
+          count += 2
+          copy(text)
+        }
+        copy(UnsafeRawBufferPointer(rebasing: encoded[..<starts[0]]))
+        part(own.campaign, 0)
+        part(own.content, 1)
+        part(own.variant, 2)
+        part(own.channel, 3)
+        copy(UnsafeRawBufferPointer(rebasing: encoded[starts[4]...]))
+        return count
       }
     }
   }

@@ -1,5 +1,3 @@
-import Events
-
 /// What the collector may use on the way from requests to the log.
 public struct IngestParameters: Sendable {
   /// A frame is sealed before it would be longer, in bytes. Longer frames mean fewer syncs of the
@@ -70,8 +68,8 @@ public struct IngestParameters: Sendable {
     try Self.require("retryAfterSeconds", retryAfterSeconds, 1...3600)
   }
 
-  func isOld(_ event: IncomingEvent) -> Bool {
-    event.eventTime < event.receivedAt - Int64(oldAfterSeconds) * 1_000_000
+  func isOld(_ eventTime: Int64, receivedAt: Int64) -> Bool {
+    eventTime < receivedAt - Int64(oldAfterSeconds) * 1_000_000
   }
 
   private static func require(

@@ -136,14 +136,16 @@ public final class IngestPipeline: Sendable {
     _ events: [IncomingEvent], deadLetters letters: [IncomingEvent] = [],
     completion: @escaping @Sendable (IngestOutcome) -> Void
   ) {
-    submit(events, deadLetters: letters) { settlement, _ in completion(settlement.outcome) }
+    submit(EventBatch(events), deadLetters: EventBatch(letters)) { settlement, _ in
+      completion(settlement.outcome)
+    }
   }
 
   /// - Parameter key: the number of the write key, see ``LaneShares``.
   /// - Returns: false where there was no room for them.
   @discardableResult
   func submit(
-    _ events: [IncomingEvent], deadLetters letters: [IncomingEvent], key: Int = 0,
+    _ events: EventBatch, deadLetters letters: EventBatch, key: Int = 0,
     completion: @escaping PendingRequest.Completion
   ) -> Bool {
     let target = lanes.current
@@ -187,7 +189,7 @@ public final class IngestPipeline: Sendable {
 
   /// Whether a lane that the request needs takes no more.
   private func refusal(
-    _ events: [IncomingEvent], _ parts: borrowing EventParts, _ letters: [IncomingEvent],
+    _ events: EventBatch, _ parts: borrowing EventParts, _ letters: EventBatch,
     _ lanes: [Lane], key: Int
   ) -> Overload? {
     if !letters.isEmpty {
@@ -215,17 +217,19 @@ private struct EventParts {
   /// Where a partition's begin, and where the last one's end.
   private var starts: [Int]
 
-  init(_ events: [IncomingEvent], partitions count: Int) {
+  init(_ events: EventBatch, partitions count: Int) {
     starts = [Int](repeating: 0, count: count + 1)
     guard events.count != 1 else {
-      let partition = KeyGroup.partition(of: events[0].person, partitions: count)
+      let partition = KeyGroup.partition(of: events.person(0), partitions: count)
       for next in partition + 1...count { starts[next] = 1 }
       order = [0]
       partitions = [partition]
       return
     }
     order = [Int](repeating: 0, count: events.count)
-    let all = events.indices.map { KeyGroup.partition(of: events[$0].person, partitions: count) }
+    let all = events.indices.map {
+      KeyGroup.partition(of: events.person($0), partitions: count)
+    }
     for partition in all { starts[partition + 1] += 1 }
     for partition in 0..<count {
       if starts[partition + 1] > 0 { partitions.append(partition) }

@@ -17,6 +17,10 @@ public struct IngestInput {
   public let uniqueID: () -> String
   /// What clients that are sent on to another address may be sent to.
   public let redirects: RedirectPolicy
+  /// Whether the client speaks TLS; see ``FastRequest/isSecure``.
+  var isSecure = false
+  /// Whether events of a batch that are like others may be handed on as rows, see ``EventRows``.
+  package var takesRows = false
 
   public init(
     query: UnsafeRawBufferPointer, body: UnsafeRawBufferPointer,
@@ -50,6 +54,27 @@ public enum IngestReading: Sendable {
   case problem(code: String, detail: String)
 }
 
+extension IngestReading {
+  /// The events of a batch.
+  ///
+  /// - Parameters:
+  ///   - events: the whole ones.
+  ///   - text: that the rows borrow.
+  static func batch(
+    _ rows: EventRows, _ events: [IncomingEvent], in text: UnsafeRawBufferPointer,
+    rejected: [Rejection], _ key: WriteKey, reply: IngestReply = IngestReply(), takesRows: Bool
+  ) -> IngestReading {
+    var reply = reply
+    if takesRows, rows.hasAlike {
+      reply.rows = rows
+      return .events(events, rejected: rejected, key, reply: reply)
+    }
+    let (all, likeness) = rows.whole(events, in: text)
+    reply.likeness = likeness
+    return .events(all, rejected: rejected, key, reply: reply)
+  }
+}
+
 /// How one request is answered where that is not as its protocol answers all.
 public struct IngestReply: Sendable {
   /// The answer once the events are durable; nil: the protocol's.
@@ -62,6 +87,8 @@ public struct IngestReply: Sendable {
   public var namesRefused: Bool
   /// Of each event that is accepted, or of none.
   var likeness: [EventTemplates.Likeness] = []
+  /// All events that are accepted, where those of the reading are only the whole ones. They borrow the body.
+  var rows: EventRows?
 
   public init(
     stored: (@Sendable (StoredAnswer) -> FastResponse)? = nil, unavailable: FastResponse? = nil,
@@ -104,7 +131,7 @@ public struct IngestProtocol: Sendable {
   public let name: String
   /// The longest body, on the wire and inflated.
   public let bodyBytesMax: Int
-  public let endpoints: [IngestEndpoint]
+  public fileprivate(set) var endpoints: [IngestEndpoint]
   /// The answer to a request whose events are durable.
   public let answer: @Sendable (StoredAnswer) -> FastResponse
   /// The body of a request that has one event alone at its place in a batch, by which the event is read
@@ -162,4 +189,13 @@ public enum ProtocolCatalog {
     BeaconProtocol.declaration,
     RedirectProtocol.declaration,
   ]
+
+  /// The same with what the configuration adds.
+  static func all(_ snowplowPaths: SnowplowPaths) -> [IngestProtocol] {
+    var all = all
+    for index in all.indices where all[index].name == SnowplowProtocol.name {
+      all[index].endpoints += SnowplowProtocol.endpoints(at: snowplowPaths)
+    }
+    return all
+  }
 }

@@ -3,31 +3,37 @@ import HTTPServer
 
 /// From the bytes of a request to what its protocol reads.
 extension IngestRoutes {
-  func read(
+  /// - Parameters:
+  ///   - takesRows: see ``IngestInput/takesRows``.
+  ///   - then: gets what was read while the body, which is handed over too, is there.
+  func read<R>(
     _ request: FastRequest, _ endpoint: IngestEndpoint, _ ingest: IngestProtocol,
-    _ keys: WriteKeyTable, _ receivedAt: Int64
-  ) throws(InflateError) -> IngestReading {
+    _ keys: WriteKeyTable, _ receivedAt: Int64, takesRows: Bool,
+    then: (IngestReading, UnsafeRawBufferPointer) -> R
+  ) throws(InflateError) -> R {
     try request.withQuery { query throws(InflateError) in
       try query.withUnsafeBytes { query throws(InflateError) in
-        try read(request, query, endpoint, ingest, keys, receivedAt)
+        try read(
+          request, query, endpoint, ingest, keys, receivedAt, takesRows: takesRows, then: then)
       }
     }
   }
 
   /// - Parameter query: in the place of the request's own.
-  func read(
+  func read<R>(
     _ request: FastRequest, _ query: UnsafeRawBufferPointer, _ endpoint: IngestEndpoint,
-    _ ingest: IngestProtocol, _ keys: WriteKeyTable, _ receivedAt: Int64
-  ) throws(InflateError) -> IngestReading {
+    _ ingest: IngestProtocol, _ keys: WriteKeyTable, _ receivedAt: Int64, takesRows: Bool = false,
+    then: (IngestReading, UnsafeRawBufferPointer) -> R
+  ) throws(InflateError) -> R {
     let isCompressed = Self.isCompressed(request)
     return try request.withBody { body throws(InflateError) in
       try body.withUnsafeBytes { body throws(InflateError) in
-        guard isCompressed else {
-          return endpoint.read(input(query, body, request, keys, receivedAt))
-        }
-        let inflated = try inflate(body, maxBytes: ingest.bodyBytesMax)
-        return inflated.withUnsafeBytes {
-          endpoint.read(input(query, $0, request, keys, receivedAt))
+        let inflated = try isCompressed ? inflate(body, maxBytes: ingest.bodyBytesMax) : []
+        return inflated.withUnsafeBytes { inflated in
+          var input = self.input(query, isCompressed ? inflated : body, request, keys, receivedAt)
+          input.takesRows = takesRows
+          input.isSecure = request.isSecure
+          return then(endpoint.read(input), input.body)
         }
       }
     }

@@ -11,6 +11,7 @@ public final class IngestRoutes: Sendable {
   let keyMeters: KeyMeters
   let gates: GateRow
   let redirects: RedirectPolicy
+  let protocols: [IngestProtocol]
   private let debugger: EventDebugger?
   let pipeline: IngestPipeline
   private let personKeys: PersonKeyVault?
@@ -36,7 +37,8 @@ public final class IngestRoutes: Sendable {
   ///     unique.
   public init(
     keys: @autoclosure @escaping @Sendable () -> WriteKeyTable, gates: [any EventGate] = [],
-    redirects: RedirectPolicy = .none, debugger: EventDebugger? = nil,
+    redirects: RedirectPolicy = .none, snowplowPaths: SnowplowPaths = SnowplowPaths(),
+    debugger: EventDebugger? = nil,
     personKeys: PersonKeyVault? = nil, pipeline: IngestPipeline, producer: Key128,
     metrics: MetricRegistry,
     clock: CollectorClock = .system
@@ -44,6 +46,7 @@ public final class IngestRoutes: Sendable {
     self.keys = keys
     self.gates = GateRow(gates: gates)
     self.redirects = redirects
+    protocols = ProtocolCatalog.all(snowplowPaths)
     self.debugger = debugger
     self.personKeys = personKeys
     self.pipeline = pipeline
@@ -87,7 +90,7 @@ public final class IngestRoutes: Sendable {
     addValidation(to: &routes)
     BrowserSettings.declare(on: &routes, keys: keys)
     addSnowplowHealth(to: &routes)
-    for ingest in ProtocolCatalog.all {
+    for ingest in protocols {
       let meters = IngestMeters(
         name: ingest.name, requests: requests, events: events, unnamed: unnamed, rejected: rejected,
         reasons: rejectedRequests, debugger: debugger)
@@ -128,12 +131,23 @@ public final class IngestRoutes: Sendable {
         "Content-Encoding \(encoding) is not known here; send gzip, deflate or plain.", request,
         endpoint, meters)
     }
-    let reading: IngestReading
     do {
-      reading = try read(request, endpoint, ingest, keys, receivedAt)
+      // Answered while the body is there, which rows borrow.
+      let takesRows = !endpoint.isLink && gates.rowGates != nil
+      return try read(request, endpoint, ingest, keys, receivedAt, takesRows: takesRows) {
+        answer($0, $1, request, responder, endpoint, ingest, keys, receivedAt, meters)
+      }
     } catch {
       return refuse("bad_compression", error.description, request, endpoint, meters)
     }
+  }
+
+  /// - Parameter body: what was read.
+  private func answer(
+    _ reading: consuming IngestReading, _ body: UnsafeRawBufferPointer, _ request: FastRequest,
+    _ responder: Responder, _ endpoint: IngestEndpoint, _ ingest: IngestProtocol,
+    _ keys: WriteKeyTable, _ receivedAt: Int64, _ meters: IngestMeters
+  ) -> FastResponse? {
     switch consume reading {
     case .unknownKey:
       meters.unknownKey.add()
@@ -156,13 +170,13 @@ public final class IngestRoutes: Sendable {
         .badRequest, code: rejection.code.rawValue, detail: rejection.detail)
       let shown = debugger?.entries(
         PassedGates(rejections: [rejection]), ingest, endpoint, key, receivedAt)
-      submit([], [letter], responder, keyMeter, meters) { [debugger] _ in
+      submit(EventBatch([]), [letter], responder, keyMeter, meters) { [debugger] _ in
         debugger?.add(shown)
         meters.rejectedRequests.add()
         meters.countRejection(rejection.code.rawValue, keyMeter)
         return FastResponse(problem)
       }
-    case .events(let read, let refusals, let key, let reply):
+    case .events(let events, let refusals, let key, let reply):
       if endpoint.isLink {
         if request.isHead { return nothingToStore(ingest, reply) }
         if pipeline.isSaturated, let unavailable = reply.unavailable {
@@ -171,7 +185,9 @@ public final class IngestRoutes: Sendable {
         }
       }
       if keys.isRestricted,
-        let refusal = take(read.count + refusals.count, key, request, endpoint, meters, reply)
+        let refusal = take(
+          (reply.rows?.list.count ?? events.count) + refusals.count, key, request, endpoint, meters,
+          reply)
       {
         return refusal
       }
@@ -179,11 +195,15 @@ public final class IngestRoutes: Sendable {
       if let unavailable = reply.unavailable {
         responder.complete(unavailable, afterMs: pipeline.parameters.linkDeadlineMs)
       }
-      let passed = passGates(
-        read, refusals, request, endpoint, ingest, key, likeness: reply.likeness)
-      let (accepted, rejections) = (passed.events, passed.rejections)
+      let isWatched = debugger?.isWatched(receivedAt) ?? false
+      let passed =
+        reply.rows.flatMap {
+          isWatched ? nil : passRows($0, events, refusals, request, ingest, key)
+        } ?? passGates(events, refusals, request, endpoint, ingest, key, reply, body)
+      let (accepted, rejections) = (passed.batch(in: body), passed.rejections)
       for drop in passed.dropped { dropped.with(meters.name, drop.reason).add() }
-      let shown = debugger?.entries(passed, ingest, endpoint, key, receivedAt)
+      let shown =
+        isWatched ? debugger?.entries(passed, ingest, endpoint, key, receivedAt) : nil
       if accepted.isEmpty && rejections.isEmpty {
         debugger?.add(shown)
         meters.stored.add()
@@ -197,13 +217,14 @@ public final class IngestRoutes: Sendable {
         RejectedEvent(index: $0.index, code: $0.code.rawValue, message: $0.detail)
       }
       let count = accepted.count
-      let unnamed = accepted.count { $0.notes.contains(.unnamed) }
+      let unnamed = accepted.unnamedCount
       let tally = verdicts.tally(accepted)
       // A request of which nothing can be used is refused, so that its sender hears of it; where
       // something was taken, the rest is named in a 200. Who follows a link arrives all the same.
       let refusal =
         count == 0 && !endpoint.isLink && !reply.namesRefused
         ? rejections.first.map(Self.problem) : nil
+      let answer = reply.stored ?? ingest.answer
       submit(
         accepted, letters, responder, keyMeter, meters, claims: passed.claims,
         unavailable: reply.unavailable
@@ -216,12 +237,37 @@ public final class IngestRoutes: Sendable {
         verdicts.add(tally)
         for event in named { meters.countRejection(event.code, keyMeter) }
         if let refusal { return FastResponse(refusal) }
-        return (reply.stored ?? ingest.answer)(
+        return answer(
           StoredAnswer(
             position: stored.position, positionHeader: stored.header, rejected: named))
       }
     }
     return nil
+  }
+
+  /// The same of events that may have come as rows.
+  private func passGates(
+    _ events: consuming [IncomingEvent], _ rejections: [Rejection], _ request: FastRequest,
+    _ endpoint: IngestEndpoint, _ ingest: IngestProtocol, _ key: WriteKey, _ reply: IngestReply,
+    _ body: UnsafeRawBufferPointer
+  ) -> PassedGates {
+    var likeness = reply.likeness
+    if let rows = reply.rows { (events, likeness) = rows.whole(events, in: body) }
+    return passGates(events, rejections, request, endpoint, ingest, key, likeness: likeness)
+  }
+
+  /// What is left of a batch with rows behind the gates.
+  ///
+  /// - Parameter events: the whole ones.
+  /// - Returns: nil where some gate has to see every event as a whole.
+  private func passRows(
+    _ rows: EventRows, _ events: [IncomingEvent], _ rejections: [Rejection],
+    _ request: FastRequest, _ ingest: IngestProtocol, _ key: WriteKey
+  ) -> PassedGates? {
+    let facts = facts(request, key)
+    guard facts.claims == nil, var passed = gates.pass(rows, events, facts, key) else { return nil }
+    passed.rejections = rejections.map { gates.clean($0, facts, key, ingest.name) }
+    return passed
   }
 
   /// What is left of a request's events behind the gates, and what they refused besides.
@@ -241,7 +287,7 @@ public final class IngestRoutes: Sendable {
     passed.claims = facts.claims
     passed.rejections = rejections.map { gates.clean($0, facts, key, ingest.name) }
     var places = PlacesInBatch(without: rejections)
-    if events.count > 1 { gates.expect(events) }
+    gates.expect(events)
     // In place: most events pass all gates as they came, and none is copied.
     var stopped: [Int] = []
     for offset in events.indices {
@@ -295,7 +341,7 @@ public final class IngestRoutes: Sendable {
 
   /// - Parameter claims: settled first, see ``PersonKeyVault``.
   private func submit(
-    _ events: [IncomingEvent], _ letters: [IncomingEvent], _ responder: Responder,
+    _ events: EventBatch, _ letters: [IncomingEvent], _ responder: Responder,
     _ key: KeyMeter, _ meters: IngestMeters, claims: SealClaims?, unavailable: FastResponse? = nil,
     stored: @escaping @Sendable ((position: String?, header: [UInt8])) -> FastResponse
   ) {
@@ -303,11 +349,13 @@ public final class IngestRoutes: Sendable {
       return submit(
         events, letters, responder, key, meters, unavailable: unavailable, stored: stored)
     }
-    personKeys.settle(claims, events, letters, mayRemove: pipeline.spoolState?.takesFrames == true)
-    {
+    personKeys.settle(
+      claims, events.whole, letters, mayRemove: pipeline.spoolState?.takesFrames == true
+    ) {
       if let (events, letters) = $0 {
         return self.submit(
-          events, letters, responder, key, meters, unavailable: unavailable, stored: stored)
+          EventBatch(events), letters, responder, key, meters, unavailable: unavailable,
+          stored: stored)
       }
       let problem = PersonKeyVault.unavailable(self.pipeline.parameters.retryAfterSeconds)
       meters.unavailable.add()
@@ -319,12 +367,12 @@ public final class IngestRoutes: Sendable {
   }
 
   private func submit(
-    _ events: [IncomingEvent], _ letters: [IncomingEvent], _ responder: Responder,
+    _ events: EventBatch, _ letters: [IncomingEvent], _ responder: Responder,
     _ key: KeyMeter, _ meters: IngestMeters, unavailable: FastResponse? = nil,
     stored: @escaping @Sendable ((position: String?, header: [UInt8])) -> FastResponse
   ) {
     let retryAfterSeconds = pipeline.parameters.retryAfterSeconds
-    let hasRoom = pipeline.submit(events, deadLetters: letters, key: key.number) {
+    let hasRoom = pipeline.submit(events, deadLetters: EventBatch(letters), key: key.number) {
       settlement, batch in
       switch settlement {
       case .stored(let frames):

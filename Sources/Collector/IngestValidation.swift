@@ -25,7 +25,7 @@ extension IngestRoutes {
 
   private func validate(_ request: FastRequest) throws(Problem) -> FastResponse {
     let (path, query) = Self.target(request)
-    let (ingest, endpoint) = try Self.endpoint(path, hasBody: request.bodyByteCount > 0)
+    let (ingest, endpoint) = try self.endpoint(path, hasBody: request.bodyByteCount > 0)
     if let encoding = Self.unknownEncoding(request) {
       throw Problem(
         .badRequest, code: "unsupported_encoding",
@@ -36,7 +36,7 @@ extension IngestRoutes {
     let reading: IngestReading
     do throws(InflateError) {
       reading = try query.span.bytes.withUnsafeBytes { query throws(InflateError) in
-        try read(request, query, endpoint, ingest, keys, receivedAt)
+        try read(request, query, endpoint, ingest, keys, receivedAt) { reading, _ in reading }
       }
     } catch {
       throw Problem(.badRequest, code: "bad_compression", detail: error.description)
@@ -82,10 +82,10 @@ extension IngestRoutes {
     return (String(parts.first ?? ""), Array(queries.joined(separator: [UInt8(ascii: "&")])))
   }
 
-  private static func endpoint(
+  private func endpoint(
     _ path: String, hasBody: Bool
   ) throws(Problem) -> (IngestProtocol, IngestEndpoint) {
-    let all = ProtocolCatalog.all.flatMap { ingest in ingest.endpoints.map { (ingest, $0) } }
+    let all = protocols.flatMap { ingest in ingest.endpoints.map { (ingest, $0) } }
     let found = all.filter { $0.1.path == path }
     if let match = found.first(where: { ($0.1.method == .post) == hasBody }) ?? found.first {
       return match

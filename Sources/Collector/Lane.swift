@@ -82,7 +82,7 @@ final class Lane: Sendable {
   /// - Parameter indices: of the events that belong to this lane.
   /// - Returns: true where the publisher may have to act: these are the first events, or enough.
   func append(
-    _ events: [IncomingEvent], _ indices: some Sequence<Int>, of request: PendingRequest,
+    _ events: EventBatch, _ indices: some Sequence<Int>, of request: PendingRequest,
     nowMicros: Int64
   ) -> Bool {
     let added = state.withLock { fill(&$0, events, indices, request, nowMicros) }
@@ -93,34 +93,35 @@ final class Lane: Sendable {
   ///
   /// - Returns: nil where somebody is; then nothing was appended.
   func appendIfFree(
-    _ events: [IncomingEvent], _ indices: some Sequence<Int>, of request: PendingRequest,
+    _ events: EventBatch, _ indices: some Sequence<Int>, of request: PendingRequest,
     nowMicros: Int64
   ) -> Bool? {
     state.withLockIfAvailable { fill(&$0, events, indices, request, nowMicros) }.map { add($0) }
   }
 
   private func fill(
-    _ state: inout State, _ events: [IncomingEvent], _ indices: some Sequence<Int>,
+    _ state: inout State, _ events: EventBatch, _ indices: some Sequence<Int>,
     _ request: PendingRequest, _ nowMicros: Int64
   ) -> (live: Int, old: Int) {
     var added = (live: 0, old: 0)
     var (open, queue) = (state.queues[Self.live].open, Self.live)
-    events.withUnsafeBufferPointer { events in
-      for index in indices {
-        let isOld = parameters.isOld(events[index])
-        if isOld != (queue == Self.old) {
-          queue = isOld ? Self.old : Self.live
-          open = state.queues[queue].open
-        }
-        let size = OpenFrame.size(of: events[index])
-        if !open.isEmpty, open.isFull(for: size, parameters) {
-          Self.roll(&state, queue)
-          open = state.queues[queue].open
-        }
-        if open.isEmpty { open.openedMicros = nowMicros }
-        open.append(events[index], size, of: request)
-        if isOld { added.old += size } else { added.live += size }
+    var cursor = EventBatch.Cursor()
+    for index in indices {
+      let isOld = events.isOld(index, parameters)
+      if isOld != (queue == Self.old) {
+        queue = isOld ? Self.old : Self.live
+        open = state.queues[queue].open
+        cursor = EventBatch.Cursor()
       }
+      let size = events.size(index)
+      if !open.isEmpty, open.isFull(for: size, parameters) {
+        Self.roll(&state, queue)
+        open = state.queues[queue].open
+        cursor = EventBatch.Cursor()
+      }
+      if open.isEmpty { open.openedMicros = nowMicros }
+      open.append(events, index, size, of: request, &cursor)
+      if isOld { added.old += size } else { added.live += size }
     }
     return added
   }
@@ -172,7 +173,7 @@ final class Lane: Sendable {
   ///   - indices: of the events that belong to this lane.
   ///   - takesNothing: whether its frames can go nowhere now; then one request may wait, which tries.
   func refusal(
-    _ events: [IncomingEvent], _ indices: some Sequence<Int>, key: Int, takesNothing: Bool
+    _ events: EventBatch, _ indices: some Sequence<Int>, key: Int, takesNothing: Bool
   ) -> Overload? {
     let live = liveBytes.load(ordering: .relaxed)
     let old = oldBytes.load(ordering: .relaxed)
@@ -183,9 +184,9 @@ final class Lane: Sendable {
     guard live > shareMin || old > shareMin else { return nil }
     return state.withLock { state in
       for index in indices {
-        let queue = parameters.isOld(events[index]) ? Self.old : Self.live
+        let queue = events.isOld(index, parameters) ? Self.old : Self.live
         let (waiting, limit) = queue == Self.old ? (old, max / 2) : (live, max)
-        let person = events[index].person
+        let person = events.person(index)
         if waiting > limit
           || state.queues[queue].bytes(of: person) > limit / LaneShares.personPart
         {

@@ -22,21 +22,28 @@ final class OpenFrame: @unchecked Sendable {
       || encoder.byteCount + size > parameters.frameBytesMax
   }
 
-  func append(_ event: IncomingEvent) { append(event, Self.size(of: event), key: 0) }
+  /// An event of no request.
+  func append(_ event: IncomingEvent) {
+    encoder.append(event)
+    add(Self.size(of: event), key: 0, person: event.person)
+  }
 
   /// - Parameter size: of the event.
-  func append(_ event: IncomingEvent, _ size: Int, of request: PendingRequest) {
-    append(event, size, key: request.key)
+  func append(
+    _ events: EventBatch, _ index: Int, _ size: Int, of request: PendingRequest,
+    _ cursor: inout EventBatch.Cursor
+  ) {
+    events.append(index, to: &encoder, &cursor)
+    add(size, key: request.key, person: events.person(index))
     if waiters.last !== request {
       waiters.append(request)
       request.addFrame()
     }
   }
 
-  private func append(_ event: IncomingEvent, _ size: Int, key: Int) {
-    encoder.append(event)
+  private func add(_ size: Int, key: Int, person: Key128) {
     waitingBytes += size
-    shares.add(size, key: key, person: event.person)
+    shares.add(size, key: key, person: person)
   }
 
   func recycle() {
@@ -48,7 +55,12 @@ final class OpenFrame: @unchecked Sendable {
   /// Columns of an event besides its texts, about.
   private static let eventOverheadBytes = 65
 
-  static func size(of event: IncomingEvent) -> Int {
-    event.payload.count + event.id.utf8.count + event.dimensions.count + eventOverheadBytes
+  static func size(of event: borrowing IncomingEvent) -> Int {
+    size(
+      payload: event.payload.count, id: event.id.utf8.count, dimensions: event.dimensions.count)
+  }
+
+  static func size(payload: Int, id: Int, dimensions: Int) -> Int {
+    payload + id + dimensions + eventOverheadBytes
   }
 }

@@ -91,7 +91,7 @@ enum PostHogEvent {
       _ json: inout JSONScanner, in text: UnsafeRawBufferPointer, place: @autoclosure () -> String
     ) throws -> IncomingEvent {
       var templates = EventTemplates(
-        key: key, eventBytesMax: PostHogProtocol.eventBytesMax, isBatch: false,
+        key: key, in: text, eventBytesMax: PostHogProtocol.eventBytesMax, isBatch: false,
         role: PostHogEvent.role)
       return try read(&json, in: text, place: place(), templates: &templates)
     }

@@ -23,8 +23,6 @@ enum PostHogProtocol {
   static let eventBytesMax = 900 * 1024
   /// SDKs send batches of 100; PostHog counts no events but only bytes.
   static let batchEventsMax = 10_000
-  /// About, of the shorter ones of the events that SDKs of servers send.
-  private static let usualEventBytes = 200
 
   static let v0Paths = [
     "/batch", "/e", "/i/v0/e", "/capture", "/track", "/engage", "/i/v0/ai/batch",
@@ -116,7 +114,7 @@ enum PostHogProtocol {
       }
     }
     var scanner = JSONScanner(list)
-    return try readList(&scanner, in: list, reader, key, call)
+    return try readList(&scanner, in: list, of: json, reader, key, call, input)
       ?? .problem(
         code: "too_many_events",
         detail: "a batch may have \(batchEventsMax) events; send it in smaller parts")
@@ -147,7 +145,7 @@ enum PostHogProtocol {
           let reader = PostHogEvent.Reader(
             key: key, receivedAt: input.receivedAt, sentAt: sentAt(input, 0),
             defaultName: call.defaultName, uniqueID: input.uniqueID)
-          reading = try readList(&scanner, in: json, reader, key, call)
+          reading = try readList(&scanner, in: json, of: json, reader, key, call, input)
           if reading == nil { return nil }
         case "api_key", "token", "$token", "properties", "sent_at", "batch": return nil
         default: try scanner.skipValue()
@@ -173,23 +171,26 @@ enum PostHogProtocol {
     return number * 1000
   }
 
+  /// - Parameters:
+  ///   - text: what `json` scans.
+  ///   - whole: the request's JSON, in which that is.
   /// - Returns: nil where there are more than ``batchEventsMax``.
   private static func readList(
-    _ json: inout JSONScanner, in text: UnsafeRawBufferPointer, _ reader: PostHogEvent.Reader,
-    _ key: WriteKey, _ call: Call
+    _ json: inout JSONScanner, in text: UnsafeRawBufferPointer, of whole: UnsafeRawBufferPointer,
+    _ reader: PostHogEvent.Reader, _ key: WriteKey, _ call: Call, _ input: IngestInput
   ) throws -> IngestReading? {
+    // The whole ones.
     var events: [IncomingEvent] = []
-    events.reserveCapacity(min(batchEventsMax, text.count / usualEventBytes + 1))
     var rejected: [Rejection] = []
     var results: [String] = []
     var templates = EventTemplates(
-      key: key, eventBytesMax: eventBytesMax, role: PostHogEvent.role)
+      key: key, in: whole, eventBytesMax: eventBytesMax, role: PostHogEvent.role)
     var index = 0
     try json.beginArray()
     while try json.nextElement() {
       if index == batchEventsMax { return nil }
       if templates.next(&json, to: &events) {
-        if call.isV1 { results.append(events[events.count - 1].id) }
+        if call.isV1 { results.append(templates.lastID(events)) }
         index += 1
         continue
       }
@@ -208,9 +209,11 @@ enum PostHogProtocol {
       }
       index += 1
     }
-    var reply = reply(results, call)
-    reply.likeness = templates.likeness
-    return .events(events, rejected: rejected, key, reply: reply)
+    // What was wrapped is gone when this returns.
+    let isBody = whole.baseAddress == input.body.baseAddress
+    return .batch(
+      templates.rows, events, in: whole, rejected: rejected, key, reply: reply(results, call),
+      takesRows: input.takesRows && isBody)
   }
 
   private static func place(_ call: Call, _ index: Int) -> String {

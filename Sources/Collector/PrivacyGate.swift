@@ -15,6 +15,8 @@ public struct PrivacyGate: EventGate {
   private let marks: [String: [String: PersonalMarks]]
   /// By protocol: those of all events, for what is refused before it is known which event it is.
   private let anyMarks: [String: PersonalMarks]
+  /// The events, or kinds of events, that have any.
+  private let marked: Set<String>
   private let personKeys: PersonKeyVault?
 
   /// - Parameters:
@@ -23,7 +25,8 @@ public struct PrivacyGate: EventGate {
   public init(schemas: EventSchemas = EventSchemas(), personKeys: PersonKeyVault? = nil) {
     self.personKeys = personKeys
     let paths = schemas.personalPaths
-    guard paths.contains(where: { !$0.value.isEmpty }) else {
+    marked = Set(paths.filter { !$0.value.isEmpty }.keys)
+    guard !marked.isEmpty else {
       marks = [:]
       anyMarks = [:]
       return
@@ -46,7 +49,7 @@ public struct PrivacyGate: EventGate {
     case .again(let number) where memory.cleanTemplates >> UInt64(number) & 1 != 0:
       event.agent = memory.agent?.label ?? ""
       return .pass
-    case .clean where marks.isEmpty && key.policy.identifiers == .keep:
+    case .clean where key.policy.identifiers == .keep && !isMarked(event):
       event.agent = agents.agent(request.userAgent).label
       return .pass
     case .clean, .again, .first, .none: break
@@ -84,6 +87,10 @@ public struct PrivacyGate: EventGate {
       memory.cleanTemplates |= 1 << UInt64(number)
     }
     return .pass
+  }
+
+  private func isMarked(_ event: borrowing IncomingEvent) -> Bool {
+    !marked.isEmpty && (marked.contains(event.name) || marked.contains(event.kind.name))
   }
 
   /// That of the request's events, with the marks of this one.
@@ -258,5 +265,15 @@ public struct PrivacyGate: EventGate {
       default: [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 0xf)]]
       }
     }
+  }
+}
+
+extension PrivacyGate: RowGate {
+  /// Where nothing of the event had to be changed; nothing personal is in the texts of rows by its form.
+  func admitsAlike(
+    _ event: borrowing IncomingEvent, template: Int, _ request: borrowing RequestFacts,
+    _ key: WriteKey
+  ) -> Bool {
+    request.memory.cleanTemplates >> UInt64(template) & 1 != 0
   }
 }

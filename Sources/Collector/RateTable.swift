@@ -39,29 +39,27 @@ final class RateTable: Sendable {
     parts[Int(person.high % UInt64(Self.partCount))]._withUnsafeGuaranteedRef(body)
   }
 
-  /// Asks for the memory that ``isTooFast(_:_:)`` is going to look at.
-  func expect(_ person: Key128) { withPart(of: person) { $0.expect(person) } }
+  /// Asks for the memory that ``isTooFast(_:_:)`` and ``count(_:)`` are going to look at.
+  func expect(_ act: PersonAct) { withPart(of: act.person) { $0.expect(act) } }
 
   /// Whether it is more than a person can do, together with what has been counted and with what came before it in
   /// its request. Some 100 ns, most of it cache misses where nobody has asked for the memory before.
   ///
   /// - Parameter before: the request's earlier events, to which this one is added.
-  func isTooFast(_ event: borrowing IncomingEvent, _ before: inout RequestRates) -> Bool {
-    let step = Step(event)
-    let (person, key) = (event.person, event.key)
-    let (stored, isKnown) = withPart(of: person) { $0.counts(of: person, key) }
-    var counts = before.counts(of: person) ?? stored
-    if !isKnown { counts.add(step) }
-    before.put(counts, of: person)
+  func isTooFast(_ act: PersonAct, _ before: inout RequestRates) -> Bool {
+    let step = Step(act)
+    let (stored, isKnown) = withPart(of: act.person) { $0.counts(of: act.person, act.key) }
+    let counts = before.counts(of: act.person, otherwise: stored) {
+      if !isKnown { $0.add(step) }
+    }
     return step.event == counts.eventStep && Int(counts.events) > rate.eventsMax
       || step.isClick && step.click == counts.clickStep && Int(counts.clicks) > rate.clicksMax
   }
 
   /// Counts an event that is on its way to the log, unless it was counted before.
-  func count(_ event: borrowing IncomingEvent) {
-    let step = Step(event)
-    let (person, key) = (event.person, event.key)
-    withPart(of: person) { $0.update(person, key) { $0.add(step) } }
+  func count(_ act: PersonAct) {
+    let step = Step(act)
+    withPart(of: act.person) { $0.update(act.person, act.key) { $0.add(step) } }
   }
 
   fileprivate struct Step {
@@ -69,11 +67,35 @@ final class RateTable: Sendable {
     let click: Int32
     let isClick: Bool
 
-    init(_ event: borrowing IncomingEvent) {
-      isClick = event.kind == .click
-      self.event = Int32(clamping: event.eventTime / RateTable.eventStep)
-      click = Int32(clamping: event.eventTime / RateTable.clickStep)
+    init(_ act: PersonAct) {
+      isClick = act.isClick
+      self.event = Int32(clamping: act.time / RateTable.eventStep)
+      click = Int32(clamping: act.time / RateTable.clickStep)
     }
+  }
+}
+
+/// What of an event says how fast its person is.
+struct PersonAct {
+  let person: Key128
+  /// Of the event.
+  let key: Key128
+  /// By the client's clock, microseconds since the epoch.
+  let time: Int64
+  let isClick: Bool
+
+  init(_ event: borrowing IncomingEvent) {
+    person = event.person
+    key = event.key
+    time = event.eventTime
+    isClick = event.kind == .click
+  }
+
+  init(_ row: EventRow) {
+    person = row.person
+    key = row.key
+    time = row.eventTime
+    isClick = row.kind == .click
   }
 }
 
@@ -93,19 +115,63 @@ struct PersonCounts {
   }
 }
 
-/// What persons will have done once the events of a request count. Most requests are of one person.
+/// What persons will have done once the events of a request count. Most requests are of one person; for others there is
+/// a table by open addressing, at most half full.
 struct RequestRates {
-  private var last: (person: Key128, counts: PersonCounts)?
-  private var others: [Key128: PersonCounts] = [:]
-
-  fileprivate func counts(of person: Key128) -> PersonCounts? {
-    if let last, last.person == person { return last.counts }
-    return others.isEmpty ? nil : others[person]
+  fileprivate struct Slot: BitwiseCopyable {
+    /// Zero where there is nobody.
+    var person = Key128.zero
+    var counts = PersonCounts()
   }
 
-  fileprivate mutating func put(_ counts: PersonCounts, of person: Key128) {
-    if let last, last.person != person { others[last.person] = last.counts }
-    last = (person, counts)
+  private static let slotsMin = 64
+
+  private var last = Slot()
+  private var slots: [Slot] = []
+  private var count = 0
+
+  /// What a person will have done.
+  ///
+  /// - Parameters:
+  ///   - stored: what it had before the request.
+  ///   - change: adds to it.
+  fileprivate mutating func counts(
+    of person: Key128, otherwise stored: PersonCounts, _ change: (inout PersonCounts) -> Void
+  ) -> PersonCounts {
+    if last.person != person {
+      if last.person != .zero { keep(last) }
+      last = Slot(person: person, counts: kept(person) ?? stored)
+    }
+    change(&last.counts)
+    return last.counts
+  }
+
+  private func place(of person: Key128) -> Int {
+    // The lowest bits tell the partition.
+    var index = Int(truncatingIfNeeded: person.low &>> 8) & (slots.count &- 1)
+    while slots[index].person != person, slots[index].person != .zero {
+      index = (index &+ 1) & (slots.count &- 1)
+    }
+    return index
+  }
+
+  private func kept(_ person: Key128) -> PersonCounts? {
+    guard !slots.isEmpty else { return nil }
+    let slot = slots[place(of: person)]
+    return slot.person == person ? slot.counts : nil
+  }
+
+  private mutating func keep(_ slot: Slot) {
+    if count * 2 >= slots.count { grow() }
+    let place = place(of: slot.person)
+    if slots[place].person == .zero { count += 1 }
+    slots[place] = slot
+  }
+
+  private mutating func grow() {
+    let before = slots
+    slots = [Slot](repeating: Slot(), count: max(Self.slotsMin, 2 * before.count))
+    for slot in before where slot.person != .zero { slots[place(of: slot.person)] = slot }
   }
 }
 
@@ -147,7 +213,10 @@ private final class PersonRates: @unchecked Sendable {
     free(keys)
   }
 
-  func expect(_ person: Key128) { smartcontent_prefetch(slots + Self.first(person)) }
+  func expect(_ act: PersonAct) {
+    smartcontent_prefetch(slots + Self.first(act.person))
+    smartcontent_prefetch(keys + Self.place(of: act.key))
+  }
 
   func counts(of person: Key128, _ key: Key128) -> (PersonCounts, isKnown: Bool) {
     count.withLock { _ in

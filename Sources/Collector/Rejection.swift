@@ -118,14 +118,14 @@ public struct Rejection: Sendable {
     self.body = Array(
       body.prefix(
         refusal.code == .eventTooLarge
-          ? DeadLetter.sampleByteCountMax : DeadLetter.bodyByteCountMax))
+          ? DeadLetter.sampleByteCountMax : DeadLetter.keptByteCount(body)))
     self.byteCount = max(body.count, byteCount)
   }
 
   /// Puts what a dead letter may keep in the place of the bytes.
   mutating func replaceBody(_ body: [UInt8]) {
     byteCount = byteCount - self.body.count + body.count
-    self.body = Array(body.prefix(DeadLetter.bodyByteCountMax))
+    self.body = Array(body.prefix(body.withUnsafeBytes { DeadLetter.keptByteCount($0) }))
   }
 
   /// Nothing of what was refused is kept but that and why.

@@ -80,6 +80,16 @@ public struct SchemaGate: EventGate {
   }
 }
 
+extension SchemaGate: RowGate {
+  /// Where the event has no schema.
+  func admitsAlike(
+    _ event: borrowing IncomingEvent, template: Int, _ request: borrowing RequestFacts,
+    _ key: WriteKey
+  ) -> Bool {
+    versions(of: event, request.memory) == nil
+  }
+}
+
 extension SchemaGate {
   /// Of a dimension, which is in the log for everybody to count by: without what is encrypted.
   private static func plain(_ text: String?) -> String {

@@ -69,7 +69,7 @@ enum SegmentEvent {
       index: Int?
     ) throws -> IncomingEvent {
       var templates = EventTemplates(
-        key: key, eventBytesMax: SegmentProtocol.eventBytesMax, isBatch: false,
+        key: key, in: text, eventBytesMax: SegmentProtocol.eventBytesMax, isBatch: false,
         role: SegmentEvent.role)
       return try read(
         &json, in: text, type: type, place: place, index: index, templates: &templates)

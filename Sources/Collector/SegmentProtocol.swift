@@ -20,8 +20,6 @@ enum SegmentProtocol {
   static let eventBytesMax = 32 * 1024
   /// More events than this in one batch are refused as a whole (Segment's own limit).
   static let batchEventsMax = 2500
-  /// About, of the shorter ones of the events that clients send in batches.
-  private static let usualEventBytes = 200
   /// An answer names at most this many refused events; all of them are dead letters.
   private static let namedRejectionsMax = 100
 
@@ -148,16 +146,17 @@ enum SegmentProtocol {
           batch.events[index].sentAt = sentAt
         }
       }
-      var reply = IngestReply()
-      reply.likeness = batch.likeness
-      return .events(batch.events, rejected: batch.rejected, key, reply: reply)
+      return .batch(
+        batch.rows, batch.events, in: input.body, rejected: batch.rejected, key,
+        takesRows: input.takesRows)
     }
   }
 
   private struct Batch {
+    /// The whole ones.
     var events: [IncomingEvent] = []
     var rejected: [Rejection] = []
-    var likeness: [EventTemplates.Likeness] = []
+    var rows = EventRows()
   }
 
   /// - Returns: nil where there are more than ``batchEventsMax``.
@@ -166,9 +165,8 @@ enum SegmentProtocol {
   ) throws -> Batch? {
     let reader = SegmentEvent.Reader(key: key, receivedAt: input.receivedAt)
     var templates = EventTemplates(
-      key: key, eventBytesMax: eventBytesMax, role: SegmentEvent.role)
+      key: key, in: input.body, eventBytesMax: eventBytesMax, role: SegmentEvent.role)
     var batch = Batch()
-    batch.events.reserveCapacity(min(batchEventsMax, input.body.count / usualEventBytes))
     var index = 0
     try json.beginArray()
     while try json.nextElement() {
@@ -190,7 +188,7 @@ enum SegmentProtocol {
       }
       index += 1
     }
-    batch.likeness = templates.likeness
+    batch.rows = templates.rows
     return batch
   }
 

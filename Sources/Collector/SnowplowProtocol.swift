@@ -10,6 +10,7 @@ import HTTPServer
 /// |---|---|
 /// | `GET /i`, `GET /ice.png` | one event in the query, answered with a GIF |
 /// | `POST /com.snowplowanalytics.snowplow/tp2`, `POST /i` | many events as JSON, answered with `ok`; GET is as `/i` |
+/// | others (``SnowplowPaths``) | as the one above |
 /// | `GET /r/tp2?u=…` | a link that counts a click and leads on to `u` |
 ///
 /// The write key is the app id, `aid`, so that trackers need no other setting than their collector's address;
@@ -32,7 +33,7 @@ enum SnowplowProtocol {
   /// More events than this in one batch are refused as a whole.
   static let batchEventsMax = 2500
 
-  private static let postPath = "/com.snowplowanalytics.snowplow/tp2"
+  static let postPath = "/com.snowplowanalytics.snowplow/tp2"
 
   /// The one that posts stands first among those of its path: dead letters of both ways are read by it.
   private static let endpoints = [
@@ -50,6 +51,18 @@ enum SnowplowProtocol {
       readLink($0, place: "/r/tp2")
     },
   ]
+
+  /// The same as at ``postPath``, in dead letters too.
+  static func endpoints(at paths: SnowplowPaths) -> [IngestEndpoint] {
+    paths.all.flatMap { path in
+      [
+        IngestEndpoint(method: .post, path: path) { readBody($0, place: postPath) },
+        IngestEndpoint(method: .get, path: path, keyField: "aid") {
+          readQuery($0, place: postPath)
+        },
+      ]
+    }
+  }
 
   private static let ok = PreparedResponse(
     status: .ok, headers: [(name: "Content-Type", value: "text/plain")], body: Array("ok".utf8))
@@ -82,7 +95,7 @@ enum SnowplowProtocol {
     }
     return SnowplowCookie.line(
       sender.networkID ?? SnowplowCookie.newID(input.uniqueID()),
-      isSecure: ForwardedScheme.isSecure(input.header))
+      isSecure: input.isSecure)
   }
 
   private static func reply(_ response: PreparedResponse, cookie: [UInt8]) -> IngestReply {

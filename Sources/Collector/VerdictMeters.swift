@@ -17,11 +17,11 @@ struct VerdictMeters: Sendable {
   }
 
   /// What ``add(_:)`` is to count, gathered while the events are there.
-  func tally(_ events: [IncomingEvent]) -> [(verdict: UInt32, count: Int)] {
+  func tally(_ events: EventBatch) -> [(verdict: UInt32, count: Int)] {
     var tally: [(verdict: UInt32, count: Int)] = []
     // The events of a request are mostly alike.
     for index in events.indices {
-      let verdict = events[index].bot
+      let verdict = events.verdict(index)
       if let last = tally.last, last.verdict == verdict {
         tally[tally.count - 1].count += 1
       } else {

@@ -87,7 +87,7 @@ public struct WriteKeyGuest {
   public func admits(_ event: inout IncomingEvent) -> Bool {
     event.agent = agents.agent(facts.userAgent).label
     guard case .passed = gates.pass(&event, facts, key) else { return false }
-    gates.taken([event])
+    gates.taken(EventBatch([event]))
     return true
   }
 }

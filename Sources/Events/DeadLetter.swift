@@ -6,6 +6,8 @@ public struct DeadLetter: Hashable, Sendable {
   /// Of ``body``; longer bodies are cut. In base 64, which it takes where that is shorter, there is room for it in a
   /// frame, which may have 1 MiB.
   public static let bodyByteCountMax = 700 * 1024
+  /// The same of a body that is one JSON object or array, which is kept as it is: an event may have 900 KiB.
+  public static let jsonBodyByteCountMax = 920 * 1024
   /// Of a body that is not to be read again: enough to see what it was.
   public static let sampleByteCountMax = 32 * 1024
 
@@ -15,7 +17,7 @@ public struct DeadLetter: Hashable, Sendable {
   public var detail: String
   /// Where: protocol and place, such as `segment /v1/batch batch[3].event`.
   public var place: String
-  /// The rejected bytes, at most ``bodyByteCountMax`` of them.
+  /// The rejected bytes, as many as are kept (``keptByteCount(_:)``).
   public let body: [UInt8]
   /// How many bytes were rejected; more than `body` has where it was cut.
   public let bodyByteCount: Int
@@ -31,8 +33,32 @@ public struct DeadLetter: Hashable, Sendable {
     self.detail = detail
     self.place = place
     self.gate = gate
-    self.body = Array(body.prefix(Self.bodyByteCountMax))
+    self.body = Array(body.prefix(body.withUnsafeBytes { Self.keptByteCount($0) }))
     bodyByteCount = max(body.count, byteCount)
+  }
+
+  /// How many bytes of a body are kept.
+  public static func keptByteCount(_ body: UnsafeRawBufferPointer) -> Int {
+    if body.count <= bodyByteCountMax { return body.count }
+    return body.count <= jsonBodyByteCountMax && isJSON(body) ? body.count : bodyByteCountMax
+  }
+
+  /// Whether the bytes can stand in a letter as a value of its JSON.
+  private static func isJSON(_ body: UnsafeRawBufferPointer) -> Bool {
+    // White space around it would be lost.
+    guard let first = body.first, let last = body.last,
+      first == UInt8(ascii: "{") && last == UInt8(ascii: "}")
+        || first == UInt8(ascii: "[") && last == UInt8(ascii: "]")
+    else { return false }
+    var json = JSONScanner(body)
+    json.depth = 1  // The letter's own level.
+    do throws(JSONError) {
+      try json.skipValue()
+      try json.end()
+      return true
+    } catch {
+      return false
+    }
   }
 
   // MARK: As an event
@@ -55,7 +81,8 @@ public struct DeadLetter: Hashable, Sendable {
   }
 
   /// `{"code":…,"detail":…,"place":…,"bytes":…,"body":…}`, with `body_base64` instead of `body`
-  /// where the bytes are not UTF-8; `bytes` is ``bodyByteCount``. What a gate refused has `gate` and
+  /// where the bytes are not UTF-8, and with `body_json`, the value itself, where they are long and are JSON; `bytes` is
+  /// ``bodyByteCount``. What a gate refused has `gate` and
   /// `event` besides.
   public var payload: [UInt8] {
     var json = JSONWriter(reserving: body.count + 256)
@@ -68,7 +95,10 @@ public struct DeadLetter: Hashable, Sendable {
     json.string(place)
     json.key("bytes")
     json.integer(bodyByteCount)
-    if !isShorterInBase64, let text = String(validating: body, as: UTF8.self) {
+    if body.count > Self.sampleByteCountMax, body.withUnsafeBytes({ Self.isJSON($0) }) {
+      json.key("body_json")
+      body.withUnsafeBytes { json.raw($0) }
+    } else if !isShorterInBase64, let text = String(validating: body, as: UTF8.self) {
       json.key("body")
       json.string(text)
     } else {
@@ -118,6 +148,7 @@ public struct DeadLetter: Hashable, Sendable {
           throw json.error(.string, at: start)
         }
         body = decoded
+      case "body_json": body = Array(try json.skipValue())
       case "gate": gate = try json.string()
       case "event": event = try IncomingEvent(columns: &json)
       default: try json.skipValue()

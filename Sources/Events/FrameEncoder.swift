@@ -55,26 +55,97 @@ public struct FrameEncoder: ~Copyable {
   }
 
   public mutating func append(_ event: borrowing IncomingEvent) {
+    let labels = labels(of: event)
+    let tuple = event.dimensions.withUnsafeBytes { tupleIndex.number(of: $0, in: &tuples) }
+    append(
+      Row(
+        key: event.key, person: event.person, user: event.user, eventTime: event.eventTime,
+        revenue: event.revenueMicros, received: event.receivedAt, sent: event.sentAt, tuple: tuple,
+        name: labels.name, source: labels.source, agent: labels.agent, bot: event.bot,
+        fingerprint: event.fingerprint, kind: event.kind.rawValue))
+    ids.append(event.id)
+    event.payload.withUnsafeBytes { payloads.append($0) }
+  }
+
+  /// What of an event stands in its frame once for all that have the same.
+  public struct Labels: BitwiseCopyable, Sendable {
+    fileprivate let name: UInt32
+    fileprivate let source: UInt32
+    fileprivate let agent: UInt32
+  }
+
+  /// The labels of an event, which hold until the frame is sealed.
+  public mutating func labels(of event: borrowing IncomingEvent) -> Labels {
     if event.name != lastName.text { lastName = (event.name, label(event.name)) }
     if event.source != lastSource.text { lastSource = (event.source, label(event.source)) }
     if event.agent != lastAgent.text {
       lastAgent = (event.agent, event.agent.isEmpty ? 0 : label(event.agent) + 1)
     }
-    let tuple = event.dimensions.withUnsafeBytes { tupleIndex.number(of: $0, in: &tuples) }
-    rows.append(
+    return Labels(name: lastName.index, source: lastSource.index, agent: lastAgent.index)
+  }
+
+  /// An event that is no whole one: its texts stay where they are until they are in the frame.
+  public struct Parts {
+    public var kind: EventKind
+    public var key: Key128
+    public var person: Key128
+    public var user: Key128
+    public var eventTime: Int64
+    public var receivedAt: Int64
+    public var sentAt: Int64
+    public var revenueMicros: Int64
+    public var fingerprint: UInt32
+    public var bot: UInt32
+    public var labels: Labels
+    public var dimensions: UnsafeRawBufferPointer
+    public var id: UnsafeRawBufferPointer
+    public var payload: UnsafeRawBufferPointer
+
+    /// Each as in ``IncomingEvent``.
+    public init(
+      kind: EventKind, key: Key128, person: Key128, user: Key128, eventTime: Int64,
+      receivedAt: Int64, sentAt: Int64, revenueMicros: Int64, fingerprint: UInt32, bot: UInt32,
+      labels: Labels, dimensions: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer,
+      payload: UnsafeRawBufferPointer
+    ) {
+      self.kind = kind
+      self.key = key
+      self.person = person
+      self.user = user
+      self.eventTime = eventTime
+      self.receivedAt = receivedAt
+      self.sentAt = sentAt
+      self.revenueMicros = revenueMicros
+      self.fingerprint = fingerprint
+      self.bot = bot
+      self.labels = labels
+      self.dimensions = dimensions
+      self.id = id
+      self.payload = payload
+    }
+  }
+
+  /// The same as ``append(_:)-(IncomingEvent)`` of the whole event.
+  public mutating func append(_ parts: Parts) {
+    append(
       Row(
-        key: event.key, person: event.person, user: event.user, eventTime: event.eventTime,
-        revenue: event.revenueMicros, received: event.receivedAt, sent: event.sentAt, tuple: tuple,
-        name: lastName.index, source: lastSource.index, agent: lastAgent.index, bot: event.bot,
-        fingerprint: event.fingerprint, kind: event.kind.rawValue))
-    hasUser = hasUser || event.user != .zero
-    hasFingerprint = hasFingerprint || event.fingerprint != 0
-    hasRevenue = hasRevenue || event.revenueMicros != 0
-    hasSent = hasSent || event.sentAt != 0
-    hasAgent = hasAgent || lastAgent.index != 0
-    hasBot = hasBot || event.bot != 0
-    ids.append(event.id)
-    event.payload.withUnsafeBytes { payloads.append($0) }
+        key: parts.key, person: parts.person, user: parts.user, eventTime: parts.eventTime,
+        revenue: parts.revenueMicros, received: parts.receivedAt, sent: parts.sentAt,
+        tuple: tupleIndex.number(of: parts.dimensions, in: &tuples), name: parts.labels.name,
+        source: parts.labels.source, agent: parts.labels.agent, bot: parts.bot,
+        fingerprint: parts.fingerprint, kind: parts.kind.rawValue))
+    ids.append(parts.id)
+    payloads.append(parts.payload)
+  }
+
+  private mutating func append(_ row: Row) {
+    rows.append(row)
+    hasUser = hasUser || row.user != .zero
+    hasFingerprint = hasFingerprint || row.fingerprint != 0
+    hasRevenue = hasRevenue || row.revenue != 0
+    hasSent = hasSent || row.sent != 0
+    hasAgent = hasAgent || row.agent != 0
+    hasBot = hasBot || row.bot != 0
   }
 
   private mutating func label(_ text: String) -> UInt32 {

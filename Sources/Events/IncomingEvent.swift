@@ -87,7 +87,7 @@ extension EventIdentity {
   public static func fingerprint(
     _ payload: UnsafeRawBufferPointer, without gap: Range<Int>? = nil
   ) -> UInt32 {
-    let gap = gap ?? payload.count..<payload.count
+    guard let gap else { return max(1, CRC32C.checksum(payload)) }
     let start = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: payload[..<gap.lowerBound]))
     let all = CRC32C.checksum(
       UnsafeRawBufferPointer(rebasing: payload[gap.upperBound...]), seed: start)

@@ -177,14 +177,11 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
       let left = bytesLeft - bytes.readableBytes
       phase = .discarding(bytesLeft: left)
       if left < 0 { context?.close(promise: nil) }
-    case .body(var request):
-      phase = .idle  // So that the buffer is not shared while it grows.
+    case .body(let request):
       let added = request.append(bytes, core: core)
       if added, let refusal = request.refusal, request.refusalEnds {
         request.releaseBody(core)
         refuseAndEnd(refusal, request)
-      } else {
-        phase = .body(request)
       }
     }
   }
@@ -214,14 +211,16 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
       let deadline = loop.nowMs + Int64(core.parameters.answerTimeoutMs)
       exchanges.append(request.exchange(.waiting(deadlineMs: deadline)))
       let answer = handler(
-        request.fastRequest(remoteAddress: clientAddress(request)),
+        request.fastRequest(
+          remoteAddress: clientAddress(request), isOfTrustedProxy: peerIsTrusted),
         Responder(connection: self, exchange: id))
       if let answer { complete(exchange: id, with: answer) }
     case .async(let handler):
       let parameters = request.head.withPath { core.router.parameters(of: endpoint, in: $0) }
       if let parameters {
         let whole = request.asyncRequest(
-          parameters: parameters, remoteAddress: clientAddress(request))
+          parameters: parameters, remoteAddress: clientAddress(request),
+          isOfTrustedProxy: peerIsTrusted)
         exchanges.append(request.exchange(.queued(whole, handler)))
       } else {
         exchanges.append(request.exchange(.ready(FastResponse(core.answers.badPath))))
@@ -251,7 +250,7 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
   /// Answers a request before its end and ends the connection after it.
   private func refuseAndEnd(_ answer: FastResponse, _ request: IncomingRequest) {
     phase = .discarding(bytesLeft: core.parameters.maxDiscardedBytes)
-    var exchange = request.exchange(.ready(answer), bufferedBytes: 0)
+    let exchange = request.exchange(.ready(answer), bufferedBytes: 0)
     exchange.keepsAlive = false
     exchanges.append(exchange)
     advance()

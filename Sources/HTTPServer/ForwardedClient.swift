@@ -22,6 +22,15 @@ enum ForwardedClient {
     return client
   }
 
+  /// Whether the client speaks TLS, as the first proxy says.
+  static func isSecure(_ head: RequestHead) -> Bool {
+    if let schemes = head.header("x-forwarded-proto") {
+      return list(schemes).first?.lowercased() == "https"
+    }
+    return head.header("forwarded").flatMap { list($0).first }
+      .flatMap { parameter("proto", of: $0) }?.lowercased() == "https"
+  }
+
   /// Elements between commas.
   private static func list(_ value: String) -> [String] {
     value.split(separator: ",").map { trimmed($0) }.filter { !$0.isEmpty }

@@ -10,13 +10,16 @@ public struct HTTPRequest: Sendable {
   public let body: [UInt8]
   /// The client's address without port; see ``FastRequest/remoteAddress``.
   public let remoteAddress: String
+  /// See ``FastRequest/isSecure``.
+  public let isSecure: Bool
   private let fields: [(name: String, value: String)]
 
   init(
     head: RequestHead, method: HTTPMethod, parameters: [String: String], body: [UInt8],
-    remoteAddress: String
+    remoteAddress: String, isSecure: Bool
   ) {
     self.method = method
+    self.isSecure = isSecure
     path = head.path
     query = head.query
     self.parameters = parameters
@@ -31,6 +34,7 @@ public struct HTTPRequest: Sendable {
     headers: [(String, String)] = [], body: [UInt8] = [], remoteAddress: String = "127.0.0.1"
   ) {
     self.method = method
+    isSecure = false
     self.path = path
     self.query = query
     self.parameters = parameters

@@ -1,20 +1,22 @@
 import NIOCore
 import Synchronization
 
-/// A request while its body arrives.
-struct IncomingRequest {
+/// A request while its body arrives. Once it is whole nothing changes it any more.
+final class IncomingRequest: @unchecked Sendable {
+  // While it arrives it is touched on its connection's event loop alone.
+
   let head: RequestHead
   let method: HTTPMethod
   let endpoint: Router.Endpoint?
   let route: Router.Route?
   private let origin: String?
   private let startedNanoseconds: UInt64
-  private var body: ByteBuffer?
+  @exclusivity(unchecked) private(set) var body: ByteBuffer?
   private let statedLength: Int?
   /// The answer if the request is refused whatever its body holds.
-  private(set) var refusal: FastResponse?
+  @exclusivity(unchecked) private(set) var refusal: FastResponse?
   /// True where the body is too long to be read and dropped: answer at once and end.
-  private(set) var refusalEnds = false
+  @exclusivity(unchecked) private(set) var refusalEnds = false
 
   /// The body of a request that is refused anyway is dropped up to this length, so that the
   /// connection can stay.
@@ -56,13 +58,14 @@ struct IncomingRequest {
 
   /// Tells the route that the server refuses a request of its.
   func tell(_ refusal: ServerRefusal) {
-    route?.options.refused?(refusal, fastRequest(remoteAddress: ""))
+    route?.options.refused?(
+      refusal, fastRequest(remoteAddress: "", isOfTrustedProxy: false))
   }
 
   /// Takes the next bytes of the body.
   ///
   /// - Returns: true where that led to a refusal.
-  mutating func append(_ bytes: ByteBuffer, core: ServerCore) -> Bool {
+  func append(_ bytes: ByteBuffer, core: ServerCore) -> Bool {
     let length = (body?.readableBytes ?? 0) + bytes.readableBytes
     guard let route, refusal == nil else {
       // Chunked bodies of refused requests have no stated length: count what is dropped.
@@ -98,8 +101,8 @@ struct IncomingRequest {
     return false
   }
 
-  private var dropped = 0
-  private var bufferedBytes = 0
+  @exclusivity(unchecked) private var dropped = 0
+  @exclusivity(unchecked) private var bufferedBytes = 0
 
   /// Gives back what the body counted for, where no exchange takes it over.
   func releaseBody(_ core: ServerCore) {
@@ -114,16 +117,17 @@ struct IncomingRequest {
       requestBodyBytes: body?.readableBytes ?? 0, startedNanoseconds: startedNanoseconds)
   }
 
-  func fastRequest(remoteAddress: String) -> FastRequest {
-    FastRequest(
-      method: method == .head ? .get : method, head: head, body: body,
-      remoteAddress: remoteAddress, isHead: method == .head)
+  func fastRequest(remoteAddress: String, isOfTrustedProxy: Bool) -> FastRequest {
+    FastRequest(self, remoteAddress: remoteAddress, isOfTrustedProxy: isOfTrustedProxy)
   }
 
-  func asyncRequest(parameters: [String: String], remoteAddress: String) -> HTTPRequest {
+  func asyncRequest(
+    parameters: [String: String], remoteAddress: String, isOfTrustedProxy: Bool
+  ) -> HTTPRequest {
     HTTPRequest(
       head: head, method: method == .head ? .get : method, parameters: parameters,
-      body: body.map { Array($0.readableBytesView) } ?? [], remoteAddress: remoteAddress)
+      body: body.map { Array($0.readableBytesView) } ?? [], remoteAddress: remoteAddress,
+      isSecure: isOfTrustedProxy && ForwardedClient.isSecure(head))
   }
 
   /// A preflight (WHATWG Fetch section 3.2.2), or what the path allows.

@@ -35,6 +35,12 @@ struct JSONBench: AsyncParsableCommand {
     table.add(
       "posthog_events_per_second",
       try rate(100, postHog) { _ = try Self.read($0, "posthog", "/batch/", key) }, "events/s")
+    table.add(
+      "segment_rows_per_second",
+      try rate(20, segment) { try Self.readRows($0, "segment", "/v1/batch", key) }, "events/s")
+    table.add(
+      "posthog_rows_per_second",
+      try rate(100, postHog) { try Self.readRows($0, "posthog", "/batch/", key) }, "events/s")
     let read = try segment.map { batch in
       try batch.withUnsafeBytes { try Self.read($0, "segment", "/v1/batch", key) }
     }
@@ -129,19 +135,30 @@ struct JSONBench: AsyncParsableCommand {
   }
 
   private static func read(
-    _ body: UnsafeRawBufferPointer, _ name: String, _ path: String, _ key: WriteKey
+    _ body: UnsafeRawBufferPointer, _ name: String, _ path: String, _ key: WriteKey,
+    takesRows: Bool = false
   ) throws -> [IncomingEvent] {
     guard let ingest = ProtocolCatalog.all.first(where: { $0.name == name }),
       let endpoint = ingest.endpoints.first(where: { $0.path == path })
     else { throw BenchError("the catalog has \(name) at \(path)") }
-    let reading = endpoint.read(
-      IngestInput(
-        query: UnsafeRawBufferPointer(start: nil, count: 0), body: body,
-        header: { $0 == "authorization" ? "Basic ZGV2Og==" : nil }, keys: WriteKeyTable([key]),
-        receivedAt: receivedAt, uniqueID: { "" }))
-    guard case .events(let events, rejected: let rejected, _, reply: _) = reading, rejected.isEmpty
+    var input = IngestInput(
+      query: UnsafeRawBufferPointer(start: nil, count: 0), body: body,
+      header: { $0 == "authorization" ? "Basic ZGV2Og==" : nil }, keys: WriteKeyTable([key]),
+      receivedAt: receivedAt, uniqueID: { "" })
+    input.takesRows = takesRows
+    guard case .events(let events, rejected: let rejected, _, reply: _) = endpoint.read(input),
+      rejected.isEmpty
     else { throw BenchError("\(name) takes every event of its batch") }
     return events
+  }
+
+  /// The same as the collector has it read: what is like an earlier event of its batch stays where it is.
+  private static func readRows(
+    _ body: UnsafeRawBufferPointer, _ name: String, _ path: String, _ key: WriteKey
+  ) throws {
+    guard try read(body, name, path, key, takesRows: true).count == 1 else {
+      throw BenchError("the events of a batch are alike")
+    }
   }
 
   private static func segmentBatch(_ number: Int) -> [UInt8] {

@@ -40,6 +40,7 @@ struct DevCommand: AsyncParsableCommand {
   @OptionGroup var pipelines: PipelineOption
   @OptionGroup var dataCenters: DataCenterOption
   @OptionGroup var trustedProxies: TrustedProxyOption
+  @OptionGroup var snowplowPaths: SnowplowPathOption
   @OptionGroup var links: LinkOptions
 
   @Option(
@@ -212,6 +213,7 @@ private struct DevService: Service, CustomStringConvertible {
       embeddings: try RecommendationOptions.embeddings(),
       dataCenters: try command.dataCenters.ranges(),
       trustedProxies: try command.trustedProxies.ranges(),
+      snowplowPaths: try command.snowplowPaths.paths(),
       queryToken: Environment["SMARTCONTENT_TOKEN"],
       webhooks: try WebhookOptions.targets(definitions),
       pipelines: try command.pipelines.select(definitions),

@@ -31,6 +31,7 @@ struct CollectCommand: AsyncParsableCommand {
   @OptionGroup var links: LinkOptions
   @OptionGroup var dataCenters: DataCenterOption
   @OptionGroup var trustedProxies: TrustedProxyOption
+  @OptionGroup var snowplowPaths: SnowplowPathOption
 
   @Option(
     help: ArgumentHelp(
@@ -64,6 +65,7 @@ struct CollectCommand: AsyncParsableCommand {
         personKeys: try PersonKeyOptions.wrapping(),
         decisionSigner: try DecisionOptions.signer(definitions),
         dataCenters: try dataCenters.ranges(), trustedProxies: try trustedProxies.ranges(),
+        snowplowPaths: try snowplowPaths.paths(),
         queryToken: Environment["SMARTCONTENT_TOKEN"], pipelines: [],
         archiveFolder: archive ?? Environment["SMARTCONTENT_ARCHIVE"]))
   }

@@ -82,7 +82,8 @@ final class System: Sendable {
           PrivacyGate(schemas: configuration.definitions.schemas, personKeys: personKeys),
         ]
           + Self.botGates(configuration) + Self.schemaGates(configuration.definitions),
-        redirects: configuration.redirects, debugger: watched, personKeys: personKeys,
+        redirects: configuration.redirects, snowplowPaths: configuration.snowplowPaths,
+        debugger: watched, personKeys: personKeys,
         pipeline: ingest, producer: producer, metrics: registry
       ).add(to: &routes)
       learning?.collect(

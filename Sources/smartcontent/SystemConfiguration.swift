@@ -48,6 +48,8 @@ struct SystemConfiguration: Sendable {
   var dataCenters = AddressRanges()
   /// Proxies that are believed what they say of their clients.
   var trustedProxies = AddressRanges()
+  /// Where Snowplow's trackers post to besides; for the collector.
+  var snowplowPaths = SnowplowPaths()
   /// Bearer token of the query API and of the live debugger; none is needed on loopback.
   var queryToken: String?
   /// Whether the query API knows a log, for questions that no read model answers and for feedback.

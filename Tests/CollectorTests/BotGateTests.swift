@@ -128,7 +128,7 @@ struct BotGateTests {
   /// Which of a request's events are too fast.
   private static func judged(_ table: RateTable, _ events: [IncomingEvent]) -> [Bool] {
     var before = RequestRates()
-    return events.map { table.isTooFast($0, &before) }
+    return events.map { table.isTooFast(PersonAct($0), &before) }
   }
 
   @Test("More than a person can do is a reason, by the events' own times")
@@ -136,7 +136,7 @@ struct BotGateTests {
     let table = RateTable(BotRules.Rate(eventsMax: 3, clicksMax: 2))
     func taken(_ events: [IncomingEvent]) -> [Bool] {
       events.map { event in
-        defer { table.count(event) }
+        defer { table.count(PersonAct(event)) }
         return Self.judged(table, [event])[0]
       }
     }
@@ -167,8 +167,8 @@ struct BotGateTests {
         Self.judged(table, mixed) == [false, false, false, false, false, false, true])
     }
     for _ in 0..<4 {
-      table.count(events[0])
-      table.count(events[1])
+      table.count(PersonAct(events[0]))
+      table.count(PersonAct(events[1]))
       // Copies of what counts already add nothing.
       #expect(Self.judged(table, Array(events[0..<2])) == [false, false])
     }

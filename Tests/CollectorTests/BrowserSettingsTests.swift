@@ -30,7 +30,8 @@ struct BrowserSettingsTests {
       ),
     ])
   func settings(_ path: String, _ header: String, _ type: String, _ part: String) async throws {
-    try await RunningCollector.run(keys: testKeys) { port, _ in
+    try await RunningCollector.run(keys: testKeys, trustedProxies: AddressRanges("127.0.0.1")) {
+      port, _ in
       let answer = try await RawRequest.send("GET", path, headers: Self.page + header, port: port)
       #expect(answer.status == 200 && answer.body.contains(part), "\(answer.body)")
       #expect(answer.head.contains("content-type: \(type)"))
@@ -84,9 +85,14 @@ struct BrowserSettingsTests {
       ("Forwarded: for=192.0.2.1; proto=\"https\"\r\n", "samesite=none; secure"),
     ])
   func cookie(_ header: String, _ expected: String) async throws {
-    try await RunningCollector.run(keys: testKeys) { port, _ in
-      let answer = try await RawRequest.send("GET", "/i?aid=dev&e=pv", headers: header, port: port)
-      #expect(answer.head.contains("; \(expected); httponly"), "\(answer.head)")
+    // Only trusted proxies are believed.
+    for (proxies, expected) in [("127.0.0.0/8", expected), ("10.0.0.0/8", "samesite=lax")] {
+      try await RunningCollector.run(keys: testKeys, trustedProxies: AddressRanges(proxies)) {
+        port, _ in
+        let answer = try await RawRequest.send(
+          "GET", "/i?aid=dev&e=pv", headers: header, port: port)
+        #expect(answer.head.contains("; \(expected); httponly"), "\(answer.head)")
+      }
     }
   }
 

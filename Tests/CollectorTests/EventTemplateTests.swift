@@ -147,6 +147,107 @@ struct EventTemplateTests {
     #expect(count > 1000)
   }
 
+  /// How batches of a path come.
+  private static func request(
+    _ path: String, _ events: [String]
+  ) -> (body: [UInt8], authorization: String?) {
+    let batch = events.joined(separator: ",")
+    return path == "/v1/batch"
+      ? (Array(#"{"sentAt":"2026-11-01T12:00:01Z","batch":[\#(batch)]}"#.utf8), basicDev)
+      : (Array(#"{"batch":[\#(batch)],"api_key":"dev"}"#.utf8), nil)
+  }
+
+  /// The events of a batch behind the gates, as one frame; nil where none is left or a gate has to see them whole.
+  ///
+  /// - Parameter asRows: without, each is made whole first.
+  private static func frame(
+    _ path: String, _ events: [String], _ gates: GateRow, asRows: Bool
+  ) throws -> (bytes: [UInt8], rows: Int)? {
+    let (bytes, authorization) = request(path, events)
+    let endpoint = try #require(ProtocolCatalog.all.flatMap(\.endpoints).first { $0.path == path })
+    return bytes.withUnsafeBytes { body in
+      var input = IngestInput(
+        query: UnsafeRawBufferPointer(start: nil, count: 0), body: body,
+        header: { $0 == "authorization" ? authorization : nil }, keys: testKeys,
+        receivedAt: testNow, uniqueID: { "unique" })
+      input.takesRows = asRows
+      guard case .events(let read, _, let key, let reply) = endpoint.read(input) else { return nil }
+      let facts = RequestFacts(
+        userAgent: "x/1", clientAddress: "198.51.100.7", header: { _ in nil })
+      let batch: EventBatch
+      var rowCount = 0
+      if asRows, let rows = reply.rows {
+        rowCount = rows.list.count { !$0.isWhole }
+        guard let passed = gates.pass(rows, read, facts, key) else { return nil }
+        batch = passed.batch(in: body)
+      } else {
+        var whole = read
+        for index in whole.indices {
+          facts.memory.likeness = reply.likeness.isEmpty ? .none : reply.likeness[index]
+          guard case .passed = gates.pass(&whole[index], facts, key) else { return nil }
+        }
+        batch = EventBatch(whole)
+      }
+      gates.taken(batch)
+      var encoder = FrameEncoder()
+      var cursor = EventBatch.Cursor()
+      let parameters = IngestParameters()
+      var sums = 0
+      for index in batch.indices {
+        batch.append(index, to: &encoder, &cursor)
+        // What lanes ask of an event goes into the comparison by the frame's header.
+        sums += batch.size(index) + (batch.isOld(index, parameters) ? 1 : 0)
+        sums += Int(batch.verdict(index) & 0xffff) + Int(batch.person(index).low & 0xff)
+      }
+      let header = FrameHeader(
+        kind: .events, generation: 1, partition: 0,
+        producer: Key128(low: UInt64(sums), high: UInt64(batch.unnamedCount)), epoch: 0,
+        producerSequence: 1)
+      return (encoder.seal(header), rowCount)
+    }
+  }
+
+  @Test(
+    "A frame is the same byte for byte whether its events came to it as rows or whole",
+    arguments: ["/v1/batch", "/batch/"])
+  func rows(_ path: String) throws {
+    var rules = BotGateTests.rules
+    rules.patterns.append(BotRules.Pattern("x", .httpLibrary))
+    // Some persons of a batch are too fast, so that verdicts within it differ.
+    let gates = {
+      GateRow(gates: [ConsentGate(), PrivacyGate(), BotGate(rules), SchemaGate(EventSchemas())])
+    }
+    var compared = 0
+    var fast = 0
+    let all = Self.batches(path == "/v1/batch" ? Self.segment : Self.postHog)
+    for batch in all + [Self.usual(count: 40)] {
+      guard let rows = try Self.frame(path, batch, gates(), asRows: true) else { continue }
+      let whole = try #require(try Self.frame(path, batch, gates(), asRows: false))
+      // Without the bytes, of which a failure would print hundreds of thousands.
+      let isSame = rows.bytes == whole.bytes
+      #expect(isSame, "\(batch.prefix(7))")
+      compared += rows.rows
+      fast += rows.bytes.withUnsafeBytes { bytes in
+        (try? FrameView(bytes)).map { view in
+          (0..<view.count).count { BotVerdict(encoded: view.bot($0)).reasons.contains(.rate) }
+        } ?? 0
+      }
+    }
+    #expect(compared > 150)
+    #expect(fast > 30)
+  }
+
+  /// Events as programs send them, of both protocols.
+  private static func usual(count: Int) -> [String] {
+    (0..<count).map { number in
+      #"{"type":"track","event":"Content Clicked","messageId":"1795424400-804531-\#(number)","#
+        + #""uuid":"0192f3d2-0000-7000-8000-0000000000\#(number + 10)","#
+        + #""userId":"u\#(number % 3)","distinct_id":"u\#(number % 3)","#
+        + #""timestamp":"2026-11-01T12:0\#(number % 7):00Z","context":{"library":{"name":"x"}},"#
+        + #""properties":{"campaign_id":"c\#(number % 3)","content_id":"p\#(number % 7)"}}"#
+    }
+  }
+
   @Test("Most of a usual batch is compared, and nothing of it is looked through again")
   func usual() throws {
     let events = (0..<20).map { number in

@@ -37,7 +37,7 @@ struct LaneFairnessTests {
     _ pipeline: IngestPipeline, _ outcomes: Outcomes, _ name: String, key: Int = 0,
     _ events: [IncomingEvent]
   ) {
-    pipeline.submit(events, deadLetters: [], key: key) { settlement, _ in
+    pipeline.submit(EventBatch(events), deadLetters: EventBatch([]), key: key) { settlement, _ in
       outcomes.add(name, settlement.outcome)
     }
   }
@@ -226,11 +226,11 @@ struct LaneFairnessTests {
       let lane = Lane(stream: "events-00", generation: 1, partition: 0, parameters: parameters)
       let request = PendingRequest(generation: 1, key: 0) { _, _ in }
       // A tick is at 8,000; the lane's last frame was taken just after it.
-      _ = lane.append([event("a")], CollectionOfOne(0), of: request, nowMicros: 8100)
+      _ = lane.append(EventBatch([event("a")]), CollectionOfOne(0), of: request, nowMicros: 8100)
       _ = lane.takeFrame(nowMicros: 8100)
       lane.setRound(outstandingBytes: 100, lanes: 1)
       let more = event("b", payloadBytes: payloadBytes)
-      _ = lane.append([more], CollectionOfOne(0), of: request, nowMicros: 8200)
+      _ = lane.append(EventBatch([more]), CollectionOfOne(0), of: request, nowMicros: 8200)
       return lane.delayMicros(nowMicros: 8200, loopsAreBehind: loopsAreBehind)
     }
     #expect(delay(payloadBytes: 3000, loopsAreBehind: false) == 0)

@@ -11,12 +11,13 @@ enum RunningCollector {
   ///   - add: adds further routes to the server.
   static func run(
     keys: WriteKeyTable, clock: CollectorClock = .system,
+    trustedProxies: AddressRanges = AddressRanges(),
     publisher: ScriptedPublisher = .storing, add: (inout Routes) -> Void = { _ in },
     _ body: (Int, MetricRegistry) async throws -> Void
   ) async throws {
     let ring = keys
     try await run(
-      clock: clock, publisher: publisher,
+      clock: clock, publisher: publisher, trustedProxies: trustedProxies,
       routes: { pipeline, registry, routes in
         IngestRoutes(
           keys: ring, pipeline: pipeline, producer: producer, metrics: registry, clock: clock
@@ -35,6 +36,7 @@ enum RunningCollector {
 
   static func run(
     clock: CollectorClock, publisher: ScriptedPublisher, spool: Spool? = nil,
+    trustedProxies: AddressRanges = AddressRanges(),
     log: Logger = quietLog,
     routes declare: (IngestPipeline, MetricRegistry, inout Routes) -> Void,
     _ body: (Int, MetricRegistry) async throws -> Void
@@ -49,8 +51,9 @@ enum RunningCollector {
     pipeline.start()
     var routes = Routes()
     declare(pipeline, registry, &routes)
-    let server = Server(
-      ServerParameters(host: "127.0.0.1", port: 0, eventLoops: 2), routes: routes, log: log)
+    var parameters = ServerParameters(host: "127.0.0.1", port: 0, eventLoops: 2)
+    parameters.trustedProxies = trustedProxies
+    let server = Server(parameters, routes: routes, log: log)
     let port = try await server.start()
     let result: Result<Void, any Error>
     do {

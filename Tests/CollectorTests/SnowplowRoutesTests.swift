@@ -50,6 +50,55 @@ struct SnowplowRoutesTests {
     }
   }
 
+  @Test(
+    "Trackers may post to another path where the collector is told so, and dead letters are as ever"
+  )
+  func otherPath() async throws {
+    let path = "/com.acme/track"
+    let paths = try SnowplowPaths(" \(path) ,/com.acme/v2")
+    let publisher = ScriptedPublisher.storing
+    try await RunningCollector.run(
+      clock: .system, publisher: publisher,
+      routes: { pipeline, registry, routes in
+        IngestRoutes(
+          keys: testKeys, snowplowPaths: paths, pipeline: pipeline,
+          producer: RunningCollector.producer, metrics: registry
+        ).add(to: &routes)
+      }
+    ) { port, _ in
+      for other in [path, "/com.acme/v2"] {
+        let posted = try await RawRequest.send(
+          "POST", other, body: Array(Self.event.utf8), port: port)
+        #expect(posted.status == 200 && posted.body == "ok")
+        #expect(try await RawRequest.send("GET", "\(other)?aid=dev&e=pv", port: port).status == 200)
+      }
+      let refused = try await RawRequest.send(
+        "POST", path, body: Array(#"{"data":[{"aid":"dev"}]}"#.utf8), port: port)
+      #expect(refused.status == 400)
+      let told = try await RawRequest.send(
+        "POST", "/v1/validate?path=\(path)", body: Array(Self.event.utf8), port: port)
+      #expect(told.status == 200 && told.body.contains("accepted"), "\(told.body)")
+      #expect(try await RawRequest.send("POST", "/com.acme/v3", port: port).status == 404)
+    }
+    let places = try publisher.frames.flatMap { frame in
+      try frame.frame.withUnsafeBytes { bytes in
+        let view = try FrameView(bytes)
+        guard view.header.kind == .deadLetters else { return [String]() }
+        return try (0..<view.count).map { try DeadLetter(payload: view.payload($0)).place }
+      }
+    }
+    #expect(places == ["snowplow \(Self.post) data[0]"])
+  }
+
+  @Test(
+    "Paths that are other routes, or none, are refused with what is allowed",
+    arguments: [
+      "/i", "/v1/batch", "com.acme/v1", "/com.acme/", "/com.acme/a/b", "/com.acme/v?", post,
+    ])
+  func otherPaths(_ path: String) {
+    #expect(throws: SnowplowPathError(path: path)) { try SnowplowPaths(path) }
+  }
+
   @Test("A browser keeps its cookie; who asks to be anonymous gets none")
   func cookies() async throws {
     let id = "c0ffee00-0000-4000-8000-00000000abcd"

@@ -11,6 +11,8 @@ struct DeadLetterTests {
       [UInt8](repeating: 0x22, count: DeadLetter.bodyByteCountMax),
       [UInt8](repeating: 0x01, count: DeadLetter.bodyByteCountMax),
       [UInt8](repeating: 0xff, count: DeadLetter.bodyByteCountMax),
+      jsonBody(DeadLetter.jsonBodyByteCountMax), jsonBody(40_000) + [0x20],
+      Array((String(repeating: "[", count: 64) + String(repeating: "]", count: 64)).utf8),
     ] as [[UInt8]])
   func roundTrip(body: [UInt8]) throws {
     let letter = DeadLetter(
@@ -25,6 +27,31 @@ struct DeadLetterTests {
     #expect(bytes.count < 1_048_576)
     let read = try bytes.withUnsafeBytes { try DeadLetter(payload: FrameView($0).payload(0)) }
     #expect(read == letter)
+  }
+
+  /// An object full of quotes, which a text would have to escape, in so many bytes.
+  private static func jsonBody(_ count: Int) -> [UInt8] {
+    var body = Array(#"{"event":"e""#.utf8)
+    while body.count + 7 < count { body += Array(#","":"""#.utf8) }
+    return body + [UInt8](repeating: 0x20, count: count - body.count - 1) + Array("}".utf8)
+  }
+
+  @Test("an event of the longest that is taken is kept whole, if not too deep")
+  func whole() throws {
+    let body = Self.jsonBody(900 * 1024)
+    let letter = DeadLetter(code: "c", detail: "", place: "", body: body)
+    #expect(letter.body == body)
+    let tooLong = Self.jsonBody(DeadLetter.jsonBodyByteCountMax + 1)
+    #expect(
+      DeadLetter(code: "c", detail: "", place: "", body: tooLong).body.count
+        == DeadLetter.bodyByteCountMax)
+    // As deep as JSON may be here, and long.
+    let deep =
+      Array(String(repeating: "[", count: 64).utf8) + [UInt8](repeating: 0x20, count: 800_000)
+      + Array(String(repeating: "]", count: 64).utf8)
+    let cut = DeadLetter(code: "c", detail: "", place: "", body: deep)
+    #expect(cut.body.count == DeadLetter.bodyByteCountMax && cut.bodyByteCount == deep.count)
+    #expect(try cut.payload.withUnsafeBytes { try DeadLetter(payload: $0) } == cut)
   }
 
   @Test("a long body is cut, and how long it was stays known")

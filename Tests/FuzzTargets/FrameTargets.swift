@@ -18,7 +18,7 @@ enum FrameTargets {
     },
     FuzzTarget(
       "dead-letter", seeds: letters.map(\.payload),
-      words: words(["code", "body_base64", "event", "gate"]), run: letter),
+      words: words(["code", "body_base64", "body_json", "event", "gate"]), run: letter),
     FuzzTarget("snapshot", seeds: [idsOfDedupe(), linksOfPersons()], run: readSnapshot),
   ]
 

@@ -51,17 +51,32 @@ enum ProtocolTargets {
         return
       }
     }
-    let reading = inflated.withUnsafeBytes { bytes in
+    let (reading, rows) = inflated.withUnsafeBytes { bytes in
       if request.isCompressed { body = bytes }
-      var unique = 0
-      return endpoint.read(
-        IngestInput(
+      func input(takesRows: Bool) -> IngestInput {
+        var unique = 0
+        var input = IngestInput(
           query: request.query, body: body, header: { request.header($0) },
           headerFields: { request.fields }, keys: keys, receivedAt: now,
           uniqueID: {
             unique += 1
             return "unique-\(unique)"
-          }, redirects: redirects))
+          }, redirects: redirects)
+        input.takesRows = takesRows
+        return input
+      }
+      var rows: [IncomingEvent]?
+      if case .events(let events, _, _, let reply) = endpoint.read(input(takesRows: true)),
+        let found = reply.rows
+      {
+        rows = found.whole(events, in: body).events
+      }
+      return (endpoint.read(input(takesRows: false)), rows)
+    }
+    if let rows, case .events(let events, _, _, _) = reading {
+      try BrokenLaw.unless(rows == events, "rows are the same events")
+    } else {
+      try BrokenLaw.unless(rows == nil, "what has rows has events")
     }
     // What costs more than the reading itself is looked at once in a while.
     try check(reading, ingest, again: input.count & 7 == 0)

@@ -280,6 +280,29 @@ struct BrowserTrackerTests {
   }
 
   @Test(
+    "What is refused for now is sent again, what is refused for good is not",
+    arguments: [(401, true), (408, true), (429, true), (503, true), (400, false), (403, false)])
+  func refused(status: Int, isTriedAgain: Bool) async throws {
+    let site = "refused-\(status)"
+    let (system, tab) = try await open(
+      site, page: "plain",
+      before: """
+        window.tries = 0
+        const send = fetch
+        window.fetch = (to, options) => String(to).includes('/v1/e') && !tries++
+          ? Promise.resolve(new Response('', { status: \(status) })) : send(to, options)
+        """)
+    #expect(
+      try await eventually(withinMs: 30_000) { try await tab.evaluate("tries", as: Int.self) > 0 })
+    let events = try await settled(system, tab, site)
+    // The page's view was in the request that was refused.
+    #expect(events.contains { $0.kind == "view" } == isTriedAgain)
+    #expect(try await tab.evaluate("tries", as: Int.self) > 1)
+    try await tab.close()
+    try await expectCountedOnce(system, site)
+  }
+
+  @Test(
     "Without network nothing is tried; then all comes, of too many the newest with the number of the others"
   )
   func offline() async throws {
