@@ -5,7 +5,7 @@ public import Statistics
 ///     v ─ i ─ c ······ > gap ······ v        two sessions: one of three events, one that bounces
 ///
 /// A session goes on while its person's next event comes at most the gap later; which events count, and who is who, is
-/// as in the pipeline's sessions, whose numbers these are. It counts at the time and for the values of its first event.
+/// as in the pipeline's sessions. It counts at the time and for the values of its first event.
 /// One that may still go on is `open`: it counts, with no length yet. Users that became one while it was known
 /// have sessions together from then on (``PersonHistory/groups``).
 ///
