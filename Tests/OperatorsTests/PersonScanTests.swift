@@ -159,6 +159,20 @@ struct PersonScanTests {
     return (conversions.filter { $0.value != 0 }, revenue.filter { $0.value != 0 })
   }
 
+  /// Sessions by campaign, from rows of the second stage.
+  private func outcomes(
+    _ events: [LoggedEvent], partitions: Int
+  ) throws -> [String: Outcomes] {
+    var sums: [String: Outcomes] = [:]
+    for (tuple, outcomes) in try rows(events, partitions: partitions) {
+      let sum = sums[tuple.campaign] ?? Outcomes()
+      sums[tuple.campaign] = Outcomes(
+        sessions: sum.sessions + outcomes.sessions, bounces: sum.bounces + outcomes.bounces,
+        sessionMicros: sum.sessionMicros + outcomes.sessionMicros)
+    }
+    return sums.filter { $0.value.sessions != 0 }
+  }
+
   /// What the second stage counts in windows of days.
   private func rows(
     _ events: [LoggedEvent], partitions: Int
@@ -304,5 +318,32 @@ struct PersonScanTests {
       part.people(&people) { attribution.add($0) }
     }
     #expect(credits(attribution, people) == all, "seed \(seed)")
+  }
+
+  @Test(
+    "Sessions are those of the pipeline's recount: how many, how many bounce, how long they are",
+    arguments: 0..<100)
+  func sessions(seed: UInt64) throws {
+    var random = SeededGenerator(seed: seed)
+    let events = Self.events(&random, count: 20 + random.below(150))
+    let question = PersonQuestion(
+      site: "s", times: .min ..< .max,
+      selectors: [
+        TouchSelector(kinds: TouchSelector.counted), TouchSelector(kinds: TouchSelector.counted),
+      ], dimensions: [.campaign], policy: Self.policy)
+    let scan = try scan(events, partitions: 2, question)
+    let watermark = (events.map(\.storedAt).max() ?? noon) + 3 * hour - 2 * second
+    var sessions = Sessions(
+      Sessions.Question(
+        gap: Self.policy.sessionGap, times: .min ..< .max, watermark: watermark))
+    var people = PersonPeople(question)
+    scan.people(&people) { sessions.add($0) }
+    var found: [String: Outcomes] = [:]
+    for (value, counts) in sessions.counts {
+      found[people.values[Int(value)][0]] = Outcomes(
+        sessions: counts.sessions, bounces: counts.bounces, sessionMicros: counts.micros)
+      #expect(counts.open == 0 && counts.events >= 2 * counts.sessions - counts.bounces)
+    }
+    #expect(try found == outcomes(events, partitions: 2), "seed \(seed)")
   }
 }
