@@ -189,9 +189,9 @@ import Views
 
   @Test("Each is beside the same of the period before, as that alone is answered")
   func compared() async throws {
-    put(.impression, 1, at: -6 * Self.day)
-    put(.click, 1, at: -6 * Self.day + Self.minute)
-    put(.conversion, 1, at: -6 * Self.day + 2 * Self.minute, revenue: 1_000_000)
+    put(.impression, 1, at: -7 * Self.day)
+    put(.click, 1, at: -7 * Self.day + Self.minute)
+    put(.conversion, 1, at: -7 * Self.day + 2 * Self.minute, revenue: 1_000_000)
     put(.impression, 2, at: -5 * Self.day, agent: Self.phone)
     for device in [1, 2, 3, 4] as [UInt64] { put(.impression, device, at: 0) }
     put(.click, 1, at: Self.minute)

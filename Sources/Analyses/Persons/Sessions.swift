@@ -57,9 +57,14 @@ public struct Sessions: PersonFold {
     var first: PersonTouch
     var end: Int64
     var events: Int64 = 1
-    /// Whose it has been; empty where some event is of those that never became one.
+    /// Whose it has been, and whether some event is of those that never became one.
     var groups: [UInt32]
     var hasUngrouped: Bool
+
+    /// Whether it has ever been looked at together with an event of these.
+    func meets(_ others: [UInt32]) -> Bool {
+      others.isEmpty || hasUngrouped || others.contains(where: groups.contains)
+    }
   }
 
   public let question: Question
@@ -75,14 +80,20 @@ public struct Sessions: PersonFold {
 
   public mutating func add(_ history: PersonHistory) {
     var sessions: [Session] = []
+    // Those that may go on: one, but for users that became one after some of it had left state.
+    var current: [Int] = []
     for touch in history.touches where touch.marks & question.member != 0 {
+      current.removeAll { touch.time - sessions[$0].end > question.gap }
       let groups = history.groups[Int(touch.group)]
-      if let place = place(of: touch, groups, in: sessions) {
+      if let place = current.last(where: { sessions[$0].meets(groups) }) {
         sessions[place].end = touch.time
         sessions[place].events += 1
-        sessions[place].groups += groups
+        for group in groups where !sessions[place].groups.contains(group) {
+          sessions[place].groups.append(group)
+        }
         if groups.isEmpty { sessions[place].hasUngrouped = true }
       } else {
+        current.append(sessions.count)
         sessions.append(
           Session(
             first: touch, end: touch.time, groups: groups, hasUngrouped: groups.isEmpty))
@@ -94,19 +105,6 @@ public struct Sessions: PersonFold {
     {
       for value in history.values(of: session.first) { count(session, as: value) }
     }
-  }
-
-  /// The latest session that a touch goes on with.
-  private func place(of touch: PersonTouch, _ groups: [UInt32], in sessions: [Session]) -> Int? {
-    var place = sessions.count - 1
-    while place >= 0, touch.time - sessions[place].end <= question.gap {
-      let session = sessions[place]
-      if groups.isEmpty || session.hasUngrouped || groups.contains(where: session.groups.contains) {
-        return place
-      }
-      place -= 1
-    }
-    return nil
   }
 
   private mutating func count(_ session: Session, as value: UInt32) {
