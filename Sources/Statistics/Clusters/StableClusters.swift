@@ -2,8 +2,8 @@
 ///
 /// Each refresh solves k-means for a bounded sample (``HashSample``): from the centers of before, and from new seeds,
 /// of which the typical solution is taken (``KMeans/typical(of:tie:)``). The old division stays as it is while it is as
-/// good as the best within one percent and what the sample decides by chance: centers that follow their sample would give
-/// one person in twenty another name for nothing. Where it is worse the old centers move, if that is good enough, so that
+/// good as the best within one percent, each told by points that it was not made from: centers that follow their sample
+/// would give one person in twenty another name for nothing. Where it is worse the old centers move, if that is good enough, so that
 /// few change names. There is a new choice once there are a quarter more people than there were at the last one: what the
 /// first ones looked like says little of those who came later. Names go by members: the new clusters are matched with the old
 /// ones so that as many points as possible stay under their name (``MinimalAssignment``); a cluster that shares too little
@@ -109,7 +109,8 @@ public struct StableClusters: Sendable, Equatable {
     }
     let least = solutions.reduce(Double.infinity) { min($0, $1.inertia) }
     if let centers, !hasGrown, points.width == width,
-      Self.inertia(standardized, centers, old) <= (1 + Self.stay + chance(points.count)) * least
+      Self.inertia(standardized, centers, old)
+        <= (1 + Self.stay) * Self.inertia(standardized, likeBest: solutions)
     {
       kept = 1
       clusters = Self.described(old, names: clusters.map(\.name), points, next, before: clusters)
@@ -133,10 +134,6 @@ public struct StableClusters: Sendable, Equatable {
     take(best, names: names, points, next)
   }
 
-  /// By which part the inertia of centers that were made from one sample is above that of a sample's own: the centers of m
-  /// members miss their mean by a variance of 1 / m of theirs, and the sample's own go along with its chance by as much.
-  private func chance(_ count: Int) -> Double { 2 * Double(clusterCount) / Double(count) }
-
   /// The old centers in a new scale; nil where there are none, or where they are fewer than are looked for.
   private func oldCenters(_ wide: Int, _ next: PointScale) -> PointTable? {
     guard let scale, let solution, solution.centers.count >= clusterCount else { return nil }
@@ -159,6 +156,22 @@ public struct StableClusters: Sendable, Equatable {
       }
     }
     return sum
+  }
+
+  /// The same of a division that is made like the best solution, of each half of the points from the other half: what a solution
+  /// is better for its own points alone does not count.
+  private static func inertia(_ points: PointTable, likeBest solutions: [KMeans]) -> Double {
+    var best = solutions[0]
+    for solution in solutions where solution.inertia < best.inertia { best = solution }
+    let halves = (0..<2).map { half in
+      var table = PointTable(width: points.width)
+      for index in stride(from: half, to: points.count, by: 2) { table.append(points[index]) }
+      return table
+    }
+    return (0..<2).reduce(0) { sum, half in
+      let made = KMeans(halves[half], from: best.centers)
+      return sum + KMeans(halves[1 - half], from: made.centers, stepsMax: 0).inertia
+    }
   }
 
   private mutating func solve(_ points: PointTable) -> [KMeans] {
