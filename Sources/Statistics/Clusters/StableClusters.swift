@@ -1,9 +1,9 @@
 /// Clusters that keep their names while what they are made of changes.
 ///
 /// Each refresh solves k-means for a bounded sample (``HashSample``): from the centers of before, and from new seeds,
-/// of which the typical solution is taken (``KMeans/typical(of:tie:)``). The old division stays as it is while it is as
-/// good as the best within one percent and what the sample decides by chance: centers that follow their sample would give
-/// one person in twenty another name for nothing. Where it is worse the old centers move, if that is good enough, so that
+/// of which the typical solution is taken (``KMeans/typical(of:tie:)``). The old division stays as it is unless it
+/// is certain to be worse than the best by more than one percent, each told by points that it was not made from: centers
+/// that follow their sample would give one person in twenty another name for nothing. Where it is worse the old centers move, if that is good enough, so that
 /// few change names. There is a new choice once there are a quarter more people than there were at the last one: what the
 /// first ones looked like says little of those who came later. Names go by members: the new clusters are matched with the old
 /// ones so that as many points as possible stay under their name (``MinimalAssignment``); a cluster that shares too little
@@ -58,6 +58,8 @@ public struct StableClusters: Sendable, Equatable {
   private static let tie = 0.005
   /// By which part of the least inertia the old solution may be above it: names are worth more than a choice.
   private static let stay = 0.01
+  /// Standard errors of what is certain.
+  private static let certainty = 2.0
   /// With so many times the people that it was chosen among, the solution is chosen anew.
   private static let growth = 1.25
   /// Of two matched clusters together, the part that both have; less is another cluster.
@@ -109,7 +111,9 @@ public struct StableClusters: Sendable, Equatable {
     }
     let least = solutions.reduce(Double.infinity) { min($0, $1.inertia) }
     if let centers, !hasGrown, points.width == width,
-      Self.inertia(standardized, centers, old) <= (1 + Self.stay + chance(points.count)) * least
+      !Self.isWorse(
+        Self.distances(standardized, centers, old),
+        than: Self.distances(standardized, likeBest: solutions))
     {
       kept = 1
       clusters = Self.described(old, names: clusters.map(\.name), points, next, before: clusters)
@@ -133,10 +137,6 @@ public struct StableClusters: Sendable, Equatable {
     take(best, names: names, points, next)
   }
 
-  /// By which part the inertia of centers that were made from one sample is above that of a sample's own: the centers of m
-  /// members miss their mean by a variance of 1 / m of theirs, and the sample's own go along with its chance by as much.
-  private func chance(_ count: Int) -> Double { 2 * Double(clusterCount) / Double(count) }
-
   /// The old centers in a new scale; nil where there are none, or where they are fewer than are looked for.
   private func oldCenters(_ wide: Int, _ next: PointScale) -> PointTable? {
     guard let scale, let solution, solution.centers.count >= clusterCount else { return nil }
@@ -148,17 +148,44 @@ public struct StableClusters: Sendable, Equatable {
     return next.standardized(centers)
   }
 
-  /// The sum of the squared distances to the centers of a division.
-  private static func inertia(
-    _ points: PointTable, _ centers: PointTable, _ division: [Int]
-  ) -> Double {
-    var sum = 0.0
-    for (index, cluster) in division.enumerated() {
-      for (value, center) in zip(points[index], centers[cluster]) {
-        sum += (value - center) * (value - center)
-      }
+  /// Whether squared distances are certain to be greater by more than one percent on average; those of each point are compared.
+  private static func isWorse(_ old: [Double], than new: [Double]) -> Bool {
+    var (total, difference, squares) = (0.0, 0.0, 0.0)
+    for (old, new) in zip(old, new) {
+      total += new
+      difference += old - new
+      squares += (old - new) * (old - new)
     }
-    return sum
+    let count = Double(old.count)
+    let mean = difference / count
+    let error = (max(0, squares / count - mean * mean) / count).squareRoot()
+    return mean - certainty * error > stay * total / count
+  }
+
+  /// Of each point the squared distance to its center in a division.
+  private static func distances(
+    _ points: PointTable, _ centers: PointTable, _ division: [Int]
+  ) -> [Double] {
+    division.enumerated().map { index, cluster in
+      zip(points[index], centers[cluster]).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+    }
+  }
+
+  /// The same in divisions that are made like the best solution, of each half of the points from the other half: what a
+  /// solution is better for its own points alone does not count.
+  private static func distances(_ points: PointTable, likeBest solutions: [KMeans]) -> [Double] {
+    var best = solutions[0]
+    for solution in solutions where solution.inertia < best.inertia { best = solution }
+    let halves = (0..<2).map { half in
+      var table = PointTable(width: points.width)
+      for index in stride(from: half, to: points.count, by: 2) { table.append(points[index]) }
+      return table
+    }
+    let found = (0..<2).map { half in
+      let made = KMeans(halves[1 - half], from: best.centers)
+      return distances(halves[half], made.centers, made.nearest(halves[half]))
+    }
+    return (0..<points.count).map { found[$0 % 2][$0 / 2] }
   }
 
   private mutating func solve(_ points: PointTable) -> [KMeans] {
