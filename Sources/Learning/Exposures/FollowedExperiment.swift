@@ -163,7 +163,7 @@ struct FollowedExperiment: Sendable {
 
   /// Persons by the window of their first exposure, with what they did within the outcome window, in order.
   ///
-  /// Cost: some 0.2 µs a person and touch.
+  /// Cost: one pass over all persons with their touches.
   ///
   /// - Parameter dwellTenthsMax: more of one person counts as that much.
   func cohorts(
