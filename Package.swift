@@ -143,7 +143,7 @@ let package = Package(
         "Events", "Views", "Operators", "Dataflow", "Ports", "NATSClient", "RedisClient",
         "PostgresClient", "HTTPClient", "HTTPServer", "Metrics", "Cryptography", "JetStreamLog",
         "PostgresViews", "RedisViews", "FileSnapshots", "JetStreamSnapshots", "LogArchive",
-        "Definitions", "Experiments",
+        "Definitions", "Experiments", "Statistics",
         "Collector", "Runtime", "LogScans", "Learning", "LogFollowing", "DecisionAPI",
         "QueryAPI", "Notifications", "Verification", "Console", "BrowserTracker", "LocalServers",
         "DemoTraffic",

@@ -19,27 +19,49 @@ public final class ExposureLearner: Learner, Sendable {
     public var since: Int64
   }
 
+  /// The experiments that there are now.
+  public struct Questions: Sendable {
+    /// Another one where they are others.
+    public var version: UInt64
+    public var all: [ExposureQuestion]
+
+    public init(version: UInt64, all: [ExposureQuestion]) {
+      self.version = version
+      self.all = all
+    }
+  }
+
   private struct State {
     var book: ExposureBook
+    /// Of the questions that it follows.
+    var version: UInt64?
+    /// The greatest time of the log that was read; nil before the first frame.
+    var readUntil: Int64?
     var progress: LearningProgress?
     /// Of the log's beginning, as far as it was read.
     var begin = Int64.min
     /// How far watermarks trail the log's time, microseconds.
     var disorder: Int64 = 0
-    var needsQuestions = true
+
+    /// Before a frame is read, so that what begins has missed nothing but what was read before.
+    mutating func follow(_ questions: Questions) {
+      guard version != questions.version else { return }
+      version = questions.version
+      book.follow(questions.all, since: readUntil)
+    }
   }
 
   private let empty: @Sendable () -> ExposureBook
-  private let questions: @Sendable () -> [ExposureQuestion]
+  private let questions: @Sendable () -> Questions
   private let state: Mutex<State>
 
   /// - Parameters:
   ///   - plans: whose tokens say chances.
   ///   - signer: of the tokens; without one none is believed.
-  ///   - questions: the experiments that there are now.
+  ///   - questions: asked for each frame.
   public init(
     _ plans: [DecisionPlan], signer: DecisionSigner?,
-    questions: @escaping @Sendable () -> [ExposureQuestion]
+    questions: @escaping @Sendable () -> Questions
   ) {
     let empty: @Sendable () -> ExposureBook = {
       ExposureBook(plans) { signer?.isAuthentic($0, $1) ?? false }
@@ -61,12 +83,10 @@ public final class ExposureLearner: Learner, Sendable {
     _ frame: FrameView, _ counted: borrowing CountedEvents, at moment: FrameMoment,
     from stream: StreamPlace
   ) {
-    let first = state.withLock(\.needsQuestions) ? questions() : nil
+    let questions = questions()
     state.withLock { state in
-      if let first {
-        state.book.follow(first, since: nil)
-        state.needsQuestions = false
-      }
+      state.follow(questions)
+      state.readUntil = max(state.readUntil ?? .min, moment.logTime)
       state.disorder = moment.logTime - moment.watermark
       state.book.add(frame, counted)
     }
@@ -80,14 +100,12 @@ public final class ExposureLearner: Learner, Sendable {
     let questions = questions()
     state.withLock { state in
       let isBeginning = !(state.progress?.isCaughtUp ?? false)
-      // What is followed while the beginning is read has missed what was read before.
-      state.book.follow(questions, since: state.needsQuestions ? nil : progress.logTime)
-      state.needsQuestions = false
-      state.book.advance(to: progress.logTime)
-      if isBeginning, progress.isCaughtUp, progress.logTime > .min {
-        state.begin = progress.logTime - memory
-      }
+      state.follow(questions)
       state.progress = progress
+      // Before the first frame there is no time.
+      guard progress.logTime > .min else { return }
+      state.book.advance(to: progress.logTime)
+      if isBeginning, progress.isCaughtUp { state.begin = progress.logTime - memory }
     }
   }
 

@@ -13,11 +13,14 @@ struct DemoExperiment: Sendable {
 
   var id: String { label.isEmpty ? "demo-newsletter" : "demo-newsletter-\(label)" }
 
-  /// MurmurHash3 (x86, 32 bits, seed 0) of `<experiment>:<person>`, times a million, shifted right by 32; the lower half
-  /// of a million gets the first variant.
+  /// The lower half of the buckets gets the first variant.
   func variant(of person: String) -> String {
-    let bucket = UInt64(Self.hash(Array("\(id):\(person)".utf8))) * Self.parts >> 32
-    return Self.variants[bucket < Self.parts / 2 ? 0 : 1]
+    Self.variants[Self.bucket(of: person, in: id) < Self.parts / 2 ? 0 : 1]
+  }
+
+  /// MurmurHash3 (x86, 32 bits, seed 0) of `<experiment>:<person>`, times a million, shifted right by 32.
+  static func bucket(of person: String, in experiment: String) -> UInt64 {
+    (UInt64(hash(Array("\(experiment):\(person)".utf8))) * parts) >> 32
   }
 
   static func hash(_ bytes: [UInt8]) -> UInt32 {

@@ -47,8 +47,8 @@ final class FollowedExperiments: ExperimentFollower {
     else {
       throw .unavailable("the log is still being read for the persons of the experiment")
     }
-    let begin = experiment.touchedRange.lowerBound
-    // One that was declared a moment ago is followed from its next frame on.
+    let begin = experiment.epochs.first?.since ?? .min
+    // Other processes hear of one that begins a moment later.
     guard followed.since <= begin + Self.tolerance else {
       throw .refused(
         "persons are followed for \(ExposureBook.memory / 86_400_000_000) days, since"
@@ -108,6 +108,8 @@ private final class CatalogBox: Sendable {
     var questions: [ExposureQuestion] = []
     var version: UInt64?
     var hour: Int64 = 0
+    /// How often they were made.
+    var number: UInt64 = 0
   }
 
   private let state = Mutex(State())
@@ -119,17 +121,20 @@ private final class CatalogBox: Sendable {
   var isReady: Bool { state.withLock(\.catalog)?.isLoaded ?? true }
 
   /// Those that run or did within the memory.
-  var questions: [ExposureQuestion] {
+  var questions: ExposureLearner.Questions {
     let now = QueryRoutes.systemClock()
     return state.withLock { state in
-      guard let catalog = state.catalog else { return [] }
+      guard let catalog = state.catalog else {
+        return ExposureLearner.Questions(version: 0, all: [])
+      }
       let version = catalog.version
       let hour = now / 3_600_000_000
       if state.version != version || state.hour != hour {
         state.questions = catalog.all.compactMap { Self.question($0.experiment, now: now) }
         (state.version, state.hour) = (version, hour)
+        state.number += 1
       }
-      return state.questions
+      return ExposureLearner.Questions(version: state.number, all: state.questions)
     }
   }
 

@@ -127,6 +127,36 @@ struct DemoGeneratorTests {
     }
   }
 
+  /// As Docs/experiments.md has them.
+  @Test(
+    "assigns persons by the rule that the server assigns them by",
+    arguments: [
+      ("spring-subject", "ann", 974_350), ("spring-subject", "bob", 177_039),
+      ("spring-subject", "Zoë", 216_712), ("autumn", "ann", 28_318),
+    ])
+  func buckets(experiment: String, person: String, bucket: UInt64) {
+    #expect(DemoExperiment.bucket(of: person, in: experiment) == bucket)
+  }
+
+  @Test(
+    "shows a person of the experiment one variant, and both to as many, on devices of all classes")
+  func experiment() {
+    var variants: [String: Set<String>] = [:]
+    for request in requests(count: 20_000).requests {
+      for event in request.events
+      where event.place.campaign == DemoExperiment.campaign && !event.person.isBot {
+        variants[event.person.name, default: []].insert(event.place.variant)
+      }
+    }
+    #expect(variants.values.allSatisfy { $0.count == 1 })
+    let shown = variants.values.count { $0 == ["a"] }
+    let share = Double(shown) / Double(variants.count)
+    #expect(variants.count > 100 && (0.4...0.6).contains(share), "\(shown) of \(variants.count)")
+    let agents = Set(
+      (0..<200).map { DemoVisitor(DemoPerson(userID: "user-\($0)")).agent })
+    #expect(agents.count == 6)
+  }
+
   @Test("appends the label to every campaign's name")
   func label() {
     let run = requests(label: "x", count: 500)

@@ -47,8 +47,15 @@ struct ExperimentProofTests {
       status: 201)
     #expect(declared["status"] as? String == "draft")
     _ = try ask(one, "PATCH", #"{"status":"running"}"#)
+    // The same persons, asked for what rows don't tell.
+    let twin = all + "/twin"
+    _ = try ask(
+      all, "POST",
+      #"{"id":"twin","campaign":"hello","variants":["a","b"],"control":"a","metric":"goal:Content Clicked","segments":["device"],"outcome_window_seconds":2,"cohort":"10s","minimal_effect":0.5,"weights":{"a":0.5,"b":0.5}}"#,
+      status: 201)
+    _ = try ask(twin, "PATCH", #"{"status":"running"}"#)
     let started = try #require(
-      (try ask(one)["allocation"] as? [[String: Any]])?.first?["since"] as? String)
+      (try ask(twin)["allocation"] as? [[String: Any]])?.first?["since"] as? String)
 
     // Another one, whose variants something else draws.
     let drawn = all + "/drawn"
@@ -98,6 +105,8 @@ struct ExperimentProofTests {
     #expect((last["mixed"] as? [String: Any])?["persons"] as? Int == 0)
     #expect(last["warnings"] as? [String] == [])
 
+    try await isTwin(twin, of: variants, persons)
+
     // One of five gets a, as its exposures say.
     let exposures = (0..<1_000).map { number in
       """
@@ -125,9 +134,44 @@ struct ExperimentProofTests {
       try await eventually(withinMs: 10_000) {
         try client.get(one + "/assignment?person=person-1").text.contains(#""variant":"b","in"#)
       })
+    // Persons are followed through the log from its beginning.
+    try await isTwin(twin, of: variants, persons)
     let verified = try await system.run(["verify"])
     #expect(verified.code == 0, "\(verified.text)")
   }
+
+  /// What persons who are followed come to is what rows come to, and by device what was sent.
+  private func isTwin(
+    _ twin: String, of variants: [[String: Any]], _ persons: [Person]
+  ) async throws {
+    var last: [String: Any] = [:]
+    func counts(_ variants: [[String: Any]], _ metric: String) -> [[Double?]] {
+      variants.map { variant in
+        let metrics = variant["metrics"] as? [String: [String: Any]]
+        return [variant["persons"] as? Double, metrics?[metric]?["value"] as? Double]
+      }
+    }
+    let due = counts(variants, "click_rate")
+    let isThere = try await eventually(withinMs: 20_000, everyMs: 200) {
+      let answer = try client.get(twin + "/results")
+      guard answer.status == 200 else { return false }
+      last = try ask(twin + "/results")
+      return counts(last["variants"] as? [[String: Any]] ?? [], "goal:Content Clicked") == due
+    }
+    #expect(isThere, "\(last)")
+    #expect((last["decision"] as? [String: Any])?["action"] as? String == "take_treatment")
+    for segment in last["segments"] as? [[String: Any]] ?? [] {
+      let device = try #require(segment["value"] as? String)
+      let own = persons.filter { Self.isMobile($0) == (device == "mobile") }
+      let shown = (segment["variants"] as? [[String: Any]])?.map { $0["persons"] as? Int }
+      #expect(shown == ["a", "b"].map { variant in own.count { $0.variant == variant } })
+    }
+    #expect((last["segments"] as? [Any])?.count == 2, "\(last)")
+    let completeness = last["completeness"] as? [String: Any]
+    #expect((completeness?["position"] as? String)?.hasPrefix("1~") == true)
+  }
+
+  private static func isMobile(_ person: Person) -> Bool { person.id.hasSuffix("3") }
 
   /// Exposures at the window's second second, clicks half a second after, in batches of Segment's API.
   private func expose(_ persons: [Person], from first: Int64, _ url: String) throws {
@@ -152,10 +196,16 @@ struct ExperimentProofTests {
       .format(Date(timeIntervalSince1970: Double(milliseconds) / 1_000))
     return """
       {"type":"track","event":"\(event)","userId":"\(person.id)","messageId":"\(event)-\(person.id)",\
-      "timestamp":"\(time)","properties":{"campaign_id":"hello","variant_id":"\(person.variant)",\
+      "timestamp":"\(time)","context":{"userAgent":"\(isMobile(person) ? mobile : desktop)"},\
+      "properties":{"campaign_id":"hello","variant_id":"\(person.variant)",\
       "channel":"web"}}
       """
   }
+
+  private static let mobile =
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1"
+  private static let desktop =
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36"
 
   private static func now() -> Int64 { Int64(Date().timeIntervalSince1970 * 1_000) }
 

@@ -312,7 +312,7 @@ struct ExperimentRoutesTests {
       guard status == 200 else { continue }
       #expect(service.reader.asked.withLock { $0 }.isEmpty)
       #expect(answer.json["metric"] == .string("goal:Signed Up"))
-      #expect(answer.json["completeness"]?["outcome_window_seconds"] == .integer(30))
+      #expect(answer.json["completeness"]?["outcome_window_seconds"] == .number(30, text: "30.0"))
       // Half as many came to b by mobile devices alone.
       #expect(answer.json["decision"]?["action"] == .string("distrust"))
       guard case .array(let failures)? = answer.json["sample_ratio"]?["failures"],

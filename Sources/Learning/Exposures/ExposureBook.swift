@@ -12,8 +12,8 @@ public import Views
 /// is the user's, however long ago (the pipeline's rows leave the user what is older than its sessions). A function
 /// of the set of events, as long as tables have room; who is turned away is counted.
 ///
-/// Cost: a comparison of each tuple of a frame and a look at each event's persons; some 0.5 µs for one of a followed campaign.
-/// Nothing where nothing is followed. Memory: some 200 bytes a person.
+/// Cost: a hash of each tuple of a frame and a look at each event's persons; two look-ups and, where it is a first touch, a look
+/// through the payload for one of a followed campaign. Nothing where nothing is followed.
 public struct ExposureBook: Sendable {
   /// How far back it looks, microseconds.
   public static let memory: Int64 = 30 * 86_400_000_000

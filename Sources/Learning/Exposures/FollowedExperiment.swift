@@ -11,8 +11,8 @@ struct FollowedExperiment: Sendable {
   }
 
   static let placesMax = 100_000
-  /// Of arrivals; microseconds.
-  static let window: Int64 = 60_000_000
+  /// Of arrivals, as of the shortest cohorts; microseconds.
+  static let window: Int64 = 10_000_000
 
   var question: ExposureQuestion
   /// What encoded tuples of its site and campaign begin with.
@@ -127,7 +127,7 @@ struct FollowedExperiment: Sendable {
 
   // MARK: Answers
 
-  /// Who came, in order of time and place: for each window of a minute, and each of what is known of persons.
+  /// Who came, in order of time and place: for each window of ten seconds, and each of what is known of persons.
   ///
   /// - Parameter times: of the exposures; only whole windows within count.
   func arrivals(within times: Range<Int64>) -> [SampleRatioStep] {
@@ -163,7 +163,7 @@ struct FollowedExperiment: Sendable {
 
   /// Persons by the window of their first exposure, with what they did within the outcome window, in order.
   ///
-  /// Cost: some 0.2 µs a person and touch.
+  /// Cost: one pass over all persons with their touches.
   ///
   /// - Parameter dwellTenthsMax: more of one person counts as that much.
   func cohorts(

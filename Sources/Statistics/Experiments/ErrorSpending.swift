@@ -2,7 +2,7 @@
 ///
 /// Lan and DeMets 1983: a test that is looked at all the time stays within α where it spends α along any
 /// course that outcomes have no part in. This one follows visitors: 3 % of α by a two-hundredth of the plan,
-/// 32 % by a twentieth, 86 % by its end and 94 % by ten times that, straight in the logarithm of visitors
+/// 32 % by a twentieth, 84 % by its end and 91 % by ten times that, straight in the logarithm of visitors
 /// between, since effects of all sizes are as likely on that scale; the rest on visitors beyond, for ever, at
 /// a rate that falls as their number to the −¼. Of what is left by then up to a tenth is spent on information, from
 /// 5 to 50: where many convert, a few hundred visitors can tell arms apart, long before the plan's share of
@@ -62,8 +62,8 @@ public struct ErrorSpending: Sendable, Equatable {
   /// Fewer visitors than these decide nothing that anyone would act on.
   private static let start = 20.0
   private static let knots = [
-    (plans: 0.005, share: 0.03), (plans: 0.05, share: 0.32), (plans: 1, share: 0.86),
-    (plans: 10, share: 0.94),
+    (plans: 0.005, share: 0.03), (plans: 0.05, share: 0.32), (plans: 1, share: 0.84),
+    (plans: 10, share: 0.91),
   ]
   private static let informative = 5.0...50
   private static let informationShare = 0.1
