@@ -88,14 +88,12 @@ public struct NaiveOutcomes {
     sums = sums.filter { !$0.value.isZero }
   }
 
-  /// The latest session that a touch goes on with.
+  /// The session begun last that a touch goes on with. One begun later may be over before one begun
+  /// earlier: a person may have been two, until an alias said that they are one.
   private static func session(of fact: Fact, in sessions: [[Fact]], gap: Int64) -> Int? {
-    var index = sessions.count - 1
-    while index >= 0, fact.time - sessions[index][sessions[index].count - 1].time <= gap {
-      if sessions[index].contains(where: fact.meets) { return index }
-      index -= 1
+    sessions.lastIndex { session in
+      fact.time - session[session.count - 1].time <= gap && session.contains(where: fact.meets)
     }
-    return nil
   }
 
   /// The click that a conversion is the result of. One that had left state when its person became
