@@ -285,7 +285,7 @@ struct BrowserTrackerTests {
   func refused(status: Int, isTriedAgain: Bool) async throws {
     let site = "refused-\(status)"
     let (system, tab) = try await open(
-      site, page: "plain",
+      site,
       before: """
         window.tries = 0
         const send = fetch
