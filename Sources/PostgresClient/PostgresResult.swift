@@ -16,6 +16,11 @@ public struct PostgresResult: ~Copyable {
   /// The statement's tag, e.g. `COMMIT` or `INSERT 0 5`.
   var commandTag: String { PQcmdStatus(raw).map { String(cString: $0) } ?? "" }
 
+  /// How many rows an `insert`, `update` or `delete` has changed; of a `select` how many it gave.
+  public var affectedRowCount: Int {
+    PQcmdTuples(raw).flatMap { Int(String(cString: $0)) } ?? 0
+  }
+
   /// - Throws: `unexpectedResult` if the columns do not have exactly these types.
   public func require(_ types: PostgresType...) throws(PostgresError) {
     guard columnCount == types.count else {

@@ -38,9 +38,52 @@ struct DimensionTable {
     }
   }
 
+  /// Looks all of them up and writes those that are missing: a new owner of a stream brings tuples that are there.
   private func insert(
     chunk: ArraySlice<DimensionEntry>, _ connection: PostgresConnection
   ) throws(ViewStoreError) {
+    let missing = try missing(of: chunk, connection)
+    if missing.isEmpty { return }
+    let parameters = try Self.parameters(missing[...])
+    let inserted: Int
+    do throws(PostgresError) {
+      let result = try connection.query(prepared: "dimensions", insertion, parameters)
+      inserted = result.affectedRowCount
+    } catch {
+      throw ViewStoreError(error)
+    }
+    // Else somebody has written some of them meanwhile, which may be other tuples.
+    if inserted < missing.count { _ = try self.missing(of: missing[...], connection) }
+  }
+
+  /// - Throws: `refused` if an id already stands for another tuple.
+  private func missing(
+    of chunk: ArraySlice<DimensionEntry>, _ connection: PostgresConnection
+  ) throws(ViewStoreError) -> [DimensionEntry] {
+    let parameters = try Self.parameters(chunk)
+    var missing: Set<Int64> = []
+    var clashing: Int64?
+    do throws(PostgresError) {
+      let result = try connection.query(prepared: "dimensions_check", comparison, parameters)
+      try result.require(.int8, .bool)
+      for row in 0..<result.rowCount {
+        let id = result.int8(row, 0)
+        if result.bool(row, 1) { missing.insert(id) } else { clashing = id }
+      }
+    } catch {
+      throw ViewStoreError(error)
+    }
+    if let clashing {
+      throw .refused(
+        "dimension id \(clashing) stands for two different tuples:"
+          + " one of them must be renamed at its source")
+    }
+    return missing.isEmpty ? [] : chunk.filter { missing.contains($0.id) }
+  }
+
+  private static func parameters(
+    _ chunk: ArraySlice<DimensionEntry>
+  ) throws(ViewStoreError) -> PostgresParameters {
     var columns: [[String]] = Array(repeating: [], count: Dimension.allCases.count)
     for entry in chunk {
       guard let fields = DimensionTable.fields(of: entry.encoded) else {
@@ -53,20 +96,7 @@ struct DimensionTable {
     var parameters = PostgresParameters(capacity: 256 * chunk.count)
     parameters.append(int8Array: chunk) { $0.id }
     for column in columns { parameters.append(textArray: column) }
-    let clashing: Int64?
-    do throws(PostgresError) {
-      _ = try connection.query(prepared: "dimensions", insertion, parameters)
-      let result = try connection.query(prepared: "dimensions_check", comparison, parameters)
-      try result.require(.int8)
-      clashing = result.rowCount == 0 ? nil : result.int8(0, 0)
-    } catch {
-      throw ViewStoreError(error)
-    }
-    if let clashing {
-      throw .refused(
-        "dimension id \(clashing) stands for two different tuples:"
-          + " one of them must be renamed at its source")
-    }
+    return parameters
   }
 
   /// The texts that stand for an encoded tuple; nil where it is none.
@@ -110,12 +140,12 @@ struct DimensionTable {
     """
   }
 
+  /// Those that are not there (true), and those whose id stands for another tuple (false).
   private var comparison: String {
     """
-    select g.id from \(given) left join \(schema.name).dimensions d on d.id = g.id
+    select g.id, d.id is null from \(given) left join \(schema.name).dimensions d on d.id = g.id
     where (d.site, d.campaign, d.content, d.variant, d.channel, d.currency, d.traffic)
       is distinct from (g.site, g.campaign, g.content, g.variant, g.channel, g.currency, g.traffic)
-    limit 1
     """
   }
 }

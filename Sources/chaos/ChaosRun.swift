@@ -47,6 +47,7 @@ struct ChaosRun {
       say("load of \(settings.keys) keys")
       traffic.load(contents: settings.keys)
       guard probe.measure().recovered != nil else { throw ChaosError("the load is not taken in") }
+      try Self.waitForTuples(testbed)
     }
     traffic.start()
     let injector = Injector(testbed: testbed, traffic: traffic)
@@ -74,6 +75,19 @@ struct ChaosRun {
       begunAt: begunAt, seconds: Double(Clock.steady() - begun) / 1e6,
       load: Self.load(settings, ledger, testbed), records: records, facts: verification.facts,
       failures: failures, notes: notes(testbed))
+  }
+
+  /// Waits until the load's keys are in Postgres: what is written of them for the first time takes longer than a
+  /// recovery, with faults or without. Windows of ten seconds close meanwhile.
+  private static func waitForTuples(_ testbed: Testbed) throws {
+    var count: Int64 = -1
+    var since = Clock.steady()
+    while !Interruption.isAsked {
+      let now = try testbed.tupleCount()
+      if now != count { (count, since) = (now, Clock.steady()) }
+      if Clock.steady() - since > 15_000_000 { return }
+      Clock.pause(ms: 500)
+    }
   }
 
   // MARK: Faults

@@ -124,6 +124,18 @@ final class Testbed: Sendable {
     try connection.execute("select pg_reload_conf()")
   }
 
+  /// How many tuples all pipelines have in Postgres.
+  func tupleCount() throws -> Int64 {
+    let connection = try PostgresConnection(
+      PostgresSettings(connection: servers.endpoints.postgresURL))
+    let counts = definitions.pipelines.map {
+      "(select count(*) from p_\($0.name)_\($0.version).dimensions)"
+    }
+    let result = try connection.query("select " + counts.joined(separator: " + "))
+    try result.require(.int8)
+    return result.int8(0, 0)
+  }
+
   private static func makeNodes(
     _ settings: Settings, streams: String, _ servers: LocalServers, _ proxy: Proxy
   ) throws -> [Node] {
