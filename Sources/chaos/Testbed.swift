@@ -1,3 +1,4 @@
+import Dataflow
 import Definitions
 import Foundation
 import LocalServers
