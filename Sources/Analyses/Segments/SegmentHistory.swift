@@ -136,6 +136,15 @@ public struct SegmentHistory: Sendable {
     sets[number].isEmpty ? [""] : sets[number].map { segments[$0] }
   }
 
+  /// By number of a set, the bits of the alternatives that it holds.
+  func held(_ alternatives: [(bit: UInt64, filter: BreakdownFilter)]) -> [UInt64] {
+    var held = sets.map { _ in UInt64(0) }
+    for (bit, filter) in alternatives {
+      for (number, passes) in passes([filter]).enumerated() where passes { held[number] |= bit }
+    }
+    return held
+  }
+
   /// By number of a set, whether filters on segments let it pass: `is` where the person is in one of them, `is not`
   /// where in none of them.
   func passes(_ filters: [BreakdownFilter]) -> [Bool] {
