@@ -1,5 +1,6 @@
 import Analyses
 import Events
+import HTTPServer
 import Ports
 
 /// Reads `filters`: what holds of everything that counts.

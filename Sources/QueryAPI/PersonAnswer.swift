@@ -179,8 +179,7 @@ struct PersonAnswer: Sendable {
     _ rows: [PersonPeriod.Row<Attribution.Credit>], _ totals: Totals,
     _ before: PersonPeriod.Body?, _ findings: PersonFindings, to output: inout [UInt8]
   ) {
-    var earlier:
-      (rows: [PersonGroup: Attribution.Credit], totals: Totals, people: PersonPeople)?
+    var earlier: (rows: [PersonGroup: Attribution.Credit], totals: Totals, people: PersonPeople)?
     if case .attribution(let rows, let with, let without)? = before, let period = findings.before {
       earlier = (PersonPeriod.byGroup(rows), (with, without), period.people)
     }

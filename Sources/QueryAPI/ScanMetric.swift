@@ -1,4 +1,5 @@
 import Analyses
+import Events
 import Views
 
 /// A metric that a scan of the log computes: those of the activity windows, and those that no window keeps.

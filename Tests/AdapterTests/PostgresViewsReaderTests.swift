@@ -116,7 +116,8 @@ struct PostgresViewsReaderTests {
       }
     }
     let first = DimensionFilter(operation: .isAnyOf, dimension: .content, values: ["c1"])
-    let none = DimensionFilter(operation: .isAnyOf, dimension: .campaign, values: ["x') or true --"])
+    let none = DimensionFilter(
+      operation: .isAnyOf, dimension: .campaign, values: ["x') or true --"])
     let all = DimensionFilter(operation: .contains, dimension: .campaign, values: ["pri"])
     for (alternatives, impressions) in [
       ([[first, none]], 48), ([[none, all]], 288), ([[none], [all]], 0),

@@ -36,7 +36,8 @@ import Views
         name: values[.event] ?? "",
         agent: device.isEmpty
           ? "" : device == "mobile" ? "Safari 17/iOS/mobile" : "Chrome 126/Windows/desktop",
-        payload: #"{"country":"\#(values[.country] ?? "")","properties":{"plan":"\#(values[plan] ?? "")"}}"#
+        payload:
+          #"{"country":"\#(values[.country] ?? "")","properties":{"plan":"\#(values[plan] ?? "")"}}"#
       )
       return Told(event: event, values: values)
     }

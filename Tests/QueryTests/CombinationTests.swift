@@ -29,7 +29,8 @@ struct CombinationTests {
   private static let metrics: [(name: String, first: String, second: String)] = [
     ("impressions", "2", "1"), ("views", "1", "1"), ("clicks", "1", "0"), ("ctr", "0.5", "0"),
     ("engagements", "1", "0"), ("engagement_rate", "1", "0"), ("conversions", "1", "0"),
-    ("conversion_rate", "1", "null"), ("revenue", #"{"EUR":2}"#, #"{"EUR":0}"#), ("events", "6", "2"),
+    ("conversion_rate", "1", "null"), ("revenue", #"{"EUR":2}"#, #"{"EUR":0}"#),
+    ("events", "6", "2"),
     ("uniques", "1", "1"), ("dwell_p50", "30", "null"), ("scroll_p90", "80", "null"),
     (
       "top_contents", #"{"top":[{"value":"x","count":6,"error":0}],"certain":true}"#,
@@ -54,7 +55,8 @@ struct CombinationTests {
         tuple: DimensionTuple(
           site: "default", campaign: "spring", content: "x", variant: "a", channel: "mail",
           currency: revenue == 0 ? "" : "EUR"),
-        payload: #"{"country":"DE","utm_source":"news","utm_medium":"letter","ref":"https://r.example/","plan":"pro"\#(more)}"#,
+        payload:
+          #"{"country":"DE","utm_source":"news","utm_medium":"letter","ref":"https://r.example/","plan":"pro"\#(more)}"#,
         agent: "Chrome 126/Windows/desktop", revenue: revenue)
     }
     func second(_ kind: EventKind, _ minute: Int64) {
@@ -63,7 +65,8 @@ struct CombinationTests {
         tuple: DimensionTuple(
           site: "default", campaign: "autumn", content: "y", variant: "b", channel: "web",
           traffic: "bot"),
-        payload: #"{"country":"FR","utm_source":"ads","utm_medium":"cpc","ref":"https://s.example/","plan":"free"}"#,
+        payload:
+          #"{"country":"FR","utm_source":"ads","utm_medium":"cpc","ref":"https://s.example/","plan":"free"}"#,
         agent: "Safari 17/iOS/mobile")
     }
     api.put(
@@ -135,7 +138,9 @@ struct CombinationTests {
   @Test("all metrics by each two dimensions, and by all of them")
   func several() async throws {
     var combinations = Self.dimensions.indices.flatMap { first in
-      Self.dimensions.indices.filter { $0 > first }.map { [Self.dimensions[first], Self.dimensions[$0]] }
+      Self.dimensions.indices.filter { $0 > first }.map {
+        [Self.dimensions[first], Self.dimensions[$0]]
+      }
     }
     combinations.append(Self.dimensions)
     for dimensions in combinations {
@@ -178,13 +183,18 @@ struct CombinationTests {
     }
   }
 
-  @Test("what only read models have comes by their dimensions, else the address that answers it is told")
+  @Test(
+    "what only read models have comes by their dimensions, else the address that answers it is told"
+  )
   func outcomes() async throws {
     let ofRows = ["campaign", "content", "variant", "channel", "traffic", "time:hour"]
     for (metrics, route, body) in [
       (["sessions", "bounces", "bounce_rate", "session_duration"], "sessions", ""),
       (
-        ["attributed_clicks", "attributed_conversions", "attributed_conversion_rate", "attributed_revenue"],
+        [
+          "attributed_clicks", "attributed_conversions", "attributed_conversion_rate",
+          "attributed_revenue",
+        ],
         "attribution", ""
       ),
     ] {

@@ -158,7 +158,8 @@ extension [QueryAnswer.Row] {
       range: .explicit(.instant(min(from, to - 10_000_000)), .instant(to)),
       dimensions: dimensions,
       granularity: random.pick([nil, nil, .tenSeconds, .minute, .hour, .day]), filters: filters,
-      alternatives: alternatives, order: [], limit: 10_000, offset: 0, timezone: "UTC", after: nil, timeoutMs: 0)
+      alternatives: alternatives, order: [], limit: 10_000, offset: 0, timezone: "UTC", after: nil,
+      timeoutMs: 0)
   }
 
   @Test(

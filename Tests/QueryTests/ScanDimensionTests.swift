@@ -1,5 +1,6 @@
 import Events
 import HTTPServer
+import MemoryPorts
 import Testing
 import Views
 
@@ -142,7 +143,8 @@ import Views
       for hour in hours {
         let time = Self.start + hour * Self.hour + Int64(device) * Self.minute
         api.put(
-          .view, device, at: time, tuple: DimensionTuple(site: "default", campaign: "c\(device % 3)"))
+          .view, device, at: time,
+          tuple: DimensionTuple(site: "default", campaign: "c\(device % 3)"))
         api.put(
           .click, device, at: time + Self.minute,
           tuple: DimensionTuple(site: "default", campaign: "c\(device % 3)"))
@@ -176,7 +178,9 @@ import Views
           var expected = alone.split(separator: "\r\n").dropFirst().map { $0[...] }
           if route == "attribution" {
             // The last row is what has no touch, over the whole range.
-            expected = expected.dropLast().map { by.isEmpty ? $0.drop { $0 != "," }.dropFirst() : $0 }
+            expected = expected.dropLast().map {
+              by.isEmpty ? $0.drop { $0 != "," }.dropFirst() : $0
+            }
           }
           #expect(rows == expected, "\(route) by \(by) on \(day): \(whole) \(alone)")
           #expect(!rows.isEmpty)
