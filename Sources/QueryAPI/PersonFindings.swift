@@ -20,7 +20,7 @@ struct PersonFindings: Sendable {
     scan.expect(passes: 1 + (plans.before == nil ? 0 : 1) + (question.needsSegments ? 1 : 0))
     var segments = SegmentHistory.none
     if question.needsSegments {
-      segments = try scan.segments(site: question.site, until: question.times.upperBound)
+      segments = try scan.segments(site: question.site, for: question.times)
     }
     let now = try PersonPeriod.read(plans.now, scan, policy, segments)
     let before = try plans.before.map { plan throws(ScanError) in

@@ -99,7 +99,7 @@ struct QueryService: Sendable {
       var segments = SegmentHistory.none
       if question.needsSegments {
         scan.expect(passes: 2)
-        segments = try scan.segments(site: question.site, until: question.times.upperBound)
+        segments = try scan.segments(site: question.site, for: question.times)
       }
       let (breakdown, reach) = try scan.run { [segments] in
         Breakdown(question, segments: segments)
