@@ -1,6 +1,7 @@
 import Dataflow
 import Definitions
 import JetStreamLog
+import Learning
 import LogArchive
 import LogScans
 import Logging
