@@ -229,8 +229,8 @@ final class LearningParts: Sendable {
         case .conversionDown, .conversionUp: .conversions
         }
       return audiences.contributions(
-        site: row.site, campaign: row.campaign, quantity, from: from, until: until,
-        expected: expected
+        site: row.site, campaign: row.campaign, content: row.content, quantity, from: from,
+        until: until, expected: expected
       )?.map {
         IncidentAudience(
           dimension: $0.dimension, value: $0.value, share: $0.share, usual: $0.usual)
