@@ -13,8 +13,11 @@ struct WatchedTraffic {
       "keys", "add", "--value", key, "--site", "default", "--personal", "encrypt", "--honour-dnt",
     ])
     guard added.code == 0 else { throw HarnessError(added.text) }
-    let experiment =
-      #"{"id":"watched","campaign":"watched","variants":["a","b"],"control":"a","weights":{"a":0.5,"b":0.5}}"#
+    // Persons count a moment after they came.
+    let experiment = #"""
+      {"id":"watched","campaign":"watched","variants":["a","b"],"control":"a","weights":{"a":0.5,"b":0.5},\
+      "cohort":"10s","outcome_window_seconds":1}
+      """#
     let json = [HTTPHeader("Content-Type", "application/json")]
     let url = system.url + "/v1/experiments"
     let declared = try HTTPClient().post(url, headers: json, body: Array(experiment.utf8))
@@ -28,7 +31,8 @@ struct WatchedTraffic {
       environment: try system.environment)
   }
 
-  /// Persons with personal data, one who asks not to be tracked, a sender without a key, queries.
+  /// Persons with personal data, one who asks not to be tracked, a sender without a key, one who takes part in an
+  /// experiment, queries.
   mutating func send() throws {
     count += 1
     let client = try HTTPClient(HTTPClientSettings(connectTimeoutMs: 1_000, timeoutMs: 5_000))
@@ -45,6 +49,12 @@ struct WatchedTraffic {
     try track("p\(count)", key)
     try track("q\(count)", key, [HTTPHeader("DNT", "1")])
     try track("r\(count)", "wk_of_nobody")
+    let variant = count % 2 == 0 ? "a" : "b"
+    for kind in ["impression", "click"] {
+      _ = try client.get(
+        system.url
+          + "/p.gif?k=dev&t=\(kind)&cid=watched&var=\(variant)&uid=s\(count)&eid=\(kind)\(count)")
+    }
     _ = try client.post(
       system.url + "/v1/query", headers: [HTTPHeader("Content-Type", "application/json")],
       body: Array(
