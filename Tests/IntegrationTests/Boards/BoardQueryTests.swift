@@ -24,6 +24,8 @@ struct BoardQueryTests {
       "no hour is over",
     "anomalies: Engagements of the last hour and what is expected of this one / {{site}} {{end}}":
       "no hour is over",
+    "anomalies: How new values are / {{site}} {{campaign}} {{quantity}} {{currency}}":
+      "no five minutes are over",
     "anomalies: Hours in a row outside of it / {{site}} {{campaign}} {{side}}": "no hour is over",
     "learning: Decisions / {{plan}} {{reason}}": "the definitions declare no decision",
     "learning: Time to decide / median": "the definitions declare no decision",
