@@ -244,6 +244,18 @@ struct ExperimentRoutesTests {
           Timestamp.format(
             Self.start + 100 * Self.minute)))
     #expect(json["sample_ratio"]?["is_mismatch"] == .bool(false))
+    #expect(json["progress"]?["persons"] == .integer(10_000))
+    #expect(variants[1]["chance_to_beat_control"]?.number ?? 0 > 0.999)
+    #expect(variants[0]["chance_to_beat_control"] == .null)
+    guard case .array(let epochs)? = json["epochs"],
+      case .array(let parts)? = epochs.first?["variants"]
+    else {
+      Issue.record("\(json)")
+      return
+    }
+    #expect(epochs.count == 1 && epochs[0]["since"] == .string(Timestamp.format(Self.start)))
+    #expect(parts.map { $0["persons"] } == [.integer(10_000), .integer(10_000)])
+    #expect(parts[0]["lift"] == .null && (parts[1]["lift"]?.number ?? 0) - 0.6 < 1e-9)
     #expect(json["completeness"]?["position"] == .string("1~0.7"))
     #expect(
       json["completeness"]?["log_time"] == .string(Timestamp.format(Self.start + 102 * Self.minute))
@@ -323,6 +335,53 @@ struct ExperimentRoutesTests {
       }
       #expect(failures.map { $0["value"] } == [.string("device=mobile")])
       #expect(segments.map { $0["value"] } == [.string("desktop"), .string("mobile")])
+    }
+  }
+
+  @Test("where devices alone are not in rows, all but their results comes of these")
+  func devices() async throws {
+    var rows: [ExperimentCohort] = []
+    var persons: [ExperimentCohort] = []
+    for window in 0..<100 {
+      for (variant, count) in [("a", 5 as Int64), ("b", 8)] {
+        let start = Self.start + Int64(window) * Self.minute
+        let exposures = Exposures(persons: 100, clickers: count)
+        rows.append(
+          ExperimentCohort(
+            start: start, variant: variant, exposures: exposures,
+            baselines: Baselines(prior: 50, priorSquared: 100, priorClicked: 2 * count)))
+        persons.append(
+          ExperimentCohort(start: start, variant: variant, device: "tablet", exposures: exposures))
+      }
+    }
+    let cohorts = ExperimentCohorts(
+      cohorts: rows, watermark: .max, outcomeWindow: Self.minute)
+    for follower in [Follower(cohorts: persons) as any ExperimentFollower, NoExperimentFollower()] {
+      let service = try Service(follower: follower)
+      service.reader.result.withLock { $0 = .success(cohorts) }
+      let plan = #"{"segments":["device"],"# + Self.draft.dropFirst()
+      _ = try await service.ask(.post, "/v1/experiments", plan)
+      _ = try await service.ask(.patch, "/v1/experiments/x", #"{"status":"running"}"#)
+      let answer = try await service.ask(.get, "/v1/experiments/x/results")
+      #expect(answer.status == 200)
+      guard case .array(let variants)? = answer.json["variants"],
+        case .array(let segments)? = answer.json["segments"],
+        case .array(let warnings)? = answer.json["warnings"]
+      else {
+        Issue.record("\(answer.json)")
+        return
+      }
+      let comparison = variants[1]["metrics"]?["click_rate"]?["comparison"]
+      let reduction = try #require(comparison?["variance_reduction"]?.number)
+      #expect(reduction > 0, "rows know what persons did before")
+      if follower is Follower {
+        #expect(segments.map { $0["value"] } == [.string("tablet")])
+        #expect(warnings.isEmpty)
+      } else {
+        #expect(segments.isEmpty)
+        let warning = try #require(warnings.first?.string)
+        #expect(warning.hasPrefix("there are no results by device: "))
+      }
     }
   }
 

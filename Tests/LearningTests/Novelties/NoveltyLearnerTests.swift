@@ -41,7 +41,7 @@ struct NoveltyLearnerTests {
       for number in 0..<(revenue.count + seconds.count) {
         let id = "\(sequence)-\(number)"
         let isMoney = number < revenue.count
-        let payload = isMoney ? "{}" : #"{"dwell_ms":\#(seconds[number - revenue.count] * 1_000)}"#
+        let payload = isMoney ? "{}" : #"{"dw":\#(Int(seconds[number - revenue.count] * 1_000))}"#
         encoder.append(
           IncomingEvent(
             kind: isMoney ? .conversion : .engagement,
@@ -75,7 +75,8 @@ struct NoveltyLearnerTests {
   }
 
   @Test(
-    "a price that is a tenth of what it was is marked while as many buy, and time in view is as ever")
+    "a price that is a tenth of what it was is marked while as many buy, and time in view is as ever"
+  )
   func price() throws {
     var random = SeededGenerator(seed: 1)
     let desk = Desk()
@@ -87,7 +88,9 @@ struct NoveltyLearnerTests {
         revenue: (0..<30).map { _ in
           Int64(20 + random.below(40)) * (isWrong ? 100_000 : 1_000_000)
         },
-        seconds: (0..<30).map { _ in Double(5 + random.below(20)) }, at: time)
+        seconds: (0..<30).map { _ in
+          Double(5 + random.below(20))
+        }, at: time)
       // Others are not people, or too few for a mean.
       try desk.store(revenue: Array(repeating: 1, count: 40), traffic: "bot", at: time + 1)
       desk.publish(at: time + Self.bin + NoveltyLearner.grace)
