@@ -245,7 +245,7 @@ struct ExperimentRoutesTests {
             Self.start + 100 * Self.minute)))
     #expect(json["sample_ratio"]?["is_mismatch"] == .bool(false))
     #expect(json["progress"]?["persons"] == .integer(10_000))
-    #expect(variants[1]["chance_to_beat_control"]?.number ?? 0 > 0.999)
+    #expect(variants[1]["chance_to_beat_control"]?.double ?? 0 > 0.999)
     #expect(variants[0]["chance_to_beat_control"] == .null)
     guard case .array(let epochs)? = json["epochs"],
       case .array(let parts)? = epochs.first?["variants"]
@@ -255,7 +255,7 @@ struct ExperimentRoutesTests {
     }
     #expect(epochs.count == 1 && epochs[0]["since"] == .string(Timestamp.format(Self.start)))
     #expect(parts.map { $0["persons"] } == [.integer(10_000), .integer(10_000)])
-    #expect(parts[0]["lift"] == .null && (parts[1]["lift"]?.number ?? 0) - 0.6 < 1e-9)
+    #expect(parts[0]["lift"] == .null && (parts[1]["lift"]?.double ?? 0) - 0.6 < 1e-9)
     #expect(json["completeness"]?["position"] == .string("1~0.7"))
     #expect(
       json["completeness"]?["log_time"] == .string(Timestamp.format(Self.start + 102 * Self.minute))
@@ -372,14 +372,14 @@ struct ExperimentRoutesTests {
         return
       }
       let comparison = variants[1]["metrics"]?["click_rate"]?["comparison"]
-      let reduction = try #require(comparison?["variance_reduction"]?.number)
+      let reduction = try #require(comparison?["variance_reduction"]?.double)
       #expect(reduction > 0, "rows know what persons did before")
       if follower is Follower {
         #expect(segments.map { $0["value"] } == [.string("tablet")])
         #expect(warnings.isEmpty)
       } else {
         #expect(segments.isEmpty)
-        let warning = try #require(warnings.first?.string)
+        let warning = try #require(warnings.first?.text)
         #expect(warning.hasPrefix("there are no results by device: "))
       }
     }
@@ -420,6 +420,18 @@ struct ExperimentRoutesTests {
       _ = try await ViewExperimentReader(ReadViewSource(plain)).cohorts(
         site: "default", campaign: "spring", from: Self.start, to: .max, level: .minute)
     }
+  }
+}
+
+extension JSONTree {
+  fileprivate var double: Double? {
+    guard case .number(let value, _) = self else { return nil }
+    return value
+  }
+
+  fileprivate var text: String? {
+    guard case .string(let text) = self else { return nil }
+    return text
   }
 }
 
