@@ -27,27 +27,17 @@ struct BoardQueryTests {
     "anomalies: How new values are / {{site}} {{campaign}} {{quantity}} {{currency}}":
       "no five minutes are over",
     "anomalies: Hours in a row outside of it / {{site}} {{campaign}} {{side}}": "no hour is over",
-    "learning: Decisions / {{plan}} {{reason}}": "the definitions declare no decision",
-    "learning: Time to decide / median": "the definitions declare no decision",
-    "learning: Time to decide / 99th percentile": "the definitions declare no decision",
-    "learning: Who decides / {{plan}} {{policy}}": "the definitions declare no decision",
-    "learning: Decisions that are judged / {{plan}}": "the definitions declare no decision",
-    "learning: What policies would earn / {{plan}} {{policy}}":
-      "the definitions declare no decision",
-    "learning: What shadows would earn more / {{plan}} {{policy}} {{bound}}":
-      "the definitions declare no decision",
-    "learning: Taken back / {{plan}} {{outcome}}": "the definitions declare no decision",
-    "learning: Not known to the newest model yet / {{plan}}": "the definitions declare no decision",
-    "learning: Time until they have learned again / median": "the definitions declare no decision",
-    "learning: Time until they have learned again / 99th percentile":
-      "the definitions declare no decision",
+    "learning: Time until they have learned again / median": "nothing is taken back",
+    "learning: Time until they have learned again / 99th percentile": "nothing is taken back",
     "learning: Texts of contents / {{outcome}}": "no content has a title",
     "learning: Persons whose cluster kept its name / share": "clusters are refreshed seldom",
   ]
 
   @Test("every panel shows something, and every rule can be evaluated")
   func panels() async throws {
-    let system = try await ProofSystem("boards")
+    let system = try await ProofSystem(
+      "boards", streams: try WatchedTraffic.definitions(),
+      more: ["SMARTCONTENT_DECISION_SECRET": String(repeating: "5c", count: 32)])
     var traffic = try await WatchedTraffic(system)
     let address = String(system.url.dropFirst("http://".count))
     let prometheus = try await PrometheusServer.start(

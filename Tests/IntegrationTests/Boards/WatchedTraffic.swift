@@ -1,3 +1,4 @@
+import Foundation
 import HTTPClient
 
 /// Traffic that makes every metric of a board move: a demo's, and what a demo does not do.
@@ -6,6 +7,25 @@ struct WatchedTraffic {
   private let demo: ProgramRun
   private let key = "wk_boards"
   private var count = 0
+
+  /// A folder of definitions like the repository's, with something to decide and to judge at once.
+  static func definitions() throws -> String {
+    let streams = try TemporaryFolder.make("boards-streams") + "/Streams"
+    try FileManager.default.copyItem(atPath: "\(SDKPython.root)/Streams", toPath: streams)
+    try TextFile.write(
+      """
+      decisions:
+        hero:
+          campaign: watched
+          content: post-1
+          arms: [a, b]
+          default: a
+          reward_window: 1s
+          shadows: {even: uniform}
+
+      """, to: streams + "/decisions.yaml")
+    return streams
+  }
 
   init(_ system: ProofSystem) async throws {
     self.system = system
@@ -55,6 +75,7 @@ struct WatchedTraffic {
         system.url
           + "/p.gif?k=dev&t=\(kind)&cid=watched&var=\(variant)&uid=s\(count)&eid=\(kind)\(count)")
     }
+    try decide("t\(count)")
     _ = try client.post(
       system.url + "/v1/query", headers: [HTTPHeader("Content-Type", "application/json")],
       body: Array(
@@ -63,6 +84,30 @@ struct WatchedTraffic {
       _ = try client.get(system.url + "/v1/recommendations/" + path)
     }
     try listen()
+  }
+
+  /// What a person is shown is drawn, seen and clicked.
+  private func decide(_ person: String) throws {
+    struct Decided: Decodable {
+      var arm: String
+      var token: String
+    }
+    let client = try HTTPClient(HTTPClientSettings(connectTimeoutMs: 1_000, timeoutMs: 5_000))
+    let json = [HTTPHeader("Content-Type", "application/json")]
+    let answer = try client.post(
+      system.url + "/v1/decide", headers: json,
+      body: Array(#"{"k":"dev","decision":"hero","person":"\#(person)"}"#.utf8))
+    guard answer.status == 200 else { throw HarnessError("\(answer.status): \(answer.text)") }
+    let decided = try JSONDecoder().decode(Decided.self, from: Data(answer.body))
+    let events = ["impression", "click"].map { kind in
+      """
+      {"t":"\(kind)","cid":"watched","cnt":"post-1","var":"\(decided.arm)","uid":"\(person)",\
+      "eid":"\(kind)-\(person)","decision":"\(decided.token)"}
+      """
+    }
+    _ = try client.post(
+      system.url + "/v1/e", headers: json,
+      body: Array(#"{"k":"dev","e":[\#(events.joined(separator: ","))]}"#.utf8))
   }
 
   /// Follows a live stream for a moment.
