@@ -50,8 +50,8 @@ struct NoveltyLearnerTests {
             receivedAt: time,
             dimensions: DimensionTuple(
               site: "shop", campaign: "spring", currency: isMoney ? "EUR" : "", traffic: traffic
-            ).encoded, id: id, name: "Seen", source: "t",
-            revenueMicros: isMoney ? revenue[number] : 0, payload: Array(payload.utf8)))
+            ).encoded, revenueMicros: isMoney ? revenue[number] : 0, id: id, name: "Seen",
+            source: "t", payload: Array(payload.utf8)))
       }
       let frame = encoder.seal(
         FrameHeader(
