@@ -1,3 +1,4 @@
+public import Events
 import Statistics
 public import Views
 
@@ -84,6 +85,17 @@ public struct ExperimentPlan: Sendable, Hashable {
 
   /// Whether windows' rows tell all but some of the segments.
   public var isToldByRows: Bool { outcomeWindow == nil && metrics.allSatisfy(\.isOfRows) }
+
+  /// What windows' rows need to be told apart by for its segments.
+  public var rowDimensions: [Dimension] {
+    segments.compactMap { segment in
+      switch segment {
+      case .channel: .channel
+      case .content: .content
+      case .device, .browser, .country: nil
+      }
+    }
+  }
 
   /// Segments that windows' rows don't tell.
   public var segmentsOfPersons: [ExperimentSegment] { segments.filter { !$0.isOfRows } }

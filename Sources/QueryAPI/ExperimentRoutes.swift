@@ -99,7 +99,7 @@ public struct ExperimentRoutes: Sendable {
       let range = experiment.touchedRange
       let rows = try await reader.cohorts(
         site: plan.site, campaign: plan.campaign, from: range.lowerBound, to: range.upperBound,
-        level: plan.cohort)
+        level: plan.cohort, by: plan.rowDimensions)
       var answer = try results(
         of: experiment, rows, arrivals: follower.arrivals(of: experiment),
         segments: plan.isOfPersons ? .rows : .all, settled)

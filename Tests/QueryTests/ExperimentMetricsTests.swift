@@ -1,3 +1,4 @@
+import Events
 import Experiments
 import Logging
 import MemoryPorts
@@ -20,7 +21,8 @@ struct ExperimentMetricsTests {
     func outcomeWindow() async throws(ViewReadError) -> Int64 { ExperimentMetricsTests.minute }
 
     func cohorts(
-      site: String, campaign: String, from: Int64, to: Int64, level: WindowLevel
+      site: String, campaign: String, from: Int64, to: Int64, level: WindowLevel,
+      by dimensions: [Dimension]
     ) async throws(ViewReadError) -> ExperimentCohorts {
       guard campaign == "spring" else { throw .unavailable("Postgres is away") }
       var rows: [ExperimentCohort] = []
@@ -102,11 +104,13 @@ struct ExperimentMetricsTests {
       }
 
       func cohorts(
-        site: String, campaign: String, from: Int64, to: Int64, level: WindowLevel
+        site: String, campaign: String, from: Int64, to: Int64, level: WindowLevel,
+        by dimensions: [Dimension]
       ) async throws(ViewReadError) -> ExperimentCohorts {
         asked()
         return try await reader.cohorts(
-          site: site, campaign: campaign, from: from, to: to, level: level)
+          site: site, campaign: campaign, from: from, to: to, level: level,
+          by: dimensions)
       }
     }
     let decision = Experiment.Decision(variant: "a", reason: "")

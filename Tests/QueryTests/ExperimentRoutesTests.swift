@@ -28,7 +28,8 @@ struct ExperimentRoutesTests {
     }
 
     func cohorts(
-      site: String, campaign: String, from: Int64, to: Int64, level: WindowLevel
+      site: String, campaign: String, from: Int64, to: Int64, level: WindowLevel,
+      by dimensions: [Dimension]
     ) async throws(ViewReadError) -> ExperimentCohorts {
       asked.withLock { $0.append(from..<to) }
       return try result.withLock { $0 }.get()
@@ -394,7 +395,8 @@ struct ExperimentRoutesTests {
       secondStage: ReadView.SecondStage(of: spec, hot: MemoryHotReader()))
     let reader = ViewExperimentReader(ReadViewSource(view), clock: { Self.start })
     let answer = try await reader.cohorts(
-      site: "default", campaign: "spring", from: Self.start, to: .max, level: .minute)
+      site: "default", campaign: "spring", from: Self.start, to: .max, level: .minute,
+      by: [.channel])
     #expect(answer.outcomeWindow == 3_600_000_000)
     #expect(answer.watermark == Self.start + 5 * Self.minute)
     #expect(
@@ -408,17 +410,19 @@ struct ExperimentRoutesTests {
       ])
     let asked = durable.asked.withLock { $0 }
     #expect(asked.map(\.measure) == [.exposures, .baselines])
+    #expect(asked.allSatisfy { $0.groupBy == [.variant, .traffic, .channel] })
     #expect(asked[0].buckets.count == 7, "up to the newest minute of the log")
     await #expect(throws: ViewReadError.self) {
       _ = try await reader.cohorts(
         site: "default", campaign: "spring", from: Self.start - 91 * 86_400_000_000, to: .max,
-        level: .minute)
+        level: .minute, by: [])
     }
     let plain = ReadView(
       name: "recent", durable: durable, hot: MemoryHotReader(), generation: 1, partitionCount: 1)
     await #expect(throws: ViewReadError.self) {
       _ = try await ViewExperimentReader(ReadViewSource(plain)).cohorts(
-        site: "default", campaign: "spring", from: Self.start, to: .max, level: .minute)
+        site: "default", campaign: "spring", from: Self.start, to: .max, level: .minute,
+        by: [])
     }
   }
 }
@@ -462,15 +466,15 @@ private final class CohortRows: DurableViewReader {
       selection.measure == .exposures
       ? [
         ViewGroup(
-          bucket: 1, dimensions: ["b", "web", "", ""], currency: "USD",
+          bucket: 1, dimensions: ["b", "", "web"], currency: "USD",
           counts: counts(\.revenueMicros, 5)),
         ViewGroup(
-          bucket: 0, dimensions: ["a", "web", "", ""], currency: "",
+          bucket: 0, dimensions: ["a", "", "web"], currency: "",
           counts: counts(\.impressions, 7)),
       ]
       : [
         ViewGroup(
-          bucket: 0, dimensions: ["a", "web", "", ""], currency: "",
+          bucket: 0, dimensions: ["a", "", "web"], currency: "",
           counts: counts(\.impressions, 3))
       ]
     return DurableAnswer(groups: groups, checkpoints: [:])
