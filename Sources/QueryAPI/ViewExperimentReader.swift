@@ -61,7 +61,7 @@ public struct ViewExperimentReader: ExperimentReader {
         "the experiment has \(starts.count) cohorts of \(level.name), and \(Self.cohortCountMax) are the"
           + " most; the cohort of a long one is 1h")
     }
-    let groupBy = [.variant, .traffic] + dimensions
+    let groupBy: [Dimension] = [.variant, .traffic] + dimensions
     var cohorts: [Key: ExperimentCohort] = [:]
     for measure in [Measure.exposures, .baselines] where !starts.isEmpty {
       let answer = try await view.durable.read(

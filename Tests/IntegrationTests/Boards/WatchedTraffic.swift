@@ -34,10 +34,10 @@ struct WatchedTraffic {
     ])
     guard added.code == 0 else { throw HarnessError(added.text) }
     // Persons count a moment after they came.
-    let experiment = #"""
+    let experiment = """
       {"id":"watched","campaign":"watched","variants":["a","b"],"control":"a","weights":{"a":0.5,"b":0.5},\
       "cohort":"10s","outcome_window_seconds":1}
-      """#
+      """
     let json = [HTTPHeader("Content-Type", "application/json")]
     let url = system.url + "/v1/experiments"
     let declared = try HTTPClient().post(url, headers: json, body: Array(experiment.utf8))
