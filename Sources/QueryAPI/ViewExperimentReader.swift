@@ -1,5 +1,5 @@
 import Dataflow
-import Events
+public import Events
 public import Ports
 public import Views
 
