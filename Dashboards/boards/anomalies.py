@@ -144,6 +144,16 @@ BOARD = board(
                 },
                 width=12,
             ),
+            lines(
+                "How new values are",
+                "Of the mean of five minutes, of what a conversion brings and of seconds in view: 0 as ever, 1 as new as"
+                " anything so far.",
+                {
+                    "{{site}} {{campaign}} {{quantity}} {{currency}}":
+                        "max by (site, campaign, quantity, currency) (smartcontent_value_novelty)",
+                },
+                width=24,
+            ),
         ],
     },
     variables=[site(), INCIDENT],

@@ -45,17 +45,18 @@ public final class AudienceLearner: Learner, Sendable {
     }
   }
 
-  /// See ``AudienceTable/contributions(site:campaign:_:from:until:expected:)``.
+  /// See ``AudienceTable/contributions(site:campaign:content:_:from:until:expected:)``.
   ///
   /// - Returns: nil while the log is still read.
   public func contributions(
-    site: String, campaign: String, _ quantity: AudienceTable.Quantity, from: Int64, until: Int64,
-    expected: Double
+    site: String, campaign: String, content: String, _ quantity: AudienceTable.Quantity,
+    from: Int64, until: Int64, expected: Double
   ) -> [AudienceTable.Contribution]? {
     state.withLock { state in
       state.isCaughtUp
         ? state.table.contributions(
-          site: site, campaign: campaign, quantity, from: from, until: until, expected: expected)
+          site: site, campaign: campaign, content: content, quantity, from: from, until: until,
+          expected: expected)
         : nil
     }
   }

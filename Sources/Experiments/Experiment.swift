@@ -1,3 +1,4 @@
+public import Events
 import Statistics
 public import Views
 
@@ -80,9 +81,24 @@ public struct ExperimentPlan: Sendable, Hashable {
   }
 
   /// Whether it asks for what windows' rows don't tell, so that it is computed from what each person did.
-  public var isOfPersons: Bool {
-    outcomeWindow != nil || !metrics.allSatisfy(\.isOfRows) || !segments.allSatisfy(\.isOfRows)
+  public var isOfPersons: Bool { !isToldByRows || !segments.allSatisfy(\.isOfRows) }
+
+  /// Whether windows' rows tell all but some of the segments.
+  public var isToldByRows: Bool { outcomeWindow == nil && metrics.allSatisfy(\.isOfRows) }
+
+  /// What windows' rows need to be told apart by for its segments.
+  public var rowDimensions: [Dimension] {
+    segments.compactMap { segment in
+      switch segment {
+      case .channel: .channel
+      case .content: .content
+      case .device, .browser, .country: nil
+      }
+    }
   }
+
+  /// Segments that windows' rows don't tell.
+  public var segmentsOfPersons: [ExperimentSegment] { segments.filter { !$0.isOfRows } }
 }
 
 /// One experiment: its plan, who was to get which variant from when on, and how far it is.

@@ -27,6 +27,15 @@ public struct ExperimentAnalysis: Sendable {
   /// Values of segments whose results are shown.
   static let segmentCountMax = 20
 
+  /// Which of the plan's segments cohorts tell.
+  public enum SegmentSource: Sendable {
+    case all
+    /// Those that windows' rows tell; the others are of persons.
+    case rows
+    /// The others.
+    case persons
+  }
+
   private struct Segment {
     let dimension: Int
     let value: String
@@ -34,6 +43,9 @@ public struct ExperimentAnalysis: Sendable {
   }
 
   private let experiment: Experiment
+  /// Places in the plan's segments.
+  private let watched: Set<Int>
+  private let segmentAlpha: Double
   private var primary: MetricAnalysis
   private var guardrails: [MetricAnalysis]
   private var segments: [Segment] = []
@@ -46,9 +58,14 @@ public struct ExperimentAnalysis: Sendable {
   private var betweenEpochs = 0
   private var matureUntil: Int64?
 
-  init(_ experiment: Experiment) throws(ExperimentError) {
+  init(_ experiment: Experiment, segments source: SegmentSource = .all) throws(ExperimentError) {
     self.experiment = experiment
     let plan = experiment.plan
+    watched = Set(
+      plan.segments.indices.filter {
+        source == .all || plan.segments[$0].isOfRows == (source == .rows)
+      })
+    segmentAlpha = source == .all ? plan.alpha : plan.alpha / 2
     primary = try MetricAnalysis(plan.metric, of: plan, alpha: plan.alpha, hasEvidence: true)
     guardrails = []
     let watched =
@@ -128,7 +145,9 @@ public struct ExperimentAnalysis: Sendable {
     try watch(step, shares: experiment.epochs[epoch].shares)
     try primary.add(step.arms, epoch: epoch)
     for index in guardrails.indices { try guardrails[index].add(step.arms, epoch: epoch) }
-    for segment in step.segments { try add(segment, epoch: epoch) }
+    for segment in step.segments where watched.contains(segment.dimension) {
+      try add(segment, epoch: epoch)
+    }
   }
 
   private mutating func watch(_ step: CohortStep, shares: [Int]) throws(ExperimentError) {
@@ -164,7 +183,7 @@ public struct ExperimentAnalysis: Sendable {
     let place = Double(segments.count + 1)
     let plan = experiment.plan
     var analysis = try MetricAnalysis(
-      plan.metric, of: plan, alpha: plan.alpha / (place * (place + 1)), hasEvidence: false)
+      plan.metric, of: plan, alpha: segmentAlpha / (place * (place + 1)), hasEvidence: false)
     try analysis.add(part.arms, epoch: epoch)
     segments.append(Segment(dimension: part.dimension, value: part.value, analysis: analysis))
   }
@@ -199,7 +218,8 @@ public struct ExperimentAnalysis: Sendable {
           name: name, isControl: arm == primary.control,
           persons: Int(totals[arm].exposures.persons), metrics: values,
           chanceToBeBest: best?.chances[arm],
-          expectedLoss: best.map { Self.shown($0.losses[arm], plan.metric) }))
+          expectedLoss: best.map { Self.shown($0.losses[arm], plan.metric) },
+          chanceToBeatControl: best.flatMap { chanceToBeatControl(arm, $0) }))
     }
     var shown: [ExperimentResults.Segment] = []
     for segment in segments {
@@ -211,7 +231,12 @@ public struct ExperimentAnalysis: Sendable {
           persons: segment.analysis.totals.map { Int($0.exposures.persons) }, metrics: values))
     }
     return ExperimentResults(
-      variants: variants, segments: shown, hiddenSegments: hiddenSegments.count,
+      variants: variants, epochs: epochs,
+      progress: ExperimentResults.Progress(
+        plannedPersons: plan.plannedPersons,
+        persons: totals.map { Int($0.exposures.persons) }.min() ?? 0,
+        neededPersons: primary.personsNeeded(minimalEffect: plan.minimalEffect)),
+      segments: shown, hiddenSegments: hiddenSegments.count,
       sampleRatio: ExperimentResults.SampleRatio(
         basis: logged == nil ? .declared : .logged, alpha: sampleRatio.alpha,
         pValue: sampleRatio.pValue,
@@ -227,6 +252,29 @@ public struct ExperimentAnalysis: Sendable {
         outcomeWindow: cohorts.outcomeWindow, matureUntil: matureUntil, immaturePersons: immature,
         betweenEpochs: betweenEpochs),
       warnings: warnings)
+  }
+
+  private func chanceToBeatControl(_ arm: Int, _ best: BestArm) -> Double? {
+    guard arm != primary.control else { return nil }
+    // Of two the one that is better is the best.
+    guard experiment.plan.variants.count > 2 else { return best.chances[arm] }
+    let beliefs = primary.beliefs
+    return BestArm.chance(beliefs[arm], above: beliefs[primary.control])
+  }
+
+  private var epochs: [ExperimentResults.Epoch] {
+    zip(primary.epochs, primary.strata).map { number, arms in
+      let epoch = experiment.epochs[number]
+      let means = arms.map { $0.exposures.persons > 0 ? primary.mean($0) : nil }
+      let base = means[primary.control].flatMap { $0 > 0 ? $0 : nil }
+      return ExperimentResults.Epoch(
+        since: epoch.since, shares: epoch.shares, persons: arms.map { Int($0.exposures.persons) },
+        values: means.map { $0.map { Self.shown($0, primary.metric) } },
+        lifts: means.enumerated().map { arm, mean in
+          guard arm != primary.control, let mean, let base else { return nil }
+          return mean / base - 1
+        })
+    }
   }
 
   private static func value(
@@ -283,6 +331,11 @@ public struct ExperimentAnalysis: Sendable {
         "over all persons together \(experiment.plan.variants[treatment]) differs the other way round,"
           + " because rates and weights changed at the same time; it is compared within each allocation"
       )
+    }
+    if !experiment.plan.isToldByRows {
+      warnings.append(
+        "differences are not adjusted by what persons did before (CUPED): of those who are followed one by one, as"
+          + " the plan asks for, that is not known; without it an experiment takes more persons")
     }
     if !undeclared.isEmpty {
       let names = undeclared.keys.sorted().prefix(5).map { $0.isEmpty ? "(none)" : $0 }

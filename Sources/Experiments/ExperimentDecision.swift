@@ -47,7 +47,9 @@ struct ExperimentDecision {
         guardrails: guardrails.map {
           ExperimentVerdict.Guardrail(
             name: $0.metric.words, finding: Self.finding($0, index, plan))
-        }, treatment: plan.variants[primary.treatments[index]], arms: plan.variants)
+        }, treatment: plan.variants[primary.treatments[index]],
+        aim: Self.aim(primary, plan), plan: "\(plan.plannedPersons) persons of each variant",
+        arms: plan.variants)
     }
     func having(_ action: ExperimentVerdict.Action) -> [Int] {
       verdicts.indices.filter { verdicts[$0].action == action }
@@ -91,6 +93,23 @@ struct ExperimentDecision {
     Finding(
       decision: analysis.decision(index), effect: effect(analysis, index, plan),
       power: analysis.power(index, minimalEffect: plan.minimalEffect))
+  }
+
+  /// The smallest effect that would be worth having, and what it takes to find it where that is more than is planned.
+  private static func aim(_ primary: MetricAnalysis, _ plan: ExperimentPlan) -> String {
+    let aim =
+      "makes \(plan.metric.words) \(ExperimentVerdict.text(100 * plan.minimalEffect)) % more"
+    guard let needed = primary.personsNeeded(minimalEffect: plan.minimalEffect),
+      needed > Double(plan.plannedPersons)
+    else { return aim }
+    return aim + ", which takes some \(roughly(needed)) of each to find"
+  }
+
+  /// Two digits, as it is a guess.
+  private static func roughly(_ persons: Double) -> String {
+    var scale = 1.0
+    while persons / scale >= 100 { scale *= 10 }
+    return ExperimentVerdict.text((persons / scale).rounded() * scale)
   }
 
   private static func effect(

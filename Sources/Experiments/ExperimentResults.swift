@@ -26,6 +26,7 @@ public struct ExperimentResults: Sendable, Equatable {
     public var liftUpper: Double?
     /// In the metric's own unit, within epochs, after CUPED.
     public var difference: Interval?
+    /// What CUPED took off the difference's variance, as a fraction; nil where nothing is known of what persons did before.
     public var varianceReduction: Double?
     /// Nil where it is not worked out.
     public var pValue: Double?
@@ -41,6 +42,32 @@ public struct ExperimentResults: Sendable, Equatable {
     /// By the primary metric.
     public var chanceToBeBest: Double?
     public var expectedLoss: Double?
+    /// Nil for the control.
+    public var chanceToBeatControl: Double?
+  }
+
+  /// The time between two changes of the allocation, as far as persons of it count: by the primary metric.
+  public struct Epoch: Sendable, Equatable {
+    /// Microseconds since the epoch.
+    public var since: Int64
+    /// Of all persons, in parts of ``Allocation/parts``; these and what follows by variant.
+    public var shares: [Int]
+    public var persons: [Int]
+    /// Nil without persons.
+    public var values: [Double?]
+    /// Against the control; nil for it, and where it has nothing.
+    public var lifts: [Double?]
+  }
+
+  /// How far the experiment is.
+  public struct Progress: Sendable, Equatable {
+    /// Of each variant.
+    public var plannedPersons: Int
+    /// Of the variant that has the fewest.
+    public var persons: Int
+    /// Of each variant, by which a test that is read once finds the smallest effect worth having in 80 of 100 experiments;
+    /// nil where too little is known of the control.
+    public var neededPersons: Double?
   }
 
   public struct Segment: Sendable, Equatable {
@@ -93,6 +120,9 @@ public struct ExperimentResults: Sendable, Equatable {
   }
 
   public var variants: [Variant]
+  /// In order of time.
+  public var epochs: [Epoch]
+  public var progress: Progress
   public var segments: [Segment]
   /// Values of segments that are not shown, since there are too many.
   public var hiddenSegments: Int

@@ -20,7 +20,7 @@ struct MetricAnalysis: Sendable {
     var difference: Double?
     var differenceLower: Double?
     var differenceUpper: Double?
-    /// What CUPED took off the difference's variance, as a fraction.
+    /// What CUPED took off the difference's variance, as a fraction; nil where nothing is known of what persons did before.
     var varianceReduction: Double?
     /// At most α of one comparison where it is decided, above it elsewhere; nil where it is not worked out.
     var pValue: Double?
@@ -43,7 +43,9 @@ struct MetricAnalysis: Sendable {
   private let sequence: AsymptoticSequence
   private let hasEvidence: Bool
   /// By epoch with persons, then by arm.
-  private var strata: [[ArmSums]] = []
+  private(set) var strata: [[ArmSums]] = []
+  /// Which of the experiment's epochs they are.
+  private(set) var epochs: [Int] = []
   private var epoch: Int?
   private var tests: [SequentialRateTest]
   private var evidence: [RateEvidence]
@@ -84,6 +86,7 @@ struct MetricAnalysis: Sendable {
         evidence[index].endStratum()
       }
       strata.append(Array(repeating: ArmSums(), count: arms.count))
+      epochs.append(epoch)
       self.epoch = epoch
     }
     for (arm, sums) in arms.enumerated() { strata[strata.count - 1][arm] += sums }
@@ -115,7 +118,14 @@ struct MetricAnalysis: Sendable {
   // MARK: What it comes to
 
   /// The mean of an arm's persons; see ``ExperimentMetric/parts``.
-  func mean(of arm: Int) -> Double { totals[arm].moments(of: metric, goals).first.mean }
+  func mean(of arm: Int) -> Double { mean(totals[arm]) }
+
+  func mean(_ sums: ArmSums) -> Double { sums.moments(of: metric, goals).first.mean }
+
+  /// Whether CUPED has anything to go by.
+  private var hasCovariate: Bool {
+    strata.contains { $0.contains { $0.moments(of: metric, goals).second.sum > 0 } }
+  }
 
   /// Of each arm, all epochs together.
   var totals: [ArmSums] {
@@ -167,7 +177,7 @@ struct MetricAnalysis: Sendable {
       comparison.difference = adjusted.estimate
       comparison.differenceLower = test.lower
       comparison.differenceUpper = test.upper
-      if let plain,
+      if let plain, hasCovariate,
         let before = Effect(control: plain.control, treatment: plain.treatment, scale: .absolute),
         before.standardError > 0
       {
@@ -239,6 +249,27 @@ struct MetricAnalysis: Sendable {
       end: now * 2 * plan / effect.visitors,
       bound: (test.upper - effect.estimate) / effect.standardError, effect: minimalEffect * base)
   }
+
+  /// Persons of each variant by whom a test that is read once finds a rise of this share in 80 of 100 experiments; nil
+  /// where too little is known of the control.
+  func personsNeeded(minimalEffect: Double) -> Double? {
+    let sums = totals[control]
+    guard sums.actors(of: metric, goals) >= Self.neededActorsMin else { return nil }
+    if isRate {
+      let base = sums.counts(of: metric, goals).rate
+      let wanted = base * (1 + minimalEffect)
+      guard wanted < 1 else { return nil }
+      return FixedSampleSize.visitorsPerArm(
+        control: base, treatment: wanted, power: 0.8, alpha: alpha)
+    }
+    let base = ArmSummary(sums.moments(of: metric, goals).first)
+    guard base.mean > 0 else { return nil }
+    return FixedSampleSize.visitorsPerArm(
+      difference: minimalEffect * base.mean, variance: 2 * base.variance, power: 0.8, alpha: alpha)
+  }
+
+  /// Of fewer the rate is not known well enough to plan by.
+  private static let neededActorsMin: Int64 = 20
 
   /// The lift that an odds ratio is, of a rate.
   private static func lift(odds: Double, base: Double) -> Double {

@@ -16,8 +16,13 @@ public final class SettledAnalyses: Sendable {
     let used: UInt64
   }
 
+  private struct Key: Hashable {
+    let id: String
+    let segments: ExperimentAnalysis.SegmentSource
+  }
+
   private struct State {
-    var known: [String: Settled] = [:]
+    var known: [Key: Settled] = [:]
     var uses: UInt64 = 0
   }
 
@@ -28,38 +33,42 @@ public final class SettledAnalyses: Sendable {
 
   public init() {}
 
-  /// - Parameter arrivals: see ``ExperimentAnalysis/results(of:_:arrivals:)``.
+  /// - Parameters:
+  ///   - arrivals: see ``ExperimentAnalysis/results(of:_:arrivals:)``.
+  ///   - segments: which of them the cohorts tell.
   public func results(
-    of experiment: Experiment, _ cohorts: ExperimentCohorts, arrivals: [SampleRatioStep] = []
+    of experiment: Experiment, _ cohorts: ExperimentCohorts, arrivals: [SampleRatioStep] = [],
+    segments: ExperimentAnalysis.SegmentSource = .all
   ) throws(ExperimentError) -> ExperimentResults {
-    var (analysis, place) = try begin(experiment, cohorts)
+    let key = Key(id: experiment.id, segments: segments)
+    var (analysis, place) = try begin(key, experiment, cohorts)
     place = try analysis.add(cohorts, from: place, mature: true)
-    keep(analysis, experiment, cohorts, rowCount: place)
+    keep(analysis, key, experiment, cohorts, rowCount: place)
     _ = try analysis.add(cohorts, from: place, mature: false)
     return try analysis.results(cohorts, arrivals: arrivals)
   }
 
   private func begin(
-    _ experiment: Experiment, _ cohorts: ExperimentCohorts
+    _ key: Key, _ experiment: Experiment, _ cohorts: ExperimentCohorts
   ) throws(ExperimentError) -> (ExperimentAnalysis, Int) {
-    if let settled = state.withLock({ $0.known[experiment.id] }),
+    if let settled = state.withLock({ $0.known[key] }),
       settled.experiment == experiment, settled.outcomeWindow == cohorts.outcomeWindow,
       cohorts.cohorts.starts(with: settled.rows)
     {
       return (settled.analysis, settled.rows.count)
     }
-    return (try ExperimentAnalysis(experiment), 0)
+    return (try ExperimentAnalysis(experiment, segments: key.segments), 0)
   }
 
   private func keep(
-    _ analysis: ExperimentAnalysis, _ experiment: Experiment, _ cohorts: ExperimentCohorts,
-    rowCount: Int
+    _ analysis: ExperimentAnalysis, _ key: Key, _ experiment: Experiment,
+    _ cohorts: ExperimentCohorts, rowCount: Int
   ) {
     guard rowCount > 0, rowCount <= Self.rowCountMax else { return }
     let rows = Array(cohorts.cohorts[..<rowCount])
     state.withLock { state in
       state.uses += 1
-      state.known[experiment.id] = Settled(
+      state.known[key] = Settled(
         experiment: experiment, outcomeWindow: cohorts.outcomeWindow, rows: rows,
         analysis: analysis, used: state.uses)
       while state.known.values.reduce(0, { $0 + $1.rows.count }) > Self.rowCountMax,

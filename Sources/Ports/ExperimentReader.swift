@@ -103,7 +103,9 @@ public protocol ExperimentReader: Sendable {
   /// - Parameters:
   ///   - from: a window's start, inclusive; microseconds since the epoch.
   ///   - to: a window's start, exclusive.
+  ///   - dimensions: what rows are told apart by beside variant and traffic: channel, content; the others are empty.
   func cohorts(
-    site: String, campaign: String, from: Int64, to: Int64, level: WindowLevel
+    site: String, campaign: String, from: Int64, to: Int64, level: WindowLevel,
+    by dimensions: [Dimension]
   ) async throws(ViewReadError) -> ExperimentCohorts
 }

@@ -7,7 +7,7 @@ enum ExperimentCSV {
     "dimension", "segment", "variant", "is_control", "persons", "metric", "value",
     "value_low", "value_high", "lift", "lift_low", "lift_high", "difference", "difference_low",
     "difference_high", "variance_reduction", "p_value", "decision", "chance_to_be_best",
-    "expected_loss",
+    "expected_loss", "chance_to_beat_control",
   ]
 
   static func table(_ results: ExperimentResults, of experiment: Experiment) -> [UInt8] {
@@ -21,6 +21,7 @@ enum ExperimentCSV {
             .number("\(variant.persons)"),
           ] + cells(metric) + [
             CSVAnswer.cell(variant.chanceToBeBest), CSVAnswer.cell(variant.expectedLoss),
+            CSVAnswer.cell(variant.chanceToBeatControl),
           ])
       }
     }
@@ -31,7 +32,7 @@ enum ExperimentCSV {
           [
             .text(segment.dimension), .text(segment.value), .text(variant),
             .text("\(variant == plan.control)"), .number("\(persons)"),
-          ] + cells(metric) + [.empty, .empty])
+          ] + cells(metric) + [.empty, .empty, .empty])
       }
     }
     return table.bytes

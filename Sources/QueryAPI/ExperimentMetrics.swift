@@ -9,11 +9,15 @@ import Synchronization
 /// does harm, and boards show the ends that hold at any look.
 ///
 /// A task works the results out twice a minute and a scrape takes the last ones. At most ``namedMax`` experiments are there,
-/// by id: how many there could be is anybody's choice who may declare them.
+/// by id: how many there could be is anybody's choice who may declare them. So whoever looks at one finds its old cohorts
+/// settled (``SettledAnalyses``), and those that were stopped lately are looked at once for that alone.
 public final class ExperimentMetrics: Sendable {
   private static let namedMax = 50
   private static let variantCountMax = 20
   private static let interval = Duration.seconds(30)
+  /// Stopped ones that are looked at, the newest first, and how many of them each time.
+  private static let stoppedMax = 20
+  private static let stoppedAtOnce = 4
 
   public static let decision = MetricDeclaration(
     "smartcontent_experiment_decision",
@@ -43,6 +47,8 @@ public final class ExperimentMetrics: Sendable {
   private let settled: SettledAnalyses
   private let refreshing: RepeatedRefresh
   private let state = Mutex<[Known]>([])
+  /// Stopped ones that were looked at.
+  private let seen = Mutex<Set<String>>([])
 
   /// - Parameter settled: those of who answers requests, so that nothing is worked out twice.
   init(
@@ -85,7 +91,25 @@ public final class ExperimentMetrics: Sendable {
       }
     }
     state.withLock { $0 = known }
+    await settleStopped()
     refreshing.note(problems.isEmpty ? nil : problems.joined(separator: "; "))
+  }
+
+  /// What can't be read is told to who asks for it.
+  private func settleStopped() async {
+    let stopped = catalog.all.compactMap { entry -> (time: Int64, experiment: Experiment)? in
+      guard case .stopped(let time, _) = entry.experiment.status else { return nil }
+      return (time, entry.experiment)
+    }.sorted { ($1.time, $0.experiment.id) < ($0.time, $1.experiment.id) }.prefix(Self.stoppedMax)
+    let new = seen.withLock { seen in stopped.filter { !seen.contains($0.experiment.id) } }
+    for (_, experiment) in new.prefix(Self.stoppedAtOnce) {
+      do throws(ExperimentRefusal) {
+        _ = try await ExperimentRoutes.results(of: experiment, reader, follower, settled)
+      } catch {
+        if case .unavailable = error { continue }
+      }
+      _ = seen.withLock { $0.insert(experiment.id) }
+    }
   }
 
   private static func labels(_ known: Known) -> [String] {

@@ -89,13 +89,22 @@ public struct ExperimentRoutes: Sendable {
     _ settled: SettledAnalyses
   ) async throws(ExperimentRefusal) -> ExperimentResults {
     do throws(ViewReadError) {
-      let cohorts = try await cohorts(of: experiment, reader, follower)
-      do throws(ExperimentError) {
-        return try settled.results(
-          of: experiment, cohorts, arrivals: follower.arrivals(of: experiment))
-      } catch {
-        throw ViewReadError.unavailable("the rows of the experiment do not fit: \(error)")
+      let plan = experiment.plan
+      if !plan.isToldByRows {
+        let window = try await reader.outcomeWindow()
+        return try results(
+          of: experiment, try follower.cohorts(of: experiment, outcomeWindow: window),
+          arrivals: follower.arrivals(of: experiment), segments: .all, settled)
       }
+      let range = experiment.touchedRange
+      let rows = try await reader.cohorts(
+        site: plan.site, campaign: plan.campaign, from: range.lowerBound, to: range.upperBound,
+        level: plan.cohort, by: plan.rowDimensions)
+      var answer = try results(
+        of: experiment, rows, arrivals: follower.arrivals(of: experiment),
+        segments: plan.isOfPersons ? .rows : .all, settled)
+      if plan.isOfPersons { add(to: &answer, experiment, rows.outcomeWindow, follower, settled) }
+      return answer
     } catch {
       switch error {
       case .unavailable(let reason): throw .unavailable(reason)
@@ -104,18 +113,36 @@ public struct ExperimentRoutes: Sendable {
     }
   }
 
-  /// Of windows' rows, where these tell what the plan asks for.
-  private static func cohorts(
-    of experiment: Experiment, _ reader: any ExperimentReader, _ follower: any ExperimentFollower
-  ) async throws(ViewReadError) -> ExperimentCohorts {
-    let plan = experiment.plan
-    let range = experiment.touchedRange
-    if plan.isOfPersons {
-      return try follower.cohorts(of: experiment, outcomeWindow: try await reader.outcomeWindow())
+  private static func results(
+    of experiment: Experiment, _ cohorts: ExperimentCohorts, arrivals: [SampleRatioStep],
+    segments: ExperimentAnalysis.SegmentSource, _ settled: SettledAnalyses
+  ) throws(ViewReadError) -> ExperimentResults {
+    do throws(ExperimentError) {
+      return try settled.results(of: experiment, cohorts, arrivals: arrivals, segments: segments)
+    } catch {
+      throw .unavailable("the rows of the experiment do not fit: \(error)")
     }
-    return try await reader.cohorts(
-      site: plan.site, campaign: plan.campaign, from: range.lowerBound, to: range.upperBound,
-      level: plan.cohort)
+  }
+
+  /// Results by what windows' rows don't tell of persons. Where nobody follows these the rest stands without.
+  private static func add(
+    to answer: inout ExperimentResults, _ experiment: Experiment, _ outcomeWindow: Int64,
+    _ follower: any ExperimentFollower, _ settled: SettledAnalyses
+  ) {
+    do throws(ViewReadError) {
+      let persons = try follower.cohorts(of: experiment, outcomeWindow: outcomeWindow)
+      let more = try results(
+        of: experiment, persons, arrivals: [], segments: .persons, settled)
+      answer.segments += more.segments
+      answer.hiddenSegments += more.hiddenSegments
+    } catch {
+      let reason =
+        switch error {
+        case .unavailable(let reason), .refused(let reason): reason
+        }
+      let names = experiment.plan.segmentsOfPersons.map(\.name).joined(separator: ", ")
+      answer.warnings.append("there are no results by \(names): \(reason)")
+    }
   }
 
   private static func id(_ request: HTTPRequest) -> String { request.parameters["id"] ?? "" }

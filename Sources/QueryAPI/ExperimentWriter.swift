@@ -90,6 +90,8 @@ struct ExperimentWriter {
     json.double(plan.alpha)
     json.key("decision")
     write(results.decision)
+    json.key("progress")
+    write(results.progress)
     list("variants", results.variants) { writer, variant in
       writer.text("variant", variant.name)
       writer.json.key("is_control")
@@ -98,6 +100,17 @@ struct ExperimentWriter {
       writer.metrics(variant.metrics)
       writer.number("chance_to_be_best", variant.chanceToBeBest)
       writer.number("expected_loss", variant.expectedLoss)
+      writer.number("chance_to_beat_control", variant.chanceToBeatControl)
+    }
+    list("epochs", results.epochs) { writer, epoch in
+      writer.text("since", Timestamp.format(epoch.since))
+      writer.shares("weights", epoch.shares, plan.variants)
+      writer.list("variants", Array(plan.variants.enumerated())) { writer, variant in
+        writer.text("variant", variant.element)
+        writer.number("persons", epoch.persons[variant.offset])
+        writer.number("value", epoch.values[variant.offset])
+        writer.number("lift", epoch.lifts[variant.offset])
+      }
     }
     list("segments", results.segments) { writer, segment in
       writer.text("dimension", segment.dimension)
@@ -124,6 +137,14 @@ struct ExperimentWriter {
     json.endArray()
     json.key("completeness")
     write(results.completeness, cohort: plan.cohort.name)
+    json.endObject()
+  }
+
+  private mutating func write(_ progress: ExperimentResults.Progress) {
+    json.beginObject()
+    number("planned_persons", progress.plannedPersons)
+    number("persons", progress.persons)
+    number("needed_persons", progress.neededPersons)
     json.endObject()
   }
 

@@ -136,7 +136,7 @@ struct IncidentReason {
 
   /// Of the bins that are kept; nil where nobody knows.
   private var contributions: [IncidentAudience]? {
-    guard row.content.isEmpty, let audience, let first = bins.first, let last = bins.last else {
+    guard let audience, let first = bins.first, let last = bins.last else {
       return nil
     }
     let length = row.series.count > 1 ? row.series[1].start - row.series[0].start : 0

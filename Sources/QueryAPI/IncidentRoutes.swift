@@ -23,7 +23,7 @@ public struct IncidentAudience: Sendable, Equatable {
   }
 }
 
-/// Whose an incident of a site or campaign is, of each dimension the value that explains most; nil where that is not known.
+/// Whose an incident of a site, campaign or content is, of each dimension the value that explains most; nil where that is not known.
 ///
 /// `expected` is what is usual from `from` until `until`, microseconds since the epoch.
 public typealias FindAudience =

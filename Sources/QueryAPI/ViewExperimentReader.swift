@@ -1,5 +1,5 @@
 import Dataflow
-import Events
+public import Events
 public import Ports
 public import Views
 
@@ -18,8 +18,6 @@ public struct ViewExperimentReader: ExperimentReader {
     self.source = source
     self.clock = clock
   }
-
-  private static let groupBy: [Dimension] = [.variant, .channel, .content, .traffic]
 
   private struct Key: Hashable {
     let bucket: Int
@@ -43,7 +41,8 @@ public struct ViewExperimentReader: ExperimentReader {
   }
 
   public func cohorts(
-    site: String, campaign: String, from: Int64, to: Int64, level: WindowLevel
+    site: String, campaign: String, from: Int64, to: Int64, level: WindowLevel,
+    by dimensions: [Dimension]
   ) async throws(ViewReadError) -> ExperimentCohorts {
     let view = source.current()
     let (stage, policy) = try Self.counting(view)
@@ -62,6 +61,7 @@ public struct ViewExperimentReader: ExperimentReader {
         "the experiment has \(starts.count) cohorts of \(level.name), and \(Self.cohortCountMax) are the"
           + " most; the cohort of a long one is 1h")
     }
+    let groupBy: [Dimension] = [.variant, .traffic] + dimensions
     var cohorts: [Key: ExperimentCohort] = [:]
     for measure in [Measure.exposures, .baselines] where !starts.isEmpty {
       let answer = try await view.durable.read(
@@ -70,14 +70,17 @@ public struct ViewExperimentReader: ExperimentReader {
           segments: [Segment(level: level, from: from, to: end)],
           filters: [
             DimensionFilter(operation: .isAnyOf, dimension: .campaign, values: [campaign])
-          ], groupBy: Self.groupBy, buckets: starts), belowSeams: false)
+          ], groupBy: groupBy, buckets: starts), belowSeams: false)
       for group in answer.groups {
         let key = Key(
           bucket: group.bucket, dimensions: group.dimensions, currency: group.currency)
-        let values = group.dimensions
+        func value(_ dimension: Dimension) -> String {
+          groupBy.firstIndex(of: dimension).map { group.dimensions[$0] } ?? ""
+        }
         let empty = ExperimentCohort(
-          start: starts[group.bucket], variant: values[0], channel: values[1], content: values[2],
-          traffic: values[3], currency: group.currency, exposures: Exposures())
+          start: starts[group.bucket], variant: value(.variant), channel: value(.channel),
+          content: value(.content), traffic: value(.traffic), currency: group.currency,
+          exposures: Exposures())
         if measure == .exposures {
           cohorts[key, default: empty].exposures = Exposures(group.counts)
         } else {

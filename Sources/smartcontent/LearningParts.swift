@@ -40,6 +40,7 @@ final class LearningParts: Sendable {
   let followed: FollowedExperiments?
   private let timing = ModelBoard<TimingModels>()
   private let forecasts = ModelBoard<EngagementForecasts>()
+  private let novelties = ModelBoard<ValueNovelties>()
   private let audiences = AudienceLearner()
   private let starting = Mutex(Starting())
 
@@ -86,6 +87,7 @@ final class LearningParts: Sendable {
     let source = FollowedLog(spec: spec, generations: generations, log: log)
     if followed != nil {
       ForecastMetrics.register(registry) { [forecasts] in forecasts.current }
+      NoveltyMetrics.register(registry) { [novelties] in novelties.current }
     }
     let retractions = RetractionWatch(registry: registry, logger: logger)
     if signer != nil { PolicyMetrics.register(registry) { [decisions] in decisions.current } }
@@ -95,7 +97,7 @@ final class LearningParts: Sendable {
       learners: {
         [
           decisions, promotions, signer, recommendations, profiles, announcer, followed, timing,
-          forecasts, audiences
+          forecasts, novelties, audiences
         ]
         in
         var learners: [any Learner] = []
@@ -113,6 +115,7 @@ final class LearningParts: Sendable {
         if let followed { learners.append(followed.begun()) }
         if followed != nil {
           learners.append(ForecastLearner { forecasts.publish($0) })
+          learners.append(NoveltyLearner { novelties.publish($0) })
           learners.append(audiences.begun())
         }
         if let profiles {
@@ -189,6 +192,8 @@ final class LearningParts: Sendable {
     }
     ForecastRoutes(forecasts: { [forecasts] in forecasts.current }, check: access.check)
       .declare(on: &routes)
+    NoveltyRoutes(novelties: { [novelties] in novelties.current }, check: access.check)
+      .declare(on: &routes)
     ModelCards(
       plans: configuration.definitions.decisions, decisions: { [decisions] in decisions.current },
       recommendations: recommendations, profiles: profiles,
@@ -229,8 +234,8 @@ final class LearningParts: Sendable {
         case .conversionDown, .conversionUp: .conversions
         }
       return audiences.contributions(
-        site: row.site, campaign: row.campaign, quantity, from: from, until: until,
-        expected: expected
+        site: row.site, campaign: row.campaign, content: row.content, quantity, from: from,
+        until: until, expected: expected
       )?.map {
         IncidentAudience(
           dimension: $0.dimension, value: $0.value, share: $0.share, usual: $0.usual)

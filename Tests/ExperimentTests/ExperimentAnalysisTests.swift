@@ -46,11 +46,13 @@ struct ExperimentAnalysisTests {
       (
         Self.steady(windows: 10, persons: 100, clickers: (5, 5), plan: plan), .goOn, nil,
         "no decision so far: 5 % of 1000 persons against 5 % of 1000, lift 0 % (-45.4 to 79.6); 7.11 % chance"
-          + " of one by the plan if b has the effect of interest"
+          + " of one by 20000 persons of each variant if b makes the click rate 5 % more, which takes some 120000 of"
+          + " each to find"
       ),
       (
         Self.steady(windows: 199, persons: 100, clickers: (5, 5), plan: plan), .stopForFutility,
-        "a", "no decision so far, and only"
+        "a",
+        "no decision so far: 5 % of 19900 persons against 5 % of 19900, lift 0 % ("
       ),
       (
         Self.steady(windows: 100, persons: 100, clickers: (8, 5), plan: guarded), .stopForHarm,
@@ -186,6 +188,17 @@ struct ExperimentAnalysisTests {
     #expect(try #require(comparison.difference?.lower) > 0)
     #expect(results.decision.action == .takeTreatment && results.decision.variant == "b")
     #expect(results.warnings.contains { $0.contains("differs the other way round") })
+    // What a reader sees of it: b is better in both times.
+    #expect(results.epochs.map(\.since) == [0, change])
+    #expect(results.epochs.map(\.shares) == epochs.map(\.shares))
+    #expect(results.epochs.map(\.persons) == [[18_000, 2_000], [2_000, 18_000]])
+    for (epoch, rates) in zip(results.epochs, [[0.20, 0.26], [0.02, 0.03]]) {
+      for (value, rate) in zip(epoch.values, rates) {
+        #expect(try (#require(value) / rate - 1).magnitude < 0.3)
+      }
+      #expect(epoch.lifts[0] == nil)
+      #expect(try #require(epoch.lifts[1]) > 0)
+    }
     #expect(!results.sampleRatio.isMismatch)
     // With the weights of the first epoch alone it would be a mismatch.
     let wrong = try ExperimentAnalysis.results(
@@ -224,7 +237,7 @@ struct ExperimentAnalysisTests {
     // The correlation is 0.7, so half of the variance goes.
     let reduction = try #require(adjusted.varianceReduction)
     #expect(reduction > 0.44 && reduction < 0.54, "\(reduction)")
-    #expect(unadjusted.varianceReduction == 0)
+    #expect(unadjusted.varianceReduction == nil, "nothing is known of before")
     let width = try #require(adjusted.difference.map { $0.upper - $0.lower })
     let before = try #require(unadjusted.difference.map { $0.upper - $0.lower })
     #expect(width < 0.76 * before)
@@ -254,6 +267,10 @@ struct ExperimentAnalysisTests {
     #expect(chances[3] > 0.99)
     let losses = try results.variants.map { try #require($0.expectedLoss) }
     #expect(losses[3] < 0.0001 && losses[1] > 0.04)
+    // Beside the control alone, whatever the others do.
+    let beats = results.variants.map(\.chanceToBeatControl)
+    #expect(try #require(beats[2]) > 0.99 && chances[2] < 0.01 && beats[1] == nil)
+    #expect(try (0.01...0.99).contains(#require(beats[0])))
     #expect(try #require(results.variants[3].metrics[0].comparison?.pValue) < 0.001)
     #expect(results.variants[1].metrics[0].comparison == nil)
   }
@@ -276,6 +293,48 @@ struct ExperimentAnalysisTests {
     cohorts.advance()
     let second = try Self.results(cohorts)
     #expect(second.segments.count == 20 && second.hiddenSegments == 12)
+  }
+
+  @Test("how many persons it takes is said from the control's rate")
+  func progress() throws {
+    let cohorts = Self.steady(
+      windows: 100, persons: 100, clickers: (5, 5), plan: ExperimentHistoryTests.plan)
+    let results = try Self.results(cohorts)
+    #expect(results.progress.persons == 10_000)
+    #expect(results.progress.plannedPersons == cohorts.plan.plannedPersons)
+    #expect(
+      results.progress.neededPersons
+        == FixedSampleSize.visitorsPerArm(control: 0.05, treatment: 0.0525, power: 0.8, alpha: 0.05)
+    )
+    let few = Self.steady(
+      windows: 3, persons: 100, clickers: (5, 5), plan: ExperimentHistoryTests.plan)
+    #expect(try Self.results(few).progress.neededPersons == nil)
+  }
+
+  @Test("segments that persons tell have a half of the error, and rows' own the other")
+  func sources() throws {
+    var plan = ExperimentHistoryTests.plan
+    plan.segments = [.channel, .device]
+    var cohorts = SimulatedCohorts(seed: 9, plan: plan)
+    cohorts.windows(100) { cohorts in
+      cohorts.add("a", 100, click: 0.05, channel: "web")
+      cohorts.add("b", 100, click: 0.08, channel: "web")
+    }
+    let settled = SettledAnalyses()
+    func segments(_ source: ExperimentAnalysis.SegmentSource) throws -> ExperimentResults {
+      try settled.results(of: cohorts.experiment(), cohorts.cohorts, segments: source)
+    }
+    let (all, rows, persons) = (try segments(.all), try segments(.rows), try segments(.persons))
+    #expect(all.segments.map(\.dimension) == ["channel", "device"])
+    #expect(rows.segments.map(\.dimension) == ["channel"])
+    #expect(persons.segments.map(\.dimension) == ["device"])
+    func width(_ results: ExperimentResults) throws -> Double {
+      let comparison = try #require(results.segments[0].metrics[1].comparison)
+      return try #require(comparison.liftUpper) - #require(comparison.liftLower)
+    }
+    #expect(try width(rows) > width(all), "a smaller error, a wider interval")
+    #expect(try width(rows) == width(persons))
+    #expect(rows.variants == all.variants)
   }
 
   @Test("what makes numbers doubtful is said")

@@ -76,7 +76,8 @@ struct PersonMetricTests {
     let value = try #require(results.variants[0].metrics[0].value)
     #expect((value.value - 1).magnitude < 0.05 && value.lower < value.value)
     let comparison = try #require(results.variants[1].metrics[0].comparison)
-    #expect(try #require(comparison.liftLower) > 0 && comparison.varianceReduction == 0)
+    #expect(try #require(comparison.liftLower) > 0 && comparison.varianceReduction == nil)
+    #expect(results.warnings.contains { $0.contains("CUPED") })
     let rate = try #require(results.variants[0].metrics[1].value)
     #expect((rate.value - 0.1).magnitude < 0.01)
   }

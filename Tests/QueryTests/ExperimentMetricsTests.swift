@@ -1,3 +1,4 @@
+import Events
 import Experiments
 import Logging
 import MemoryPorts
@@ -20,7 +21,8 @@ struct ExperimentMetricsTests {
     func outcomeWindow() async throws(ViewReadError) -> Int64 { ExperimentMetricsTests.minute }
 
     func cohorts(
-      site: String, campaign: String, from: Int64, to: Int64, level: WindowLevel
+      site: String, campaign: String, from: Int64, to: Int64, level: WindowLevel,
+      by dimensions: [Dimension]
     ) async throws(ViewReadError) -> ExperimentCohorts {
       guard campaign == "spring" else { throw .unavailable("Postgres is away") }
       var rows: [ExperimentCohort] = []
@@ -86,6 +88,48 @@ struct ExperimentMetricsTests {
       !text.contains(
         #"smartcontent_experiment_lift_ratio{experiment="one",campaign="spring",variant="a""#))
     #expect(!text.contains(#""two""#) && !text.contains(#""three""#))
+  }
+
+  @Test(
+    "those that were stopped are looked at once, so that nobody who asks waits for their old cohorts"
+  )
+  func stopped() async {
+    let asked = Mutex(0)
+    struct Counting: ExperimentReader {
+      let reader = Reader()
+      let asked: @Sendable () -> Void
+
+      func outcomeWindow() async throws(ViewReadError) -> Int64 {
+        try await reader.outcomeWindow()
+      }
+
+      func cohorts(
+        site: String, campaign: String, from: Int64, to: Int64, level: WindowLevel,
+        by dimensions: [Dimension]
+      ) async throws(ViewReadError) -> ExperimentCohorts {
+        asked()
+        return try await reader.cohorts(
+          site: site, campaign: campaign, from: from, to: to, level: level,
+          by: dimensions)
+      }
+    }
+    let decision = Experiment.Decision(variant: "a", reason: "")
+    let catalog = ExperimentCatalog(
+      declared: [
+        experiment("one", .stopped(at: 100 * Self.minute, decision)), experiment("two", .draft),
+        experiment("three", .stopped(at: 90 * Self.minute, decision), campaign: "autumn"),
+      ], facts: nil, clock: { 0 }, eventID: { "" }, noticed: { _ in })
+    let registry = MetricRegistry()
+    let metrics = ExperimentMetrics(
+      catalog, reader: Counting { asked.withLock { $0 += 1 } }, registry: registry,
+      log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    // Both; then the one whose store was away again.
+    for count in [2, 3, 4] {
+      await metrics.refresh()
+      #expect(asked.withLock { $0 } == count)
+    }
+    let text = String(decoding: registry.exposition(.prometheusText), as: UTF8.self)
+    #expect(!text.contains(#"experiment="one""#))
   }
 
   @Test("an experiment whose persons saw everything is distrusted where alerts see it")

@@ -28,7 +28,8 @@ struct ExperimentRoutesTests {
     }
 
     func cohorts(
-      site: String, campaign: String, from: Int64, to: Int64, level: WindowLevel
+      site: String, campaign: String, from: Int64, to: Int64, level: WindowLevel,
+      by dimensions: [Dimension]
     ) async throws(ViewReadError) -> ExperimentCohorts {
       asked.withLock { $0.append(from..<to) }
       return try result.withLock { $0 }.get()
@@ -244,6 +245,18 @@ struct ExperimentRoutesTests {
           Timestamp.format(
             Self.start + 100 * Self.minute)))
     #expect(json["sample_ratio"]?["is_mismatch"] == .bool(false))
+    #expect(json["progress"]?["persons"] == .integer(10_000))
+    #expect(variants[1]["chance_to_beat_control"]?.double ?? 0 > 0.999)
+    #expect(variants[0]["chance_to_beat_control"] == .null)
+    guard case .array(let epochs)? = json["epochs"],
+      case .array(let parts)? = epochs.first?["variants"]
+    else {
+      Issue.record("\(json)")
+      return
+    }
+    #expect(epochs.count == 1 && epochs[0]["since"] == .string(Timestamp.format(Self.start)))
+    #expect(parts.map { $0["persons"] } == [.integer(10_000), .integer(10_000)])
+    #expect(parts[0]["lift"] == .null && (parts[1]["lift"]?.double ?? 0) - 0.6 < 1e-9)
     #expect(json["completeness"]?["position"] == .string("1~0.7"))
     #expect(
       json["completeness"]?["log_time"] == .string(Timestamp.format(Self.start + 102 * Self.minute))
@@ -326,6 +339,53 @@ struct ExperimentRoutesTests {
     }
   }
 
+  @Test("where devices alone are not in rows, all but their results comes of these")
+  func devices() async throws {
+    var rows: [ExperimentCohort] = []
+    var persons: [ExperimentCohort] = []
+    for window in 0..<100 {
+      for (variant, count) in [("a", 5 as Int64), ("b", 8)] {
+        let start = Self.start + Int64(window) * Self.minute
+        let exposures = Exposures(persons: 100, clickers: count)
+        rows.append(
+          ExperimentCohort(
+            start: start, variant: variant, exposures: exposures,
+            baselines: Baselines(prior: 50, priorSquared: 100, priorClicked: 2 * count)))
+        persons.append(
+          ExperimentCohort(start: start, variant: variant, device: "tablet", exposures: exposures))
+      }
+    }
+    let cohorts = ExperimentCohorts(
+      cohorts: rows, watermark: .max, outcomeWindow: Self.minute)
+    for follower in [Follower(cohorts: persons) as any ExperimentFollower, NoExperimentFollower()] {
+      let service = try Service(follower: follower)
+      service.reader.result.withLock { $0 = .success(cohorts) }
+      let plan = #"{"segments":["device"],"# + Self.draft.dropFirst()
+      _ = try await service.ask(.post, "/v1/experiments", plan)
+      _ = try await service.ask(.patch, "/v1/experiments/x", #"{"status":"running"}"#)
+      let answer = try await service.ask(.get, "/v1/experiments/x/results")
+      #expect(answer.status == 200)
+      guard case .array(let variants)? = answer.json["variants"],
+        case .array(let segments)? = answer.json["segments"],
+        case .array(let warnings)? = answer.json["warnings"]
+      else {
+        Issue.record("\(answer.json)")
+        return
+      }
+      let comparison = variants[1]["metrics"]?["click_rate"]?["comparison"]
+      let reduction = try #require(comparison?["variance_reduction"]?.double)
+      #expect(reduction > 0, "rows know what persons did before")
+      if follower is Follower {
+        #expect(segments.map { $0["value"] } == [.string("tablet")])
+        #expect(warnings.isEmpty)
+      } else {
+        #expect(segments.isEmpty)
+        let warning = try #require(warnings.first?.text)
+        #expect(warning.hasPrefix("there are no results by device: "))
+      }
+    }
+  }
+
   @Test("cohorts come from durable rows of both measures, joined by what the first exposure was")
   func reader() async throws {
     let spec = PipelineSpec(name: "default", persons: PersonPolicy(experiments: ExperimentPolicy()))
@@ -335,7 +395,8 @@ struct ExperimentRoutesTests {
       secondStage: ReadView.SecondStage(of: spec, hot: MemoryHotReader()))
     let reader = ViewExperimentReader(ReadViewSource(view), clock: { Self.start })
     let answer = try await reader.cohorts(
-      site: "default", campaign: "spring", from: Self.start, to: .max, level: .minute)
+      site: "default", campaign: "spring", from: Self.start, to: .max, level: .minute,
+      by: [.channel])
     #expect(answer.outcomeWindow == 3_600_000_000)
     #expect(answer.watermark == Self.start + 5 * Self.minute)
     #expect(
@@ -349,18 +410,32 @@ struct ExperimentRoutesTests {
       ])
     let asked = durable.asked.withLock { $0 }
     #expect(asked.map(\.measure) == [.exposures, .baselines])
+    #expect(asked.allSatisfy { $0.groupBy == [.variant, .traffic, .channel] })
     #expect(asked[0].buckets.count == 7, "up to the newest minute of the log")
     await #expect(throws: ViewReadError.self) {
       _ = try await reader.cohorts(
         site: "default", campaign: "spring", from: Self.start - 91 * 86_400_000_000, to: .max,
-        level: .minute)
+        level: .minute, by: [])
     }
     let plain = ReadView(
       name: "recent", durable: durable, hot: MemoryHotReader(), generation: 1, partitionCount: 1)
     await #expect(throws: ViewReadError.self) {
       _ = try await ViewExperimentReader(ReadViewSource(plain)).cohorts(
-        site: "default", campaign: "spring", from: Self.start, to: .max, level: .minute)
+        site: "default", campaign: "spring", from: Self.start, to: .max, level: .minute,
+        by: [])
     }
+  }
+}
+
+extension JSONTree {
+  fileprivate var double: Double? {
+    guard case .number(let value, _) = self else { return nil }
+    return value
+  }
+
+  fileprivate var text: String? {
+    guard case .string(let text) = self else { return nil }
+    return text
   }
 }
 
@@ -391,15 +466,15 @@ private final class CohortRows: DurableViewReader {
       selection.measure == .exposures
       ? [
         ViewGroup(
-          bucket: 1, dimensions: ["b", "web", "", ""], currency: "USD",
+          bucket: 1, dimensions: ["b", "", "web"], currency: "USD",
           counts: counts(\.revenueMicros, 5)),
         ViewGroup(
-          bucket: 0, dimensions: ["a", "web", "", ""], currency: "",
+          bucket: 0, dimensions: ["a", "", "web"], currency: "",
           counts: counts(\.impressions, 7)),
       ]
       : [
         ViewGroup(
-          bucket: 0, dimensions: ["a", "web", "", ""], currency: "",
+          bucket: 0, dimensions: ["a", "", "web"], currency: "",
           counts: counts(\.impressions, 3))
       ]
     return DurableAnswer(groups: groups, checkpoints: [:])

@@ -55,7 +55,8 @@ import Views
     let decisions = documented.filter { path in
       [
         "/v1/decide", "/v1/decisions", "/flags", "/decide", "/v1/recommendations", "/v1/profiles",
-        "/v1/segments", "/v1/timing", "/v1/forecasts", "/v1/models", "/v1/retractions",
+        "/v1/segments", "/v1/timing", "/v1/forecasts", "/v1/novelties", "/v1/models",
+        "/v1/retractions",
       ].contains { path.contains(" \($0)") }
     }
     #expect(documented.count == routes.paths.count + ways.count + 4 + decisions.count)

@@ -2,21 +2,29 @@ public import Analyses
 public import Events
 import Statistics
 
-/// What people of each device, browser and country do on sites and campaigns, lately and usually: where an incident comes
-/// from, beyond what tuples tell.
+/// What people of each device, browser and country do on sites, campaigns and contents, lately and usually: where an
+/// incident comes from, beyond what tuples tell.
 ///
 ///     bins of five minutes, the last 48 ── older ──▶ sums that are forgotten over a day
 ///
 /// A sum over the set of events: what comes late is added where it belongs. Of large frames the country of every eighth person is
-/// looked for, and counts eight times. Cost: a look-up an event, and what it takes to look for a country; 3 KB for each value of a site or campaign. Fails where very
-/// many small values deviate together: then no one of them contributes more than its share.
+/// looked for, and counts eight times. Where there are many contents those with the fewest events give up their places once an hour.
+/// Cost: a look-up an event, and what it takes to look for a country; 3 KB for each value of a site, campaign or content that
+/// something happens to in every bin. Fails where very many small values deviate together: then no one of them contributes more
+/// than its share.
 public struct AudienceTable: Sendable {
   public static let bin: Int64 = 300_000_000
   /// That are kept one by one, as those of an incident's series are.
   static let binCount: Int64 = 48
+  /// Sites and campaigns.
   static let keysMax = 500
-  /// Of one dimension of one site or campaign; the rest is not told apart.
+  static let contentsMax = 1_000
+  /// Of one dimension of one site or campaign; the rest is one together.
   static let valuesMax = 40
+  /// The same of a content.
+  static let contentValuesMax = 8
+  /// Values that there was no room for, together.
+  fileprivate static let other = "(other)"
   private static let largeFrame = 64
   private static let sampling: UInt64 = 8
   fileprivate static let halfLife = 86_400_000_000 / Double(bin)
@@ -39,10 +47,16 @@ public struct AudienceTable: Sendable {
     public var usual: Double
   }
 
-  private struct Key: Hashable {
+  private struct Key: Hashable, Comparable {
     let site: String
     /// Empty for the whole site.
     let campaign: String
+    /// Empty for the whole campaign.
+    var content = ""
+
+    static func < (a: Self, b: Self) -> Bool {
+      (a.site, a.campaign, a.content) < (b.site, b.campaign, b.content)
+    }
   }
 
   fileprivate struct Value: Hashable {
@@ -62,6 +76,8 @@ public struct AudienceTable: Sendable {
   }
 
   fileprivate struct Group {
+    /// Of one dimension.
+    let valuesMax: Int
     var cells: [Value: Cell] = [:]
     var counts = [Int](repeating: 0, count: dimensions.count)
     /// The newest bin.
@@ -72,9 +88,12 @@ public struct AudienceTable: Sendable {
 
   fileprivate static let dimensions = ["device", "browser", "country"]
 
-  private var groups: [Key: Group] = [:]
+  /// Places in ``groups``.
+  private var numbers: [Key: Int] = [:]
+  private var groups: [Group] = []
+  private var contentCount = 0
   private var facts = EventFacts()
-  /// Events of sites and campaigns that there was no room for.
+  /// Sites, campaigns and contents of frames that there was no room for.
   public private(set) var turnedAway: UInt64 = 0
 
   public init() {}
@@ -93,7 +112,7 @@ public struct AudienceTable: Sendable {
       case .conversion: counts.z = 1
       default: continue
       }
-      guard let place = sums.place(frame.tuple(index)) else { continue }
+      guard let place = place(frame.tuple(index), of: frame, &sums) else { continue }
       let bin = Self.floor(counted.time(number))
       let part = FrameSums.Part(place: place, label: frame.agentLabel(index), bin: bin)
       sums.ofAgents[part, default: .zero] += counts
@@ -106,14 +125,16 @@ public struct AudienceTable: Sendable {
       let agent =
         part.label < 0
         ? nil : Agent(label: String(decoding: frame.label(part.label), as: UTF8.self))
-      add(
-        counts, Value(dimension: 0, text: agent?.device.rawValue ?? ""), sums.places[part.place],
-        part.bin)
-      add(
-        counts, Value(dimension: 1, text: agent?.browser ?? ""), sums.places[part.place], part.bin)
+      let device = Value(dimension: 0, text: agent?.device.rawValue ?? "")
+      let browser = Value(dimension: 1, text: agent?.browser ?? "")
+      for group in sums.places[part.place] {
+        groups[group].add(counts, device, part.bin)
+        groups[group].add(counts, browser, part.bin)
+      }
     }
     for (part, counts) in sums.ofCountries {
-      add(counts, Value(dimension: 2, text: part.country), sums.places[part.place], part.bin)
+      let country = Value(dimension: 2, text: part.country)
+      for group in sums.places[part.place] { groups[group].add(counts, country, part.bin) }
     }
   }
 
@@ -131,33 +152,53 @@ public struct AudienceTable: Sendable {
       let bin: Int64
     }
 
-    private let frame: FrameView
-    private var numbers: [Key: Int] = [:]
+    var known: [Key: Int] = [:]
     /// By tuple: not looked at, of bots, or the place.
-    private var ofTuples: [Int??]
-    /// Sites with their campaigns.
-    private(set) var places: [Key] = []
+    var ofTuples: [Int??]
+    /// Numbers of the site, its campaign and its content.
+    var places: [[Int]] = []
     var ofAgents: [Part: SIMD3<Double>] = [:]
     var ofCountries: [CountryPart: SIMD3<Double>] = [:]
 
-    init(_ frame: FrameView) {
-      self.frame = frame
-      ofTuples = Array(repeating: nil, count: frame.tupleCount)
-    }
+    init(_ frame: FrameView) { ofTuples = Array(repeating: nil, count: frame.tupleCount) }
+  }
 
-    /// - Returns: nil for bots.
-    mutating func place(_ tuple: Int) -> Int? {
-      if let known = ofTuples[tuple] { return known }
-      let found = DimensionTuple(encoded: frame.tupleBytes(tuple)).flatMap { values -> Int? in
-        guard values.traffic.isEmpty else { return nil }
-        let key = Key(site: values.site, campaign: values.campaign)
-        if let number = numbers[key] { return number }
-        numbers[key] = places.count
-        places.append(key)
-        return places.count - 1
+  /// - Returns: nil for bots.
+  private mutating func place(_ tuple: Int, of frame: FrameView, _ sums: inout FrameSums) -> Int? {
+    if let known = sums.ofTuples[tuple] { return known }
+    var place: Int?
+    if let values = DimensionTuple(encoded: frame.tupleBytes(tuple)), values.traffic.isEmpty {
+      let key = Key(site: values.site, campaign: values.campaign, content: values.content)
+      place = sums.known[key]
+      if place == nil {
+        place = sums.places.count
+        sums.known[key] = place
+        sums.places.append(numbers(of: key))
       }
-      ofTuples[tuple] = .some(found)
-      return found
+    }
+    sums.ofTuples[tuple] = .some(place)
+    return place
+  }
+
+  /// Of a site, and the campaign and content, where there is one.
+  private mutating func numbers(of key: Key) -> [Int] {
+    var keys = [Key(site: key.site, campaign: "")]
+    if !key.campaign.isEmpty { keys.append(Key(site: key.site, campaign: key.campaign)) }
+    if !key.content.isEmpty { keys.append(key) }
+    return keys.compactMap { key in
+      if let number = numbers[key] { return number }
+      let isContent = !key.content.isEmpty
+      let hasRoom =
+        isContent
+        ? contentCount < Self.contentsMax : numbers.count - contentCount < Self.keysMax
+      guard hasRoom else {
+        turnedAway += 1
+        return nil
+      }
+      numbers[key] = groups.count
+      groups.append(Group(valuesMax: isContent ? Self.contentValuesMax : Self.valuesMax))
+      if isContent { contentCount += 1 }
+      return groups.count - 1
     }
   }
 
@@ -165,24 +206,27 @@ public struct AudienceTable: Sendable {
     time >= 0 ? time / bin : (time - bin + 1) / bin
   }
 
-  /// To the campaign and to all of the site.
-  private mutating func add(
-    _ counts: SIMD3<Double>, _ value: Value, _ key: Key, _ bin: Int64
-  ) {
-    let keys = key.campaign.isEmpty ? [key] : [key, Key(site: key.site, campaign: "")]
-    for key in keys {
-      guard groups[key] != nil || groups.count < Self.keysMax else {
-        turnedAway += 1
-        continue
-      }
-      groups[key, default: Group()].add(counts, value, bin)
-    }
-  }
-
-  /// Forgets sites and campaigns to which nothing has happened for a week, once in a while.
+  /// Forgets, once in a while, what nothing has happened to for a week, and the contents with the fewest events where there is
+  /// little room for others.
   public mutating func advance(to now: Int64) {
     let oldest = Self.floor(now) - 7 * 288
-    groups = groups.filter { $0.value.newest >= oldest }
+    var kept = numbers.filter { groups[$0.value].newest >= oldest }
+    let contents = kept.filter { !$0.key.content.isEmpty }
+    if contents.count > Self.contentsMax * 3 / 4 {
+      let ordered = contents.map { ($0.key, groups[$0.value].weight) }.sorted { a, b in
+        a.1 != b.1 ? a.1 < b.1 : a.0 < b.0
+      }
+      for (key, _) in ordered.prefix(contents.count - Self.contentsMax / 2) { kept[key] = nil }
+    }
+    guard kept.count < numbers.count else { return }
+    let old = groups
+    groups = []
+    numbers = [:]
+    for (key, number) in kept {
+      numbers[key] = groups.count
+      groups.append(old[number])
+    }
+    contentCount = numbers.keys.count { !$0.content.isEmpty }
   }
 
   // MARK: Answers
@@ -191,14 +235,16 @@ public struct AudienceTable: Sendable {
   ///
   /// - Parameters:
   ///   - campaign: empty for the whole site.
+  ///   - content: empty for the whole campaign.
   ///   - from: of the deviation, microseconds since the epoch.
   ///   - until: exclusive.
   ///   - expected: of the quantity within that time, if all were as usual.
   public func contributions(
-    site: String, campaign: String, _ quantity: Quantity, from: Int64, until: Int64,
-    expected: Double
+    site: String, campaign: String, content: String = "", _ quantity: Quantity, from: Int64,
+    until: Int64, expected: Double
   ) -> [Contribution] {
-    guard let group = groups[Key(site: site, campaign: campaign)] else { return [] }
+    let key = Key(site: site, campaign: campaign, content: content)
+    guard let group = numbers[key].map({ groups[$0] }) else { return [] }
     let bins = Self.floor(from)..<max(Self.floor(from) + 1, Self.floor(until - 1) + 1)
     return Self.dimensions.indices.compactMap { dimension in
       group.contribution(
@@ -208,12 +254,24 @@ public struct AudienceTable: Sendable {
 }
 
 extension AudienceTable.Group {
+  /// Events of late, each by its device.
+  fileprivate var weight: Double {
+    cells.reduce(0) { sum, entry in
+      guard entry.key.dimension == 0 else { return sum }
+      return sum + entry.value.slow.sum() + entry.value.sum(Int64.min..<Int64.max).sum()
+    }
+  }
+
   fileprivate mutating func add(
     _ counts: SIMD3<Double>, _ value: AudienceTable.Value, _ bin: Int64
   ) {
+    var value = value
     if cells[value] == nil {
-      guard self.counts[value.dimension] < AudienceTable.valuesMax else { return }
-      self.counts[value.dimension] += 1
+      if self.counts[value.dimension] < valuesMax {
+        self.counts[value.dimension] += 1
+      } else {
+        value = AudienceTable.Value(dimension: value.dimension, text: AudienceTable.other)
+      }
     }
     if bin > newest { move(to: bin) }
     if bin > newest - AudienceTable.binCount {
@@ -260,7 +318,8 @@ extension AudienceTable.Group {
         share: (value.now - value.usual / usual * expected) / deviation,
         usual: value.usual / usual)
     }.filter {
-      $0.share >= AudienceTable.shareMin && $0.share >= $0.usual + AudienceTable.excessMin
+      $0.value != AudienceTable.other && $0.share >= AudienceTable.shareMin
+        && $0.share >= $0.usual + AudienceTable.excessMin
     }
     return found.min { a, b in a.share != b.share ? a.share > b.share : a.value < b.value }
       .map { contribution in

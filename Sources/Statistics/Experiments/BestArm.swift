@@ -54,6 +54,12 @@ public struct BestArm: Sendable, Equatable {
     }
   }
 
+  /// The chance that an arm is above another one; nil where nothing is known of either. One sum over what the arm may be.
+  public static func chance(_ arm: Belief, above other: Belief) -> Double? {
+    for case .mean(_, let deviation) in [arm, other] where !deviation.isFinite { return nil }
+    return min(1, arm.expectation(other.lower))
+  }
+
   /// Of each arm.
   public let chances: [Double]
   public let losses: [Double]

@@ -67,12 +67,15 @@ public struct ExperimentVerdict: Sendable, Equatable {
 
   /// - Parameters:
   ///   - treatment: What the treatment is called.
+  ///   - aim: The smallest effect that would be worth having, as what the treatment does.
+  ///   - plan: What it is to be found by.
   ///   - arms: What the arms of the sample ratio are called, in their order; by their numbers where none are
   ///     given.
   public init(
     sampleRatio: SampleRatioMonitor, failures: [SampleRatioDimensions.Failure] = [],
     primary: Finding,
-    guardrails: [Guardrail] = [], treatment: String = "the treatment", arms: [String] = [],
+    guardrails: [Guardrail] = [], treatment: String = "the treatment",
+    aim: String = "has the effect of interest", plan: String = "the plan", arms: [String] = [],
     powerMin: Double = 0.05
   ) {
     let mismatches = Self.mismatches(sampleRatio, failures, arms)
@@ -99,14 +102,14 @@ public struct ExperimentVerdict: Sendable, Equatable {
       if primary.power < powerMin {
         action = .stopForFutility
         reasons = [
-          "no decision so far, and only \(odds) % chance of one by the plan even if \(treatment) has "
-            + "the effect of interest"
+          "no decision so far: \(primary.effect); and only \(odds) % chance of one by \(plan) even if "
+            + "\(treatment) \(aim)"
         ]
       } else {
         action = .goOn
         reasons = [
-          "no decision so far: \(primary.effect); \(odds) % chance of one by the plan if "
-            + "\(treatment) has the effect of interest"
+          "no decision so far: \(primary.effect); \(odds) % chance of one by \(plan) if "
+            + "\(treatment) \(aim)"
         ]
       }
     }

@@ -18,10 +18,19 @@ public enum FixedSampleSize {
   public static func visitorsPerArm(
     control: Double, treatment: Double, power: Double, alpha: Double
   ) -> Double {
-    let difference = treatment - control
+    visitorsPerArm(
+      difference: treatment - control,
+      variance: control * (1 - control) + treatment * (1 - treatment), power: power, alpha: alpha)
+  }
+
+  /// The same of means.
+  ///
+  /// - Parameter variance: Of a visitor of each arm, both together.
+  public static func visitorsPerArm(
+    difference: Double, variance: Double, power: Double, alpha: Double
+  ) -> Double {
     guard difference != 0 else { return .infinity }
     let sum = Normal.upperQuantile(alpha / 2) + Normal.quantile(power)
-    let variance = control * (1 - control) + treatment * (1 - treatment)
     return (sum * sum * variance / (difference * difference)).rounded(.up)
   }
 }

@@ -22,7 +22,7 @@ struct OutageTraffic {
   let outageEnd: Int64
 
   /// - Parameter now: when the outage is going on, microseconds since the epoch.
-  init(now: Int64) {
+  init(now: Int64, site: String = "shop") {
     begin = IncidentPolicy.floor(now, Self.bin) - Int64(Self.usual + Self.out) * Self.bin
     outageEnd = begin + Int64(Self.usual + Self.out) * Self.bin
     spec = PipelineSpec(
@@ -43,7 +43,7 @@ struct OutageTraffic {
         for (index, kind) in kinds.enumerated() where !isGone {
           number += 1
           let tuple = DimensionTuple(
-            site: "shop", campaign: campaign, content: "offer", variant: index % 2 == 0 ? "a" : "b",
+            site: site, campaign: campaign, content: "offer", variant: index % 2 == 0 ? "a" : "b",
             channel: "web")
           events.append(
             IncomingEvent(

@@ -25,7 +25,10 @@ struct AudienceTableTests {
     func merge(_ other: Reader) {}
 
     /// Impressions of some people with one agent and country.
-    func take(_ count: Int, _ agent: String, _ country: String, at time: Int64) throws {
+    func take(
+      _ count: Int, _ agent: String, _ country: String, of content: String = "post-1",
+      at time: Int64
+    ) throws {
       var encoder = FrameEncoder()
       sequence += 1
       for number in 0..<count {
@@ -36,7 +39,8 @@ struct AudienceTableTests {
             key: EventIdentity.dedupeKey(site: "shop", source: "t", eventID: id),
             person: EventIdentity.personKey(site: "shop", id: id), eventTime: time,
             receivedAt: ten,
-            dimensions: DimensionTuple(site: "shop", campaign: "spring").encoded, id: id,
+            dimensions: DimensionTuple(site: "shop", campaign: "spring", content: content).encoded,
+            id: id,
             name: "Seen", source: "t", payload: Array(#"{"country":"\#(country)"}"#.utf8),
             agent: agent))
       }
@@ -87,9 +91,9 @@ struct AudienceTableTests {
       for batch in seed == 1 ? batches : batches.shuffled(using: &random) {
         try reader.take(batch.count, batch.agent, batch.country, at: batch.at)
       }
-      for campaign in ["", "spring"] {
+      for (campaign, content) in [("", ""), ("spring", ""), ("spring", "post-1")] {
         let found = reader.table.contributions(
-          site: "shop", campaign: campaign, .impressions, from: begin,
+          site: "shop", campaign: campaign, content: content, .impressions, from: begin,
           until: begin + 6 * Self.bin, expected: Double(6 * 4 * size))
         #expect(found.map(\.dimension) == ["device", "browser"], "seed \(seed): \(found)")
         #expect(found.map(\.value) == ["mobile", "Safari"])
@@ -117,5 +121,42 @@ struct AudienceTableTests {
     #expect(found("").isEmpty && found("autumn").isEmpty)
     reader.table.advance(to: start + 8 * 24 * hour)
     #expect(found("spring").isEmpty)
+  }
+
+  @Test("of many contents those with the most events are known, and of many values the first ones")
+  func many() throws {
+    let start = ten / Self.bin * Self.bin - 20 * Self.bin
+    let reader = Reader()
+    func found(_ content: String) -> [AudienceTable.Contribution] {
+      reader.table.contributions(
+        site: "shop", campaign: "spring", content: content, .impressions, from: start + Self.bin,
+        until: start + 2 * Self.bin, expected: 20)
+    }
+    for number in 0..<AudienceTable.contentsMax {
+      let content = "post-\(number)"
+      try reader.take(number % 2 == 0 ? 1 : 2, Self.mobile, "AT", of: content, at: start)
+    }
+    try reader.take(9, Self.mobile, "AT", of: "late", at: start)
+    #expect(reader.table.turnedAway == 1)
+    reader.table.advance(to: start)
+    for device in [Self.mobile, Self.desktop] {
+      try reader.take(10, device, "AT", of: "late", at: start)
+      try reader.take(10, device, "AT", of: "post-1", at: start)
+    }
+    for content in ["late", "post-1"] {
+      try reader.take(10, Self.desktop, "AT", of: content, at: start + Self.bin)
+      #expect(found(content).first?.value == "mobile", "\(found(content))")
+    }
+    #expect(found("post-0").isEmpty && reader.table.turnedAway == 1)
+    // Those without a place of their own still count among all.
+    for number in 0..<2 * AudienceTable.contentValuesMax {
+      try reader.take(10, Self.mobile, "A\(number)", of: "wide", at: start)
+      guard number > 0 else { continue }
+      try reader.take(10, Self.mobile, "A\(number)", of: "wide", at: start + Self.bin)
+    }
+    let wide = reader.table.contributions(
+      site: "shop", campaign: "spring", content: "wide", .impressions, from: start + Self.bin,
+      until: start + 2 * Self.bin, expected: Double(20 * AudienceTable.contentValuesMax))
+    #expect(wide.map(\.value) == ["A0"] && wide[0].share > 0.99, "\(wide)")
   }
 }
