@@ -15,6 +15,8 @@ struct ValidationReport {
 
   /// The id of the write key.
   var key = ""
+  /// Of the answer once everything is durable.
+  var status = HTTPStatus.ok
   private let ingest: IngestProtocol
   private let endpoint: IngestEndpoint
   private var accepted = 0
@@ -173,10 +175,8 @@ struct ValidationReport {
       json.key(name)
       json.string(text)
     }
-    if !endpoint.isLink {
-      json.key("would_answer")
-      json.integer(accepted == 0 && rejected > 0 ? 400 : 200)
-    }
+    json.key("would_answer")
+    json.integer(status.code)
     for (name, count) in [("accepted", accepted), ("rejected", rejected), ("dropped", dropped)] {
       json.key(name)
       json.integer(count)
