@@ -71,7 +71,9 @@ struct CrossOriginTests {
         guard method == "POST" else { continue }
         try await send("with another encoding", "Content-Encoding: br\r\n", "x", [400])
         try await send("with no gzip", "Content-Encoding: gzip\r\n", "x", [400])
-        try await send("with no JSON", "Authorization: \(basicDev)\r\n", "{", [400, 401])
+        // What only says what is wrong says that.
+        let statuses = path.hasPrefix("/debug/") ? [200] : [400]
+        try await send("with no JSON", "Authorization: \(basicDev)\r\n", "{", statuses)
       }
       for path in Self.others.dropFirst() {
         let answer = try await RawRequest.send(
