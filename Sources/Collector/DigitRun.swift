@@ -14,6 +14,8 @@ struct DigitRun {
   static let digitsMin = 8
   /// The longest card number, digit by digit, has 19; what is longer is read in parts.
   private static let groupsMax = 20
+  /// Between two groups, as in `030 / 1234567`.
+  private static let separatorsMax = 3
 
   let start: Int
   /// After the last digit.
@@ -53,6 +55,7 @@ struct DigitRun {
   static func extent(_ text: UnsafeRawBufferPointer, from start: Int) -> Extent {
     var run = Extent(end: start)
     var index = start
+    var separators = 0
     while index < text.count {
       let byte = text[index]
       if isDigit(byte) {
@@ -67,10 +70,12 @@ struct DigitRun {
         run.digitCount &+= 1
         index &+= 1
         run.end = index
-      } else if index &- run.end < 3 {
+        separators = 0
+      } else if separators < separatorsMax {
         let length = separatorLength(text, at: index)
         if length == 0 { break }
         index &+= length
+        separators &+= 1
       } else {
         break
       }
@@ -83,6 +88,7 @@ struct DigitRun {
     self.start = start
     end = start
     var index = start
+    var separators = 0
     while index < text.count {
       if Self.isDigit(text[index]) {
         if groupCount > 0, groups[groupCount - 1].end == index {
@@ -96,10 +102,12 @@ struct DigitRun {
         digitCount += 1
         index += 1
         end = index
-      } else if index - end < 3 {
+        separators = 0
+      } else if separators < Self.separatorsMax {
         let length = Self.separatorLength(text, at: index)
         if length == 0 { break }
         index += length
+        separators += 1
       } else {
         break
       }

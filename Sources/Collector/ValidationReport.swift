@@ -150,11 +150,11 @@ struct ValidationReport {
       return
     }
     for member in first {
-      let place = "\(path).\(member.name)"
       if let other = after[member.name] {
-        compare(member.value, other, place, &changes)
+        compare(member.value, other, "\(path).\(member.name)", &changes)
       } else {
-        changes.append((place, "removed"))
+        // The name itself may have been what was removed.
+        changes.append(("\(path).\(PersonalText.removed(from: member.name))", "removed"))
       }
     }
     for member in second where before[member.name] == nil {
