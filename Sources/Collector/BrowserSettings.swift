@@ -1,17 +1,32 @@
 import Events
 import HTTPServer
 
-/// What browsers' SDKs ask for before they send: small answers that are the same for everybody with a key.
+/// What SDKs of browsers and apps ask for before they send: small answers that are the same for everybody with a key.
 ///
 /// | address | asked by |
 /// |---|---|
 /// | `GET /v1/projects/{key}/settings` | analytics.js, at its `cdnURL` |
+/// | `GET /sourceConfig`, with the key by Basic authorization or as `writeKey` | RudderStack's, at their `configUrl` or `controlPlaneUrl` |
 /// | `GET /array/{key}/config`, `/array/{key}/config.js` | posthog-js |
 ///
-/// Source: Segment's analytics-next and posthog-js, and what they read of the answers.
+/// Source: Segment's analytics-next, RudderStack's SDKs for JavaScript, Android and iOS and posthog-js, and what they
+/// read of the answers.
 enum BrowserSettings {
   static func declare(on routes: inout Routes, keys: @escaping @Sendable () -> WriteKeyTable) {
     let options = RouteOptions(crossOrigin: .mirrored)
+    for path in ["/sourceConfig", "/sourceConfig/"] {
+      routes.on(.get, path, options: options) { request in
+        guard let name = statedKey(request), let key = keys().find(name) else {
+          throw Problem(
+            .unauthorized, code: "unknown_write_key",
+            detail:
+              "The write key is missing or unknown; send it by Basic authorization as the user's name, or as"
+              + " writeKey in the query.",
+            headers: [(name: "WWW-Authenticate", value: "Basic realm=\"write key\"")])
+        }
+        return uncached(.json(rudder(name, key)))
+      }
+    }
     let all: [(path: String, answer: @Sendable (String, HTTPRequest) -> HTTPResponse)] = [
       ("/v1/projects/{key}/settings", { key, request in .json(segment(key, request)) }),
       ("/array/{key}/config", { _, _ in .json(PostHogSettings.object) }),
@@ -26,11 +41,47 @@ enum BrowserSettings {
             detail: "There is no such write key; its settings are asked for by the key in the path."
           )
         }
-        var response = answer(key, request)
-        response.headers.append((name: "Cache-Control", value: "no-store"))
-        return response
+        return uncached(answer(key, request))
       }
     }
+  }
+
+  private static func uncached(_ response: HTTPResponse) -> HTTPResponse {
+    var response = response
+    response.headers.append((name: "Cache-Control", value: "no-store"))
+    return response
+  }
+
+  private static func statedKey(_ request: HTTPRequest) -> String? {
+    if let name = BasicAuthorization.writeKey(request.header("authorization")), !name.isEmpty {
+      return name
+    }
+    return request.queryFields()?.first { $0.name == "writeKey" && !$0.value.isEmpty }?.value
+  }
+
+  /// A source that is on and has no destinations: everything goes to who answers this.
+  private static func rudder(_ name: String, _ key: WriteKey) -> [UInt8] {
+    var json = JSONWriter()
+    json.beginObject()
+    json.key("source")
+    json.beginObject()
+    let texts = [
+      ("id", key.id), ("name", key.source == name ? key.id : key.source), ("writeKey", name),
+      ("workspaceId", key.site), ("updatedAt", "2026-01-01T00:00:00.000Z"),
+    ]
+    for (name, text) in texts {
+      json.key(name)
+      json.string(text)
+    }
+    json.key("enabled")
+    json.bool(true)
+    json.key("config")
+    json.raw(#"{"statsCollection":{"errors":{"enabled":false},"metrics":{"enabled":false}}}"#)
+    json.key("destinations")
+    json.raw("[]")
+    json.endObject()
+    json.endObject()
+    return json.bytes
   }
 
   /// With the address to send to, which is this server as the page has named it.

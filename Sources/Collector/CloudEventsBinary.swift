@@ -74,6 +74,8 @@ struct CloudEventsBinary {
   /// - Returns: nil where the bytes are not UTF-8. A `%` that begins no escape stands for itself:
   ///   clients that do not encode send such, and clients that do never.
   private static func decoded(_ value: String) -> String? {
+    // What came in the place of other bytes: of two that differ in them alone one would be taken for a copy.
+    guard !value.unicodeScalars.contains("\u{fffd}") else { return nil }
     let bytes = unquoted(Array(value.utf8))
     guard bytes.contains(UInt8(ascii: "%")) else { return String(validating: bytes, as: UTF8.self) }
     var decoded: [UInt8] = []

@@ -17,7 +17,8 @@ public enum CollectorMetrics {
   public static let rejectedRequests = MetricDeclaration(
     "smartcontent_ingest_rejected_requests_total",
     "Requests of which nothing was stored, by protocol, id of the write key (none: not known) and"
-      + " reason, such as unknown_write_key, origin_not_allowed, rate_limited and share_exceeded.",
+      + " reason, such as unknown_write_key, origin_not_allowed, rate_limited, share_exceeded, overloaded and"
+      + " log_unavailable.",
     .counter, labels: ["protocol", "key", "reason"], maxSeries: 2000)
   public static let keyEvents = MetricDeclaration(
     "smartcontent_ingest_key_events_total",

@@ -6,7 +6,7 @@ import Synchronization
 ///
 /// | field | |
 /// |---|---|
-/// | `key` | only of the write key with this id |
+/// | `key` | only of this write key: its id, or the key itself |
 /// | `outcome` | only accepted, rejected, dropped or refused |
 /// | `after` | only what came after this number |
 /// | `limit` | at most so many, the newest of them |
@@ -23,31 +23,37 @@ public struct DebugRoutes: Sendable {
   }
 
   private let debugger: EventDebugger
+  private let keyID: @Sendable (String) -> String?
   private let check: @Sendable (HTTPRequest) throws(Problem) -> Void
   private let streams = Streams()
 
-  /// - Parameter check: refuses requests of those who may not see events.
+  /// - Parameters:
+  ///   - keyID: of a write key that is accepted now.
+  ///   - check: refuses requests of those who may not see events.
   public init(
-    _ debugger: EventDebugger, check: @escaping @Sendable (HTTPRequest) throws(Problem) -> Void
+    _ debugger: EventDebugger, keyID: @escaping @Sendable (String) -> String? = { _ in nil },
+    check: @escaping @Sendable (HTTPRequest) throws(Problem) -> Void
   ) {
     self.debugger = debugger
+    self.keyID = keyID
     self.check = check
   }
 
   public func declare(on routes: inout Routes) {
     let debugger = debugger
+    let keyID = keyID
     let check = check
     let streams = streams
     routes.on(.get, "/v1/debug/events") { request in
       try check(request)
-      let question = try Question(request)
+      let question = try Question(request, keyID)
       var response = HTTPResponse.json(Self.json(question.page(of: debugger)))
       response.headers.append((name: "Cache-Control", value: "no-store"))
       return response
     }
     routes.on(.get, "/v1/debug/stream") { request in
       try check(request)
-      let question = try Question(request)
+      let question = try Question(request, keyID)
       guard streams.count.load(ordering: .relaxed) < Self.streamsMax else {
         throw Problem(
           .serviceUnavailable, code: "too_many_streams",
@@ -116,14 +122,14 @@ public struct DebugRoutes: Sendable {
     var after: UInt64 = 0
     var limit = DebugRoutes.limitDefault
 
-    init(_ request: HTTPRequest) throws(Problem) {
+    init(_ request: HTTPRequest, _ keyID: (String) -> String?) throws(Problem) {
       guard let fields = request.queryFields() else {
         throw Self.invalid("the query is UTF-8, percent-encoded as %41")
       }
       if let last = request.header("Last-Event-ID").flatMap({ UInt64($0) }) { after = last }
       for field in fields where !field.value.isEmpty {
         switch field.name {
-        case "key": key = field.value
+        case "key": key = keyID(field.value) ?? field.value
         case "outcome":
           guard let outcome = EventDebugger.Outcome(rawValue: field.value) else {
             let all = EventDebugger.Outcome.allCases.map(\.rawValue)

@@ -14,6 +14,8 @@ struct DigitRun {
   static let digitsMin = 8
   /// The longest card number, digit by digit, has 19; what is longer is read in parts.
   private static let groupsMax = 20
+  /// Between two groups, as in `030 / 1234567`.
+  private static let separatorsMax = 3
 
   let start: Int
   /// After the last digit.
@@ -53,6 +55,7 @@ struct DigitRun {
   static func extent(_ text: UnsafeRawBufferPointer, from start: Int) -> Extent {
     var run = Extent(end: start)
     var index = start
+    var separators = 0
     while index < text.count {
       let byte = text[index]
       if isDigit(byte) {
@@ -67,8 +70,12 @@ struct DigitRun {
         run.digitCount &+= 1
         index &+= 1
         run.end = index
-      } else if isSeparator(byte), index &- run.end < 3 {
-        index &+= 1
+        separators = 0
+      } else if separators < separatorsMax {
+        let length = separatorLength(text, at: index)
+        if length == 0 { break }
+        index &+= length
+        separators &+= 1
       } else {
         break
       }
@@ -81,6 +88,7 @@ struct DigitRun {
     self.start = start
     end = start
     var index = start
+    var separators = 0
     while index < text.count {
       if Self.isDigit(text[index]) {
         if groupCount > 0, groups[groupCount - 1].end == index {
@@ -94,8 +102,12 @@ struct DigitRun {
         digitCount += 1
         index += 1
         end = index
-      } else if Self.isSeparator(text[index]), index - end < 3 {
-        index += 1
+        separators = 0
+      } else if separators < Self.separatorsMax {
+        let length = Self.separatorLength(text, at: index)
+        if length == 0 { break }
+        index += length
+        separators += 1
       } else {
         break
       }
@@ -140,7 +152,9 @@ struct DigitRun {
   }
 
   private func isCardSeparator(_ range: Range<Int>, _ text: UnsafeRawBufferPointer) -> Bool {
-    guard range.count == 1 else { return false }
+    guard range.count == 1 else {
+      return range.count == Self.separatorLength(text, at: range.lowerBound)
+    }
     let byte = text[range.lowerBound]
     return byte == UInt8(ascii: " ") || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "+")
   }
@@ -290,6 +304,21 @@ struct DigitRun {
   /// What may follow a group within something longer, such as an id.
   private static func isPoint(_ byte: UInt8) -> Bool {
     byte == UInt8(ascii: "-") || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "/")
+  }
+
+  /// Bytes of what may stand between groups; 0 where it is none. Address books and office programs write spaces
+  /// that do not break a line, thin ones, and hyphens of their own (U+00A0, U+2002 to U+200A, U+2010 to U+2012, U+202F).
+  /// The longer dashes stand between two numbers.
+  private static func separatorLength(_ text: UnsafeRawBufferPointer, at index: Int) -> Int {
+    let byte = text[index]
+    if byte < 0x80 { return isSeparator(byte) ? 1 : 0 }
+    let left = text.count - index
+    if byte == 0xc2, left > 1, text[index + 1] == 0xa0 { return 2 }
+    guard byte == 0xe2, left > 2, text[index + 1] == 0x80 else { return 0 }
+    switch text[index + 2] {
+    case 0x82...0x8a, 0x90...0x92, 0xaf: return 3
+    default: return 0
+    }
   }
 
   /// A `+` is a space in a query.

@@ -14,6 +14,17 @@ extension IngestRoutes {
     return FastResponse(Problem(.badRequest, code: code, detail: detail))
   }
 
+  /// A request of which nothing can be used is refused, so that its sender hears of it; where something was
+  /// taken, the rest is named in a 200. Who follows a link arrives all the same.
+  static func refusal(
+    accepted: Int, _ rejections: [Rejection], _ endpoint: IngestEndpoint, _ reply: IngestReply
+  ) -> Problem? {
+    guard accepted == 0, !endpoint.isLink, !reply.namesRefused else { return nil }
+    return rejections.first.map {
+      Problem(.badRequest, code: $0.code.rawValue, detail: $0.detail)
+    }
+  }
+
   /// Counts what the server refused before the route heard of it.
   func count(
     _ refusal: ServerRefusal, _ request: FastRequest?, _ endpoint: IngestEndpoint,

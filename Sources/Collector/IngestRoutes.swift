@@ -62,7 +62,7 @@ public final class IngestRoutes: Sendable {
     verdicts = VerdictMeters(metrics)
     overloaded =
       Problem(
-        .serviceUnavailable, code: "overloaded",
+        .serviceUnavailable, code: Self.logOverloaded,
         detail: "Too many events wait for the log; send the same request again.",
         retryAfterSeconds: pipeline.parameters.retryAfterSeconds
       ).prepared
@@ -84,6 +84,7 @@ public final class IngestRoutes: Sendable {
   }
 
   static let shareExceeded = "share_exceeded"
+  static let logOverloaded = "overloaded"
 
   /// Adds the routes of all protocols, and the one that says what would become of a request.
   public func add(to routes: inout Routes) {
@@ -99,7 +100,7 @@ public final class IngestRoutes: Sendable {
       let admission = { @Sendable [pipeline, overloaded] () -> FastResponse? in
         guard pipeline.isSaturated else { return nil }
         meters.refused.add()
-        meters.debugger?.refused(meters.name, "overloaded")
+        meters.countRejection(Self.logOverloaded)
         return FastResponse(overloaded)
       }
       for endpoint in ingest.endpoints {
@@ -181,6 +182,7 @@ public final class IngestRoutes: Sendable {
         if request.isHead { return nothingToStore(ingest, reply) }
         if pipeline.isSaturated, let unavailable = reply.unavailable {
           meters.refused.add()
+          meters.countRejection(Self.logOverloaded, key: keyMeters.meter(of: key).label)
           return unavailable
         }
       }
@@ -213,17 +215,11 @@ public final class IngestRoutes: Sendable {
         $0.event(
           protocolName: ingest.name, site: key.site, source: key.source, receivedAt: receivedAt)
       }
-      let named = rejections.map {
-        RejectedEvent(index: $0.index, code: $0.code.rawValue, message: $0.detail)
-      }
+      let named = rejections.map(\.named)
       let count = accepted.count
       let unnamed = accepted.unnamedCount
       let tally = verdicts.tally(accepted)
-      // A request of which nothing can be used is refused, so that its sender hears of it; where
-      // something was taken, the rest is named in a 200. Who follows a link arrives all the same.
-      let refusal =
-        count == 0 && !endpoint.isLink && !reply.namesRefused
-        ? rejections.first.map(Self.problem) : nil
+      let refusal = Self.refusal(accepted: count, rejections, endpoint, reply)
       let answer = reply.stored ?? ingest.answer
       submit(
         accepted, letters, responder, keyMeter, meters, claims: passed.claims,
@@ -326,10 +322,6 @@ public final class IngestRoutes: Sendable {
     return facts
   }
 
-  private static func problem(_ rejection: Rejection) -> Problem {
-    Problem(.badRequest, code: rejection.code.rawValue, detail: rejection.detail)
-  }
-
   private func nothingToStore(
     _ ingest: IngestProtocol, _ reply: IngestReply = IngestReply()
   ) -> FastResponse {
@@ -359,7 +351,7 @@ public final class IngestRoutes: Sendable {
       }
       let problem = PersonKeyVault.unavailable(self.pipeline.parameters.retryAfterSeconds)
       meters.unavailable.add()
-      meters.debugger?.refused(meters.name, problem.code)
+      meters.countRejection(problem.code, key: key.label)
       var batch = ResponseBatch()
       batch.add(responder, unavailable ?? FastResponse(problem))
       batch.deliver()
@@ -381,7 +373,7 @@ public final class IngestRoutes: Sendable {
       case .spooled: batch.add(responder, stored((nil, PublishedFrame.spooledHeader)))
       case .overloaded(.log):
         meters.refused.add()
-        meters.debugger?.refused(meters.name, "overloaded")
+        meters.countRejection(Self.logOverloaded, key: key.label)
         batch.add(responder, unavailable ?? FastResponse(self.overloaded))
       case .overloaded(.key):
         let pauseMicros = Int64(self.pipeline.parameters.sharePauseMs) * 1000
@@ -390,7 +382,7 @@ public final class IngestRoutes: Sendable {
         batch.add(responder, unavailable ?? refusal)
       case .unavailable(let reason):
         meters.unavailable.add()
-        meters.debugger?.refused(meters.name, "log_unavailable", detail: reason)
+        meters.countRejection("log_unavailable", key: key.label, detail: reason)
         batch.add(
           responder,
           unavailable

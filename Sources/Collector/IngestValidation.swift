@@ -31,6 +31,11 @@ extension IngestRoutes {
         .badRequest, code: "unsupported_encoding",
         detail: "Content-Encoding \(encoding) is not known here; send gzip, deflate or plain.")
     }
+    guard request.bodyByteCount <= ingest.bodyBytesMax else {
+      throw Problem(
+        .badRequest, code: ServerRefusal.bodyTooLarge.rawValue,
+        detail: "The body may have \(ingest.bodyBytesMax) bytes; send it in smaller parts.")
+    }
     let keys = self.keys()
     let receivedAt = clock.nowMicros()
     let reading: IngestReading
@@ -49,13 +54,21 @@ extension IngestRoutes {
     case .refused(let rejection, let key):
       if let refusal = limit(1, key, request, endpoint) { return refusal }
       report.key = key.id
+      report.status = .badRequest
       report.add(rejection)
-    case .events(let events, let rejections, let key, _):
+    case .events(let events, let rejections, let key, let reply):
       if let refusal = limit(events.count + rejections.count, key, request, endpoint) {
         return refusal
       }
       report.key = key.id
-      report.add(events, passGates(events, rejections, request, endpoint, ingest, key))
+      let passed = passGates(events, rejections, request, endpoint, ingest, key)
+      report.add(events, passed)
+      report.status =
+        Self.refusal(accepted: passed.events.count, passed.rejections, endpoint, reply)?.status
+        ?? (reply.stored ?? ingest.answer)(
+          StoredAnswer(
+            position: nil, positionHeader: [], rejected: passed.rejections.map(\.named))
+        ).status
     }
     return FastResponse(ValidationReport.answer, body: report.json)
   }

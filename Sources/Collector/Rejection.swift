@@ -154,6 +154,9 @@ public struct Rejection: Sendable {
     return hash.finalize().description
   }
 
+  /// As an answer names it.
+  var named: RejectedEvent { RejectedEvent(index: index, code: code.rawValue, message: detail) }
+
   /// The rejection as the event of a frame of dead letters.
   func event(
     protocolName: String, site: String, source: String, receivedAt: Int64

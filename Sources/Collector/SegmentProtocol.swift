@@ -4,10 +4,10 @@ import HTTPServer
 /// The Segment HTTP tracking API, spoken by the Segment and RudderStack SDKs.
 ///
 /// Source: the Segment documentation ("HTTP Tracking API") and requests of unmodified SDKs. The
-/// write key comes by Basic authorization or as `writeKey` in the body or in the query. A batch has at most 500 KB
-/// and an event 32 KB. A batch is accepted event by event: one that is refused goes to the dead
-/// letters and is named in the answer, which is 200 all the same, because clients send a batch
-/// again as a whole or drop it as a whole.
+/// write key comes by Basic authorization or as `writeKey` in the body or in the query. An event has at most
+/// 32 KB. A batch is accepted event by event: one that is refused goes to the dead letters and is named in the
+/// answer, which is 200 all the same, because clients send a batch again as a whole or drop it as a whole.
+/// Images are ``SegmentPixel``.
 enum SegmentProtocol {
   static let declaration = IngestProtocol(
     name: "segment", bodyBytesMax: batchBytesMax,
@@ -16,14 +16,16 @@ enum SegmentProtocol {
       "by Basic authorization as the user's name, as writeKey in the body or in the query, or by"
       + " Bearer authorization")
 
-  static let batchBytesMax = 500 * 1024
+  /// Segment's SDKs end a batch at 475 KB and RudderStack's at 4 MiB, with the event that exceeds it; a batch that
+  /// is refused for its length is lost.
+  static let batchBytesMax = 5 * 1024 * 1024
   static let eventBytesMax = 32 * 1024
   /// More events than this in one batch are refused as a whole (Segment's own limit).
   static let batchEventsMax = 2500
   /// An answer names at most this many refused events; all of them are dead letters.
   private static let namedRejectionsMax = 100
 
-  private static let keyField: StaticString = "writeKey"
+  static let keyField: StaticString = "writeKey"
 
   private static var endpoints: [IngestEndpoint] {
     var endpoints: [IngestEndpoint] = []
@@ -46,7 +48,7 @@ enum SegmentProtocol {
         }
       }
     }
-    return endpoints
+    return endpoints + SegmentPixel.endpoints
   }
 
   // MARK: Reading
@@ -93,7 +95,7 @@ enum SegmentProtocol {
     return key
   }
 
-  private static func readCall(
+  static func readCall(
     _ input: IngestInput, type: SegmentEvent.CallType, place: String
   ) -> IngestReading {
     keyed(input, place: place) { key in

@@ -15,6 +15,8 @@ struct ValidationReport {
 
   /// The id of the write key.
   var key = ""
+  /// Of the answer once everything is durable.
+  var status = HTTPStatus.ok
   private let ingest: IngestProtocol
   private let endpoint: IngestEndpoint
   private var accepted = 0
@@ -148,11 +150,11 @@ struct ValidationReport {
       return
     }
     for member in first {
-      let place = "\(path).\(member.name)"
       if let other = after[member.name] {
-        compare(member.value, other, place, &changes)
+        compare(member.value, other, "\(path).\(member.name)", &changes)
       } else {
-        changes.append((place, "removed"))
+        // The name itself may have been what was removed.
+        changes.append(("\(path).\(PersonalText.removed(from: member.name))", "removed"))
       }
     }
     for member in second where before[member.name] == nil {
@@ -173,10 +175,8 @@ struct ValidationReport {
       json.key(name)
       json.string(text)
     }
-    if !endpoint.isLink {
-      json.key("would_answer")
-      json.integer(accepted == 0 && rejected > 0 ? 400 : 200)
-    }
+    json.key("would_answer")
+    json.integer(status.code)
     for (name, count) in [("accepted", accepted), ("rejected", rejected), ("dropped", dropped)] {
       json.key(name)
       json.integer(count)

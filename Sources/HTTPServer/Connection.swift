@@ -420,7 +420,8 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
       if exchanges.isEmpty { context.close(promise: nil) }
     case .body(let request):
       request.tell(.bodyTimeout)
-      refuseAndEnd(FastResponse(core.answers.bodyTimeout), method: .get)
+      request.releaseBody(core)
+      refuseAndEnd(FastResponse(core.answers.bodyTimeout), request)
       phase = .discarding(bytesLeft: 0)
       flushOutput()
     case .discarding:

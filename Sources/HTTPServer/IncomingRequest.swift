@@ -137,9 +137,13 @@ final class IncomingRequest: @unchecked Sendable {
     var headers = [(name: "Allow", value: endpoint.allow)]
     if hasOrigin {
       headers.append((name: "Access-Control-Allow-Methods", value: endpoint.allow))
-      if let asked = head.header("Access-Control-Request-Headers") {
-        headers.append((name: "Access-Control-Allow-Headers", value: asked))
-      }
+      // Who names none may be told by what others ask for.
+      headers.append(
+        (
+          name: "Access-Control-Allow-Headers",
+          value: head.header("Access-Control-Request-Headers")
+            ?? "Content-Type, Authorization, SP-Anonymous"
+        ))
       headers.append((name: "Access-Control-Max-Age", value: "600"))
     }
     return FastResponse(PreparedResponse(status: .ok, headers: headers))

@@ -12,6 +12,7 @@ enum OpenAPIDocument {
     "description":"Events go in by the pixel or the protocols of Segment, RudderStack, PostHog, Google Analytics 4, Snowplow, Matomo and CloudEvents, and come out as metrics. An ingest answer carries a position; a query with that position as `after` contains the event."},
     "tags":[{"name":"ingest"},{"name":"debug"},{"name":"query"},{"name":"experiments"},{"name":"incidents"},{"name":"decisions"},{"name":"recommendations"},{"name":"profiles"},{"name":"keys"},{"name":"operations"}],
     "paths":{\(ingestPaths),
+    \(OpenAPIIngest.settingsPaths),
     \(OpenAPIIngest.debugPaths),
     \(queryPaths),
     \(OpenAPIIncidents.paths),

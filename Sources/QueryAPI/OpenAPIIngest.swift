@@ -43,7 +43,7 @@ enum OpenAPIIngest {
     Address(
       path: $0,
       summary:
-        "Segment HTTP API; a batch at most 500 KB, an event at most 32 KB, gzip allowed. Refused events"
+        "Segment HTTP API; a batch at most 5 MB, an event at most 32 KB, gzip allowed. Refused events"
         + " of a batch are named in the answer",
       fields: field("writeKey", "Write key, where neither the body nor Authorization has it"))
   }
@@ -75,6 +75,17 @@ enum OpenAPIIngest {
   ]
 
   private static let gif = "\"image/gif\":{}"
+
+  private static let segmentPixels =
+    (["identify", "track", "page", "screen", "group", "alias"].map { "/v1/pixel/" + $0 }
+    + ["/pixel/v1/track", "/pixel/v1/page"]).map {
+      Address(
+        path: $0, methods: ["get"],
+        summary:
+          "A Segment call as an image; members of the call may be fields, as properties.subject",
+        fields: field("data", "The call as JSON in base 64") + ","
+          + field("writeKey", "Write key, where data does not name it"), answer: gif)
+    }
 
   private static let snowplow = [
     Address(
@@ -143,7 +154,8 @@ enum OpenAPIIngest {
   ]
 
   /// All but the pixel, which has a description of its own.
-  static let paths = (segment + postHog + ga4 + snowplow + matomo + cloudEvents + own).map(path)
+  static let paths =
+    (segment + segmentPixels + postHog + ga4 + snowplow + matomo + cloudEvents + own).map(path)
     .joined(separator: ",\n")
 
   private static func path(_ address: Address) -> String {
@@ -161,6 +173,48 @@ enum OpenAPIIngest {
     return "\"\(address.path)\":{\(operations.joined(separator: ","))}"
   }
 
+  // MARK: Before events
+
+  private static let keyInPath =
+    "{\"name\":\"key\",\"in\":\"path\",\"required\":true,\"description\":\"Write key\",\"schema\":{\"type\":\"string\"}}"
+
+  private static let settingsErrors = """
+    "400":{"$ref":"#/components/responses/Problem"},"404":{"$ref":"#/components/responses/Problem"}
+    """
+
+  private static func settings(
+    _ path: String, _ name: String, _ summary: String, type: String = "application/json"
+  ) -> String {
+    """
+    "\(path)":{"get":{"tags":["ingest"],"operationId":"\(name)","summary":"\(summary)","parameters":[\(keyInPath)],"responses":{"200":{"description":"The same for everybody with a key","content":{"\(type)":{}}},\(settingsErrors)}}}
+    """
+  }
+
+  private static func sourceConfig(_ path: String, _ name: String) -> String {
+    """
+    "\(path)":{"get":{"tags":["ingest"],"operationId":"\(name)","summary":"What RudderStack's SDKs of browsers and apps ask before they send","security":[{"writeKey":[]},{}],"parameters":[\(field("writeKey", "Write key, where Authorization does not name it"))],"responses":{"200":{"description":"A source without destinations","content":{"application/json":{"schema":{"type":"object","required":["source"],"properties":{"source":{"type":"object"}}}}}},"401":{"$ref":"#/components/responses/Problem"}}}}
+    """
+  }
+
+  /// What SDKs ask before they send, and what load balancers ask as Snowplow's collector answers.
+  static let settingsPaths = [
+    settings(
+      "/v1/projects/{key}/settings", "segmentSettings",
+      "What Segment's SDKs of browsers and apps ask before they send"),
+    settings("/array/{key}/config", "postHogConfig", "What posthog-js asks before it sends"),
+    settings(
+      "/array/{key}/config.js", "postHogConfigScript", "The same as a script",
+      type: "application/javascript"),
+    sourceConfig("/sourceConfig", "sourceConfig"),
+    sourceConfig("/sourceConfig/", "sourceConfig_slash"),
+    """
+    "/health":{"get":{"tags":["operations"],"operationId":"health","summary":"Whether the collector answers, as Snowplow's says it","responses":{"200":{"description":"ok","content":{"text/plain":{}}}}}}
+    """,
+    """
+    "/sink-health":{"get":{"tags":["operations"],"operationId":"sinkHealth","summary":"Whether events can be kept now","responses":{"200":{"description":"ok","content":{"text/plain":{}}},"503":{"$ref":"#/components/responses/Unavailable"}}}}
+    """,
+  ].joined(separator: ",\n")
+
   // MARK: Explaining
 
   private static let debugErrors = """
@@ -168,7 +222,7 @@ enum OpenAPIIngest {
     """
 
   private static let debugFields = """
-    {"name":"key","in":"query","description":"Only of the write key with this id","schema":{"type":"string"}},
+    {"name":"key","in":"query","description":"Only of this write key: its id, or the key itself","schema":{"type":"string"}},
     {"name":"outcome","in":"query","schema":{"type":"string","enum":["accepted","rejected","dropped","refused"]}},
     {"name":"after","in":"query","description":"Only what came after this number","schema":{"type":"integer","minimum":0}},
     {"name":"limit","in":"query","description":"At most so many, the newest of them","schema":{"type":"integer","minimum":1,"maximum":500,"default":100}}
@@ -187,7 +241,7 @@ enum OpenAPIIngest {
   static let schemas = """
     "Event":{"type":"object","description":"An event as it is in the log","required":["id","kind","name","time","received_at","person","source","dimensions"],"properties":{"id":{"type":"string"},"kind":{"type":"string"},"name":{"type":"string"},"time":{"type":"string","format":"date-time"},"received_at":{"type":"string","format":"date-time"},"sent_at":{"type":"string","format":"date-time"},"person":{"type":"string"},"user":{"type":"string"},"source":{"type":"string"},"dimensions":{"type":"object","additionalProperties":{"type":"string"}},"revenue_micros":{"type":"integer"},"agent":{"type":"string","description":"What is kept of the user agent"},"bot":{"$ref":"#/components/schemas/BotVerdict"},"notes":{"type":"array","description":"What to know of how it was read, such as that no line of the mapping names it","items":{"type":"string"}},"payload":{"type":"object"}}},
     "BotVerdict":{"type":"object","description":"Who probably sent it","required":["is_bot","rules_version","reasons"],"properties":{"is_bot":{"type":"boolean","description":"Whether it counts as a bot's"},"rules_version":{"type":"integer"},"reasons":{"type":"array","description":"What speaks for a bot; rules say which of them suffice","items":{"type":"string"}}}},
-    "Validation":{"type":"object","required":["path","method","protocol","key","accepted","rejected","dropped","events"],"properties":{"path":{"type":"string"},"method":{"type":"string"},"protocol":{"type":"string"},"key":{"type":"string","description":"Id of the write key"},"would_answer":{"type":"integer"},"accepted":{"type":"integer"},"rejected":{"type":"integer"},"dropped":{"type":"integer"},"events":{"type":"array","description":"At most 100 are described","items":{"type":"object","required":["index","outcome"],"properties":{"index":{"type":"integer"},"outcome":{"enum":["accepted","rejected","dropped"]},"event":{"$ref":"#/components/schemas/Event"},"changes":{"type":"array","description":"What consent, bots, schemas and privacy would change","items":{"type":"object","required":["path","change"],"properties":{"path":{"type":"string"},"change":{"enum":["changed","removed","added"]}}}},"code":{"type":"string"},"place":{"type":"string"},"path":{"type":"string","description":"Where in the event"},"expected":{"type":"string"},"fix":{"type":"string"},"reason":{"type":"string"}}}}}},
+    "Validation":{"type":"object","required":["path","method","protocol","key","accepted","rejected","dropped","events"],"properties":{"path":{"type":"string"},"method":{"type":"string"},"protocol":{"type":"string"},"key":{"type":"string","description":"Id of the write key"},"would_answer":{"type":"integer","description":"Status of the answer once everything is durable"},"accepted":{"type":"integer"},"rejected":{"type":"integer"},"dropped":{"type":"integer"},"events":{"type":"array","description":"At most 100 are described","items":{"type":"object","required":["index","outcome"],"properties":{"index":{"type":"integer"},"outcome":{"enum":["accepted","rejected","dropped"]},"event":{"$ref":"#/components/schemas/Event"},"changes":{"type":"array","description":"What consent, bots, schemas and privacy would change","items":{"type":"object","required":["path","change"],"properties":{"path":{"type":"string"},"change":{"enum":["changed","removed","added","encrypted"]}}}},"code":{"type":"string"},"place":{"type":"string"},"path":{"type":"string","description":"Where in the event"},"expected":{"type":"string"},"fix":{"type":"string"},"reason":{"type":"string"}}}}}},
     "DebugEvent":{"type":"object","required":["number","time","outcome","protocol","key"],"properties":{"number":{"type":"integer"},"time":{"type":"string","format":"date-time"},"outcome":{"enum":["accepted","rejected","dropped","refused"]},"protocol":{"type":"string"},"path":{"type":"string"},"key":{"type":"string"},"index":{"type":"integer"},"code":{"type":"string"},"detail":{"type":"string"},"bytes":{"type":"integer"},"event":{"$ref":"#/components/schemas/Event"}}}
     """
 }

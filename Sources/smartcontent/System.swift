@@ -90,7 +90,7 @@ final class System: Sendable {
         keys: keys, gates: [ConsentGate()] + Self.botGates(configuration), ingest: ingest,
         server: producer.description, on: &routes)
       BrowserTracker.declare(on: &routes)
-      Self.declare(watched, configuration, logger, on: &routes)
+      Self.declare(watched, keys, configuration, logger, on: &routes)
       checks.append(
         HealthCheck(name: "log") { Self.state(ofLogOf: ingest) })
       self.ingest = ingest
@@ -237,13 +237,14 @@ final class System: Sendable {
   /// Events are shown to those who may query. A collector that others can reach and that has no token
   /// shows none.
   private static func declare(
-    _ debugger: EventDebugger, _ configuration: SystemConfiguration, _ logger: Logger,
-    on routes: inout Routes
+    _ debugger: EventDebugger, _ keys: KeyRing, _ configuration: SystemConfiguration,
+    _ logger: Logger, on routes: inout Routes
   ) {
     do throws(QueryAccessError) {
       let access = try QueryAccess(
         token: configuration.queryToken, boundTo: configuration.httpHost)
-      DebugRoutes(debugger, check: access.check).declare(on: &routes)
+      DebugRoutes(debugger, keyID: { keys.current.find($0)?.id }, check: access.check)
+        .declare(on: &routes)
       Console.declareDebugger(on: &routes)
     } catch {
       logger.notice("/debug is not served", metadata: ["why": "\(error)"])

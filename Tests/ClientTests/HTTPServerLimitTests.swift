@@ -116,6 +116,24 @@ struct HTTPServerLimitTests {
     }
   }
 
+  @Test("A page of another origin reads that its body came too slowly")
+  func slowBodyOfPage() async throws {
+    var routes = Routes()
+    let options = RouteOptions(maxBodyBytes: 1000, crossOrigin: .mirrored)
+    routes.fast(.post, "/body", options: options) { _, _ in FastResponse(pong) }
+    try await withServer(routes, configure: { $0.bodyTimeoutMs = 100 }) { server, port in
+      let connection = try RawConnection(port: port)
+      try await connection.send(
+        "POST /body HTTP/1.1\r\nHost: x\r\nOrigin: https://a.example\r\nContent-Length: 10\r\n\r\nabc"
+      )
+      let answer = try await connection.response()
+      #expect(answer.status == 408)
+      #expect(answer.header("access-control-allow-origin") == "https://a.example")
+      #expect(try await connection.untilClosed() == [])
+      #expect(server.bufferedBodyBytes == 0)
+    }
+  }
+
   @Test("A route hears of what the server refuses in its name")
   func told() async throws {
     let heard = Shared<[String]>([])

@@ -129,6 +129,9 @@ struct HTTPServerRoutingTests {
     #expect(preflight.header("access-control-allow-headers") == "content-type, x-a")
     #expect(preflight.header("access-control-allow-methods") == "GET, HEAD, OPTIONS")
     #expect(preflight.header("access-control-max-age") == "600")
+    let plain = try await get("/p.gif", method: "OPTIONS", headers: origin)
+    #expect(
+      plain.header("access-control-allow-headers") == "Content-Type, Authorization, SP-Anonymous")
     let wrong = try await get("/p.gif", method: "POST", headers: origin)
     #expect(wrong.status == 405)
     #expect(wrong.header("access-control-allow-origin") == "https://shop.example")

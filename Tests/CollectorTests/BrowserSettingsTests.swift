@@ -42,6 +42,32 @@ struct BrowserSettingsTests {
     }
   }
 
+  @Test(
+    "RudderStack's SDKs are told of a source without destinations",
+    arguments: [
+      ("/sourceConfig/?p=cdn&v=3.0.0&build=modern&writeKey=dev", "", "dev"),
+      ("/sourceConfig?p=android&v=1.20.0", "Authorization: \(basicDev)\r\n", "dev"),
+      ("/sourceConfig?writeKey=wk_demo", "", "wk_demo"),
+    ])
+  func sourceConfig(_ target: String, _ header: String, _ key: String) async throws {
+    try await RunningCollector.run(keys: testKeys) { port, _ in
+      let answer = try await RawRequest.send(
+        "GET", target, headers: Self.page + header, port: port)
+      #expect(answer.status == 200, "\(answer.body)")
+      #expect(answer.head.contains("access-control-allow-origin: https://www.example.org"))
+      // What the SDKs for JavaScript, Android and iOS look for.
+      let source = try #require(try JSONTree(Array(answer.body.utf8))["source"])
+      #expect(source["id"] == .string(testKeys.find(key)?.id ?? ""))
+      #expect(source["writeKey"] == .string(key) && source["enabled"] == .bool(true))
+      #expect(source["destinations"] == .array([]))
+      #expect(source["config"]?["statsCollection"]?["errors"]?["enabled"] == .bool(false))
+      for name in ["name", "workspaceId", "updatedAt"] { #expect(source[name] != nil) }
+      let unknown = try await RawRequest.send(
+        "GET", "/sourceConfig/?writeKey=none", headers: Self.page, port: port)
+      #expect(unknown.status == 401 && unknown.body.contains("unknown_write_key"))
+    }
+  }
+
   @Test("Load balancers ask Snowplow's addresses")
   func health() async throws {
     try await RunningCollector.run(keys: testKeys) { port, _ in

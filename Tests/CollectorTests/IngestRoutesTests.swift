@@ -196,9 +196,32 @@ struct IngestRoutesTests {
     try await withCollector { port, _ in
       let answer = try await RawRequest.send(
         "POST", "/v1/batch", headers: Self.auth,
-        body: [UInt8](repeating: 0x20, count: 500 * 1024 + 1), port: port)
+        body: [UInt8](repeating: 0x20, count: 5 * 1024 * 1024 + 1), port: port)
       #expect(answer.status == 400)
       #expect(answer.body.contains("body_too_large"))
+    }
+  }
+
+  @Test("A batch of RudderStack's SDKs, which end one at 4 MiB, is taken")
+  func rudderBatch() async throws {
+    try await withCollector { port, registry in
+      var state: UInt64 = 1
+      let note = (0..<1875).map { _ in
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return String(state | 1 << 63, radix: 16)
+      }.joined()
+      let events = (0..<140).map {
+        #"{"type":"track","event":"x","userId":"u\#($0)","messageId":"m\#($0)","properties":{"note":"\#(note)"}}"#
+      }
+      let body = Array(
+        #"{"batch":[\#(events.joined(separator: ","))],"sentAt":"2026-11-23T09:00:00Z"}"#.utf8)
+      #expect(body.count > 4 << 20)
+      for (headers, body) in [("", body), ("Content-Encoding: gzip\r\n", gzip(body))] {
+        let answer = try await RawRequest.send(
+          "POST", "/v1/batch", headers: Self.auth + headers, body: body, port: port)
+        #expect(answer.status == 200, "\(answer.body)")
+      }
+      #expect(registry.counter(CollectorMetrics.events).with("segment").value == 280)
     }
   }
 
@@ -255,11 +278,15 @@ struct IngestRoutesTests {
         port: port)
       await eventually { publisher.unsettledCount == 2 }
       let answer = try await RawRequest.send(
-        "POST", "/v1/batch", headers: Self.auth, body: Array("not JSON".utf8), port: port)
+        "POST", "/v1/batch", headers: Self.auth + "Origin: https://a.example\r\n",
+        body: Array("not JSON".utf8), port: port)
       #expect(answer.status == 503)
       #expect(answer.head.contains("retry-after: 1"))
       let refused = registry.counter(CollectorMetrics.requests).with("segment", "refused")
       #expect(refused.value == 1)
+      let reasons = registry.counter(CollectorMetrics.rejectedRequests)
+      #expect(reasons.with("segment", "none", "overloaded").value == 1)
+      #expect(answer.head.contains("access-control-allow-origin: https://a.example"))
       publisher.becomeAutomatic { _, sequence in .stored(sequence: sequence, duplicate: false) }
       publisher.store()
       #expect(try await pending.status == 200)

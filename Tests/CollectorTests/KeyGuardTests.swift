@@ -135,7 +135,7 @@ struct KeyGuardTests {
       }
     ) { port, metrics in
       _ = try await RawRequest.send("GET", "/v1/debug/events", port: port)
-      let long = [UInt8](repeating: 0x20, count: 600_000)
+      let long = [UInt8](repeating: 0x20, count: 6_000_000)
       let answer = try await RawRequest.send(
         "POST", "/v1/batch", headers: Self.basic("dev"), body: long, port: port)
       #expect(answer.status == 400)

@@ -9,6 +9,8 @@ import Testing
 struct PrivacyRunTests {
   private static let mail = "ada.l@mail.example.org"
   private static let phone = "+49 170 7654321"
+  /// The same with spaces that do not break a line, as address books have it.
+  private static let softPhone = "+49\u{a0}170\u{a0}7654321"
   private static let card = "4012888888881881"
   private static let address = "203.0.113.97"
   private static let user = "ada-lovelace-1815"
@@ -52,7 +54,13 @@ struct PrivacyRunTests {
     let auth = "Authorization: Basic \(Base64.encode(Array("\(key):".utf8)))\r\n"
     let query = "ada.l%40mail.example.org"
     let call = "%2B49%20170%207654321"
-    let props = #""email":"\#(mail)","note":"call \#(phone)","card":"\#(card)""#
+    // In members and their names, in arrays within arrays, in paths of addresses.
+    let nested =
+      #""list":[[{"\#(mail)":["x \#(mail)",{"tel":"\#(phone)","deep":[[["\#(card)"]]]}]}],\#(card)]"#
+    let addresses =
+      #""ref":"https://a.example/u/\#(mail)/x?t=\#(call)","path":"/u/\#(query)/","text":"\#(softPhone)""#
+    let props =
+      #""email":"\#(mail)","note":"call \#(phone)","card":"\#(card)",\#(nested),\#(addresses)"#
     let page = "https://a.example/?m=\(query)&t=\(call)"
     let segment = #""userId":"\#(mail)","anonymousId":"\#(user)","context":{"ip":"\#(address)"},"#
     let good = #"{"type":"track","event":"\#(mail)",\#(segment)"properties":{\#(props)}}"#
@@ -126,6 +134,20 @@ struct PrivacyRunTests {
         target: "/v1/cloudevents", headers: auth + cloud,
         body: #"{\#(ce),"id":"2","data":{\#(props)}}"#),
       Request(
+        method: "GET",
+        target:
+          "/v1/pixel/track?writeKey=\(key)&userId=\(user)&event=\(query)&properties.a.email=\(query)&properties.t=\(call)"
+      ),
+      Request(
+        method: "GET",
+        target: "/v1/pixel/track?writeKey=\(key)&event=x&traits.email=\(query)&properties.t=\(call)"
+      ),
+      Request(
+        method: "GET",
+        target: "/v1/pixel/identify?writeKey=\(key)&data="
+          + Base64.encode(Array(#"{"traits":{"email":"\#(mail)","id":"\#(user)"}}"#.utf8))
+          .replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")),
+      Request(
         target: "/v1/cloudevents",
         headers: auth + "ce-specversion: 1.0\r\nce-id: 3\r\nce-source: /s\r\nce-type: click\r\n"
           + "ce-userid: \(user)\r\nce-subject: \(mail)\r\nContent-Type: text/plain\r\n",
@@ -169,7 +191,9 @@ struct PrivacyRunTests {
     ) { port, metrics in
       _ = try await RawRequest.send("GET", "/v1/debug/events", port: port)
       for request in Self.requests("hush") {
-        let agent = "User-Agent: curl/8 \(Self.mail)\r\nX-Forwarded-For: \(Self.address)\r\n"
+        let agent =
+          "User-Agent: curl/8 \(Self.mail)\r\nX-Forwarded-For: \(Self.address)\r\n"
+          + "Referer: https://a.example/?m=\(Self.mail)\r\nCookie: m=\(Self.mail)\r\n"
         let answer = try await RawRequest.send(
           request.method, request.target, headers: agent + request.headers,
           body: Array(request.body.utf8), port: port)

@@ -1,5 +1,6 @@
 import Collector
 import Events
+import Foundation
 import HTTPServer
 import Testing
 
@@ -61,6 +62,7 @@ struct ProtocolCatalogTests {
     // What any of the protocols asks for.
     let query =
       "k=dev&t=click&cid=x&uid=u&ts=1767225600123&e=pv&rec=1&u=https%3A%2F%2Fexample.org%2F"
+      + "&userId=u&anonymousId=a&event=x"
     let event =
       #"{"type":"track","event":"Conversion","name":"purchase","userId":"u","anonymousId":"a","#
       + #""distinct_id":"u","properties":{"value":"1.5"}"#
@@ -90,6 +92,18 @@ struct ProtocolCatalogTests {
       let answer = ingest.answer(
         StoredAnswer(position: "1~0.1", positionHeader: [], rejected: []))
       #expect(answer.status == .ok, "\(ingest.name)")
+    }
+  }
+
+  @Test("The documentation says of every reason what to do")
+  func documented() throws {
+    var folder = URL(fileURLWithPath: #filePath)
+    for _ in 0..<3 { folder.deleteLastPathComponent() }
+    let page = try String(
+      contentsOf: folder.appendingPathComponent("Docs/sending.md"), encoding: .utf8)
+    for code in RejectionCode.allCases {
+      #expect(
+        page.contains("`\(code.rawValue)`"), "add \(code.rawValue) to the table of Docs/sending.md")
     }
   }
 
@@ -195,15 +209,20 @@ struct RefusedSample {
 
   /// - Parameter bad: the places of three events of which are wrong.
   func read(bad places: Set<Int>) throws -> Reading {
-    let events = (0..<(isBatch ? 3 : 1)).map { index in
-      places.contains(index) ? event.replacing(good, with: bad) : event
-    }
-    let text = prefix + events.joined(separator: ",") + suffix
+    let text = text(bad: places)
     return address.hasPrefix("GET")
       ? try CollectorTests.read(
         address, query: text,
         redirects: RedirectPolicy(isSigned: { _, _, _ in false }, hosts: ["example.org"]))
       : try CollectorTests.read(address, query: query, body: Array(text.utf8))
+  }
+
+  /// The query or body.
+  func text(bad places: Set<Int>) -> String {
+    let events = (0..<(isBatch ? 3 : 1)).map { index in
+      places.contains(index) ? event.replacing(good, with: bad) : event
+    }
+    return prefix + events.joined(separator: ",") + suffix
   }
 
   func readAgain(

@@ -33,7 +33,8 @@ struct ValidationTests {
           debugger: debugger, pipeline: pipeline, producer: RunningCollector.producer,
           metrics: registry
         ).add(to: &routes)
-        DebugRoutes(debugger, check: { _ in }).declare(on: &routes)
+        DebugRoutes(debugger, keyID: { testKeys.find($0)?.id }, check: { _ in })
+          .declare(on: &routes)
       }
     ) { port, _ in try await body(port, publisher, debugger) }
   }
@@ -142,6 +143,12 @@ struct ValidationTests {
       guard case .array(let some)? = after["events"] else { return }
       #expect(some.count == 2 && after["last"] == .integer(7))
       #expect(try await events("?key=other")["events"] == .array([]))
+      // By the key itself, and by its id; who names none that is known has sent by none of them.
+      for key in ["dev", testKeys.find("dev")?.id ?? ""] {
+        guard case .array(let own)? = try await events("?key=\(key)")["events"] else { return }
+        #expect(own.count == 6)
+      }
+      #expect(try await events("?key=wk_demo")["events"] == .array([]))
       let wrong = try await RawRequest.send("GET", "/v1/debug/events?outcome=x", port: port)
       #expect(wrong.status == 400)
     }

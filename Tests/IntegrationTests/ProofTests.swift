@@ -1,4 +1,5 @@
 import Events
+import Foundation
 import Glibc
 import HTTPClient
 import JetStreamLog
@@ -142,6 +143,41 @@ struct ProofTests {
       try await eventually(withinMs: 10_000) {
         try system.answer(#"{"metrics":["views"],"date_range":"1h"}"#).contains("[1]")
       })
+  }
+
+  @Test("An order that broke its schema counts once the schema is mended and it is sent again")
+  func mendedSchema() async throws {
+    let streams = try TemporaryFolder.make("proof-mended-streams") + "/Streams"
+    try FileManager.default.copyItem(atPath: "\(SDKPython.root)/Streams", toPath: streams)
+    let system = try await ProofSystem("mended", streams: streams)
+    let order =
+      #"{"type":"track","event":"Order Completed","userId":"ann","messageId":"m1","#
+      + #""properties":{"order_id":[1],"revenue":9.5,"currency":"EUR","campaign_id":"spring"}}"#
+    #expect(try system.post("/v1/track", order) == 400)
+    let listed = try await system.run(["dead-letters", "list", "--code", "schema_violation"])
+    #expect(listed.text.contains("1 dead letter"), "\(listed.text)")
+    let refused = try await system.run(["dead-letters", "retry", "--code", "schema_violation"])
+    #expect(refused.text.contains("1 refused again: schema_violation"), "\(refused.text)")
+
+    let schema = streams + "/schemas/order-completed.json"
+    let text = try TextFile.read(schema)
+    let mended = text.replacing(
+      #""order_id": {"type": ["string", "number"], "maxLength": 256}"#, with: #""order_id": {}"#)
+    #expect(mended != text)
+    try TextFile.write(mended, to: schema)
+    for (sent, before) in [(1, 0), (0, 1)] {
+      let retried = try await system.run(["dead-letters", "retry", "--code", "schema_violation"])
+      #expect(retried.code == 0 && retried.text.contains("\(sent) sent again"), "\(retried.text)")
+      if before > 0 { #expect(retried.text.contains("1 were sent again before")) }
+    }
+    let query =
+      #"{"metrics":["conversions","revenue"],"date_range":"1h","filters":[["is","campaign",["spring"]]]}"#
+    var answer = ""
+    let isCounted = try await eventually(withinMs: 10_000) {
+      answer = try system.answer(query)
+      return answer.contains("[1,") && answer.contains("9.5")
+    }
+    #expect(isCounted, "\(answer)")
   }
 
   @Test(

@@ -1,8 +1,10 @@
 import Collector
+import Events
 import Experiments
 import HTTPServer
 import Logging
 import Metrics
+import Ports
 import Testing
 import Views
 
@@ -47,11 +49,20 @@ import Views
     ).declare(on: &routes)
     OperationsRoutes(checks: [], registry: registry).declare(on: &routes)
     DebugRoutes(EventDebugger(), check: { _ in }).declare(on: &routes)
-    let ways = ProtocolCatalog.all.flatMap(\.endpoints).map { "\($0.method.name) \($0.path)" }
+    let producer = Key128(low: 1, high: 1)
+    let pipeline = try IngestPipeline(
+      IngestParameters(),
+      target: IngestTarget(
+        generation: IngestGeneration(number: 1, streams: ["events"]), deadLetterStream: "letters",
+        producer: producer), publisher: IdlePublisher(), metrics: MetricRegistry(),
+      log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    IngestRoutes(
+      keys: WriteKeyTable([]), pipeline: pipeline, producer: producer, metrics: MetricRegistry()
+    ).add(to: &routes)
     let documented = try operations()
-    for path in routes.paths + ways { #expect(documented.contains(path), "\(path)") }
-    // The console declares two pages, the ways in what validates, the tracker its script. Decisions are another
-    // module's, whose tests hold them against this list.
+    for path in routes.paths { #expect(documented.contains(path), "\(path)") }
+    // The console declares two pages, the tracker its script. Decisions are another module's, whose tests hold
+    // them against this list.
     let decisions = documented.filter { path in
       [
         "/v1/decide", "/v1/decisions", "/flags", "/decide", "/v1/recommendations", "/v1/profiles",
@@ -59,7 +70,7 @@ import Views
         "/v1/retractions",
       ].contains { path.contains(" \($0)") }
     }
-    #expect(documented.count == routes.paths.count + ways.count + 4 + decisions.count)
+    #expect(documented.count == routes.paths.count + 3 + decisions.count)
   }
 
   @Test("operations have names of their own")
@@ -100,6 +111,16 @@ import Views
     let metrics = schemas["Query"]?["properties"]?["metrics"]?["items"]?["enum"]
     #expect(metrics == .array(Metric.allCases.map { .string($0.rawValue) }))
   }
+}
+
+/// Nothing is sent here.
+private final class IdlePublisher: FramePublisher {
+  let inFlight = 0
+  let windowMax = 1
+
+  func publish(stream: String, messageID: String, frame: [UInt8], token: UInt64) {}
+  func poll(timeoutMs: Int) -> [(token: UInt64, outcome: PublishOutcome)] { [] }
+  func wake() {}
 }
 
 extension JSONValue {

@@ -1,7 +1,7 @@
 """An HTTP proxy in front of the collector that does to requests what networks and balancers do.
 
-Prints {"port": n}, and then for each request what it did to it, {"did": text}, with "spooled": true where
-the collector's answer said that the events are in its spool:
+Prints {"port": n}, and then for each request what it did to it, {"did": text}, with the "status" of the
+collector's answer where there was one, and "spooled": true where that said that the events are in its spool:
 
     pass       handed on, and the answer handed back
     busy       answered 503 with Retry-After, not handed on
@@ -9,6 +9,8 @@ the collector's answer said that the events are in its spool:
     cut        the connection is reset, not handed on
     lost       handed on, and the connection reset instead of the answer
     away       the collector could not be reached: the connection is reset
+
+Whatever the seed, the first requests meet each of these but the last.
 """
 
 import argparse
@@ -20,6 +22,7 @@ import socket
 import struct
 import threading
 
+FIRST = ["pass", "busy", "pass", "limited", "pass", "cut", "pass", "lost"]
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade"}
 
 
@@ -34,6 +37,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if answer is None:
                 did = "away"
         said = {"did": did}
+        if did in ("pass", "lost"):
+            said["status"] = answer[0]
         if did in ("pass", "lost") and "smartcontent-spooled" in {k.lower() for k, _ in answer[1]}:
             said["spooled"] = True
         self.server.say(said)
@@ -87,10 +92,13 @@ class Proxy(http.server.ThreadingHTTPServer):
         self.target = target
         self.random = random.Random(seed)
         self.faults = faults
+        self.first = list(FIRST)
         self.lock = threading.Lock()
 
     def draw(self):
         with self.lock:
+            if self.first:
+                return self.first.pop(0)
             roll = self.random.random()
             kind = self.random.choice(["busy", "limited", "cut", "lost"])
         return kind if roll < self.faults else "pass"
