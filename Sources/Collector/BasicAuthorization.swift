@@ -17,6 +17,6 @@ enum BasicAuthorization {
     guard let decoded = Base64.decode(credentials),
       let text = String(validating: decoded, as: UTF8.self)
     else { return nil }
-    return String(text.prefix { $0 != ":" })
+    return String(Substring(text.utf8.prefix { $0 != UInt8(ascii: ":") }))
   }
 }

@@ -28,6 +28,8 @@ struct EventRow: Sendable {
   var template: Int8 = -1
   /// Whether it is that event itself. Then nothing below counts.
   let isWhole: Bool
+  /// Of a whole one: see ``EventTemplates/Likeness/known(_:)``.
+  var isKnown = false
   /// Of its verdict, and of that on the event that it is like.
   var isBot = false
   var isLikeBot = false
@@ -103,15 +105,17 @@ struct EventRows: Sendable {
   ) -> (events: [IncomingEvent], likeness: [EventTemplates.Likeness]) {
     var all: [IncomingEvent] = []
     all.reserveCapacity(list.count)
-    for row in list { all.append(row.isWhole ? events[row.whole] : whole(row, events, in: body)) }
+    for row in list {
+      let event = events[row.whole]
+      all.append(row.isWhole ? event : whole(row, like: event, in: body))
+    }
     return (all, list.map(\.likeness))
   }
 
   func whole(
-    _ row: EventRow, _ events: [IncomingEvent], in body: UnsafeRawBufferPointer
+    _ row: EventRow, like: IncomingEvent, in body: UnsafeRawBufferPointer
   ) -> IncomingEvent {
-    let like = events[row.whole]
-    return IncomingEvent(
+    IncomingEvent(
       kind: like.kind, key: row.key, person: row.person, user: row.user, eventTime: row.eventTime,
       receivedAt: like.receivedAt, sentAt: like.sentAt,
       dimensions: row.dimensions.count > 0 ? Array(ownTuple(row)) : like.dimensions,
@@ -163,7 +167,8 @@ extension EventRow {
   /// How it stands to the others of its batch.
   var likeness: EventTemplates.Likeness {
     if template < 0 { return .none }
-    return isWhole ? .first(Int(template)) : .again(Int(template))
+    if !isWhole { return .again(Int(template)) }
+    return isKnown ? .known(Int(template)) : .first(Int(template))
   }
 }
 

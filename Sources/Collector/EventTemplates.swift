@@ -27,30 +27,60 @@ struct EventTemplates {
     case clean
     /// Others are like this one.
     case first(Int)
+    /// Such one, where nothing had to be changed in one like it of an earlier request, and nothing in its own texts is
+    /// personal by its form.
+    case known(Int)
     /// Like that one, and nothing in its own texts is personal by its form.
     case again(Int)
   }
 
   /// An object, because it is looked at for every event and copying it would count its parts each time.
-  private final class Template {
-    let json: JSONTemplate
-    let roles: [Role]
-    let event: IncomingEvent
-    /// Among the whole events.
-    let whole: Int
-    let tuple: TupleParts
-    let hasAnonymous: Bool
+  final class Template: @unchecked Sendable {
+    // One request has it at a time, see ``KeptTemplates``.
 
-    init(
-      json: JSONTemplate, roles: [Role], event: IncomingEvent, whole: Int, tuple: TupleParts,
-      hasAnonymous: Bool
+    fileprivate let json: JSONTemplate
+    fileprivate let roles: [Role]
+    /// Where the texts of the roles stand in the pattern.
+    private let gaps: [Range<Int>]
+    /// Without what is its own where the template outlives its request.
+    fileprivate private(set) var event: IncomingEvent
+    /// Among the whole events of the request; −1 where it has none yet that is like this.
+    @exclusivity(unchecked) fileprivate var whole: Int
+    fileprivate let tuple: TupleParts
+    fileprivate let hasAnonymous: Bool
+    private let pattern: OwnBytes
+    /// Whether the gates have found nothing to be changed in an event like this.
+    @exclusivity(unchecked) var isClean = false
+
+    fileprivate init(
+      json: JSONTemplate, of pattern: OwnBytes, gaps: [Range<Int>], roles: [Role],
+      event: IncomingEvent, whole: Int, tuple: TupleParts, hasAnonymous: Bool
     ) {
+      self.gaps = gaps
       self.json = json
+      self.pattern = pattern
       self.roles = roles
       self.event = event
       self.whole = whole
       self.tuple = tuple
       self.hasAnonymous = hasAnonymous
+    }
+
+    /// Long ones would fill the memory; without a time of its own an event has that of its request.
+    var isKeepable: Bool {
+      pattern.bytes.count <= KeptTemplates.patternBytesMax && roles.contains(.time)
+    }
+
+    /// What of its events is the same, with zeros for all else.
+    var text: String { String(decoding: pattern.bytes, as: UTF8.self) }
+
+    /// Forgets whose event it was made of.
+    fileprivate func endRequest() {
+      whole = -1
+      guard !event.id.isEmpty else { return }
+      event.id = ""
+      event.payload = []
+      for gap in gaps { pattern.blank(gap) }
     }
   }
 
@@ -63,11 +93,13 @@ struct EventTemplates {
   private let key: WriteKey
   /// Of a request with one event there is nothing to remember.
   private let isBatch: Bool
+  /// Of the request.
+  private let receivedAt: Int64
   private let eventBytesMax: Int
   /// What all events are in.
   private let body: UnsafeRawBufferPointer
   private let role: (_ names: [JSONString], WriteKey) -> Role?
-  private var templates: [Template] = []
+  private var templates: [Template]
   private var texts: [UnsafeRawBufferPointer] = []
   private var hits = 0
   private var misses = 0
@@ -87,16 +119,28 @@ struct EventTemplates {
   /// - Parameters:
   ///   - body: that all events are in, valid as long as this is used.
   ///   - eventBytesMax: longer events are refused, and not here.
+  ///   - kept: templates of earlier requests by the same key in the same protocol.
+  ///   - receivedAt: of the request; asked for where there are such.
   ///   - role: of a text by the names on the way to it; nil where another text there makes it another event.
   init(
     key: WriteKey, in body: UnsafeRawBufferPointer, eventBytesMax: Int, isBatch: Bool = true,
+    kept: [Template] = [], receivedAt: Int64 = 0,
     role: @escaping (_ names: [JSONString], WriteKey) -> Role?
   ) {
+    templates = kept
+    self.receivedAt = receivedAt
     self.key = key
     self.body = body
     self.isBatch = isBatch
     self.eventBytesMax = eventBytesMax
     self.role = role
+    for template in templates { makeRoom(for: template.json) }
+  }
+
+  /// What later requests may be compared with. Called when all events were taken.
+  func end() -> [Template] {
+    for template in templates { template.endRequest() }
+    return templates
   }
 
   /// Takes the next value of `json` where it is like an event before: as a row, or whole where one of its texts has to be
@@ -115,18 +159,51 @@ struct EventTemplates {
         break
       }
       hits += 1
-      if isPlain(template) {
+      let isPlain = isPlain(template)
+      if template.whole < 0 {
+        addFirst(row, like: template, number, isPlain: isPlain, to: &events)
+      } else if isPlain {
         rows.list.append(row)
       } else {
-        events.append(rows.whole(row, events, in: body))
-        rows.list.append(EventRow(whole: wholeCount))
-        wholeCount += 1
+        addWhole(rows.whole(row, like: events[template.whole], in: body), to: &events)
       }
       return true
     }
     misses += 1
     if misses > Self.missesMax, misses > hits { templates = [] }
     return false
+  }
+
+  private mutating func addWhole(_ event: IncomingEvent, to events: inout [IncomingEvent]) {
+    events.append(event)
+    rows.list.append(EventRow(whole: wholeCount))
+    wholeCount += 1
+  }
+
+  /// The first event of the request that is like one of an earlier request; others may be like it.
+  private mutating func addFirst(
+    _ row: EventRow, like template: Template, _ number: Int, isPlain: Bool,
+    to events: inout [IncomingEvent]
+  ) {
+    var event = rows.whole(row, like: template.event, in: body)
+    event.receivedAt = receivedAt
+    addWhole(event, to: &events)
+    guard isPlain else { return }
+    template.whole = wholeCount - 1
+    rows.list[rows.list.count - 1].template = Int8(number)
+    rows.list[rows.list.count - 1].isKnown = template.isClean
+    reserveRows(eventByteCount: row.payload.count)
+  }
+
+  private mutating func makeRoom(for json: JSONTemplate) {
+    while texts.count < json.gapCount {
+      texts.append(UnsafeRawBufferPointer(start: nil, count: 0))
+    }
+  }
+
+  /// As many as there may be that are as long.
+  private mutating func reserveRows(eventByteCount count: Int) {
+    rows.list.reserveCapacity(rows.list.count + min(Self.rowsReservedMax, body.count / count))
   }
 
   /// The id of the event that was taken last.
@@ -147,7 +224,7 @@ struct EventTemplates {
     isPlain: Bool
   ) {
     guard isBatch else { return }
-    if isPlain, templates.count < Self.countMax, misses <= Self.missesMax || misses <= hits {
+    if isPlain, place != nil, misses <= Self.missesMax || misses <= hits {
       last = (rows.list.count, bytes, event, user, anonymous)
     }
     rows.list.append(EventRow(whole: wholeCount))
@@ -161,16 +238,24 @@ struct EventTemplates {
 
   // MARK: Learning
 
+  /// Where the next template goes; nil where events of the request are like all that there are.
+  private var place: Int? {
+    templates.count < Self.countMax
+      ? templates.count : templates.firstIndex { $0.whole < 0 }
+  }
+
   private mutating func learn() {
-    guard let (row, bytes, event, user, anonymous) = last else { return }
+    guard let (row, bytes, event, user, anonymous) = last, let place else { return }
     last = nil
+    let pattern = OwnBytes(bytes)
     var roles: [Role] = []
+    var gaps: [Range<Int>] = []
     var values = RoleTexts()
     // What stays the same and has a role, too: which of two counts is not for this to say.
     var fixed: UInt = 0
     var isClear = true
     do {
-      let json = try JSONTemplate(bytes) { names, text in
+      let json = try JSONTemplate(UnsafeRawBufferPointer(pattern.bytes)) { names, text in
         guard let name = names.last, let role = role(names, key) else { return false }
         guard let text, !name.isEscaped, !text.isEscaped, !text.isEmpty,
           text.bytes.count <= FieldText.bytesMax,
@@ -183,6 +268,7 @@ struct EventTemplates {
         isClear = isClear && (role == .other || role == .page || values[role] == nil)
         values[role] = text.bytes
         roles.append(role)
+        gaps.append(pattern.place(of: text.bytes))
         return true
       }
       for role in [Role.other, .page, .short, .instant] { fixed &= ~(1 << UInt(role.rawValue)) }
@@ -201,17 +287,18 @@ struct EventTemplates {
         // Another property may be what counts, one that is no text.
         tuple.agrees(values)
       else { return }
-      templates.append(
-        Template(
-          json: json, roles: roles, event: event, whole: rows.list[row].whole, tuple: tuple,
-          hasAnonymous: !anonymous.isEmpty))
-      while texts.count < json.gapCount {
-        texts.append(UnsafeRawBufferPointer(start: nil, count: 0))
+      let template = Template(
+        json: json, of: pattern, gaps: gaps, roles: roles, event: event,
+        whole: rows.list[row].whole,
+        tuple: tuple, hasAnonymous: !anonymous.isEmpty)
+      if place == templates.count {
+        templates.append(template)
+      } else {
+        templates[place] = template
       }
-      rows.list[row].template = Int8(templates.count - 1)
-      // As many as there may be that are as long.
-      rows.list.reserveCapacity(
-        rows.list.count + min(Self.rowsReservedMax, body.count / bytes.count))
+      makeRoom(for: json)
+      rows.list[row].template = Int8(place)
+      reserveRows(eventByteCount: bytes.count)
     } catch {
       // It was read as JSON a moment ago.
     }
@@ -288,6 +375,27 @@ struct EventTemplates {
       ? key.identity.personKey(id: key.identify(String(decoding: id, as: UTF8.self)))
       : key.identity.personKey(id: id)
   }
+}
+
+/// Bytes in memory of their own.
+private final class OwnBytes {
+  let bytes: UnsafeMutableRawBufferPointer
+
+  init(_ other: UnsafeRawBufferPointer) {
+    bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: other.count, alignment: 8)
+    bytes.copyMemory(from: other)
+  }
+
+  deinit { bytes.deallocate() }
+
+  /// - Parameter part: of these bytes.
+  func place(of part: UnsafeRawBufferPointer) -> Range<Int> {
+    guard let start = part.baseAddress, let base = bytes.baseAddress else { return 0..<0 }
+    let place = start - UnsafeRawPointer(base)
+    return place..<place + part.count
+  }
+
+  func blank(_ range: Range<Int>) { for index in range { bytes[index] = 0 } }
 }
 
 /// What stands in an event for each role: of several of the same role the last.

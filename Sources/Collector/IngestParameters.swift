@@ -10,12 +10,13 @@ public struct IngestParameters: Sendable {
   public var framesInFlightMax = 2
   /// A frame with this many bytes of events goes at once; with up to twice as many where much more than two frames'
   /// worth is on its way. A shorter one waits while another of
-  /// its partition is on its way, and until the next tick of ``frameIntervalMicros`` after it.
+  /// its partition is on its way, and for ``frameIntervalMicros`` after it.
   public var longFrameBytes = 320 * 1024
-  /// Time between ticks at which short frames go, all partitions' together. It bounds the frames
-  /// per second, which cost the log a sync each; the first frame after a pause does not wait.
+  /// How long after a short frame of a partition the next one goes at the latest, unless that one is still on its way.
+  /// It bounds the frames per second, which cost the log a sync each; the first frame after a pause does not
+  /// wait, nor do those that have most of what is on its way (``CommitRound``).
   public var frameIntervalMicros = 4000
-  /// A frame with this many bytes of events is one of a crowd: it goes at every other tick only, because at that
+  /// A frame with this many bytes of events is one of a crowd: it may wait for twice as long, because at that
   /// load half as many syncs are worth more than a shorter wait. Some thousand single events per second and
   /// partition.
   public var crowdedFrameBytes = 6 * 1024

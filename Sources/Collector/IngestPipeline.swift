@@ -160,30 +160,30 @@ public final class IngestPipeline: Sendable {
     let request = PendingRequest(
       generation: target.generation.number, key: key, completion: completion)
     let nowMicros = clock.steadyMicros()
-    var mustWake = false
+    var wakeMicros = Lane.never
     // Lanes that another event loop fills just now come last: nobody waits for them in vain, and nobody follows
     // another loop from lane to lane.
     var taken: [Int] = []
     for partition in parts.partitions {
-      let mayAct = lanes[partition].appendIfFree(
+      let micros = lanes[partition].appendIfFree(
         events, parts.indices(of: partition), of: request, nowMicros: nowMicros)
-      if let mayAct { mustWake = mustWake || mayAct } else { taken.append(partition) }
+      if let micros { wakeMicros = min(wakeMicros, micros) } else { taken.append(partition) }
     }
     for partition in taken {
-      let mayAct = lanes[partition].append(
+      let micros = lanes[partition].append(
         events, parts.indices(of: partition), of: request, nowMicros: nowMicros)
-      mustWake = mustWake || mayAct
+      wakeMicros = min(wakeMicros, micros)
     }
     if !letters.isEmpty {
-      if self.lanes.deadLetters.append(letters, letters.indices, of: request, nowMicros: nowMicros)
-      {
-        mustWake = true
-      }
+      let micros = self.lanes.deadLetters.append(
+        letters, letters.indices, of: request, nowMicros: nowMicros)
+      wakeMicros = min(wakeMicros, micros)
     }
     var batch = ResponseBatch()
     request.submitted(&batch)
     batch.deliver()
-    if mustWake { loop.wakeIfAsleep() }
+    // The clock is read behind the appending: a publisher that has looked before expects the same tick.
+    if wakeMicros < Lane.never, wakeMicros <= clock.steadyMicros() { loop.wakeIfAsleep() }
     return true
   }
 

@@ -21,6 +21,8 @@ public struct IngestInput {
   var isSecure = false
   /// Whether events of a batch that are like others may be handed on as rows, see ``EventRows``.
   package var takesRows = false
+  /// Of earlier requests; nil where there are none.
+  var keptTemplates: KeptTemplates?
 
   public init(
     query: UnsafeRawBufferPointer, body: UnsafeRawBufferPointer,
@@ -89,6 +91,8 @@ public struct IngestReply: Sendable {
   var likeness: [EventTemplates.Likeness] = []
   /// All events that are accepted, where those of the reading are only the whole ones. They borrow the body.
   var rows: EventRows?
+  /// Those of the rows, for later requests; they belong to this one until they are put back.
+  var templates: [EventTemplates.Template] = []
 
   public init(
     stored: (@Sendable (StoredAnswer) -> FastResponse)? = nil, unavailable: FastResponse? = nil,
@@ -97,6 +101,11 @@ public struct IngestReply: Sendable {
     self.stored = stored
     self.unavailable = unavailable
     self.namesRefused = namesRefused
+  }
+
+  init(templates: [EventTemplates.Template]) {
+    self.init()
+    self.templates = templates
   }
 }
 

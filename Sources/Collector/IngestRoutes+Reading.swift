@@ -32,6 +32,7 @@ extension IngestRoutes {
         return inflated.withUnsafeBytes { inflated in
           var input = self.input(query, isCompressed ? inflated : body, request, keys, receivedAt)
           input.takesRows = takesRows
+          if takesRows { input.keptTemplates = keptTemplates }
           input.isSecure = request.isSecure
           return then(endpoint.read(input), input.body)
         }

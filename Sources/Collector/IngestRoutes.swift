@@ -10,6 +10,7 @@ public final class IngestRoutes: Sendable {
   let keyGuard = KeyGuard()
   let keyMeters: KeyMeters
   let gates: GateRow
+  let keptTemplates = KeptTemplates()
   let redirects: RedirectPolicy
   let protocols: [IngestProtocol]
   private let debugger: EventDebugger?
@@ -200,7 +201,7 @@ public final class IngestRoutes: Sendable {
       let isWatched = debugger?.isWatched(receivedAt) ?? false
       let passed =
         reply.rows.flatMap {
-          isWatched ? nil : passRows($0, events, refusals, request, ingest, key)
+          isWatched ? nil : passRows($0, reply.templates, events, refusals, request, ingest, key)
         } ?? passGates(events, refusals, request, endpoint, ingest, key, reply, body)
       let (accepted, rejections) = (passed.batch(in: body), passed.rejections)
       for drop in passed.dropped { dropped.with(meters.name, drop.reason).add() }
@@ -220,7 +221,7 @@ public final class IngestRoutes: Sendable {
       let unnamed = accepted.unnamedCount
       let tally = verdicts.tally(accepted)
       let refusal = Self.refusal(accepted: count, rejections, endpoint, reply)
-      let answer = reply.stored ?? ingest.answer
+      let own = reply.stored
       submit(
         accepted, letters, responder, keyMeter, meters, claims: passed.claims,
         unavailable: reply.unavailable
@@ -233,9 +234,11 @@ public final class IngestRoutes: Sendable {
         verdicts.add(tally)
         for event in named { meters.countRejection(event.code, keyMeter) }
         if let refusal { return FastResponse(refusal) }
-        return answer(
+        if own == nil, named.isEmpty, let texts = stored { return texts.answer(of: ingest) }
+        return (own ?? ingest.answer)(
           StoredAnswer(
-            position: stored.position, positionHeader: stored.header, rejected: named))
+            position: stored?.position,
+            positionHeader: stored?.header ?? PublishedFrame.spooledHeader, rejected: named))
       }
     }
     return nil
@@ -254,15 +257,19 @@ public final class IngestRoutes: Sendable {
 
   /// What is left of a batch with rows behind the gates.
   ///
-  /// - Parameter events: the whole ones.
+  /// - Parameters:
+  ///   - templates: those of the rows.
+  ///   - events: the whole ones.
   /// - Returns: nil where some gate has to see every event as a whole.
   private func passRows(
-    _ rows: EventRows, _ events: [IncomingEvent], _ rejections: [Rejection],
+    _ rows: EventRows, _ templates: [EventTemplates.Template], _ events: [IncomingEvent],
+    _ rejections: [Rejection],
     _ request: FastRequest, _ ingest: IngestProtocol, _ key: WriteKey
   ) -> PassedGates? {
     let facts = facts(request, key)
     guard facts.claims == nil, var passed = gates.pass(rows, events, facts, key) else { return nil }
     passed.rejections = rejections.map { gates.clean($0, facts, key, ingest.name) }
+    keptTemplates.put(templates, clean: facts.memory.cleanTemplates, of: key)
     return passed
   }
 
@@ -325,17 +332,18 @@ public final class IngestRoutes: Sendable {
   private func nothingToStore(
     _ ingest: IngestProtocol, _ reply: IngestReply = IngestReply()
   ) -> FastResponse {
-    let frame = PublishedFrame(generation: pipeline.generation, partition: nil, sequence: 0)
+    let texts = PositionTexts(Position.text(generation: pipeline.generation, []))
     return (reply.stored ?? ingest.answer)(
-      StoredAnswer(
-        position: frame.positionText, positionHeader: frame.positionHeader, rejected: []))
+      StoredAnswer(position: texts.position, positionHeader: texts.header, rejected: []))
   }
 
-  /// - Parameter claims: settled first, see ``PersonKeyVault``.
+  /// - Parameters:
+  ///   - claims: settled first, see ``PersonKeyVault``.
+  ///   - stored: gets nil while the events wait in the spool.
   private func submit(
     _ events: EventBatch, _ letters: [IncomingEvent], _ responder: Responder,
     _ key: KeyMeter, _ meters: IngestMeters, claims: SealClaims?, unavailable: FastResponse? = nil,
-    stored: @escaping @Sendable ((position: String?, header: [UInt8])) -> FastResponse
+    stored: @escaping @Sendable (PositionTexts?) -> FastResponse
   ) {
     guard let claims, let personKeys else {
       return submit(
@@ -361,16 +369,14 @@ public final class IngestRoutes: Sendable {
   private func submit(
     _ events: EventBatch, _ letters: [IncomingEvent], _ responder: Responder,
     _ key: KeyMeter, _ meters: IngestMeters, unavailable: FastResponse? = nil,
-    stored: @escaping @Sendable ((position: String?, header: [UInt8])) -> FastResponse
+    stored: @escaping @Sendable (PositionTexts?) -> FastResponse
   ) {
     let retryAfterSeconds = pipeline.parameters.retryAfterSeconds
     let hasRoom = pipeline.submit(events, deadLetters: EventBatch(letters), key: key.number) {
       settlement, batch in
       switch settlement {
-      case .stored(let frames):
-        let (position, header) = frames.texts
-        batch.add(responder, stored((position, header)))
-      case .spooled: batch.add(responder, stored((nil, PublishedFrame.spooledHeader)))
+      case .stored(let frames): batch.add(responder, stored(frames.texts))
+      case .spooled: batch.add(responder, stored(nil))
       case .overloaded(.log):
         meters.refused.add()
         meters.countRejection(Self.logOverloaded, key: key.label)

@@ -51,12 +51,8 @@ final class Lane: Sendable {
   let oldBytes = Atomic<Int>(0)
   /// Frames that are published and not yet settled. Written by the publisher's thread.
   let inFlight = Atomic<Int>(0)
-  /// Bytes of these frames.
-  let inFlightBytes = Atomic<Int>(0)
-  /// A frame of so many bytes need not wait for a tick; see ``delayMicros(nowMicros:loopsAreBehind:)``.
-  private let roundBytes = Atomic<Int>(.max)
-  /// Of some ten events: fewer are not worth a sync.
-  private static let roundBytesMin = 2048
+  /// Of all lanes.
+  private let round: CommitRound
   /// Its last frame was refused or lost. Written by the publisher's thread.
   let isAway = Atomic<Bool>(false)
   /// Steady time when the last frame was taken. Written by the publisher's thread.
@@ -70,7 +66,11 @@ final class Lane: Sendable {
   private let parameters: IngestParameters
   private let state = Mutex(State())
 
-  init(stream: String, generation: UInt32, partition: Int?, parameters: IngestParameters) {
+  init(
+    stream: String, generation: UInt32, partition: Int?, round: CommitRound,
+    parameters: IngestParameters
+  ) {
+    self.round = round
     self.stream = stream
     self.generation = generation
     self.partition = partition
@@ -80,11 +80,12 @@ final class Lane: Sendable {
   /// Appends events of one request, to more than one frame where they do not fit in one.
   ///
   /// - Parameter indices: of the events that belong to this lane.
-  /// - Returns: true where the publisher may have to act: these are the first events, or enough.
+  /// - Returns: the steady time from which on the publisher has to be woken for them; `never` where it looks here by
+  ///   itself.
   func append(
     _ events: EventBatch, _ indices: some Sequence<Int>, of request: PendingRequest,
     nowMicros: Int64
-  ) -> Bool {
+  ) -> Int64 {
     let added = state.withLock { fill(&$0, events, indices, request, nowMicros) }
     return add(added)
   }
@@ -95,7 +96,7 @@ final class Lane: Sendable {
   func appendIfFree(
     _ events: EventBatch, _ indices: some Sequence<Int>, of request: PendingRequest,
     nowMicros: Int64
-  ) -> Bool? {
+  ) -> Int64? {
     state.withLockIfAvailable { fill(&$0, events, indices, request, nowMicros) }.map { add($0) }
   }
 
@@ -126,38 +127,39 @@ final class Lane: Sendable {
     return added
   }
 
-  private func add(_ added: (live: Int, old: Int)) -> Bool {
-    let isLive = added.live > 0 && add(added.live, to: liveBytes)
-    let isOld = added.old > 0 && add(added.old, to: oldBytes)
-    return isLive || isOld
+  private func add(_ added: (live: Int, old: Int)) -> Int64 {
+    let live = added.live > 0 ? add(added.live, to: liveBytes) : Self.never
+    let old = added.old > 0 ? add(added.old, to: oldBytes) : Self.never
+    return round.wait(added.live + added.old) ? Self.always : min(live, old)
   }
 
-  /// - Returns: true where these are the first bytes, or a frame is complete or long by them.
-  private func add(_ bytes: Int, to waiting: borrowing Atomic<Int>) -> Bool {
+  /// Only a frame that is long by these bytes, and the first ones after a pause, are not expected: behind a frame that is on
+  /// its way the publisher hears of the acknowledgement, and at the next tick it looks here.
+  private func add(_ bytes: Int, to waiting: borrowing Atomic<Int>) -> Int64 {
     let (before, after) = waiting.add(bytes, ordering: .sequentiallyConsistent)
-    let round = roundBytes.load(ordering: .relaxed)
-    let long = longBytes(round: round)
-    if before < long && after >= long { return true }
-    // Behind a frame that is on its way a short one waits for the acknowledgement, which wakes the publisher anyway:
-    // it looks here after it has counted that frame off.
-    if inFlight.load(ordering: .sequentiallyConsistent) > 0 && !isAway.load(ordering: .relaxed) {
-      return false
-    }
-    return before == 0 || before < round && after >= round
+    let long = longBytes
+    if before < long && after >= long { return Self.always }
+    if before > 0 { return Self.never }
+    if isAway.load(ordering: .relaxed) { return Self.always }
+    return inFlight.load(ordering: .sequentiallyConsistent) > 0
+      ? Self.never : tickMicros(waitingBytes: 0)
   }
+
+  static let never = Int64.max
+  private static let always = Int64.min
 
   /// From so many bytes on a frame goes at once. Where much more than two such frames' worth of events is on its way
   /// frames are up to twice as long: each costs the log a sync, which takes as long as some hundred kilobytes do.
-  private func longBytes(round: Int) -> Int {
+  private var longBytes: Int {
     let long = parameters.longFrameBytes
-    return round == .max ? long : max(long, min(2 * long, parameters.frameBytesMax, round / 2))
+    return max(long, min(2 * long, parameters.frameBytesMax, round.laneBytes / 2))
   }
 
-  /// Told after frames were published: the bytes of all events on their way to one of `lanes`, of which this is
-  /// one.
-  func setRound(outstandingBytes: Int, lanes: Int) {
-    roundBytes.store(
-      max(Self.roundBytesMin, outstandingBytes * 3 / (4 * max(1, lanes))), ordering: .relaxed)
+  /// When a short frame goes that no round takes along, steady time.
+  private func tickMicros(waitingBytes: Int) -> Int64 {
+    let ticks = waitingBytes >= parameters.crowdedFrameBytes ? 2 : 1
+    return lastTakenMicros.load(ordering: .relaxed)
+      + Int64(parameters.frameIntervalMicros * ticks)
   }
 
   private static func roll(_ state: inout State, _ queue: Int) {
@@ -199,44 +201,38 @@ final class Lane: Sendable {
   }
 
   /// How long the oldest frame still has to wait before it is published, in microseconds; nil
-  /// where there is none, or it waits for an acknowledgement.
+  /// where it waits for an acknowledgement, or there is none and none is expected before somebody wakes the publisher.
   ///
   /// Every frame costs a sync of the log's disk and a message, so short ones gather: while another
-  /// of the partition is on its way, and until the next tick of
-  /// ``IngestParameters/frameIntervalMicros`` after the last. A long one goes at once, and so does
-  /// the first one after a pause. Clients that send again as soon as they are answered would wait for the tick in
-  /// vain: a frame that has most of this lane's part of all that is not answered yet is as full as it gets, and
-  /// does not wait for it; unless the event loops are behind, because then there is more that nobody has read yet.
+  /// of the partition is on its way, and until the tick that is
+  /// ``IngestParameters/frameIntervalMicros`` after the last, or until all lanes have enough for a
+  /// ``CommitRound``; unless the event loops are behind, because then there is more that nobody has read yet. A long
+  /// one goes at once, and so does the first one after a pause.
   ///
-  /// - Parameter loopsAreBehind: whether requests wait to be read.
-  func delayMicros(nowMicros: Int64, loopsAreBehind: Bool) -> Int64? {
+  /// - Parameters:
+  ///   - isRound: whether the lanes have enough.
+  ///   - loopsAreBehind: whether requests wait to be read.
+  func delayMicros(nowMicros: Int64, isRound: Bool, loopsAreBehind: Bool) -> Int64? {
     let live = liveBytes.load(ordering: .sequentiallyConsistent)
     let old = oldBytes.load(ordering: .sequentiallyConsistent)
-    guard live > 0 || old > 0 else { return nil }
     let waiting = live > 0 ? live : old
     // An old frame leaves room for live ones that come meanwhile.
     let inFlightMax = live > 0 ? parameters.framesInFlightMax : 1
     let inFlight = inFlight.load(ordering: .sequentiallyConsistent)
-    let round = roundBytes.load(ordering: .relaxed)
-    if waiting >= longBytes(round: round) {
-      return inFlight < inFlightMax ? 0 : nil
-    }
+    if waiting >= longBytes { return inFlight < inFlightMax ? 0 : nil }
     guard inFlight == 0 else { return nil }
+    let delay = tickMicros(waitingBytes: waiting) - nowMicros
+    if waiting == 0 { return delay > 0 ? delay : nil }
     let isCrowd = waiting >= parameters.crowdedFrameBytes
-    if waiting >= round && !(isCrowd && loopsAreBehind) { return 0 }
-    // Ticks are the same for all lanes, so that one wake of the publisher serves them all.
-    let ticks = isCrowd ? 2 : 1
-    let interval = Int64(max(1, parameters.frameIntervalMicros * ticks))
-    let tick = (lastTakenMicros.load(ordering: .relaxed) / interval + 1) * interval
-    return max(0, tick - nowMicros)
+    if isRound && !(isCrowd && loopsAreBehind) { return 0 }
+    return max(0, delay)
   }
 
   /// The same for a lane whose frames go to the spool, where none is on its way.
   func tickDelayMicros(nowMicros: Int64) -> Int64? {
-    guard !isEmpty else { return nil }
-    let interval = Int64(max(1, parameters.frameIntervalMicros))
-    let tick = (lastTakenMicros.load(ordering: .relaxed) / interval + 1) * interval
-    return max(0, tick - nowMicros)
+    let delay = tickMicros(waitingBytes: 0) - nowMicros
+    if isEmpty { return delay > 0 ? delay : nil }
+    return max(0, delay)
   }
 
   /// The number of the lane's next frame, from 1.
@@ -293,6 +289,7 @@ final class Lane: Sendable {
     } else {
       liveBytes.subtract(frame.waitingBytes, ordering: .sequentiallyConsistent)
     }
+    round.taken(frame.waitingBytes)
     lastTakenMicros.store(nowMicros, ordering: .relaxed)
     return frame
   }
@@ -304,6 +301,7 @@ final class Lane: Sendable {
       state.queues[Self.live].full.append(frame)
     }
     liveBytes.add(frame.waitingBytes, ordering: .sequentiallyConsistent)
+    _ = round.wait(frame.waitingBytes)
   }
 
   /// Gives a sealed frame's buffers back.

@@ -6,12 +6,12 @@ final class LaneSet: Sendable {
   /// By partition.
   let lanes: [Lane]
 
-  init(_ generation: IngestGeneration, parameters: IngestParameters) {
+  init(_ generation: IngestGeneration, round: CommitRound, parameters: IngestParameters) {
     self.generation = generation
     lanes = generation.streams.enumerated().map {
       Lane(
         stream: $0.element, generation: generation.number, partition: $0.offset,
-        parameters: parameters)
+        round: round, parameters: parameters)
     }
   }
 }
@@ -23,6 +23,7 @@ final class LaneSet: Sendable {
 /// lanes are kept, a few objects per change of the number of partitions.
 final class LaneBoard: Sendable {
   let deadLetters: Lane
+  let round = CommitRound()
   private let parameters: IngestParameters
   /// Rising; the last is the current one.
   private let sets: Mutex<[LaneSet]>
@@ -30,8 +31,9 @@ final class LaneBoard: Sendable {
   init(_ target: IngestTarget, parameters: IngestParameters) {
     self.parameters = parameters
     deadLetters = Lane(
-      stream: target.deadLetterStream, generation: 0, partition: nil, parameters: parameters)
-    sets = Mutex([LaneSet(target.generation, parameters: parameters)])
+      stream: target.deadLetterStream, generation: 0, partition: nil, round: round,
+      parameters: parameters)
+    sets = Mutex([LaneSet(target.generation, round: round, parameters: parameters)])
   }
 
   /// Where new events go.
@@ -47,7 +49,7 @@ final class LaneBoard: Sendable {
 
   /// New events go to `generation` from now on.
   func proceed(to generation: IngestGeneration) {
-    let set = LaneSet(generation, parameters: parameters)
+    let set = LaneSet(generation, round: round, parameters: parameters)
     sets.withLock { sets in
       precondition(
         sets.allSatisfy { $0.generation.number < generation.number }, "generations rise")

@@ -110,16 +110,41 @@ struct StoredFrames: Sendable {
     }
   }
 
-  /// How far the log holds of each partition, in rising order. A generation is read when all earlier ones have been,
-  /// so only the newest counts.
-  private var sequences: (generation: UInt32, sequences: [(partition: Int, sequence: UInt64)]) {
-    guard let first else { return (generation, []) }
-    var newest = first.generation
-    for frame in more where frame.generation > newest { newest = frame.generation }
+  /// How far the log holds of each partition.
+  var position: Position {
+    let newest = newest
+    let sequences = Self.sequences(of: frames, in: newest)
+    return Position(
+      generation: newest,
+      sequences: Dictionary(uniqueKeysWithValues: sequences.map { ($0.partition, $0.sequence) }))
+  }
+
+  /// What answers say of ``position``.
+  var texts: PositionTexts {
+    guard let first else { return PositionTexts(Position.text(generation: generation, [])) }
+    if more.isEmpty { return first.texts }
+    return first.texts(with: more) {
+      let newest = newest
+      return PositionTexts(
+        Position.text(generation: newest, Self.sequences(of: frames, in: newest)))
+    }
+  }
+
+  private var frames: [PublishedFrame] { first.map { [$0] + more } ?? [] }
+
+  /// A generation is read when all earlier ones have been, so only the newest counts.
+  private var newest: UInt32 {
+    more.reduce(first?.generation ?? generation) { max($0, $1.generation) }
+  }
+
+  /// In rising order of partition.
+  private static func sequences(
+    of frames: [PublishedFrame], in generation: UInt32
+  ) -> [(partition: Int, sequence: UInt64)] {
     var sequences: [(partition: Int, sequence: UInt64)] = []
-    sequences.reserveCapacity(more.count + 1)
-    func take(_ frame: PublishedFrame) {
-      guard frame.generation == newest, let partition = frame.partition else { return }
+    sequences.reserveCapacity(frames.count)
+    for frame in frames {
+      guard frame.generation == generation, let partition = frame.partition else { continue }
       // A request has few.
       let index = sequences.firstIndex { $0.partition >= partition } ?? sequences.endIndex
       if index < sequences.endIndex, sequences[index].partition == partition {
@@ -128,24 +153,32 @@ struct StoredFrames: Sendable {
         sequences.insert((partition, frame.sequence), at: index)
       }
     }
-    take(first)
-    for frame in more { take(frame) }
-    return (newest, sequences)
+    return sequences
+  }
+}
+
+/// What answers say of a position. Requests whose events are in the same frames share it, and so do their answers where
+/// they say nothing else.
+final class PositionTexts: Sendable {
+  let position: String
+  /// The header field with it.
+  let header: [UInt8]
+  /// The answer of a protocol, by its name, to a request of which nothing was refused.
+  private let plain = Mutex<(name: String, answer: FastResponse)?>(nil)
+
+  init(_ position: String) {
+    self.position = position
+    header = HeaderText.line("SmartContent-Position", position)
   }
 
-  var position: Position {
-    let (newest, sequences) = sequences
-    return Position(
-      generation: newest,
-      sequences: Dictionary(uniqueKeysWithValues: sequences.map { ($0.partition, $0.sequence) }))
-  }
-
-  /// The text of ``position``, and the header field with it.
-  var texts: (position: String, header: [UInt8]) {
-    if let first, more.isEmpty { return (first.positionText, first.positionHeader) }
-    let (newest, sequences) = sequences
-    let text = Position.text(generation: newest, sequences)
-    return (text, PublishedFrame.header(text))
+  func answer(of ingest: IngestProtocol) -> FastResponse {
+    plain.withLock { plain in
+      if let plain, plain.name == ingest.name { return plain.answer }
+      let answer = ingest.answer(
+        StoredAnswer(position: position, positionHeader: header, rejected: []))
+      plain = (ingest.name, answer)
+      return answer
+    }
   }
 }
 
@@ -155,23 +188,28 @@ final class PublishedFrame: Sendable {
   /// Nil for dead letters, which are no part of positions.
   let partition: Int?
   let sequence: UInt64
-  let positionText: String
-  let positionHeader: [UInt8]
+  let texts: PositionTexts
+  /// Of the last request that had events in other frames, too.
+  private let shared = Mutex<(others: [PublishedFrame], texts: PositionTexts)?>(nil)
 
   init(generation: UInt32, partition: Int?, sequence: UInt64) {
     self.generation = generation
     self.partition = partition
     self.sequence = sequence
-    positionText = Position.text(
-      generation: generation, partition.map { [($0, sequence)] } ?? [])
-    positionHeader = Self.header(positionText)
+    texts = PositionTexts(
+      Position.text(generation: generation, partition.map { [($0, sequence)] } ?? []))
+  }
+
+  /// The texts of several frames.
+  func texts(with others: [PublishedFrame], _ make: () -> PositionTexts) -> PositionTexts {
+    shared.withLock { shared in
+      if let shared, shared.others.elementsEqual(others, by: ===) { return shared.texts }
+      let texts = make()
+      shared = (others, texts)
+      return texts
+    }
   }
 
   /// What answers carry instead of a position while their events wait in the spool.
   static let spooledHeader = HeaderText.line("SmartContent-Spooled", "true")
-
-  /// The header field that every ingest answer carries its position in.
-  static func header(_ position: String) -> [UInt8] {
-    HeaderText.line("SmartContent-Position", position)
-  }
 }

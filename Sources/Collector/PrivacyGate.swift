@@ -49,6 +49,11 @@ public struct PrivacyGate: EventGate {
     case .again(let number) where memory.cleanTemplates >> UInt64(number) & 1 != 0:
       event.agent = memory.agent?.label ?? ""
       return .pass
+    case .known(let number):
+      memory.cleanTemplates |= 1 << UInt64(number)
+      if memory.agent == nil { memory.agent = agents.agent(request.userAgent) }
+      event.agent = memory.agent?.label ?? ""
+      return .pass
     case .clean where key.policy.identifiers == .keep && !isMarked(event):
       event.agent = agents.agent(request.userAgent).label
       return .pass
@@ -66,7 +71,10 @@ public struct PrivacyGate: EventGate {
         defer { scrubber.sealer = nil }
         scrubbed = try event.payload.withUnsafeBytes { try scrubber.scrub(event: $0) }
       }
-      wasChanged = scrubbed.bytes != nil || scrubbed.agent != nil || scrubbed.isSealable
+      // An address that is cut already says nothing of those in other events.
+      wasChanged =
+        scrubbed.bytes != nil || scrubbed.agent != nil || scrubbed.isSealable
+        || !scrubbed.address.isEmpty
       if let changed = scrubbed.bytes { event.payload = changed }
       if !scrubbed.address.isEmpty { memory.address = scrubbed.address }
       // Servers send events of people: whose browser it was stands in the event.

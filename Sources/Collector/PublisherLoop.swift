@@ -22,6 +22,8 @@ final class PublisherLoop: @unchecked Sendable {
     let bytes: [UInt8]
     let messageID: String
     var waiters: [PendingRequest]
+    /// See ``OpenFrame/waitingBytes``.
+    let waitingBytes: Int
     let openedMicros: Int64
     let publishedMicros: Int64
   }
@@ -52,7 +54,7 @@ final class PublisherLoop: @unchecked Sendable {
   let clock: CollectorClock
   let log: Logger
   /// Deadlines are looked at so often: it takes the locks of all lanes.
-  private static let expiryIntervalMicros: Int64 = 5_000
+  private static let expiryIntervalMicros: Int64 = 20_000
   /// When they were last looked at, steady time.
   private var expiredMicros: Int64 = .min / 2
   /// When a successor of the current generation was last asked for in vain, steady time.
@@ -186,24 +188,21 @@ final class PublisherLoop: @unchecked Sendable {
     var hasPublished = false
     for lane in lanes.retired { moveFrames(of: lane, now) }
     let open = lanes.open
-    let loopsAreBehind = loopsAreBehind
+    let (isRound, loopsAreBehind) = (lanes.round.isDue, loopsAreBehind)
     for lane in open {
       if waitsForSpool(lane) {
         divertFrames(of: lane, now)
         continue
       }
-      while hasRoom, lane.delayMicros(nowMicros: now, loopsAreBehind: loopsAreBehind) == 0,
+      while hasRoom,
+        lane.delayMicros(nowMicros: now, isRound: isRound, loopsAreBehind: loopsAreBehind) == 0,
         let frame = lane.takeFrame(nowMicros: now)
       {
         publish(frame, lane)
         hasPublished = true
       }
     }
-    guard hasPublished else { return }
-    let outstanding = open.reduce(0) {
-      $0 + $1.waitingBytes + $1.inFlightBytes.load(ordering: .relaxed)
-    }
-    for lane in open { lane.setRound(outstandingBytes: outstanding, lanes: open.count - 1) }
+    if hasPublished { lanes.round.began(lanes: open.count - 1) }
   }
 
   /// Until the next frame is due, at most ``pollTimeoutMsMax``. Looked at after `isAsleep` is set,
@@ -211,12 +210,13 @@ final class PublisherLoop: @unchecked Sendable {
   private var pollTimeoutMs: Int {
     let now = clock.steadyMicros()
     let hasRoom = hasRoom
-    let loopsAreBehind = loopsAreBehind
+    let (isRound, loopsAreBehind) = (lanes.round.isDue, loopsAreBehind)
     let delay = lanes.all.compactMap { lane -> Int64? in
       if waitsForSpool(lane) {
         return goesToSpool(lane) ? lane.tickDelayMicros(nowMicros: now) : nil
       }
-      return hasRoom ? lane.delayMicros(nowMicros: now, loopsAreBehind: loopsAreBehind) : nil
+      return hasRoom
+        ? lane.delayMicros(nowMicros: now, isRound: isRound, loopsAreBehind: loopsAreBehind) : nil
     }.min()
     guard let delay else { return isIdle ? Self.idlePollTimeoutMs : Self.pollTimeoutMsMax }
     return min(Self.pollTimeoutMsMax, Int((delay + 999) / 1000))
@@ -229,14 +229,15 @@ final class PublisherLoop: @unchecked Sendable {
   }
 
   private func publish(_ frame: OpenFrame, _ lane: Lane) {
-    let events = frame.encoder.count
+    let (events, waitingBytes) = (frame.encoder.count, frame.waitingBytes)
     let (bytes, messageID) = seal(frame, lane)
     let token = takeToken()
     inFlight[token] = InFlightFrame(
       lane: lane, bytes: bytes, messageID: messageID, waiters: frame.waiters,
-      openedMicros: frame.openedMicros, publishedMicros: clock.steadyMicros())
+      waitingBytes: waitingBytes, openedMicros: frame.openedMicros,
+      publishedMicros: clock.steadyMicros())
     lane.inFlight.add(1, ordering: .sequentiallyConsistent)
-    lane.inFlightBytes.add(bytes.count, ordering: .relaxed)
+    lanes.round.published(waitingBytes)
     lane.recycle(frame)
     frameBytes.observe(Double(bytes.count))
     frameEvents.observe(Double(events))
@@ -266,10 +267,9 @@ final class PublisherLoop: @unchecked Sendable {
       let token = takeToken()
       lane.lastTrialMicros.store(now, ordering: .relaxed)
       inFlight[token] = InFlightFrame(
-        lane: lane, bytes: bytes, messageID: header.messageID, waiters: [], openedMicros: now,
-        publishedMicros: now)
+        lane: lane, bytes: bytes, messageID: header.messageID, waiters: [],
+        waitingBytes: 0, openedMicros: now, publishedMicros: now)
       lane.inFlight.add(1, ordering: .sequentiallyConsistent)
-      lane.inFlightBytes.add(bytes.count, ordering: .relaxed)
       publisher.publish(
         stream: lane.stream, messageID: header.messageID, frame: bytes, token: token)
     }
@@ -286,7 +286,7 @@ final class PublisherLoop: @unchecked Sendable {
     }
     let lane = frame.lane
     lane.inFlight.subtract(1, ordering: .sequentiallyConsistent)
-    lane.inFlightBytes.subtract(frame.bytes.count, ordering: .relaxed)
+    lanes.round.settled(frame.waitingBytes)
     publishSeconds.observe(Double(clock.steadyMicros() - frame.publishedMicros) / 1_000_000)
     switch outcome {
     case .stored(let sequence, let isDuplicate):

@@ -57,19 +57,24 @@ enum SegmentProtocol {
   private static func keyed(
     _ input: IngestInput, place: String, read: (WriteKey) throws -> IngestReading
   ) -> IngestReading {
-    var name: String?
-    if let stated = BasicAuthorization.writeKey(input.header("authorization")), !stated.isEmpty {
-      name = stated
-    } else {
-      // The key may come last in the body, and the events' identity needs it first. Beside a key in
-      // the body, a bearer token is one of OAuth and none of ours.
-      do {
-        name = try writeKey(in: input.body) ?? WriteKeyName.find(input, field: keyField)
-      } catch {
-        return .problem(code: RejectionCode.malformedJSON.rawValue, detail: "\(error)")
+    let field = input.header("authorization")
+    var key = field.flatMap { input.keys.find(authorization: $0) }
+    if key == nil {
+      var name: String?
+      if let stated = BasicAuthorization.writeKey(field), !stated.isEmpty {
+        name = stated
+      } else {
+        // The key may come last in the body, and the events' identity needs it first. Beside a key in
+        // the body, a bearer token is one of OAuth and none of ours.
+        do {
+          name = try writeKey(in: input.body) ?? WriteKeyName.find(input, field: keyField)
+        } catch {
+          return .problem(code: RejectionCode.malformedJSON.rawValue, detail: "\(error)")
+        }
       }
+      key = name.flatMap { input.keys.find($0) }
     }
-    guard let key = name.flatMap({ input.keys.find($0) }) else { return .unknownKey }
+    guard let key else { return .unknownKey }
     do {
       return try read(key)
     } catch let refusal as Refusal {
@@ -150,7 +155,7 @@ enum SegmentProtocol {
       }
       return .batch(
         batch.rows, batch.events, in: input.body, rejected: batch.rejected, key,
-        takesRows: input.takesRows)
+        reply: IngestReply(templates: batch.templates), takesRows: input.takesRows)
     }
   }
 
@@ -159,6 +164,7 @@ enum SegmentProtocol {
     var events: [IncomingEvent] = []
     var rejected: [Rejection] = []
     var rows = EventRows()
+    var templates: [EventTemplates.Template] = []
   }
 
   /// - Returns: nil where there are more than ``batchEventsMax``.
@@ -167,7 +173,9 @@ enum SegmentProtocol {
   ) throws -> Batch? {
     let reader = SegmentEvent.Reader(key: key, receivedAt: input.receivedAt)
     var templates = EventTemplates(
-      key: key, in: input.body, eventBytesMax: eventBytesMax, role: SegmentEvent.role)
+      key: key, in: input.body, eventBytesMax: eventBytesMax,
+      kept: input.keptTemplates?.take(key) ?? [], receivedAt: input.receivedAt,
+      role: SegmentEvent.role)
     var batch = Batch()
     var index = 0
     try json.beginArray()
@@ -191,6 +199,7 @@ enum SegmentProtocol {
       index += 1
     }
     batch.rows = templates.rows
+    if input.keptTemplates != nil { batch.templates = templates.end() }
     return batch
   }
 

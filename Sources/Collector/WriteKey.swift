@@ -93,7 +93,13 @@ public struct WriteKeyTable: Sendable {
     init(_ byHash: [[UInt8]: WriteKey]) { self.byHash = byHash }
   }
 
+  /// The last `Authorization` field with a key: most requests have the same as the one before.
+  private final class LastField: Sendable {
+    let last = Mutex<(text: String, key: WriteKey)?>(nil)
+  }
+
   private let configured: [String: WriteKey]
+  private let lastField = LastField()
   private let stored: StoredKeys?
   private let every: WriteKey?
   /// Whether any key has a limit or a list of origins: where none has, requests are not asked.
@@ -124,6 +130,16 @@ public struct WriteKeyTable: Sendable {
     stored = nil
     every = key
     isRestricted = false
+  }
+
+  /// The key that an `Authorization` field names as its user.
+  func find(authorization field: String) -> WriteKey? {
+    let known = lastField.last.withLock { $0.flatMap { $0.text == field ? $0.key : nil } }
+    if let known { return known }
+    guard let name = BasicAuthorization.writeKey(field), !name.isEmpty, let key = find(name)
+    else { return nil }
+    lastField.last.withLock { $0 = (field, key) }
+    return key
   }
 
   public func find(_ key: String) -> WriteKey? {

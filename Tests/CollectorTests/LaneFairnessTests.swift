@@ -223,19 +223,56 @@ struct LaneFairnessTests {
     parameters.crowdedFrameBytes = 1000
     parameters.frameIntervalMicros = 4000
     func delay(payloadBytes: Int, loopsAreBehind: Bool) -> Int64? {
-      let lane = Lane(stream: "events-00", generation: 1, partition: 0, parameters: parameters)
+      let round = CommitRound()
+      let lane = Lane(
+        stream: "events-00", generation: 1, partition: 0, round: round, parameters: parameters)
       let request = PendingRequest(generation: 1, key: 0) { _, _ in }
-      // A tick is at 8,000; the lane's last frame was taken just after it.
       _ = lane.append(EventBatch([event("a")]), CollectionOfOne(0), of: request, nowMicros: 8100)
       _ = lane.takeFrame(nowMicros: 8100)
-      lane.setRound(outstandingBytes: 100, lanes: 1)
       let more = event("b", payloadBytes: payloadBytes)
       _ = lane.append(EventBatch([more]), CollectionOfOne(0), of: request, nowMicros: 8200)
-      return lane.delayMicros(nowMicros: 8200, loopsAreBehind: loopsAreBehind)
+      return lane.delayMicros(
+        nowMicros: 8200, isRound: round.isDue, loopsAreBehind: loopsAreBehind)
     }
     #expect(delay(payloadBytes: 3000, loopsAreBehind: false) == 0)
-    #expect(delay(payloadBytes: 3000, loopsAreBehind: true) == 7800)
+    #expect(delay(payloadBytes: 3000, loopsAreBehind: true) == 7900)
     parameters.crowdedFrameBytes = 10_000
     #expect(delay(payloadBytes: 3000, loopsAreBehind: true) == 0)
+    // A few events are no round.
+    #expect(delay(payloadBytes: 100, loopsAreBehind: false) == 3900)
+  }
+
+  @Test(
+    "A round is most of what was on its way lately, of all lanes; clients that went are forgotten")
+  func round() {
+    let round = CommitRound()
+    #expect(!round.wait(2000))
+    #expect(round.wait(100), "so much is worth a sync")
+    #expect(!round.wait(100), "which is said once")
+    #expect(!round.wait(7800))
+    round.taken(10_000)
+    round.published(10_000)
+    round.began(lanes: 4)
+    #expect(!round.isDue)
+    #expect(round.laneBytes == 2187)
+    // While those are on their way others come: 20,000 in all.
+    #expect(round.wait(10_000), "as much as was known of")
+    round.settled(10_000)
+    #expect(!round.isDue)
+    #expect(!round.wait(7000))
+    #expect(round.wait(500))
+    round.taken(17_500)
+    var rounds = 0
+    var isDue = false
+    while !isDue, rounds < 30 {
+      round.published(3000)
+      round.began(lanes: 4)
+      round.settled(3000)
+      rounds += 1
+      _ = round.wait(3000)
+      isDue = round.isDue
+      round.taken(3000)
+    }
+    #expect((10...20).contains(rounds))
   }
 }
