@@ -65,13 +65,14 @@ let package = Package(
     // Below the line: pure functions; no async, clock, random source, I/O or Foundation, and of C the
     // checksum instruction and hints about memory alone.
     module("Events", ["CChecksum"]),
-    module("Statistics"),
+    module("States"),
+    module("Statistics", ["States"]),
     module("Views", ["Events"]),
     module("Operators", ["Events", "Statistics", "Views", "CMemory"]),
     module("Dataflow", ["Events", "Views", "Operators"]),
     module("Analyses", ["Events", "Statistics", "Views", "Operators", "Dataflow"]),
     module(
-      "Learning", ["Events", "Statistics", "Views", "Operators", "Dataflow", "Analyses"]),
+      "Learning", ["States", "Events", "Statistics", "Views", "Operators", "Dataflow", "Analyses"]),
 
     // Contracts between the core and the outside.
     module("Ports", ["Events", "Views", "Dataflow"]),

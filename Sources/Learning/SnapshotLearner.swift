@@ -1,4 +1,5 @@
-public import Events
+import Events
+public import States
 
 /// A learner whose state outlives the process: it is restored as it was at a position of the log, and hears of what
 /// comes after it alone.
@@ -38,5 +39,14 @@ public struct LearnerSnapshotKey: Hashable, Sendable {
     hash.update(field: "\(format)")
     declared.withUnsafeBytes { hash.update(field: $0) }
     self.hash = hash.finalize().low
+  }
+}
+
+extension Key128: CodedElement {
+  public static var blank: Key128 { .zero }
+
+  public mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(number: &high)
+    try codec.code(number: &low)
   }
 }

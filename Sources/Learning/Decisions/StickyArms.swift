@@ -1,4 +1,5 @@
 public import Events
+public import States
 
 /// The arm that each person had first, for plans that are to give it again.
 ///
@@ -7,7 +8,7 @@ public import Events
 /// get the arm that their race comes to (``Propensities/race(_:)``), which is the same one while the chances hardly
 /// change. 40 bytes a person.
 public struct StickyArms: Sendable, Equatable {
-  private struct Note: Sendable, Equatable {
+  fileprivate struct Note: Sendable, Equatable {
     var arm: Int
     var time: Int64
     var id: DecisionID
@@ -47,4 +48,22 @@ public struct StickyArms: Sendable, Equatable {
   }
 
   private static func shard(_ person: Key128) -> Int { Int(person.high % UInt64(shardCount)) }
+}
+
+extension StickyArms: CodedState {
+  public mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.check(countMax)
+    try codec.code(each: &shards)
+    count = shards.reduce(0) { $0 + $1.count }
+  }
+}
+
+extension StickyArms.Note: CodedElement {
+  static var blank: Self { Self(arm: 0, time: 0, id: .blank) }
+
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&arm)
+    try codec.code(&time)
+    try codec.code(&id)
+  }
 }

@@ -66,18 +66,6 @@ extension String: CodedElement {
   }
 }
 
-extension Key128: CodedElement {
-  public static var blank: Key128 { .zero }
-
-  @inlinable
-  public mutating func code(_ codec: inout StateCodec) throws(StateError) {
-    var (high, low) = (self.high, self.low)
-    try codec.code(number: &high)
-    try codec.code(number: &low)
-    self = Key128(low: low, high: high)
-  }
-}
-
 extension Optional: CodedState where Wrapped: CodedElement {
   @inlinable
   public mutating func code(_ codec: inout StateCodec) throws(StateError) {

@@ -79,6 +79,20 @@ public struct StateCodec: ~Copyable {
     try check(values.count)
     for index in values.indices { try values[index].code(&self) }
   }
+
+  /// Any number of values that are read over a blank one, whose sizes are those of all.
+  @inlinable
+  public mutating func code<T: CodedState>(
+    _ values: inout [T], over blank: @autoclosure () -> T
+  ) throws(StateError) {
+    var count = values.count
+    try code(count: &count)
+    if isReading { values = [] }
+    for index in 0..<count {
+      if isReading { values.append(blank()) }
+      try values[index].code(&self)
+    }
+  }
 }
 
 /// A state that can be stored: all that it has is in its list of fields.

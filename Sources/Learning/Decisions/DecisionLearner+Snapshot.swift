@@ -1,0 +1,46 @@
+import Events
+public import States
+
+extension DecisionLearner: SnapshotLearner {
+  /// Raised when what is stored of decisions changes, or what is learned from the same events.
+  static let format: UInt32 = 1
+
+  public var snapshotKey: LearnerSnapshotKey {
+    var declared: [UInt8] = []
+    for ledger in ledgers {
+      withUnsafeBytes(of: ledger.declared.version.littleEndian) { declared.append(contentsOf: $0) }
+    }
+    return LearnerSnapshotKey(name: "decisions", format: Self.format, declared: declared)
+  }
+
+  public func freeze() -> @Sendable () -> [UInt8] {
+    let (ledgers, waiting, unreadable) = (ledgers, waiting, unreadable)
+    return {
+      var codec = StateCodec()
+      var (ledgers, waiting, unreadable) = (ledgers, waiting, unreadable)
+      do throws(StateError) {
+        try Self.code(&ledgers, &waiting, &unreadable, &codec)
+      } catch {
+        preconditionFailure("writing never fails: \(error)")
+      }
+      return codec.finish()
+    }
+  }
+
+  public func restore(_ bytes: [UInt8]) throws(StateError) {
+    var codec = StateCodec(bytes)
+    var (ledgers, waiting, unreadable) = (ledgers, waiting, unreadable)
+    try Self.code(&ledgers, &waiting, &unreadable, &codec)
+    try codec.end()
+    (self.ledgers, self.waiting, self.unreadable) = (ledgers, waiting, unreadable)
+  }
+
+  private static func code(
+    _ ledgers: inout [PlanLedger], _ waiting: inout [DecisionID: DecisionEntry.Stated],
+    _ unreadable: inout UInt64, _ codec: inout StateCodec
+  ) throws(StateError) {
+    try codec.code(each: &ledgers)
+    try codec.code(&waiting)
+    try codec.code(&unreadable)
+  }
+}
