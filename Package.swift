@@ -111,7 +111,8 @@ let package = Package(
     module(
       "LogFollowing",
       [
-        "Events", "Operators", "Dataflow", "Analyses", "Learning", "Ports", "Metrics", "Threads",
+        "States", "Events", "Operators", "Dataflow", "Analyses", "Learning", "Ports", "Metrics",
+        "Threads",
         log,
       ]),
     module(
@@ -242,12 +243,13 @@ let package = Package(
     tests(
       "LearningTests",
       [
-        "Events", "Statistics", "Views", "Operators", "Dataflow", "Analyses", "Learning", "Oracles",
+        "States", "Events", "Statistics", "Views", "Operators", "Dataflow", "Analyses", "Learning",
+        "Oracles",
       ]),
     tests(
       "DecisionTests",
       [
-        "Events", "Statistics", "Views", "Operators", "Dataflow", "Analyses", "Learning",
+        "States", "Events", "Statistics", "Views", "Operators", "Dataflow", "Analyses", "Learning",
         "LogFollowing", "DecisionAPI", "QueryAPI", "Collector", "Cryptography", "Ports",
         "HTTPServer",
         "HTTPClient",

@@ -13,23 +13,30 @@ import Threads
 ///     generations, extent ─▶ streams of a generation ─▶ frames, publications … ─▶ all sealed and read ─▶ the next
 final class FollowerLoop {
   /// Why it cannot go on.
-  private enum Halt: Error {
+  enum Halt: Error {
     case log(LogError)
     case analysis(AnalysisError)
   }
 
-  private let source: FollowedLog
+  let source: FollowedLog
   private let rhythm: LogFollower.Rhythm
   private let shared: SharedState
-  private let metrics: FollowerMetrics
-  private let logger: Logger
-  private let stop: StopFlag
+  let metrics: FollowerMetrics
+  let logger: Logger
+  let stop: StopFlag
   private let bell: Bell
-  private let feed: LearnerFeed
+  let feed: LearnerFeed
+  /// nil where none are kept.
+  let snapshots: FollowerSnapshots?
+  private(set) var keeper: SnapshotKeeper?
 
-  private var state = FollowerState()
-  private var streams: [FollowedStream] = []
-  private var generations: [LogGeneration] = []
+  private(set) var state = FollowerState()
+  private(set) var streams: [FollowedStream] = []
+  private(set) var generations: [LogGeneration] = []
+  private var resumption: Resumption?
+  /// When the last snapshot was taken, and of what.
+  var keptAt = ContinuousClock.now
+  var keptSequences: [UInt64] = []
   /// What each stream held in the beginning.
   private var targets: [StreamPartition: UInt64] = [:]
   /// Stored times before it are not read, microseconds since the epoch.
@@ -55,7 +62,7 @@ final class FollowerLoop {
   init(
     _ source: FollowedLog, rhythm: LogFollower.Rhythm, shared: SharedState,
     metrics: FollowerMetrics,
-    logger: Logger, stop: StopFlag, bell: Bell, feed: LearnerFeed
+    logger: Logger, stop: StopFlag, bell: Bell, feed: LearnerFeed, snapshots: FollowerSnapshots?
   ) {
     self.source = source
     self.rhythm = rhythm
@@ -65,20 +72,22 @@ final class FollowerLoop {
     self.stop = stop
     self.bell = bell
     self.feed = feed
+    self.snapshots = snapshots
   }
 
   func run() {
     defer { relearning?.reader.end() }
     do throws(Halt) {
       guard try begin() else { return }
-      var index = 0
+      var index = resumption?.index ?? 0
       while let generation = waitForGeneration(index) {
         try open(generation)
         let isRead = try read(index)
         endPumps()
-        guard isRead else { return }
+        guard isRead else { break }
         index += 1
       }
+      keepAtEnd()
     } catch {
       endPumps()
       halt(error)
@@ -111,8 +120,23 @@ final class FollowerLoop {
       WindowPolicy.receiptTolerance + WindowPolicy.futureTolerance + source.spec.dedupeHorizon
       + Self.steps + min(max(0, feed.memory), TimeRange.latest)
     if let newest { readFrom = TimeRange.clamp(newest) - margin }
+    openKeeper()
+    resumption = resume()
     state.phase = .reading
-    return true
+    return !stop.isSet
+  }
+
+  private func openKeeper() {
+    guard let snapshots, feed.hasSnapshots else { return }
+    do throws(SnapshotError) {
+      keeper = SnapshotKeeper(
+        try snapshots.open(), pipelineHash: source.spec.hash, metrics: metrics, logger: logger)
+    } catch {
+      metrics.snapshot(.failed)
+      logger.warning(
+        "there is no place for snapshots of what is learned; a start reads all that learners remember",
+        metadata: ["reason": "\(error)"])
+    }
   }
 
   /// The last frame of a stream, and when it was stored; nil where it is gone.
@@ -144,26 +168,29 @@ final class FollowerLoop {
     let handovers = streams.map { ($0.handover(), $0.groups) }
     streams = []
     state.position = Position(generation: generation.number)
-    for (stream, end) in zip(generation.streamPartitions, generation.ends) {
+    let before = resumption?.streams
+    resumption = nil
+    for (place, (stream, end)) in zip(generation.streamPartitions, generation.ends).enumerated() {
       let target = targets[stream] ?? 0
       guard
-        let start = try patiently({ () throws(LogError) in
-          try self.source.start(of: stream.stream, target: target, from: self.readFrom)
-        })
+        let start = try before?[place].sequence
+          ?? patiently({ () throws(LogError) in
+            try self.source.start(of: stream.stream, target: target, from: self.readFrom)
+          })
       else { return }
       let followed = FollowedStream(
         stream,
         groups: KeyGroup.groups(of: stream.partition, partitions: generation.partitions),
         end: end, target: target, after: start, spec: source.spec)
-      for (handover, groups) in handovers {
-        do throws(AnalysisError) {
-          try followed.adopt(handover, of: groups)
-        } catch {
-          throw .analysis(error)
-        }
+      do throws(AnalysisError) {
+        for (handover, groups) in handovers { try followed.adopt(handover, of: groups) }
+        if let before { try followed.resume(before[place]) }
+      } catch {
+        throw .analysis(error)
       }
       streams.append(followed)
     }
+    state.logTime = streams.reduce(state.logTime) { max($0, $1.judge.logTime) }
     for stream in streams {
       stream.pump.start(
         source.log, stream: stream.stream.stream, after: stream.sequence, arrived: bell)
@@ -173,7 +200,7 @@ final class FollowerLoop {
   /// Tries again while the log is away.
   ///
   /// - Returns: nil where it was stopped before there was an answer.
-  private func patiently<Value>(
+  func patiently<Value>(
     _ body: () throws(LogError) -> Value
   ) throws(Halt) -> Value? {
     while !stop.isSet {
@@ -205,6 +232,7 @@ final class FollowerLoop {
       if isIdle, let failure = streams.lazy.compactMap(\.failure).first { throw .log(failure) }
       if isIdle { noteWhetherCaughtUp(index) }
       let waitMs = publishWhereDue()
+      keepWhereDue(index)
       if streams.allSatisfy(\.hasComeToEnd) { return true }
       askForEnds(index)
       guard isIdle else { continue }

@@ -2,6 +2,7 @@ import Analyses
 import Events
 import Learning
 import Operators
+import States
 
 /// Hands what counts of each frame to several learners, to each from the time on that it wants to know of; nothing of
 /// persons who were erased since.
@@ -12,6 +13,9 @@ final class LearnerFeed: Analysis {
   private var learners: [any Learner]
   /// For each learner the stored time from which on it hears of frames, microseconds since the epoch.
   private var begins: [Int64]
+  /// Those that were restored further ahead than what is read: by their place the position that they know.
+  private var ahead: Set<Int> = []
+  private var aheadAt: (generation: UInt32, sequences: [UInt64]) = (0, [])
   /// The stream that frames are from, set by who reads.
   var place = StreamPlace(generation: 0, partition: 0)
   private(set) var erasures: PersonErasures
@@ -40,7 +44,7 @@ final class LearnerFeed: Analysis {
     hasNews = true
     for number in 0..<counted.count where erasures.take(frame, counted.index(number), at: moment) {
       let person = frame.person(counted.index(number))
-      for learner in learners { learner.forget(person, erasedAt: moment.logTime) }
+      for learner in hearing(moment) { learner.forget(person, erasedAt: moment.logTime) }
     }
     if erasures.touch(frame, counted, at: moment) {
       remaining.take(counted) { !erasures.cover(frame, $0, at: moment) }
@@ -53,9 +57,72 @@ final class LearnerFeed: Analysis {
   private func hand(
     _ frame: FrameView, _ counted: borrowing CountedEvents, at moment: FrameMoment
   ) {
-    for (learner, begin) in zip(learners, begins) where moment.logTime >= begin {
+    let isKnown = isKnown(moment)
+    for (index, learner) in learners.enumerated() where moment.logTime >= begins[index] {
+      if isKnown, ahead.contains(index) { continue }
       learner.add(frame, counted, at: moment, from: place)
     }
+  }
+
+  /// Whether the frame is one that was learned before the snapshot was taken.
+  private func isKnown(_ moment: FrameMoment) -> Bool {
+    guard !ahead.isEmpty else { return false }
+    if place.generation != aheadAt.generation { return place.generation < aheadAt.generation }
+    return aheadAt.sequences.indices.contains(place.partition)
+      && moment.sequence <= aheadAt.sequences[place.partition]
+  }
+
+  private func hearing(_ moment: FrameMoment) -> [any Learner] {
+    guard isKnown(moment) else { return learners }
+    return learners.enumerated().filter { !ahead.contains($0.offset) }.map(\.element)
+  }
+
+  // MARK: Snapshots
+
+  /// Whether some learner has snapshots.
+  var hasSnapshots: Bool { learners.contains { $0 is any SnapshotLearner } }
+
+  /// Restores the learners whose states are there; they hear of what comes after.
+  ///
+  /// - Parameter refused: gets whose state is of no use, and why.
+  /// - Returns: whether that is all of them, so that nothing before needs to be read.
+  func restore(_ snapshot: FollowerSnapshot, refused: (String, StateError) -> Void) -> Bool {
+    for (index, learner) in learners.enumerated() {
+      guard let learner = learner as? any SnapshotLearner else { continue }
+      let key = learner.snapshotKey
+      guard let state = snapshot.learners.first(where: { $0.name == key.name }) else { continue }
+      do throws(StateError) {
+        guard state.hash == key.hash else { throw .other("something else is declared now") }
+        try learner.restore(state.bytes)
+        ahead.insert(index)
+        begins[index] = .min
+      } catch {
+        refused(key.name, error)
+      }
+    }
+    if ahead.count == learners.count {
+      for (person, time) in snapshot.erasures { erasures.note(person, at: time) }
+      ahead = []
+      return true
+    }
+    aheadAt = (snapshot.generation, snapshot.streams.map(\.sequence))
+    return false
+  }
+
+  /// Whether all learners have heard of the same frames.
+  func isLevel(_ streams: [FollowedStream]) -> Bool {
+    guard !ahead.isEmpty, let generation = streams.first?.stream.generation else { return true }
+    let isPast =
+      generation == aheadAt.generation
+      ? zip(streams, aheadAt.sequences).allSatisfy { $0.sequence >= $1 }
+      : generation > aheadAt.generation
+    if isPast { ahead = [] }
+    return isPast
+  }
+
+  func freeze() -> [SnapshotKeeper.Frozen.Learner] {
+    learners.compactMap { $0 as? any SnapshotLearner }
+      .map { SnapshotKeeper.Frozen.Learner(key: $0.snapshotKey, bytes: $0.freeze()) }
   }
 
   /// One feed takes all streams, so there is no other one.
@@ -72,6 +139,7 @@ final class LearnerFeed: Analysis {
   /// Another learner, which has read as far, takes the place of one.
   func exchange(_ place: Int, for learner: any Learner) {
     learners[place] = learner
+    ahead.remove(place)
     hasNews = true
   }
 

@@ -41,6 +41,7 @@ public final class LogFollower: Sendable {
   private let source: FollowedLog
   private let rhythm: Rhythm
   private let learners: @Sendable () -> [any Learner]
+  private let snapshots: FollowerSnapshots?
   private let shared: SharedState
   private let metrics: FollowerMetrics
   private let logger: Logger
@@ -49,16 +50,20 @@ public final class LogFollower: Sendable {
   private let thread = Mutex<LoopThread?>(nil)
 
   /// - Parameters:
+  ///   - snapshots: where learners that have some are kept (``SnapshotLearner``); nil: nowhere, and each start reads all
+  ///     that they remember.
   ///   - clock: microseconds since the epoch; for metrics alone.
   ///   - learners: made on the thread that they live on.
   public init(
-    _ source: FollowedLog, rhythm: Rhythm = Rhythm(), registry: MetricRegistry,
+    _ source: FollowedLog, rhythm: Rhythm = Rhythm(), snapshots: FollowerSnapshots? = nil,
+    registry: MetricRegistry,
     clock: @escaping @Sendable () -> Int64, logger: Logger,
     learners: @escaping @Sendable () -> [any Learner]
   ) {
     self.source = source
     self.rhythm = rhythm
     self.learners = learners
+    self.snapshots = snapshots
     self.logger = logger
     let shared = SharedState()
     self.shared = shared
@@ -74,7 +79,7 @@ public final class LogFollower: Sendable {
     let started = LoopThread(name: "follower") { [self] in
       FollowerLoop(
         source, rhythm: rhythm, shared: shared, metrics: metrics, logger: logger, stop: stopFlag,
-        bell: bell, feed: LearnerFeed(learners())
+        bell: bell, feed: LearnerFeed(learners()), snapshots: snapshots
       ).run()
     }
     thread.withLock { $0 = started }

@@ -57,7 +57,7 @@ extension String: CodedElement {
 
   public mutating func code(_ codec: inout StateCodec) throws(StateError) {
     var text = codec.isReading ? [] : Array(utf8)
-    try text.code(&codec)
+    try codec.code(bytes: &text)
     guard codec.isReading else { return }
     guard let read = String(validating: text, as: UTF8.self) else {
       throw .malformed("a text is not UTF-8")

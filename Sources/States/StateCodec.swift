@@ -64,6 +64,19 @@ public struct StateCodec: ~Copyable {
     guard stored == value else { throw .other("\(stored) instead of \(value)") }
   }
 
+  /// Bytes as they are, with their count before them.
+  @inlinable
+  public mutating func code(bytes value: inout [UInt8]) throws(StateError) {
+    var count = value.count
+    try code(count: &count)
+    if isReading {
+      value = Array(bytes[offset..<offset + count])
+      offset += count
+    } else {
+      bytes.append(contentsOf: value)
+    }
+  }
+
   /// A number of elements, each of at least one byte, so that a wrong one makes nobody reserve memory for it.
   @inlinable
   public mutating func code(count: inout Int) throws(StateError) {

@@ -4,6 +4,7 @@ import DecisionAPI
 import Definitions
 import Events
 import Experiments
+import FileSnapshots
 import HTTPServer
 import JetStreamLog
 import Learning
@@ -91,7 +92,7 @@ final class LearningParts: Sendable {
     if signer != nil { PolicyMetrics.register(registry) { [decisions] in decisions.current } }
     search = EventSearch(source)
     follower = LogFollower(
-      source, registry: registry, clock: QueryRoutes.systemClock, logger: logger,
+      source, snapshots: Self.snapshots(configuration), registry: registry, clock: QueryRoutes.systemClock, logger: logger,
       learners: {
         [
           decisions, promotions, signer, recommendations, profiles, announcer, followed, timing,
@@ -127,6 +128,15 @@ final class LearningParts: Sendable {
         }
         return learners
       })
+  }
+
+  /// Processes of the same roles may share the folder.
+  private static func snapshots(_ configuration: SystemConfiguration) -> FollowerSnapshots? {
+    guard let state = configuration.stateFolder else { return nil }
+    let roles = configuration.roles.map(\.rawValue).sorted().joined(separator: "-")
+    return FollowerSnapshots { () throws(SnapshotError) in
+      try FileSnapshotStore.part(of: "\(state)/learners-\(roles)")
+    }
   }
 
   /// By whose rules events count for what is learned.

@@ -32,6 +32,7 @@ struct CollectCommand: AsyncParsableCommand {
   @OptionGroup var dataCenters: DataCenterOption
   @OptionGroup var trustedProxies: TrustedProxyOption
   @OptionGroup var snowplowPaths: SnowplowPathOption
+  @OptionGroup var state: StateFolderOption
 
   @Option(
     help: ArgumentHelp(
@@ -67,7 +68,7 @@ struct CollectCommand: AsyncParsableCommand {
         dataCenters: try dataCenters.ranges(), trustedProxies: try trustedProxies.ranges(),
         snowplowPaths: try snowplowPaths.paths(),
         queryToken: Environment["SMARTCONTENT_TOKEN"], pipelines: [],
-        archiveFolder: archive ?? Environment["SMARTCONTENT_ARCHIVE"]))
+        stateFolder: state.folder, archiveFolder: archive ?? Environment["SMARTCONTENT_ARCHIVE"]))
   }
 }
 
@@ -107,12 +108,7 @@ struct ProcessCommand: AsyncParsableCommand {
   @OptionGroup var folder: StreamsFolderOption
   @OptionGroup var http: HTTPOptions
   @OptionGroup var pipelines: PipelineOption
-
-  @Option(
-    help: ArgumentHelp(
-      "Folder for snapshots of state, a cache of the log [env SMARTCONTENT_STATE].",
-      valueName: "folder"))
-  var state: String = Environment["SMARTCONTENT_STATE"] ?? ".smartcontent/state"
+  @OptionGroup var state: StateFolderOption
 
   @Option(
     help: ArgumentHelp(
@@ -131,7 +127,7 @@ struct ProcessCommand: AsyncParsableCommand {
         httpHost: address.host, httpPort: address.port, httpThreads: http.httpThreads,
         webhooks: try WebhookOptions.targets(definitions),
         pipelines: try pipelines.select(definitions),
-        stateFolder: state, archiveFolder: archive ?? Environment["SMARTCONTENT_ARCHIVE"]))
+        stateFolder: state.folder, archiveFolder: archive ?? Environment["SMARTCONTENT_ARCHIVE"]))
   }
 }
 
@@ -149,6 +145,7 @@ struct ServeCommand: AsyncParsableCommand {
   @OptionGroup var http: HTTPOptions
   @OptionGroup var keysFile: KeysFileOption
   @OptionGroup var pipelines: PipelineOption
+  @OptionGroup var state: StateFolderOption
 
   @Option(
     help: ArgumentHelp(
@@ -175,7 +172,7 @@ struct ServeCommand: AsyncParsableCommand {
         embeddings: try RecommendationOptions.embeddings(),
         queryToken: Environment["SMARTCONTENT_TOKEN"],
         hasLog: servers.natsURLIfNamed != nil, pipelines: try pipelines.select(definitions),
-        archiveFolder: archive ?? Environment["SMARTCONTENT_ARCHIVE"]))
+        stateFolder: state.folder, archiveFolder: archive ?? Environment["SMARTCONTENT_ARCHIVE"]))
   }
 }
 

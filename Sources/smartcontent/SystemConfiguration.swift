@@ -58,7 +58,7 @@ struct SystemConfiguration: Sendable {
   var webhooks: [WebhookTarget] = []
   /// Names of the pipelines to run or serve.
   var pipelines: [PipelineSpec]
-  /// Folder of snapshots; for the processor.
+  /// Folder of snapshots; for the processor, and for what learns.
   var stateFolder: String?
   /// Folder of frames that were trimmed from the log; for the processor and for scans.
   var archiveFolder: String?
