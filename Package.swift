@@ -251,10 +251,7 @@ let package = Package(
       [
         "States", "Events", "Statistics", "Views", "Operators", "Dataflow", "Analyses", "Learning",
         "LogFollowing", "DecisionAPI", "QueryAPI", "Collector", "Cryptography", "Ports",
-        "HTTPServer",
-        "HTTPClient",
-        "Metrics",
-        "MemoryPorts", log,
+        "HTTPServer", "HTTPClient", "Metrics", "FileSnapshots", "MemoryPorts", log,
       ]),
     tests("DefinitionsTests", ["Events", "Views", "Dataflow", "Learning", "Definitions"]),
     tests("DemoTrafficTests", ["Events", "HTTPClient", "DemoTraffic"]),

@@ -92,7 +92,8 @@ final class LearningParts: Sendable {
     if signer != nil { PolicyMetrics.register(registry) { [decisions] in decisions.current } }
     search = EventSearch(source)
     follower = LogFollower(
-      source, snapshots: Self.snapshots(configuration), registry: registry, clock: QueryRoutes.systemClock, logger: logger,
+      source, snapshots: Self.snapshots(configuration), registry: registry,
+      clock: QueryRoutes.systemClock, logger: logger,
       learners: {
         [
           decisions, promotions, signer, recommendations, profiles, announcer, followed, timing,
