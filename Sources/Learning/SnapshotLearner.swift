@@ -1,4 +1,4 @@
-import Events
+public import Events
 public import States
 
 /// A learner whose state outlives the process: it is restored as it was at a position of the log, and hears of what

@@ -59,10 +59,11 @@ extension FollowerLoop {
     }
     for (stream, before) in zip(streams, snapshot.streams) {
       let name = stream.stream
-      let found = try patiently { () throws(LogError) in
+      let found = try patiently {
+        () throws(LogError) -> (first: UInt64, last: UInt64, storedAt: Int64?) in
         let (first, last) = try self.source.log.bounds(stream: name)
         guard before.sequence >= max(1, first), before.sequence <= last else {
-          return (first: first, last: last, storedAt: before.storedAt)
+          return (first, last, before.storedAt)
         }
         let storedAt = try self.source.log.frame(stream: name, sequence: before.sequence).storedAt
         return (first, last, storedAt)

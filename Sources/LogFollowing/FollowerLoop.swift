@@ -172,12 +172,13 @@ final class FollowerLoop {
     resumption = nil
     for (place, (stream, end)) in zip(generation.streamPartitions, generation.ends).enumerated() {
       let target = targets[stream] ?? 0
-      guard
-        let start = try before?[place].sequence
-          ?? patiently({ () throws(LogError) in
-            try self.source.start(of: stream.stream, target: target, from: self.readFrom)
-          })
-      else { return }
+      var start = before?[place].sequence
+      if start == nil {
+        start = try patiently { () throws(LogError) in
+          try self.source.start(of: stream.stream, target: target, from: self.readFrom)
+        }
+      }
+      guard let start else { return }
       let followed = FollowedStream(
         stream,
         groups: KeyGroup.groups(of: stream.partition, partitions: generation.partitions),

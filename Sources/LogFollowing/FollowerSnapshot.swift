@@ -43,7 +43,9 @@ struct FollowerSnapshot: Equatable {
     }
     var writer = SnapshotWriter(kind: .base, pipelineHash: pipelineHash)
     writer.begin(section: Self.section, version: Self.version)
-    codec.finish().withUnsafeBytes { writer.put($0) }
+    let body = codec.finish()
+    writer.put(UInt64(body.count))
+    body.withUnsafeBytes { writer.put($0) }
     writer.end()
     return writer.finish()
   }
@@ -54,7 +56,7 @@ struct FollowerSnapshot: Equatable {
     do throws(SnapshotFormatError) {
       var reader = try SnapshotReader(bytes, pipelineHash: pipelineHash)
       try reader.open(section: Self.section, version: Self.version)
-      let body = Array(try reader.get(byteCount: reader.left))
+      let body = Array(try reader.get(byteCount: try reader.getCount(elementByteCount: 1)))
       try reader.close()
       try reader.finish()
       var codec = StateCodec(body)
@@ -62,7 +64,7 @@ struct FollowerSnapshot: Equatable {
         try code(&codec)
         try codec.end()
       } catch {
-        throw .malformed(section: Self.section, "\(error)")
+        throw SnapshotFormatError.malformed(section: Self.section, "\(error)")
       }
     } catch {
       throw Refusal(reason: "\(error)")

@@ -160,9 +160,6 @@ public struct SnapshotReader: ~Copyable {
     }
   }
 
-  /// Bytes of the open section that are still to be read.
-  public var left: Int { end - offset }
-
   /// Passes over the rest of the open section.
   public mutating func leave() { offset = end }
 

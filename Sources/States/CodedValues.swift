@@ -75,7 +75,7 @@ extension Optional: CodedState where Wrapped: CodedElement {
       self = nil
       return
     }
-    var value = self ?? .blank
+    var value: Wrapped = self ?? Wrapped.blank
     try value.code(&codec)
     self = value
   }

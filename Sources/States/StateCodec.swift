@@ -93,16 +93,16 @@ public struct StateCodec: ~Copyable {
     for index in values.indices { try values[index].code(&self) }
   }
 
-  /// Any number of values that are read over a blank one, whose sizes are those of all.
+  /// Any number of values; each is read over a copy of a blank one, whose sizes are those of all.
   @inlinable
   public mutating func code<T: CodedState>(
-    _ values: inout [T], over blank: @autoclosure () -> T
+    _ values: inout [T], over blank: T
   ) throws(StateError) {
     var count = values.count
     try code(count: &count)
     if isReading { values = [] }
     for index in 0..<count {
-      if isReading { values.append(blank()) }
+      if isReading { values.append(blank) }
       try values[index].code(&self)
     }
   }

@@ -174,10 +174,8 @@ extension DecisionPromotion {
     guard codec.isReading else { return }
     promotion = nil
     guard !payload.isEmpty else { return }
-    do throws(JSONError) {
-      promotion = try payload.withUnsafeBytes { bytes throws(JSONError) in
-        try DecisionPromotion(payload: bytes)
-      }
+    do {
+      promotion = try payload.withUnsafeBytes { try DecisionPromotion(payload: $0) }
     } catch {
       throw .malformed("a promotion cannot be read: \(error)")
     }

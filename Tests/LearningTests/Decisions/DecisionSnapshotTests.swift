@@ -20,10 +20,16 @@ import Testing
   private static func story(_ plan: DecisionPlan, seed: UInt64) -> DecisionStory {
     var story = DecisionStory.random(seed, plan: plan)
     var random = SeededGenerator(seed: seed)
+    let snapshot = PolicySnapshot(
+      plan: plan, position: Position(generation: 1), logTime: ten,
+      propensities: Propensities([5, 3, 2]), arms: story.snapshot.arms,
+      shadows: [
+        .init(name: "first", chances: [1, 0, 0]), .init(name: "sums", chances: [0.2, 0.3, 0.5]),
+      ], isApprentice: false)
     for number in 0..<60 {
       let person = UInt64(1 + random.below(25))
       let id = story.decide(
-        person, at: ten - 50 * minute + random.time(upTo: 40 * minute),
+        person, at: ten - 50 * minute + random.time(upTo: 40 * minute), by: snapshot,
         features: DecisionFeatures([
           .init("size", .number(Double(number % 7))), .init("kind", .text("k\(number % 3)")),
           .init("new", .flag(true)),
