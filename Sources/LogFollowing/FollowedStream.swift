@@ -45,6 +45,13 @@ final class FollowedStream {
     try judge.adopt(handover, of: earlier)
   }
 
+  /// Judges by other rules from now on, as one does that has read as far by them.
+  func judge(as other: FollowedStream, by spec: PipelineSpec) throws(AnalysisError) {
+    var judge = StreamJudge(spec, groups: groups)
+    try judge.resume(other.handover(), logTime: other.judge.logTime)
+    self.judge = judge
+  }
+
   /// Goes on where a snapshot was taken.
   func resume(_ before: FollowerSnapshot.Stream) throws(AnalysisError) {
     try judge.resume(before.judge, logTime: before.logTime)

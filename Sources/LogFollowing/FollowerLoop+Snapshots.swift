@@ -22,7 +22,7 @@ extension FollowerLoop {
   func resume() -> Resumption? {
     guard let keeper, feed.hasSnapshots else { return nil }
     var place: Int?
-    let found = keeper.newest { snapshot in
+    let found = keeper.newest(pipelineHash: source.spec.hash) { snapshot in
       place = generations.firstIndex { $0.number == snapshot.generation }
       guard let place else { return "generation \(snapshot.generation) is not of this log" }
       do throws(Halt) {
@@ -107,7 +107,7 @@ extension FollowerLoop {
     let begin = ContinuousClock.now
     keeper.save(
       SnapshotKeeper.Frozen(
-        generation: generations[index].number,
+        pipelineHash: source.spec.hash, generation: generations[index].number,
         streams: streams.map {
           FollowerSnapshot.Stream(
             sequence: $0.sequence, storedAt: $0.storedAt, logTime: $0.judge.logTime,

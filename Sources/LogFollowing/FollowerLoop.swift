@@ -18,8 +18,9 @@ final class FollowerLoop {
     case analysis(AnalysisError)
   }
 
-  let source: FollowedLog
-  private let rhythm: LogFollower.Rhythm
+  /// Its rules are those by which events are judged now.
+  var source: FollowedLog
+  let rhythm: LogFollower.Rhythm
   private let shared: SharedState
   let metrics: FollowerMetrics
   let logger: Logger
@@ -28,6 +29,8 @@ final class FollowerLoop {
   let feed: LearnerFeed
   /// nil where none are kept.
   let snapshots: FollowerSnapshots?
+  /// By whose rules events are to be judged; nil: by those of the beginning.
+  let rules: @Sendable () -> PipelineSpec?
   private(set) var keeper: SnapshotKeeper?
 
   private(set) var state = FollowerState()
@@ -39,14 +42,14 @@ final class FollowerLoop {
   var keptSequences: [UInt64] = []
   /// What each stream held in the beginning.
   private var targets: [StreamPartition: UInt64] = [:]
-  /// Stored times before it are not read, microseconds since the epoch.
-  private var readFrom = Int64.min
   /// When the newest frame of the beginning was stored.
-  private var newest: Int64?
-  /// Who reads the log again, for a learner in this place; nil while nobody does.
-  private var relearning: (place: Int, reader: Relearning, begun: ContinuousClock.Instant)?
-  private var relearnsFrom = ContinuousClock.now
-  private var published: LearningProgress?
+  private(set) var newest: Int64?
+  /// Who reads the log again; nil while nobody does.
+  var relearning: Relearner?
+  var relearnsFrom = ContinuousClock.now
+  var rulesAskedAt = ContinuousClock.now
+  /// nil: what is known now is to be published soon.
+  var published: LearningProgress?
   private var publishedAt = ContinuousClock.now
   private var askedAt = ContinuousClock.now
   private let startedAt = ContinuousClock.now
@@ -62,7 +65,8 @@ final class FollowerLoop {
   init(
     _ source: FollowedLog, rhythm: LogFollower.Rhythm, shared: SharedState,
     metrics: FollowerMetrics,
-    logger: Logger, stop: StopFlag, bell: Bell, feed: LearnerFeed, snapshots: FollowerSnapshots?
+    logger: Logger, stop: StopFlag, bell: Bell, feed: LearnerFeed, snapshots: FollowerSnapshots?,
+    rules: @escaping @Sendable () -> PipelineSpec?
   ) {
     self.source = source
     self.rhythm = rhythm
@@ -73,10 +77,11 @@ final class FollowerLoop {
     self.bell = bell
     self.feed = feed
     self.snapshots = snapshots
+    self.rules = rules
   }
 
   func run() {
-    defer { relearning?.reader.end() }
+    defer { _ = relearning?.reader.end() }
     do throws(Halt) {
       guard try begin() else { return }
       var index = resumption?.index ?? 0
@@ -116,21 +121,26 @@ final class FollowerLoop {
       }
     }
     feed.begin(at: newest)
-    let margin =
-      WindowPolicy.receiptTolerance + WindowPolicy.futureTolerance + source.spec.dedupeHorizon
-      + Self.steps + min(max(0, feed.memory), TimeRange.latest)
-    if let newest { readFrom = TimeRange.clamp(newest) - margin }
     openKeeper()
     resumption = resume()
     state.phase = .reading
     return !stop.isSet
   }
 
+  /// Stored times before it are not read, microseconds since the epoch.
+  func readFrom(by spec: PipelineSpec) -> Int64 {
+    guard let newest else { return .min }
+    let margin =
+      WindowPolicy.receiptTolerance + WindowPolicy.futureTolerance + spec.dedupeHorizon
+      + Self.steps + min(max(0, feed.memory), TimeRange.latest)
+    return TimeRange.clamp(newest) - margin
+  }
+
   private func openKeeper() {
     guard let snapshots, feed.hasSnapshots else { return }
     do throws(SnapshotError) {
       keeper = SnapshotKeeper(
-        try snapshots.open(), pipelineHash: source.spec.hash, metrics: metrics, logger: logger)
+        try snapshots.open(), metrics: metrics, logger: logger)
     } catch {
       metrics.snapshot(.failed)
       logger.warning(
@@ -175,7 +185,8 @@ final class FollowerLoop {
       var start = before?[place].sequence
       if start == nil {
         start = try patiently { () throws(LogError) in
-          try self.source.start(of: stream.stream, target: target, from: self.readFrom)
+          try self.source.start(
+            of: stream.stream, target: target, from: self.readFrom(by: self.source.spec))
         }
       }
       guard let start else { return }
@@ -228,7 +239,7 @@ final class FollowerLoop {
     while !stop.isSet {
       for stream in streams { stream.look() }
       isAway(streams.lazy.compactMap(\.away).first)
-      relearn(index)
+      try relearn(index)
       let isIdle = try take() == 0
       if isIdle, let failure = streams.lazy.compactMap(\.failure).first { throw .log(failure) }
       if isIdle { noteWhetherCaughtUp(index) }
@@ -275,74 +286,6 @@ final class FollowerLoop {
     metrics.read(frames: count, events: Int(events))
     state.logTime = streams.reduce(state.logTime) { max($0, $1.judge.logTime) }
     return count
-  }
-
-  // MARK: Learning again
-
-  /// After one that failed, the next attempt.
-  private static let relearnPause = Duration.seconds(30)
-  /// With fewer frames between them who reads anew is waited for.
-  private static let relearnFramesMax: UInt64 = 2_000
-  private static let relearnWaitMs = 2_000
-
-  /// Has the log read again for a learner that was told something too late, and takes over its successor once both have
-  /// read the same.
-  private func relearn(_ index: Int) {
-    guard state.isCaughtUp else { return }
-    guard let (place, reader, begun) = relearning else {
-      guard relearnsFrom <= .now, let (place, learner) = feed.successor() else { return }
-      let reader = Relearning(
-        learner,
-        from: Relearning.Beginning(
-          source: source, readFrom: readFrom, newest: newest, erasures: feed.erasures),
-        to: limit(index))
-      reader.start()
-      relearning = (place, reader, .now)
-      logger.info("reading the log again, without what was taken back too late")
-      return
-    }
-    switch reader.progress {
-    case .reading: return
-    case .failed(let reason):
-      reader.end()
-      relearning = nil
-      relearnsFrom = .now + Self.relearnPause
-      metrics.relearned(.failed)
-      logger.warning(
-        "the log could not be read again; what was taken back too late stays learned until the next attempt",
-        metadata: ["reason": "\(reason)"])
-    case .atLimit:
-      let here = limit(index)
-      guard isNear(here, reader.limit) else { return reader.go(to: here) }
-      if here.sequences != reader.limit.sequences {
-        reader.go(to: here)
-        var waitedMs = 0
-        while reader.progress == .reading, waitedMs < Self.relearnWaitMs, !stop.isSet {
-          _ = stop.wait(milliseconds: 2)
-          waitedMs += 2
-        }
-        guard reader.progress == .atLimit else { return }
-      }
-      feed.exchange(place, for: reader.end())
-      relearning = nil
-      published = nil
-      metrics.relearned(.done)
-      logger.info(
-        "the log was read again", metadata: ["seconds": "\(begun.duration(to: .now) / .seconds(1))"]
-      )
-    }
-  }
-
-  /// As far as this one has read.
-  private func limit(_ index: Int) -> Relearning.Limit {
-    Relearning.Limit(
-      generations: Array(generations.prefix(index + 1)), sequences: streams.map(\.sequence))
-  }
-
-  private func isNear(_ here: Relearning.Limit, _ there: Relearning.Limit) -> Bool {
-    guard here.generations.count == there.generations.count else { return false }
-    let between = zip(here.sequences, there.sequences).reduce(0) { $0 + ($1.0 - min($1.0, $1.1)) }
-    return between <= Self.relearnFramesMax
   }
 
   private func noteWhetherCaughtUp(_ index: Int) {

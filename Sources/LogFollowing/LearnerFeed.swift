@@ -13,7 +13,9 @@ final class LearnerFeed: Analysis {
   private var learners: [any Learner]
   /// For each learner the stored time from which on it hears of frames, microseconds since the epoch.
   private var begins: [Int64]
-  /// Those that were restored further ahead than what is read: by their place the position that they know.
+  /// The places of those that have learned some events by rules of before.
+  private var mixed: Set<Int> = []
+  /// The places of those that were restored further ahead than what is read, and the position that they know.
   private var ahead: Set<Int> = []
   private var aheadAt: (generation: UInt32, sequences: [UInt64]) = (0, [])
   /// The stream that frames are from, set by who reads.
@@ -120,8 +122,10 @@ final class LearnerFeed: Analysis {
     return isPast
   }
 
+  /// Of the states of learners, those that the rules of now and the log come to.
   func freeze() -> [SnapshotKeeper.Frozen.Learner] {
-    learners.compactMap { $0 as? any SnapshotLearner }
+    learners.enumerated().filter { !mixed.contains($0.offset) }
+      .compactMap { $0.element as? any SnapshotLearner }
       .map { SnapshotKeeper.Frozen.Learner(key: $0.snapshotKey, bytes: $0.freeze()) }
   }
 
@@ -136,10 +140,20 @@ final class LearnerFeed: Analysis {
     return nil
   }
 
-  /// Another learner, which has read as far, takes the place of one.
-  func exchange(_ place: Int, for learner: any Learner) {
-    learners[place] = learner
-    ahead.remove(place)
+  /// Of each learner that can read the log anew, its place and who is to read it.
+  func anew() -> [(place: Int, learner: any Learner)] {
+    learners.enumerated().compactMap { place, learner in learner.anew().map { (place, $0) } }
+  }
+
+  /// Other learners, which have read as far, take the places of some.
+  ///
+  /// - Parameter byOtherRules: whether events were judged by other rules for them, as they are from now on.
+  func exchange(_ places: [Int], for others: [any Learner], byOtherRules: Bool) {
+    for (place, learner) in zip(places, others) {
+      learners[place] = learner
+      ahead.remove(place)
+    }
+    mixed = byOtherRules ? Set(learners.indices).subtracting(places) : mixed.subtracting(places)
     hasNews = true
   }
 

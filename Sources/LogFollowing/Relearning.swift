@@ -7,13 +7,13 @@ import Ports
 import Synchronization
 import Threads
 
-/// Leads a learner over the log again, on a thread of its own, while the one whose place it will take goes on learning.
+/// Leads learners over the log again, on a thread of its own, while those whose places they will take go on learning.
 ///
 ///     log ─▶ one follower, as ever ──────────────┤ waits ├─▶ goes on, with the successor
 ///        └─▶ relearning ─▶ limit ─▶ next limit ──┤ same position: exchanged
 ///
 /// It reads as far as it is allowed to, in order of stored time, and waits; the follower sets limits to where it is itself, and
-/// takes the learner when both have read the same. Whatever is wrong ends it, and the learner of before stays.
+/// takes the learners when both have read the same. Whatever is wrong ends it, and the learners of before stay.
 final class Relearning: Sendable {
   /// How far it may read.
   struct Limit: Sendable {
@@ -52,8 +52,11 @@ final class Relearning: Sendable {
   }
 
   /// `@unchecked Sendable`: the thread alone uses it until it waits at a limit, and then who has told it to.
-  private struct Handed: @unchecked Sendable {
-    let learner: any Learner
+  private final class Handed: @unchecked Sendable {
+    let learners: [any Learner]
+    var streams: [FollowedStream] = []
+
+    init(_ learners: [any Learner]) { self.learners = learners }
   }
 
   private let begin: Beginning
@@ -67,8 +70,8 @@ final class Relearning: Sendable {
   private static let framesPerTick = 256
   private static let waitMs = 50
 
-  init(_ learner: any Learner, from begin: Beginning, to limit: Limit) {
-    handed = Handed(learner: learner)
+  init(_ learners: [any Learner], from begin: Beginning, to limit: Limit) {
+    handed = Handed(learners)
     self.begin = begin
     state = Mutex(State(limit: limit))
   }
@@ -102,19 +105,19 @@ final class Relearning: Sendable {
 
   /// Ends the thread.
   ///
-  /// - Returns: the learner, which nobody else uses any more.
+  /// - Returns: the learners, and the streams that they were led along, which nobody else uses any more.
   @discardableResult
-  func end() -> any Learner {
+  func end() -> (learners: [any Learner], streams: [FollowedStream]) {
     stop.set()
     bell.ring()
     thread.withLock { $0 }?.join()
-    return handed.learner
+    return (handed.learners, handed.streams)
   }
 
   // MARK: The thread
 
   private func run() throws(Failure) {
-    let feed = LearnerFeed([handed.learner], erasures: begin.erasures)
+    let feed = LearnerFeed(handed.learners, erasures: begin.erasures)
     feed.begin(at: begin.newest)
     var streams: [FollowedStream] = []
     defer { Self.endPumps(streams) }
@@ -127,6 +130,7 @@ final class Relearning: Sendable {
         isLast ? limit.sequences : limit.generations[index].ends.map { $0 ?? .max }
       try read(streams, to: bounds, of: limit.generations[index], feed)
       if isLast {
+        handed.streams = streams
         state.withLock { $0.progress = .atLimit }
         while progress == .atLimit {
           bell.wait()

@@ -32,12 +32,14 @@ final class SnapshotKeeper: Sendable {
       var bytes: @Sendable () -> [UInt8]
     }
 
+    /// Of the rules by which events are judged.
+    var pipelineHash: UInt64
     var generation: UInt32
     var streams: [FollowerSnapshot.Stream]
     var erasures: [Key128: Int64]
     var learners: [Learner]
 
-    func bytes(pipelineHash: UInt64) -> [UInt8] {
+    func bytes() -> [UInt8] {
       FollowerSnapshot(
         generation: generation, streams: streams, erasures: erasures,
         learners: learners.map {
@@ -55,7 +57,6 @@ final class SnapshotKeeper: Sendable {
   }
 
   private let store: any SnapshotStore
-  private let pipelineHash: UInt64
   private let metrics: FollowerMetrics
   private let logger: Logger
   private let state = Mutex(State())
@@ -64,20 +65,19 @@ final class SnapshotKeeper: Sendable {
   /// The newest, and the one before for the case that it is damaged.
   private static let keptCount = 2
 
-  init(
-    _ store: any SnapshotStore, pipelineHash: UInt64, metrics: FollowerMetrics, logger: Logger
-  ) {
+  init(_ store: any SnapshotStore, metrics: FollowerMetrics, logger: Logger) {
     self.store = store
-    self.pipelineHash = pipelineHash
     self.metrics = metrics
     self.logger = logger
   }
 
   /// The first of the snapshots, from the newest on, that is whole and that somebody accepts; what is refused is reported.
   ///
-  /// - Parameter refusal: why it is of no use; nil where it is.
+  /// - Parameters:
+  ///   - pipelineHash: of the rules by which events are judged.
+  ///   - refusal: why it is of no use; nil where it is.
   func newest(
-    refusal: (FollowerSnapshot) -> String?
+    pipelineHash: UInt64, refusal: (FollowerSnapshot) -> String?
   ) -> FollowerSnapshot? {
     for name in names().reversed() {
       do throws(FollowerSnapshot.Refusal) {
@@ -145,7 +145,7 @@ final class SnapshotKeeper: Sendable {
 
   private func write(_ frozen: Frozen) {
     let begin = ContinuousClock.now
-    let bytes = frozen.bytes(pipelineHash: pipelineHash)
+    let bytes = frozen.bytes()
     let number = state.withLock { state in
       state.number += 1
       return state.number

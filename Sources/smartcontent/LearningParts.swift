@@ -50,7 +50,8 @@ final class LearningParts: Sendable {
   }
 
   init(
-    _ configuration: SystemConfiguration, generations: @escaping @Sendable () -> [LogGeneration]?,
+    _ configuration: SystemConfiguration, versions: VersionFollower?,
+    generations: @escaping @Sendable () -> [LogGeneration]?,
     log: any EventLog, registry: MetricRegistry, logger: Logger
   ) {
     self.configuration = configuration
@@ -84,7 +85,9 @@ final class LearningParts: Sendable {
       search = nil
       return
     }
-    let source = FollowedLog(spec: spec, generations: generations, log: log)
+    let rules = NewestRules(
+      spec, folder: configuration.definitionsFolder, versions: versions, logger: logger)
+    let source = FollowedLog(spec: rules.current, generations: generations, log: log)
     if followed != nil {
       ForecastMetrics.register(registry) { [forecasts] in forecasts.current }
     }
@@ -92,8 +95,8 @@ final class LearningParts: Sendable {
     if signer != nil { PolicyMetrics.register(registry) { [decisions] in decisions.current } }
     search = EventSearch(source)
     follower = LogFollower(
-      source, snapshots: Self.snapshots(configuration), registry: registry,
-      clock: QueryRoutes.systemClock, logger: logger,
+      source, snapshots: Self.snapshots(configuration), rules: { rules.current },
+      registry: registry, clock: QueryRoutes.systemClock, logger: logger,
       learners: {
         [
           decisions, promotions, signer, recommendations, profiles, announcer, followed, timing,
@@ -147,7 +150,7 @@ final class LearningParts: Sendable {
 
   /// Where the log can be followed at all.
   static func parts(
-    _ configuration: SystemConfiguration,
+    _ configuration: SystemConfiguration, versions: VersionFollower?,
     generations: @escaping @Sendable (StreamAdmin) -> [LogGeneration]?,
     registry: MetricRegistry, logger: Logger
   ) -> LearningParts? {
@@ -160,7 +163,8 @@ final class LearningParts: Sendable {
       ?? stream
     if configuration.startsWithWhatIsLeft { log = RemainingLog(log) }
     return LearningParts(
-      configuration, generations: { generations(stream.admin) }, log: log, registry: registry,
+      configuration, versions: versions, generations: { generations(stream.admin) }, log: log,
+      registry: registry,
       logger: logger)
   }
 

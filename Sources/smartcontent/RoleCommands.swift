@@ -47,7 +47,8 @@ struct CollectCommand: AsyncParsableCommand {
   var archive: String?
 
   func run() async throws {
-    let definitions = try Definitions(folder: try folder.find())
+    let source = try folder.find()
+    let definitions = try Definitions(folder: source)
     let address = try http.address()
     let keys = writeKeys ?? Environment["SMARTCONTENT_WRITE_KEYS"]
     guard keys != nil || keysFile.path != nil else {
@@ -57,7 +58,8 @@ struct CollectCommand: AsyncParsableCommand {
     }
     try await Lifecycle.run(
       SystemConfiguration(
-        roles: [.collect], definitions: definitions, nats: try NATSAddress(try servers.natsURL()),
+        roles: [.collect], definitions: definitions, definitionsFolder: source,
+        nats: try NATSAddress(try servers.natsURL()),
         httpHost: address.host, httpPort: address.port, httpThreads: http.httpThreads,
         writeKeys: try WriteKeyList.parse(
           keys ?? "", mapping: CompiledMapping(definitions.mapping)),
@@ -154,11 +156,12 @@ struct ServeCommand: AsyncParsableCommand {
   var archive: String?
 
   func run() async throws {
-    let definitions = try Definitions(folder: try folder.find())
+    let source = try folder.find()
+    let definitions = try Definitions(folder: source)
     let address = try http.address()
     try await Lifecycle.run(
       SystemConfiguration(
-        roles: [.serve], definitions: definitions,
+        roles: [.serve], definitions: definitions, definitionsFolder: source,
         // Without one the address is not used.
         nats: try NATSAddress(servers.natsURLIfNamed ?? "nats://127.0.0.1:4222"),
         redis: try RedisSettings(url: try servers.redisURL()),

@@ -19,6 +19,8 @@ enum Role: String, CaseIterable, Sendable {
 struct SystemConfiguration: Sendable {
   var roles: Set<Role>
   var definitions: Definitions
+  /// Where they are from, to see changes of rules; for what learns. nil: it does not look.
+  var definitionsFolder: String?
   var nats: NATSAddress
   var redis: RedisSettings?
   var postgres: PostgresSettings?

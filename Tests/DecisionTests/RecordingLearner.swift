@@ -107,8 +107,9 @@ final class RestlessLearner: Learner {
     record.said.withLock { $0 = (ids, number) }
   }
 
-  func successor() -> (any Learner)? {
-    owed.isEmpty
-      ? nil : RestlessLearner(record, number: number + 1, told: told.union(owed))
+  func successor() -> (any Learner)? { owed.isEmpty ? nil : anew() }
+
+  func anew() -> (any Learner)? {
+    RestlessLearner(record, number: number + 1, told: told.union(owed))
   }
 }

@@ -265,6 +265,10 @@ public final class DecisionLearner: Learner {
 
   public func successor() -> (any Learner)? {
     guard !isSilent, ledgers.contains(where: { $0.owed.isDue(at: $0.sums.now) }) else { return nil }
+    return anew()
+  }
+
+  public func anew() -> (any Learner)? {
     let next = DecisionLearner(
       ledgers.map(\.declared), entryCountMax: entryCountMax, settledCountMax: settledCountMax,
       isAuthentic: isAuthentic, publish: publishModels)
