@@ -37,7 +37,8 @@ import Testing
         FollowedLog(
           spec: PipelineSpec(name: "default"),
           generations: { self.generations.withLock { $0 } }, log: log),
-        rhythm: rhythm, rules: { self.rules.withLock { $0 } }, registry: registry, clock: { start + day },
+        rhythm: rhythm, rules: { self.rules.withLock { $0 } }, registry: registry,
+        clock: { start + day },
         logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
         learners: { [learner()] })
     }

@@ -431,6 +431,7 @@ struct PlanLedger {
     guard logTime != .min else { return }
     forget(before: logTime - plan.rewardWindow - Self.grace - Self.slack)
     evict()
+    sticky?.forget(before: logTime - plan.memory - plan.rewardWindow)
     if settling.advance(to: logTime, &contextual) { isChanged = true }
     if !erased.isEmpty { erased = erased.filter { $0.value >= forgottenBefore } }
   }
