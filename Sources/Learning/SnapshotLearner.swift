@@ -21,6 +21,16 @@ public protocol SnapshotLearner: Learner {
 
   /// Takes over a state that was frozen under the same key, before the first frame. Where it throws, nothing has changed.
   func restore(_ bytes: [UInt8]) throws(StateError)
+
+  /// As ``restore(_:)``, for one that is a ``Learner/successor()``: what it was told beforehand is taken back from the state.
+  ///
+  /// - Throws: also where that was learned so long before the snapshot that it cannot be taken back from it.
+  func restoreSuccessor(_ bytes: [UInt8]) throws(StateError)
+}
+
+extension SnapshotLearner {
+  /// It is told nothing that any state has not.
+  public func restoreSuccessor(_ bytes: [UInt8]) throws(StateError) { try restore(bytes) }
 }
 
 /// Which learner's state something is, and what the state depends on beside the log.

@@ -71,7 +71,7 @@ extension FollowerLoop {
       others.map(\.learner),
       from: Relearning.Beginning(
         source: source, readFrom: readFrom(by: source.spec), newest: self.newest,
-        erasures: feed.erasures),
+        erasures: feed.erasures, keeper: spec == nil ? keeper : nil),
       to: limit(index))
     reader.start()
     relearning = Relearner(reader: reader, places: others.map(\.place), spec: spec)

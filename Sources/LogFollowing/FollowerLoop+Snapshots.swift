@@ -26,7 +26,10 @@ extension FollowerLoop {
       place = generations.firstIndex { $0.number == snapshot.generation }
       guard let place else { return "generation \(snapshot.generation) is not of this log" }
       do throws(Halt) {
-        return try refusal(snapshot, of: generations[place])
+        let reason = try patiently { () throws(LogError) in
+          [try source.refusal(of: snapshot, generations[place])]
+        }
+        return reason?.first ?? "this process ends"
       } catch {
         return "the log cannot be asked where it ended: \(error)"
       }
@@ -47,39 +50,6 @@ extension FollowerLoop {
         "reads": isWhole ? "what came since" : "from further back, for the other learners",
       ])
     return isWhole ? Resumption(index: place, streams: found.streams) : nil
-  }
-
-  /// Why a snapshot is of another log than this one; nil where it is of this one.
-  private func refusal(
-    _ snapshot: FollowerSnapshot, of generation: LogGeneration
-  ) throws(Halt) -> String? {
-    let streams = generation.streamPartitions
-    guard streams.count == snapshot.streams.count else {
-      return "it is of \(snapshot.streams.count) streams, the log has \(streams.count)"
-    }
-    for (stream, before) in zip(streams, snapshot.streams) {
-      let name = stream.stream
-      let found = try patiently {
-        () throws(LogError) -> (first: UInt64, last: UInt64, storedAt: Int64?) in
-        let (first, last) = try self.source.log.bounds(stream: name)
-        guard before.sequence >= max(1, first), before.sequence <= last else {
-          return (first, last, before.storedAt)
-        }
-        let storedAt = try self.source.log.frame(stream: name, sequence: before.sequence).storedAt
-        return (first, last, storedAt)
-      }
-      guard let found else { return "this process ends" }
-      if before.sequence > found.last {
-        return "stream \(name) ends at \(found.last), and \(before.sequence) was learned"
-      }
-      if before.sequence + 1 < found.first {
-        return "stream \(name) begins at \(found.first), and \(before.sequence + 1) is next"
-      }
-      if found.storedAt != before.storedAt {
-        return "frame \(before.sequence) of stream \(name) is another one"
-      }
-    }
-    return nil
   }
 
   /// Takes a snapshot where the last one is old enough.

@@ -4,6 +4,7 @@ import Events
 import Learning
 import Operators
 import Ports
+import States
 import Synchronization
 import Threads
 
@@ -12,7 +13,7 @@ import Threads
 ///     log ─▶ one follower, as ever ──────────────┤ waits ├─▶ goes on, with the successor
 ///        └─▶ relearning ─▶ limit ─▶ next limit ──┤ same position: exchanged
 ///
-/// It reads as far as it is allowed to, in order of stored time, and waits; the follower sets limits to where it is itself, and
+/// Where there is a snapshot in which what is taken back was not settled yet, it begins there. It reads as far as it is allowed to, in order of stored time, and waits; the follower sets limits to where it is itself, and
 /// takes the learners when both have read the same. Whatever is wrong ends it, and the learners of before stay.
 final class Relearning: Sendable {
   /// How far it may read.
@@ -31,6 +32,8 @@ final class Relearning: Sendable {
     /// The newest frame when the follower began; learners count their memory from it.
     var newest: Int64?
     var erasures: PersonErasures
+    /// Whose older snapshots may be begun from; nil where all is read from the beginning.
+    var keeper: SnapshotKeeper?
   }
 
   enum Progress: Sendable, Equatable {
@@ -118,11 +121,12 @@ final class Relearning: Sendable {
 
   private func run() throws(Failure) {
     let feed = LearnerFeed(handed.learners, erasures: begin.erasures)
-    feed.begin(at: begin.newest)
+    let before = resume()
+    if before == nil { feed.begin(at: begin.newest) }
     var streams: [FollowedStream] = []
     defer { Self.endPumps(streams) }
-    var index = 0
-    streams = try open(limit.generations[0], after: [])
+    var index = before?.index ?? 0
+    streams = try open(limit.generations[index], after: [], from: before?.streams)
     while true {
       let limit = limit
       let isLast = index == limit.generations.count - 1
@@ -144,20 +148,60 @@ final class Relearning: Sendable {
     }
   }
 
+  /// Restores the learner from the newest snapshot from which what it was told can be taken back.
+  ///
+  /// - Returns: nil where there is none.
+  private func resume() -> FollowerLoop.Resumption? {
+    guard let keeper = begin.keeper, handed.learners.count == 1,
+      let learner = handed.learners[0] as? any SnapshotLearner
+    else { return nil }
+    let generations = limit.generations
+    let source = begin.source
+    var place: Int?
+    let found = keeper.newest(pipelineHash: source.spec.hash, reports: false) { snapshot in
+      if stop.isSet { return "this process ends" }
+      place = generations.firstIndex { $0.number == snapshot.generation }
+      guard let place else { return "generation \(snapshot.generation) is not of this log" }
+      do throws(LogError) {
+        if let reason = try source.refusal(of: snapshot, generations[place]) { return reason }
+      } catch {
+        return "\(error)"
+      }
+      let key = learner.snapshotKey
+      guard
+        let state = snapshot.learners.first(where: { $0.name == key.name && $0.hash == key.hash })
+      else { return "the learner is not in it" }
+      do throws(StateError) {
+        try learner.restoreSuccessor(state.bytes)
+        return nil
+      } catch {
+        return "\(error)"
+      }
+    }
+    guard let found, let place else { return nil }
+    return FollowerLoop.Resumption(index: place, streams: found.streams)
+  }
+
   private static func endPumps(_ streams: [FollowedStream]) {
     for stream in streams { stream.pump.end() }
     for stream in streams { stream.pump.join() }
   }
 
   private func open(
-    _ generation: LogGeneration, after earlier: [FollowedStream]
+    _ generation: LogGeneration, after earlier: [FollowedStream],
+    from before: [FollowerSnapshot.Stream]? = nil
   ) throws(Failure) -> [FollowedStream] {
     let handovers = earlier.map { ($0.handover(), $0.groups) }
     var streams: [FollowedStream] = []
-    for place in generation.streamPartitions {
+    for (number, place) in generation.streamPartitions.enumerated() {
       let start: UInt64
       do throws(LogError) {
-        start = try begin.source.start(of: place.stream, target: .max, from: begin.readFrom)
+        start =
+          if let before {
+            before[number].sequence
+          } else {
+            try begin.source.start(of: place.stream, target: .max, from: begin.readFrom)
+          }
       } catch {
         throw .log(error)
       }
@@ -165,12 +209,11 @@ final class Relearning: Sendable {
         place,
         groups: KeyGroup.groups(of: place.partition, partitions: generation.partitions), end: nil,
         target: 0, after: start, spec: begin.source.spec)
-      for (handover, groups) in handovers {
-        do throws(AnalysisError) {
-          try stream.adopt(handover, of: groups)
-        } catch {
-          throw .analysis(error)
-        }
+      do throws(AnalysisError) {
+        for (handover, groups) in handovers { try stream.adopt(handover, of: groups) }
+        if let before { try stream.resume(before[number]) }
+      } catch {
+        throw .analysis(error)
       }
       streams.append(stream)
     }

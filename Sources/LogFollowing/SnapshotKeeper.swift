@@ -21,9 +21,14 @@ public struct FollowerSnapshots: Sendable {
   }
 }
 
-/// Writes snapshots on a thread of its own, one at a time, and keeps the one before each.
+/// Writes snapshots on a thread of its own, one at a time. It keeps the one before each, and older ones, the fewer the longer
+/// ago, so that not all of the log is read again where something is taken back late.
 ///
-///     follower ──frozen──▶ keeper ──bytes──▶ snapshot-…07, snapshot-…08
+///     follower ──frozen──▶ keeper ──bytes──▶ snapshot-…07-…, snapshot-…08-…
+///
+///     the two newest │ the first of this hour and the one before │ of 8 h │ of 64 h │ of 512 h     by times of the log
+///
+/// So there are at most ten, and from an hour on none has to be that is more than eight times as old as what is looked for.
 final class SnapshotKeeper: Sendable {
   /// What is to be written; the states of learners are made to bytes by the thread that writes.
   struct Frozen: Sendable {
@@ -38,6 +43,9 @@ final class SnapshotKeeper: Sendable {
     var streams: [FollowerSnapshot.Stream]
     var erasures: [Key128: Int64]
     var learners: [Learner]
+
+    /// Seconds since the epoch; 0 before the first frame.
+    var seconds: Int64 { max(0, (streams.map(\.logTime).max() ?? 0) / 1_000_000) }
 
     func bytes() -> [UInt8] {
       FollowerSnapshot(
@@ -63,7 +71,9 @@ final class SnapshotKeeper: Sendable {
 
   private static let prefix = "snapshot-"
   /// The newest, and the one before for the case that it is damaged.
-  private static let keptCount = 2
+  private static let newestCount = 2
+  /// Of how long stretches the first ones are kept, seconds.
+  private static let stretches: [Int64] = [3_600, 8 * 3_600, 64 * 3_600, 512 * 3_600]
 
   init(_ store: any SnapshotStore, metrics: FollowerMetrics, logger: Logger) {
     self.store = store
@@ -75,9 +85,10 @@ final class SnapshotKeeper: Sendable {
   ///
   /// - Parameters:
   ///   - pipelineHash: of the rules by which events are judged.
+  ///   - reports: whether what is of no use is counted and logged.
   ///   - refusal: why it is of no use; nil where it is.
   func newest(
-    pipelineHash: UInt64, refusal: (FollowerSnapshot) -> String?
+    pipelineHash: UInt64, reports: Bool = true, refusal: (FollowerSnapshot) -> String?
   ) -> FollowerSnapshot? {
     for name in names().reversed() {
       do throws(FollowerSnapshot.Refusal) {
@@ -86,6 +97,7 @@ final class SnapshotKeeper: Sendable {
         if let reason = refusal(snapshot) { throw FollowerSnapshot.Refusal(reason: reason) }
         return snapshot
       } catch {
+        guard reports else { continue }
         metrics.snapshot(.refused)
         logger.warning(
           "a snapshot of what was learned is of no use; the one before is tried, else the log is read from further back",
@@ -107,7 +119,7 @@ final class SnapshotKeeper: Sendable {
   private func names() -> [String] {
     do throws(SnapshotError) {
       let names = try store.names().filter { $0.hasPrefix(Self.prefix) }.sorted()
-      let newest = names.last.flatMap { UInt64($0.dropFirst(Self.prefix.count)) } ?? 0
+      let newest = names.last.flatMap { Self.parts(of: $0) }?.number ?? 0
       state.withLock { $0.number = max($0.number, newest) }
       return names
     } catch {
@@ -151,9 +163,9 @@ final class SnapshotKeeper: Sendable {
       return state.number
     }
     do throws(SnapshotError) {
-      try store.write(Self.name(number), bytes)
+      try store.write(Self.name(number, at: frozen.seconds), bytes)
       let names = try store.names().filter { $0.hasPrefix(Self.prefix) }.sorted()
-      for name in names.dropLast(Self.keptCount) { try store.remove(name) }
+      for name in Self.spare(names, at: frozen.seconds) { try store.remove(name) }
     } catch {
       metrics.snapshot(.failed)
       logger.warning(
@@ -169,8 +181,33 @@ final class SnapshotKeeper: Sendable {
       ])
   }
 
-  private static func name(_ number: UInt64) -> String {
+  private static func name(_ number: UInt64, at seconds: Int64) -> String {
     let digits = String(number)
-    return prefix + String(repeating: "0", count: 20 - digits.count) + digits
+    return prefix + String(repeating: "0", count: 20 - digits.count) + digits + "-\(seconds)"
+  }
+
+  /// The number of a snapshot, and its time in seconds since the epoch; nil for what is none.
+  private static func parts(of name: String) -> (number: UInt64, seconds: Int64)? {
+    let parts = name.dropFirst(prefix.count).split(separator: "-")
+    guard parts.count == 2, let number = UInt64(parts[0]), let seconds = Int64(parts[1]) else {
+      return nil
+    }
+    return (number, seconds)
+  }
+
+  /// Those that nobody needs any more.
+  ///
+  /// - Parameter names: the newest last.
+  static func spare(_ names: [String], at now: Int64) -> [String] {
+    var kept = Set(names.suffix(newestCount))
+    for stretch in stretches {
+      for number in [now / stretch - 1, now / stretch] {
+        let first = names.first { name in
+          parts(of: name).map { $0.seconds / stretch == number } ?? false
+        }
+        if let first { kept.insert(first) }
+      }
+    }
+    return names.filter { !kept.contains($0) }
   }
 }

@@ -3,7 +3,7 @@ import Events
 import FileSnapshots
 import Foundation
 import Learning
-import LogFollowing
+@testable import LogFollowing
 import Logging
 import MemoryPorts
 import Metrics
@@ -51,7 +51,8 @@ import Testing
     /// Runs a process with learners until it has caught up, and stops it, so that it leaves a snapshot.
     @discardableResult
     func run(
-      _ records: [LearnerRecord], keeping: Set<Int> = [0], version: Int = 1, format: UInt32 = 1
+      _ records: [LearnerRecord], keeping: Set<Int> = [0], version: Int = 1, format: UInt32 = 1,
+      until isDone: @escaping @Sendable (MetricRegistry) -> Bool = { _ in true }
     ) async throws -> MetricRegistry {
       let registry = MetricRegistry()
       var rhythm = LogFollower.Rhythm()
@@ -74,15 +75,18 @@ import Testing
         })
       follower.start()
       defer { follower.stop() }
-      try await eventually { records.allSatisfy(\.isCaughtUp) }
+      try await eventually { records.allSatisfy(\.isCaughtUp) && isDone(registry) }
       #expect(follower.state.problem == nil)
       return registry
     }
   }
 
   private static func count(_ registry: MetricRegistry, _ outcome: String) -> Int? {
-    let name = "smartcontent_learning_snapshots_total{outcome=\"\(outcome)\"} "
-    return String(decoding: registry.exposition(.prometheusText), as: UTF8.self)
+    metric("smartcontent_learning_snapshots_total{outcome=\"\(outcome)\"} ", of: registry)
+  }
+
+  private static func metric(_ name: String, of registry: MetricRegistry) -> Int? {
+    String(decoding: registry.exposition(.prometheusText), as: UTF8.self)
       .split(separator: "\n").first { $0.hasPrefix(name) }
       .flatMap { Double($0.dropFirst(name.count)) }.map { Int($0) }
   }
@@ -181,6 +185,47 @@ import Testing
     #expect(Self.count(registry, "refused") == 1)
   }
 
+  @Test("What is taken back late is learned again from a snapshot before it")
+  func relearned() async throws {
+    let desk = Desk()
+    desk.append("a", at: 1)
+    try await desk.run([LearnerRecord()])
+    for (minutes, id) in ["b", "c"].enumerated() { desk.append(id, at: 2 + Int64(minutes)) }
+    try await desk.run([LearnerRecord()])
+    desk.append("back-b", at: 5)
+    let record = LearnerRecord()
+    try await desk.run([record]) {
+      record.ids.suffix(2) == ["c", "back-b"] && record.ids.count > 2
+    }
+    // First the newest one, and then the one that did not know it.
+    #expect(record.ids == ["back-b", "b", "c", "back-b"] && record.restored == ["a"])
+    let after = LearnerRecord()
+    try await desk.run([after])
+    #expect(after.restored == ["a", "c"])
+  }
+
+  @Test(
+    "Of older snapshots there are at most ten, and one that is at most eight times as old as any hour"
+  )
+  func ladder() {
+    var names: [String] = []
+    var most = 0
+    for minute in 0..<(60 * 24 * 30) as Range<Int64> {
+      let digits = String(minute)
+      names.append(
+        "snapshot-" + String(repeating: "0", count: 20 - digits.count) + digits + "-\(minute * 60)")
+      let spare = Set(SnapshotKeeper.spare(names, at: minute * 60))
+      names.removeAll { spare.contains($0) }
+      most = max(most, names.count)
+      let ages = names.compactMap { $0.split(separator: "-").last.flatMap { Int64($0) } }
+        .map { minute - $0 / 60 }
+      for age in [60, 300, 1_000, 5_000] as [Int64] where minute >= 8 * age {
+        #expect(ages.contains { $0 >= age && $0 <= 8 * age }, "\(age) in \(ages)")
+      }
+    }
+    #expect(most <= 10 && names.count > 5)
+  }
+
   @Test("A snapshot of a later generation goes on there, and the next one is read")
   func generations() async throws {
     let desk = Desk()
@@ -209,15 +254,18 @@ import Testing
   }
 }
 
-/// Learns which events count, and keeps them.
+/// Learns which events count, and keeps them; what `back-…` names it can take back only from a state that does not have it.
 final class KeptLearner: SnapshotLearner {
   let memory: Int64 = 3_600_000_000
-  let snapshotKey: LearnerSnapshotKey
+  private(set) var snapshotKey: LearnerSnapshotKey
   private let record: LearnerRecord
+  private let told: Set<String>
+  private var owed: Set<String> = []
   private var ids: [String] = []
 
-  init(_ record: LearnerRecord, name: String, format: UInt32) {
+  init(_ record: LearnerRecord, name: String, format: UInt32, told: Set<String> = []) {
     self.record = record
+    self.told = told
     snapshotKey = LearnerSnapshotKey(name: name, format: format, declared: [])
   }
 
@@ -227,7 +275,12 @@ final class KeptLearner: SnapshotLearner {
   ) {
     for number in 0..<counted.count {
       let id = frame.id(counted.index(number))
-      ids.append(id)
+      if id.hasPrefix("back-") {
+        let back = String(id.dropFirst(5))
+        if !told.contains(back) { owed.insert(back) }
+      } else if !told.contains(id) {
+        ids.append(id)
+      }
       record.state.withLock {
         $0.seen.append(
           LearnerRecord.Seen(id: id, generation: stream.generation, partition: stream.partition))
@@ -239,6 +292,22 @@ final class KeptLearner: SnapshotLearner {
 
   func publish(_ progress: LearningProgress) {
     record.state.withLock { $0.published.append(progress) }
+  }
+
+  func successor() -> (any Learner)? {
+    guard !owed.isEmpty else { return nil }
+    let next = KeptLearner(record, name: "", format: 0, told: told.union(owed))
+    next.snapshotKey = snapshotKey
+    return next
+  }
+
+  func restoreSuccessor(_ bytes: [UInt8]) throws(StateError) {
+    let before = ids
+    try restore(bytes)
+    guard told.isDisjoint(with: ids) else {
+      ids = before
+      throw .other("what is to be taken back is learned there")
+    }
   }
 
   func freeze() -> @Sendable () -> [UInt8] {

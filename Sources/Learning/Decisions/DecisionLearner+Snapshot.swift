@@ -28,10 +28,26 @@ extension DecisionLearner: SnapshotLearner {
   }
 
   public func restore(_ bytes: [UInt8]) throws(StateError) {
+    try restore(bytes) { _ throws(StateError) in }
+  }
+
+  public func restoreSuccessor(_ bytes: [UInt8]) throws(StateError) {
+    let told = ledgers.map(\.told)
+    try restore(bytes) { ledgers throws(StateError) in
+      for index in ledgers.indices where !ledgers[index].tell(told[index]) {
+        throw StateError.other("what is to be taken back was settled for good before")
+      }
+    }
+  }
+
+  private func restore(
+    _ bytes: [UInt8], _ change: (inout [PlanLedger]) throws(StateError) -> Void
+  ) throws(StateError) {
     var codec = StateCodec(bytes)
     var (ledgers, waiting, unreadable) = (ledgers, waiting, unreadable)
     try Self.code(&ledgers, &waiting, &unreadable, &codec)
     try codec.end()
+    try change(&ledgers)
     (self.ledgers, self.waiting, self.unreadable) = (ledgers, waiting, unreadable)
   }
 

@@ -31,6 +31,23 @@ extension PlanLedger: CodedState {
     if codec.isReading { try end() }
   }
 
+  /// Takes back what was told beforehand from what was learned already; what is still to be read is not learned.
+  ///
+  /// - Returns: false where some of it may be settled for good.
+  mutating func tell(_ beforehand: OwedRetractions) -> Bool {
+    told = told.adding(beforehand)
+    for id in beforehand.decisions.sorted() {
+      if !retract(id), settling.settled.forGood.mayContain(id.key) { return false }
+      // Of one of which only a reward is known the decision is still to come.
+      entries[id]?.isRetracted = true
+    }
+    for (person, until) in beforehand.persons.sorted(by: { $0.key < $1.key }) {
+      if settling.settled.forGood.mayContain(person) { return false }
+      retract(person: person, until: until)
+    }
+    return true
+  }
+
   /// The plan as it is served, and what has its sizes.
   private mutating func begin() throws(StateError) {
     (plan, version) = (declared, declared.version)
