@@ -142,7 +142,9 @@ final class LearnerFeed: Analysis {
 
   /// Of each learner that can read the log anew, its place and who is to read it.
   func anew() -> [(place: Int, learner: any Learner)] {
-    learners.enumerated().compactMap { place, learner in learner.anew().map { (place, $0) } }
+    learners.enumerated().compactMap { place, learner in
+      learner.anew().map { (place: place, learner: $0) }
+    }
   }
 
   /// Other learners, which have read as far, take the places of some.
