@@ -13,13 +13,20 @@ extension DecisionLearner: SnapshotLearner {
     return LearnerSnapshotKey(name: "decisions", format: Self.format, declared: declared)
   }
 
+  /// `@unchecked Sendable`: values that share nothing that anybody changes.
+  private struct Frozen: @unchecked Sendable {
+    var ledgers: [PlanLedger]
+    var waiting: [DecisionID: DecisionEntry.Stated]
+    var unreadable: UInt64
+  }
+
   public func freeze() -> @Sendable () -> [UInt8] {
-    let (ledgers, waiting, unreadable) = (ledgers, waiting, unreadable)
+    let frozen = Frozen(ledgers: ledgers, waiting: waiting, unreadable: unreadable)
     return {
       var codec = StateCodec()
-      var (ledgers, waiting, unreadable) = (ledgers, waiting, unreadable)
+      var state = frozen
       do throws(StateError) {
-        try Self.code(&ledgers, &waiting, &unreadable, &codec)
+        try Self.code(&state.ledgers, &state.waiting, &state.unreadable, &codec)
       } catch {
         preconditionFailure("writing never fails: \(error)")
       }
