@@ -65,13 +65,14 @@ let package = Package(
     // Below the line: pure functions; no async, clock, random source, I/O or Foundation, and of C the
     // checksum instruction and hints about memory alone.
     module("Events", ["CChecksum"]),
-    module("Statistics"),
+    module("States"),
+    module("Statistics", ["States"]),
     module("Views", ["Events"]),
     module("Operators", ["Events", "Statistics", "Views", "CMemory"]),
     module("Dataflow", ["Events", "Views", "Operators"]),
     module("Analyses", ["Events", "Statistics", "Views", "Operators", "Dataflow"]),
     module(
-      "Learning", ["Events", "Statistics", "Views", "Operators", "Dataflow", "Analyses"]),
+      "Learning", ["States", "Events", "Statistics", "Views", "Operators", "Dataflow", "Analyses"]),
 
     // Contracts between the core and the outside.
     module("Ports", ["Events", "Views", "Dataflow"]),
@@ -110,7 +111,8 @@ let package = Package(
     module(
       "LogFollowing",
       [
-        "Events", "Operators", "Dataflow", "Analyses", "Learning", "Ports", "Metrics", "Threads",
+        "States", "Events", "Operators", "Dataflow", "Analyses", "Learning", "Ports", "Metrics",
+        "Threads",
         log,
       ]),
     module(
@@ -241,17 +243,15 @@ let package = Package(
     tests(
       "LearningTests",
       [
-        "Events", "Statistics", "Views", "Operators", "Dataflow", "Analyses", "Learning", "Oracles",
+        "States", "Events", "Statistics", "Views", "Operators", "Dataflow", "Analyses", "Learning",
+        "Oracles",
       ]),
     tests(
       "DecisionTests",
       [
-        "Events", "Statistics", "Views", "Operators", "Dataflow", "Analyses", "Learning",
+        "States", "Events", "Statistics", "Views", "Operators", "Dataflow", "Analyses", "Learning",
         "LogFollowing", "DecisionAPI", "QueryAPI", "Collector", "Cryptography", "Ports",
-        "HTTPServer",
-        "HTTPClient",
-        "Metrics",
-        "MemoryPorts", log,
+        "HTTPServer", "HTTPClient", "Metrics", "FileSnapshots", "MemoryPorts", log,
       ]),
     tests("DefinitionsTests", ["Events", "Views", "Dataflow", "Learning", "Definitions"]),
     tests("DemoTrafficTests", ["Events", "HTTPClient", "DemoTraffic"]),

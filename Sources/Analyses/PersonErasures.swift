@@ -16,6 +16,9 @@ public struct PersonErasures: Sendable {
 
   public var isEmpty: Bool { times.isEmpty }
 
+  /// Of each person the time of the erasure, microseconds since the epoch.
+  public var all: [Key128: Int64] { times }
+
   /// Not the same once somebody else is erased.
   public var version: (count: Int, newest: Int64) { (times.count, times.values.max() ?? .min) }
 

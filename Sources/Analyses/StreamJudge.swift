@@ -158,6 +158,18 @@ public struct StreamJudge: ~Copyable {
     if late > 0 { tally.revision &+= 1 }
   }
 
+  // MARK: The next start
+
+  /// Takes over what a judge of the same stream has handed over when it was here.
+  ///
+  /// - Parameters:
+  ///   - bytes: of ``handover()``.
+  ///   - logTime: of that judge.
+  public mutating func resume(_ bytes: [UInt8], logTime: Int64) throws(AnalysisError) {
+    try adopt(bytes, of: groups)
+    self.logTime = logTime
+  }
+
   // MARK: The next generation
 
   /// What the streams of the next generation must know of this one's: the ids that are remembered.

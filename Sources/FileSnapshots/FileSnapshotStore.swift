@@ -11,19 +11,52 @@ public final class FileSnapshotStore: SnapshotStore {
   private static let unfinished = ".tmp"
 
   private let folder: String
+  /// The open file whose lock says that the folder is taken; nil where nobody else would take it.
+  private let lock: Int32?
 
   /// Makes the folder and its parents where they are missing, and removes what a crash left of blobs
   /// that were being written: one folder has one store at a time.
-  public init(folder: String) throws(SnapshotError) {
+  public convenience init(folder: String) throws(SnapshotError) {
+    try Self.make(folder)
+    try self.init(made: folder, lock: nil)
+  }
+
+  private init(made folder: String, lock: Int32?) throws(SnapshotError) {
     self.folder = folder
+    self.lock = lock
+    for name in try files() where name.hasSuffix(Self.unfinished) { try remove(name) }
+  }
+
+  deinit { if let lock { close(lock) } }
+
+  private static let partsMax = 64
+
+  /// The first of a folder's parts that no other process has, for processes that share the folder: a part is given back when
+  /// its store goes or its process ends, and whoever comes next takes it over with what is in it.
+  public static func part(of folder: String) throws(SnapshotError) -> FileSnapshotStore {
+    try make(folder)
+    for number in 0..<partsMax {
+      let path = "\(folder)/part-\(number)"
+      let file = open(path + ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+      guard file >= 0 else { throw failure("open", path + ".lock") }
+      guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+        close(file)
+        continue
+      }
+      try make(path)
+      return try FileSnapshotStore(made: path, lock: file)
+    }
+    throw .io("\(partsMax) processes keep snapshots in \(folder): give this one another folder")
+  }
+
+  private static func make(_ folder: String) throws(SnapshotError) {
     var path = ""
     for part in folder.split(separator: "/", omittingEmptySubsequences: false) {
       path +=
         part.isEmpty && path.isEmpty ? "/" : (path.hasSuffix("/") || path.isEmpty ? "" : "/") + part
       guard !path.isEmpty, path != "/" else { continue }
-      if mkdir(path, 0o700) != 0 && errno != EEXIST { throw Self.failure("make folder", path) }
+      if mkdir(path, 0o700) != 0 && errno != EEXIST { throw failure("make folder", path) }
     }
-    for name in try files() where name.hasSuffix(Self.unfinished) { try remove(name) }
   }
 
   public func write(_ name: String, _ bytes: [UInt8]) throws(SnapshotError) {

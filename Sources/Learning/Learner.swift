@@ -36,11 +36,17 @@ public protocol Learner: AnyObject, SendableMetatype {
   /// One that has learned nothing and is told beforehand what this one was told too late; it reads the log from where its
   /// memory begins, says nothing meanwhile, and takes this one's place once it has read as far. nil where there is no need.
   func successor() -> (any Learner)?
+
+  /// One like ``successor()``, whether there is need of one or not: for a log whose events are judged by other rules from now
+  /// on. nil: what was learned by the old rules stays learned until the process starts again.
+  func anew() -> (any Learner)?
 }
 
 extension Learner {
   /// What was learned is never wrong.
   public func successor() -> (any Learner)? { nil }
+
+  public func anew() -> (any Learner)? { nil }
 }
 
 /// Which stream a frame comes from.

@@ -17,6 +17,8 @@ final class FollowedStream {
   private(set) var judge: StreamJudge
   /// The last frame that was taken.
   private(set) var sequence: UInt64
+  /// When it was stored, microseconds since the epoch; nil before the first one.
+  private(set) var storedAt: Int64?
   private(set) var lastKnown: UInt64
   private(set) var away: String?
   private(set) var failure: LogError?
@@ -41,6 +43,19 @@ final class FollowedStream {
   func adopt(_ handover: [UInt8], of earlier: Range<Int>) throws(AnalysisError) {
     guard earlier.overlaps(groups) else { return }
     try judge.adopt(handover, of: earlier)
+  }
+
+  /// Judges by other rules from now on, as one does that has read as far by them.
+  func judge(as other: FollowedStream, by spec: PipelineSpec) throws(AnalysisError) {
+    var judge = StreamJudge(spec, groups: groups)
+    try judge.resume(other.handover(), logTime: other.judge.logTime)
+    self.judge = judge
+  }
+
+  /// Goes on where a snapshot was taken.
+  func resume(_ before: FollowerSnapshot.Stream) throws(AnalysisError) {
+    try judge.resume(before.judge, logTime: before.logTime)
+    storedAt = before.storedAt
   }
 
   func handover() -> [UInt8] { judge.handover() }
@@ -74,5 +89,6 @@ final class FollowedStream {
     feed.place = StreamPlace(generation: stream.generation, partition: stream.partition)
     try judge.add(frame.bytes, sequence: frame.sequence, storedAt: frame.storedAt, to: feed)
     sequence = frame.sequence
+    storedAt = frame.storedAt
   }
 }

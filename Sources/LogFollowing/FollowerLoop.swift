@@ -13,33 +13,43 @@ import Threads
 ///     generations, extent ─▶ streams of a generation ─▶ frames, publications … ─▶ all sealed and read ─▶ the next
 final class FollowerLoop {
   /// Why it cannot go on.
-  private enum Halt: Error {
+  enum Halt: Error {
     case log(LogError)
     case analysis(AnalysisError)
   }
 
-  private let source: FollowedLog
-  private let rhythm: LogFollower.Rhythm
+  /// Its rules are those by which events are judged now.
+  var source: FollowedLog
+  let rhythm: LogFollower.Rhythm
   private let shared: SharedState
-  private let metrics: FollowerMetrics
-  private let logger: Logger
-  private let stop: StopFlag
+  let metrics: FollowerMetrics
+  let logger: Logger
+  let stop: StopFlag
   private let bell: Bell
-  private let feed: LearnerFeed
+  let feed: LearnerFeed
+  /// nil where none are kept.
+  let snapshots: FollowerSnapshots?
+  /// By whose rules events are to be judged; nil: by those of the beginning.
+  let rules: @Sendable () -> PipelineSpec?
+  private(set) var keeper: SnapshotKeeper?
 
-  private var state = FollowerState()
-  private var streams: [FollowedStream] = []
-  private var generations: [LogGeneration] = []
+  private(set) var state = FollowerState()
+  private(set) var streams: [FollowedStream] = []
+  private(set) var generations: [LogGeneration] = []
+  private var resumption: Resumption?
+  /// When the last snapshot was taken, and of what.
+  var keptAt = ContinuousClock.now
+  var keptSequences: [UInt64] = []
   /// What each stream held in the beginning.
   private var targets: [StreamPartition: UInt64] = [:]
-  /// Stored times before it are not read, microseconds since the epoch.
-  private var readFrom = Int64.min
   /// When the newest frame of the beginning was stored.
-  private var newest: Int64?
-  /// Who reads the log again, for a learner in this place; nil while nobody does.
-  private var relearning: (place: Int, reader: Relearning, begun: ContinuousClock.Instant)?
-  private var relearnsFrom = ContinuousClock.now
-  private var published: LearningProgress?
+  private(set) var newest: Int64?
+  /// Who reads the log again; nil while nobody does.
+  var relearning: Relearner?
+  var relearnsFrom = ContinuousClock.now
+  var rulesAskedAt = ContinuousClock.now
+  /// nil: what is known now is to be published soon.
+  var published: LearningProgress?
   private var publishedAt = ContinuousClock.now
   private var askedAt = ContinuousClock.now
   private let startedAt = ContinuousClock.now
@@ -55,7 +65,8 @@ final class FollowerLoop {
   init(
     _ source: FollowedLog, rhythm: LogFollower.Rhythm, shared: SharedState,
     metrics: FollowerMetrics,
-    logger: Logger, stop: StopFlag, bell: Bell, feed: LearnerFeed
+    logger: Logger, stop: StopFlag, bell: Bell, feed: LearnerFeed, snapshots: FollowerSnapshots?,
+    rules: @escaping @Sendable () -> PipelineSpec?
   ) {
     self.source = source
     self.rhythm = rhythm
@@ -65,20 +76,23 @@ final class FollowerLoop {
     self.stop = stop
     self.bell = bell
     self.feed = feed
+    self.snapshots = snapshots
+    self.rules = rules
   }
 
   func run() {
-    defer { relearning?.reader.end() }
+    defer { _ = relearning?.reader.end() }
     do throws(Halt) {
       guard try begin() else { return }
-      var index = 0
+      var index = resumption?.index ?? 0
       while let generation = waitForGeneration(index) {
         try open(generation)
         let isRead = try read(index)
         endPumps()
-        guard isRead else { return }
+        guard isRead else { break }
         index += 1
       }
+      keepAtEnd()
     } catch {
       endPumps()
       halt(error)
@@ -107,12 +121,32 @@ final class FollowerLoop {
       }
     }
     feed.begin(at: newest)
-    let margin =
-      WindowPolicy.receiptTolerance + WindowPolicy.futureTolerance + source.spec.dedupeHorizon
-      + Self.steps + min(max(0, feed.memory), TimeRange.latest)
-    if let newest { readFrom = TimeRange.clamp(newest) - margin }
+    openKeeper()
+    resumption = resume()
     state.phase = .reading
-    return true
+    return !stop.isSet
+  }
+
+  /// Stored times before it are not read, microseconds since the epoch.
+  func readFrom(by spec: PipelineSpec) -> Int64 {
+    guard let newest else { return .min }
+    let margin =
+      WindowPolicy.receiptTolerance + WindowPolicy.futureTolerance + spec.dedupeHorizon
+      + Self.steps + min(max(0, feed.memory), TimeRange.latest)
+    return TimeRange.clamp(newest) - margin
+  }
+
+  private func openKeeper() {
+    guard let snapshots, feed.hasSnapshots else { return }
+    do throws(SnapshotError) {
+      keeper = SnapshotKeeper(
+        try snapshots.open(), metrics: metrics, logger: logger)
+    } catch {
+      metrics.snapshot(.failed)
+      logger.warning(
+        "there is no place for snapshots of what is learned; a start reads all that learners remember",
+        metadata: ["reason": "\(error)"])
+    }
   }
 
   /// The last frame of a stream, and when it was stored; nil where it is gone.
@@ -144,26 +178,31 @@ final class FollowerLoop {
     let handovers = streams.map { ($0.handover(), $0.groups) }
     streams = []
     state.position = Position(generation: generation.number)
-    for (stream, end) in zip(generation.streamPartitions, generation.ends) {
+    let before = resumption?.streams
+    resumption = nil
+    for (place, (stream, end)) in zip(generation.streamPartitions, generation.ends).enumerated() {
       let target = targets[stream] ?? 0
-      guard
-        let start = try patiently({ () throws(LogError) in
-          try self.source.start(of: stream.stream, target: target, from: self.readFrom)
-        })
-      else { return }
+      var start = before?[place].sequence
+      if start == nil {
+        start = try patiently { () throws(LogError) in
+          try self.source.start(
+            of: stream.stream, target: target, from: self.readFrom(by: self.source.spec))
+        }
+      }
+      guard let start else { return }
       let followed = FollowedStream(
         stream,
         groups: KeyGroup.groups(of: stream.partition, partitions: generation.partitions),
         end: end, target: target, after: start, spec: source.spec)
-      for (handover, groups) in handovers {
-        do throws(AnalysisError) {
-          try followed.adopt(handover, of: groups)
-        } catch {
-          throw .analysis(error)
-        }
+      do throws(AnalysisError) {
+        for (handover, groups) in handovers { try followed.adopt(handover, of: groups) }
+        if let before { try followed.resume(before[place]) }
+      } catch {
+        throw .analysis(error)
       }
       streams.append(followed)
     }
+    state.logTime = streams.reduce(state.logTime) { max($0, $1.judge.logTime) }
     for stream in streams {
       stream.pump.start(
         source.log, stream: stream.stream.stream, after: stream.sequence, arrived: bell)
@@ -173,7 +212,7 @@ final class FollowerLoop {
   /// Tries again while the log is away.
   ///
   /// - Returns: nil where it was stopped before there was an answer.
-  private func patiently<Value>(
+  func patiently<Value>(
     _ body: () throws(LogError) -> Value
   ) throws(Halt) -> Value? {
     while !stop.isSet {
@@ -200,11 +239,12 @@ final class FollowerLoop {
     while !stop.isSet {
       for stream in streams { stream.look() }
       isAway(streams.lazy.compactMap(\.away).first)
-      relearn(index)
+      try relearn(index)
       let isIdle = try take() == 0
       if isIdle, let failure = streams.lazy.compactMap(\.failure).first { throw .log(failure) }
       if isIdle { noteWhetherCaughtUp(index) }
       let waitMs = publishWhereDue()
+      keepWhereDue(index)
       if streams.allSatisfy(\.hasComeToEnd) { return true }
       askForEnds(index)
       guard isIdle else { continue }
@@ -246,74 +286,6 @@ final class FollowerLoop {
     metrics.read(frames: count, events: Int(events))
     state.logTime = streams.reduce(state.logTime) { max($0, $1.judge.logTime) }
     return count
-  }
-
-  // MARK: Learning again
-
-  /// After one that failed, the next attempt.
-  private static let relearnPause = Duration.seconds(30)
-  /// With fewer frames between them who reads anew is waited for.
-  private static let relearnFramesMax: UInt64 = 2_000
-  private static let relearnWaitMs = 2_000
-
-  /// Has the log read again for a learner that was told something too late, and takes over its successor once both have
-  /// read the same.
-  private func relearn(_ index: Int) {
-    guard state.isCaughtUp else { return }
-    guard let (place, reader, begun) = relearning else {
-      guard relearnsFrom <= .now, let (place, learner) = feed.successor() else { return }
-      let reader = Relearning(
-        learner,
-        from: Relearning.Beginning(
-          source: source, readFrom: readFrom, newest: newest, erasures: feed.erasures),
-        to: limit(index))
-      reader.start()
-      relearning = (place, reader, .now)
-      logger.info("reading the log again, without what was taken back too late")
-      return
-    }
-    switch reader.progress {
-    case .reading: return
-    case .failed(let reason):
-      reader.end()
-      relearning = nil
-      relearnsFrom = .now + Self.relearnPause
-      metrics.relearned(.failed)
-      logger.warning(
-        "the log could not be read again; what was taken back too late stays learned until the next attempt",
-        metadata: ["reason": "\(reason)"])
-    case .atLimit:
-      let here = limit(index)
-      guard isNear(here, reader.limit) else { return reader.go(to: here) }
-      if here.sequences != reader.limit.sequences {
-        reader.go(to: here)
-        var waitedMs = 0
-        while reader.progress == .reading, waitedMs < Self.relearnWaitMs, !stop.isSet {
-          _ = stop.wait(milliseconds: 2)
-          waitedMs += 2
-        }
-        guard reader.progress == .atLimit else { return }
-      }
-      feed.exchange(place, for: reader.end())
-      relearning = nil
-      published = nil
-      metrics.relearned(.done)
-      logger.info(
-        "the log was read again", metadata: ["seconds": "\(begun.duration(to: .now) / .seconds(1))"]
-      )
-    }
-  }
-
-  /// As far as this one has read.
-  private func limit(_ index: Int) -> Relearning.Limit {
-    Relearning.Limit(
-      generations: Array(generations.prefix(index + 1)), sequences: streams.map(\.sequence))
-  }
-
-  private func isNear(_ here: Relearning.Limit, _ there: Relearning.Limit) -> Bool {
-    guard here.generations.count == there.generations.count else { return false }
-    let between = zip(here.sequences, there.sequences).reduce(0) { $0 + ($1.0 - min($1.0, $1.1)) }
-    return between <= Self.relearnFramesMax
   }
 
   private func noteWhetherCaughtUp(_ index: Int) {

@@ -36,9 +36,24 @@ public struct FollowerMetrics: Sendable {
     "How often the log was read again, without what was taken back too late: done, failed.",
     .counter, labels: ["outcome"])
 
+  public static let snapshots = MetricDeclaration(
+    "smartcontent_learning_snapshots_total",
+    "Snapshots of what was learned: written, failed to be written, restored at a start, refused there.",
+    .counter, labels: ["outcome"])
+  public static let snapshotBytes = MetricDeclaration(
+    "smartcontent_learning_snapshot_bytes", "Of the snapshot that was written last.", .gauge)
+  public static let freeze = MetricDeclaration(
+    "smartcontent_learning_freeze_seconds",
+    "Time for which learning stood still for a snapshot, in seconds.",
+    .histogram(bounds: [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1]))
+
   static let all = [
-    frames, events, position, lag, behind, caughtUp, away, halted, publish, relearnings,
+    frames, events, position, lag, behind, caughtUp, away, halted, publish, relearnings, snapshots,
+    snapshotBytes, freeze,
   ]
+
+  /// What became of a snapshot.
+  enum Snapshot: String, CaseIterable { case written, failed, restored, refused }
 
   /// What became of an attempt to read the log again.
   enum Relearned: String, CaseIterable { case done, failed }
@@ -47,6 +62,9 @@ public struct FollowerMetrics: Sendable {
   private let eventCount: Counter
   private let publishing: Histogram
   private let relearningCount: MetricFamily<Counter>
+  private let snapshotCount: MetricFamily<Counter>
+  private let snapshotSize: Gauge
+  private let freezing: Histogram
 
   /// - Parameters:
   ///   - state: how the follower stands now.
@@ -62,6 +80,10 @@ public struct FollowerMetrics: Sendable {
     publishing = registry.histogram(Self.publish).with()
     relearningCount = registry.counter(Self.relearnings)
     for outcome in Relearned.allCases { _ = relearningCount.with(outcome.rawValue) }
+    snapshotCount = registry.counter(Self.snapshots)
+    for outcome in Snapshot.allCases { _ = snapshotCount.with(outcome.rawValue) }
+    snapshotSize = registry.gauge(Self.snapshotBytes).with()
+    freezing = registry.histogram(Self.freeze).with()
     registry.computed(Self.position) {
       positions().map { MetricSample([$0.stream], Double($0.sequence)) }
     }
@@ -89,8 +111,13 @@ public struct FollowerMetrics: Sendable {
     relearningCount.with(outcome.rawValue).add()
   }
 
-  func published(in duration: Duration) {
-    let (seconds, attoseconds) = duration.components
-    publishing.observe(Double(seconds) + Double(attoseconds) / 1e18)
+  func published(in duration: Duration) { publishing.observe(duration / .seconds(1)) }
+
+  func froze(in duration: Duration) { freezing.observe(duration / .seconds(1)) }
+
+  /// - Parameter bytes: of one that was written.
+  func snapshot(_ outcome: Snapshot, bytes: Int? = nil) {
+    snapshotCount.with(outcome.rawValue).add()
+    if let bytes { snapshotSize.set(Double(bytes)) }
   }
 }

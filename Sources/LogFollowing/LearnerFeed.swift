@@ -2,6 +2,7 @@ import Analyses
 import Events
 import Learning
 import Operators
+import States
 
 /// Hands what counts of each frame to several learners, to each from the time on that it wants to know of; nothing of
 /// persons who were erased since.
@@ -12,6 +13,11 @@ final class LearnerFeed: Analysis {
   private var learners: [any Learner]
   /// For each learner the stored time from which on it hears of frames, microseconds since the epoch.
   private var begins: [Int64]
+  /// The places of those that have learned some events by rules of before.
+  private var mixed: Set<Int> = []
+  /// The places of those that were restored further ahead than what is read, and the position that they know.
+  private var ahead: Set<Int> = []
+  private var aheadAt: (generation: UInt32, sequences: [UInt64]) = (0, [])
   /// The stream that frames are from, set by who reads.
   var place = StreamPlace(generation: 0, partition: 0)
   private(set) var erasures: PersonErasures
@@ -40,7 +46,7 @@ final class LearnerFeed: Analysis {
     hasNews = true
     for number in 0..<counted.count where erasures.take(frame, counted.index(number), at: moment) {
       let person = frame.person(counted.index(number))
-      for learner in learners { learner.forget(person, erasedAt: moment.logTime) }
+      for learner in hearing(moment) { learner.forget(person, erasedAt: moment.logTime) }
     }
     if erasures.touch(frame, counted, at: moment) {
       remaining.take(counted) { !erasures.cover(frame, $0, at: moment) }
@@ -53,9 +59,74 @@ final class LearnerFeed: Analysis {
   private func hand(
     _ frame: FrameView, _ counted: borrowing CountedEvents, at moment: FrameMoment
   ) {
-    for (learner, begin) in zip(learners, begins) where moment.logTime >= begin {
+    let isKnown = isKnown(moment)
+    for (index, learner) in learners.enumerated() where moment.logTime >= begins[index] {
+      if isKnown, ahead.contains(index) { continue }
       learner.add(frame, counted, at: moment, from: place)
     }
+  }
+
+  /// Whether the frame is one that was learned before the snapshot was taken.
+  private func isKnown(_ moment: FrameMoment) -> Bool {
+    guard !ahead.isEmpty else { return false }
+    if place.generation != aheadAt.generation { return place.generation < aheadAt.generation }
+    return aheadAt.sequences.indices.contains(place.partition)
+      && moment.sequence <= aheadAt.sequences[place.partition]
+  }
+
+  private func hearing(_ moment: FrameMoment) -> [any Learner] {
+    guard isKnown(moment) else { return learners }
+    return learners.enumerated().filter { !ahead.contains($0.offset) }.map(\.element)
+  }
+
+  // MARK: Snapshots
+
+  /// Whether some learner has snapshots.
+  var hasSnapshots: Bool { learners.contains { $0 is any SnapshotLearner } }
+
+  /// Restores the learners whose states are there; they hear of what comes after.
+  ///
+  /// - Parameter refused: gets whose state is of no use, and why.
+  /// - Returns: whether that is all of them, so that nothing before needs to be read.
+  func restore(_ snapshot: FollowerSnapshot, refused: (String, StateError) -> Void) -> Bool {
+    for (index, learner) in learners.enumerated() {
+      guard let learner = learner as? any SnapshotLearner else { continue }
+      let key = learner.snapshotKey
+      guard let state = snapshot.learners.first(where: { $0.name == key.name }) else { continue }
+      do throws(StateError) {
+        guard state.hash == key.hash else { throw .other("something else is declared now") }
+        try learner.restore(state.bytes)
+        ahead.insert(index)
+        begins[index] = .min
+      } catch {
+        refused(key.name, error)
+      }
+    }
+    if ahead.count == learners.count {
+      for (person, time) in snapshot.erasures { erasures.note(person, at: time) }
+      ahead = []
+      return true
+    }
+    aheadAt = (snapshot.generation, snapshot.streams.map(\.sequence))
+    return false
+  }
+
+  /// Whether all learners have heard of the same frames.
+  func isLevel(_ streams: [FollowedStream]) -> Bool {
+    guard !ahead.isEmpty, let generation = streams.first?.stream.generation else { return true }
+    let isPast =
+      generation == aheadAt.generation
+      ? zip(streams, aheadAt.sequences).allSatisfy { $0.sequence >= $1 }
+      : generation > aheadAt.generation
+    if isPast { ahead = [] }
+    return isPast
+  }
+
+  /// Of the states of learners, those that the rules of now and the log come to.
+  func freeze() -> [SnapshotKeeper.Frozen.Learner] {
+    learners.enumerated().filter { !mixed.contains($0.offset) }
+      .compactMap { $0.element as? any SnapshotLearner }
+      .map { SnapshotKeeper.Frozen.Learner(key: $0.snapshotKey, bytes: $0.freeze()) }
   }
 
   /// One feed takes all streams, so there is no other one.
@@ -69,9 +140,22 @@ final class LearnerFeed: Analysis {
     return nil
   }
 
-  /// Another learner, which has read as far, takes the place of one.
-  func exchange(_ place: Int, for learner: any Learner) {
-    learners[place] = learner
+  /// Of each learner that can read the log anew, its place and who is to read it.
+  func anew() -> [(place: Int, learner: any Learner)] {
+    learners.enumerated().compactMap { place, learner in
+      learner.anew().map { (place: place, learner: $0) }
+    }
+  }
+
+  /// Other learners, which have read as far, take the places of some.
+  ///
+  /// - Parameter byOtherRules: whether events were judged by other rules for them, as they are from now on.
+  func exchange(_ places: [Int], for others: [any Learner], byOtherRules: Bool) {
+    for (place, learner) in zip(places, others) {
+      learners[place] = learner
+      ahead.remove(place)
+    }
+    mixed = byOtherRules ? Set(learners.indices).subtracting(places) : mixed.subtracting(places)
     hasNews = true
   }
 

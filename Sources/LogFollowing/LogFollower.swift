@@ -1,3 +1,4 @@
+public import Dataflow
 public import Learning
 public import Logging
 public import Metrics
@@ -41,6 +42,8 @@ public final class LogFollower: Sendable {
   private let source: FollowedLog
   private let rhythm: Rhythm
   private let learners: @Sendable () -> [any Learner]
+  private let snapshots: FollowerSnapshots?
+  private let rules: @Sendable () -> PipelineSpec?
   private let shared: SharedState
   private let metrics: FollowerMetrics
   private let logger: Logger
@@ -49,16 +52,23 @@ public final class LogFollower: Sendable {
   private let thread = Mutex<LoopThread?>(nil)
 
   /// - Parameters:
+  ///   - snapshots: where learners that have some are kept (``SnapshotLearner``); nil: nowhere, and each start reads all
+  ///     that they remember.
+  ///   - rules: the pipeline by whose rules events count now, asked every second; where they are not those of before, learners
+  ///     that can (``Learner/anew()``) read the log again beside, and then all goes by them. nil: they stay what they are.
   ///   - clock: microseconds since the epoch; for metrics alone.
   ///   - learners: made on the thread that they live on.
   public init(
-    _ source: FollowedLog, rhythm: Rhythm = Rhythm(), registry: MetricRegistry,
+    _ source: FollowedLog, rhythm: Rhythm = Rhythm(), snapshots: FollowerSnapshots? = nil,
+    rules: @escaping @Sendable () -> PipelineSpec? = { nil }, registry: MetricRegistry,
     clock: @escaping @Sendable () -> Int64, logger: Logger,
     learners: @escaping @Sendable () -> [any Learner]
   ) {
     self.source = source
     self.rhythm = rhythm
     self.learners = learners
+    self.snapshots = snapshots
+    self.rules = rules
     self.logger = logger
     let shared = SharedState()
     self.shared = shared
@@ -74,7 +84,8 @@ public final class LogFollower: Sendable {
     let started = LoopThread(name: "follower") { [self] in
       FollowerLoop(
         source, rhythm: rhythm, shared: shared, metrics: metrics, logger: logger, stop: stopFlag,
-        bell: bell, feed: LearnerFeed(learners())
+        bell: bell, feed: LearnerFeed(learners()), snapshots: snapshots,
+        rules: rules
       ).run()
     }
     thread.withLock { $0 = started }

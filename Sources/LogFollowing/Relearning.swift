@@ -4,16 +4,17 @@ import Events
 import Learning
 import Operators
 import Ports
+import States
 import Synchronization
 import Threads
 
-/// Leads a learner over the log again, on a thread of its own, while the one whose place it will take goes on learning.
+/// Leads learners over the log again, on a thread of its own, while those whose places they will take go on learning.
 ///
 ///     log ─▶ one follower, as ever ──────────────┤ waits ├─▶ goes on, with the successor
 ///        └─▶ relearning ─▶ limit ─▶ next limit ──┤ same position: exchanged
 ///
-/// It reads as far as it is allowed to, in order of stored time, and waits; the follower sets limits to where it is itself, and
-/// takes the learner when both have read the same. Whatever is wrong ends it, and the learner of before stays.
+/// Where there is a snapshot in which what is taken back was not settled yet, it begins there. It reads as far as it is allowed to, in order of stored time, and waits; the follower sets limits to where it is itself, and
+/// takes the learners when both have read the same. Whatever is wrong ends it, and the learners of before stay.
 final class Relearning: Sendable {
   /// How far it may read.
   struct Limit: Sendable {
@@ -31,6 +32,8 @@ final class Relearning: Sendable {
     /// The newest frame when the follower began; learners count their memory from it.
     var newest: Int64?
     var erasures: PersonErasures
+    /// Whose older snapshots may be begun from; nil where all is read from the beginning.
+    var keeper: SnapshotKeeper?
   }
 
   enum Progress: Sendable, Equatable {
@@ -52,8 +55,11 @@ final class Relearning: Sendable {
   }
 
   /// `@unchecked Sendable`: the thread alone uses it until it waits at a limit, and then who has told it to.
-  private struct Handed: @unchecked Sendable {
-    let learner: any Learner
+  private final class Handed: @unchecked Sendable {
+    let learners: [any Learner]
+    var streams: [FollowedStream] = []
+
+    init(_ learners: [any Learner]) { self.learners = learners }
   }
 
   private let begin: Beginning
@@ -67,8 +73,8 @@ final class Relearning: Sendable {
   private static let framesPerTick = 256
   private static let waitMs = 50
 
-  init(_ learner: any Learner, from begin: Beginning, to limit: Limit) {
-    handed = Handed(learner: learner)
+  init(_ learners: [any Learner], from begin: Beginning, to limit: Limit) {
+    handed = Handed(learners)
     self.begin = begin
     state = Mutex(State(limit: limit))
   }
@@ -102,24 +108,25 @@ final class Relearning: Sendable {
 
   /// Ends the thread.
   ///
-  /// - Returns: the learner, which nobody else uses any more.
+  /// - Returns: the learners, and the streams that they were led along, which nobody else uses any more.
   @discardableResult
-  func end() -> any Learner {
+  func end() -> (learners: [any Learner], streams: [FollowedStream]) {
     stop.set()
     bell.ring()
     thread.withLock { $0 }?.join()
-    return handed.learner
+    return (handed.learners, handed.streams)
   }
 
   // MARK: The thread
 
   private func run() throws(Failure) {
-    let feed = LearnerFeed([handed.learner], erasures: begin.erasures)
-    feed.begin(at: begin.newest)
+    let feed = LearnerFeed(handed.learners, erasures: begin.erasures)
+    let before = resume()
+    if before == nil { feed.begin(at: begin.newest) }
     var streams: [FollowedStream] = []
     defer { Self.endPumps(streams) }
-    var index = 0
-    streams = try open(limit.generations[0], after: [])
+    var index = before?.index ?? 0
+    streams = try open(limit.generations[index], after: [], from: before?.streams)
     while true {
       let limit = limit
       let isLast = index == limit.generations.count - 1
@@ -127,6 +134,7 @@ final class Relearning: Sendable {
         isLast ? limit.sequences : limit.generations[index].ends.map { $0 ?? .max }
       try read(streams, to: bounds, of: limit.generations[index], feed)
       if isLast {
+        handed.streams = streams
         state.withLock { $0.progress = .atLimit }
         while progress == .atLimit {
           bell.wait()
@@ -140,20 +148,60 @@ final class Relearning: Sendable {
     }
   }
 
+  /// Restores the learner from the newest snapshot from which what it was told can be taken back.
+  ///
+  /// - Returns: nil where there is none.
+  private func resume() -> FollowerLoop.Resumption? {
+    guard let keeper = begin.keeper, handed.learners.count == 1,
+      let learner = handed.learners[0] as? any SnapshotLearner
+    else { return nil }
+    let generations = limit.generations
+    let source = begin.source
+    var place: Int?
+    let found = keeper.newest(pipelineHash: source.spec.hash, reports: false) { snapshot in
+      if stop.isSet { return "this process ends" }
+      place = generations.firstIndex { $0.number == snapshot.generation }
+      guard let place else { return "generation \(snapshot.generation) is not of this log" }
+      do throws(LogError) {
+        if let reason = try source.refusal(of: snapshot, generations[place]) { return reason }
+      } catch {
+        return "\(error)"
+      }
+      let key = learner.snapshotKey
+      guard
+        let state = snapshot.learners.first(where: { $0.name == key.name && $0.hash == key.hash })
+      else { return "the learner is not in it" }
+      do throws(StateError) {
+        try learner.restoreSuccessor(state.bytes)
+        return nil
+      } catch {
+        return "\(error)"
+      }
+    }
+    guard let found, let place else { return nil }
+    return FollowerLoop.Resumption(index: place, streams: found.streams)
+  }
+
   private static func endPumps(_ streams: [FollowedStream]) {
     for stream in streams { stream.pump.end() }
     for stream in streams { stream.pump.join() }
   }
 
   private func open(
-    _ generation: LogGeneration, after earlier: [FollowedStream]
+    _ generation: LogGeneration, after earlier: [FollowedStream],
+    from before: [FollowerSnapshot.Stream]? = nil
   ) throws(Failure) -> [FollowedStream] {
     let handovers = earlier.map { ($0.handover(), $0.groups) }
     var streams: [FollowedStream] = []
-    for place in generation.streamPartitions {
+    for (number, place) in generation.streamPartitions.enumerated() {
       let start: UInt64
       do throws(LogError) {
-        start = try begin.source.start(of: place.stream, target: .max, from: begin.readFrom)
+        start =
+          if let before {
+            before[number].sequence
+          } else {
+            try begin.source.start(of: place.stream, target: .max, from: begin.readFrom)
+          }
       } catch {
         throw .log(error)
       }
@@ -161,12 +209,11 @@ final class Relearning: Sendable {
         place,
         groups: KeyGroup.groups(of: place.partition, partitions: generation.partitions), end: nil,
         target: 0, after: start, spec: begin.source.spec)
-      for (handover, groups) in handovers {
-        do throws(AnalysisError) {
-          try stream.adopt(handover, of: groups)
-        } catch {
-          throw .analysis(error)
-        }
+      do throws(AnalysisError) {
+        for (handover, groups) in handovers { try stream.adopt(handover, of: groups) }
+        if let before { try stream.resume(before[number]) }
+      } catch {
+        throw .analysis(error)
       }
       streams.append(stream)
     }

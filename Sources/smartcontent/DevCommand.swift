@@ -77,7 +77,8 @@ struct DevCommand: AsyncParsableCommand {
     let logger = Log.make()
     let address = try http.address()
     // Everything that can be refused is refused before anything is started.
-    let definitions = try Definitions(folder: try folder.find())
+    let source = try folder.find()
+    let definitions = try Definitions(folder: source)
     _ = try pipelines.select(definitions)
     _ = try QueryAccess(token: Environment["SMARTCONTENT_TOKEN"], boundTo: address.host)
     _ = try links.policy(secret: nil)
@@ -89,7 +90,8 @@ struct DevCommand: AsyncParsableCommand {
         throw LocalServersError.portTaken(
           "HTTP (--http)", port: port, holder: LoopbackPort.holder(of: port))
       }
-      let service = DevService(command: self, definitions: definitions, logger: logger)
+      let service = DevService(
+        command: self, definitions: definitions, folder: source, logger: logger)
       try await ServiceGroup(
         services: [service], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger
       ).run()
@@ -119,6 +121,8 @@ struct DevCommand: AsyncParsableCommand {
 private struct DevService: Service, CustomStringConvertible {
   let command: DevCommand
   let definitions: Definitions
+  /// Where they are from.
+  let folder: String
   let logger: Logger
 
   /// Shares of the five seconds from the signal to the end.
@@ -191,7 +195,7 @@ private struct DevService: Service, CustomStringConvertible {
     var fitted = definitions
     fitted.streams = definitions.streams.fitted(toStoreBytes: endpoints.natsMaxFileStoreBytes)
     return SystemConfiguration(
-      roles: Set(Role.allCases), definitions: fitted,
+      roles: Set(Role.allCases), definitions: fitted, definitionsFolder: folder,
       nats: try NATSAddress(endpoints.natsURLWithToken),
       redis: try RedisSettings(url: endpoints.redisURL),
       postgres: PostgresSettings(connection: endpoints.postgresURL),

@@ -4,6 +4,7 @@ import DecisionAPI
 import Definitions
 import Events
 import Experiments
+import FileSnapshots
 import HTTPServer
 import JetStreamLog
 import Learning
@@ -50,7 +51,8 @@ final class LearningParts: Sendable {
   }
 
   init(
-    _ configuration: SystemConfiguration, generations: @escaping @Sendable () -> [LogGeneration]?,
+    _ configuration: SystemConfiguration, versions: VersionFollower?,
+    generations: @escaping @Sendable () -> [LogGeneration]?,
     log: any EventLog, registry: MetricRegistry, logger: Logger
   ) {
     self.configuration = configuration
@@ -84,7 +86,9 @@ final class LearningParts: Sendable {
       search = nil
       return
     }
-    let source = FollowedLog(spec: spec, generations: generations, log: log)
+    let rules = NewestRules(
+      spec, folder: configuration.definitionsFolder, versions: versions, logger: logger)
+    let source = FollowedLog(spec: rules.current, generations: generations, log: log)
     if followed != nil {
       ForecastMetrics.register(registry) { [forecasts] in forecasts.current }
       NoveltyMetrics.register(registry) { [novelties] in novelties.current }
@@ -93,7 +97,8 @@ final class LearningParts: Sendable {
     if signer != nil { PolicyMetrics.register(registry) { [decisions] in decisions.current } }
     search = EventSearch(source)
     follower = LogFollower(
-      source, registry: registry, clock: QueryRoutes.systemClock, logger: logger,
+      source, snapshots: Self.snapshots(configuration), rules: { rules.current },
+      registry: registry, clock: QueryRoutes.systemClock, logger: logger,
       learners: {
         [
           decisions, promotions, signer, recommendations, profiles, announcer, followed, timing,
@@ -132,6 +137,15 @@ final class LearningParts: Sendable {
       })
   }
 
+  /// Processes of the same roles may share the folder.
+  private static func snapshots(_ configuration: SystemConfiguration) -> FollowerSnapshots? {
+    guard let state = configuration.stateFolder else { return nil }
+    let roles = configuration.roles.map(\.rawValue).sorted().joined(separator: "-")
+    return FollowerSnapshots { () throws(SnapshotError) in
+      try FileSnapshotStore.part(of: "\(state)/learners-\(roles)")
+    }
+  }
+
   /// By whose rules events count for what is learned.
   static func spec(_ definitions: Definitions) -> PipelineSpec? {
     definitions.pipeline("default") ?? definitions.pipelines.first
@@ -139,7 +153,7 @@ final class LearningParts: Sendable {
 
   /// Where the log can be followed at all.
   static func parts(
-    _ configuration: SystemConfiguration,
+    _ configuration: SystemConfiguration, versions: VersionFollower?,
     generations: @escaping @Sendable (StreamAdmin) -> [LogGeneration]?,
     registry: MetricRegistry, logger: Logger
   ) -> LearningParts? {
@@ -152,7 +166,8 @@ final class LearningParts: Sendable {
       ?? stream
     if configuration.startsWithWhatIsLeft { log = RemainingLog(log) }
     return LearningParts(
-      configuration, generations: { generations(stream.admin) }, log: log, registry: registry,
+      configuration, versions: versions, generations: { generations(stream.admin) }, log: log,
+      registry: registry,
       logger: logger)
   }
 

@@ -52,6 +52,16 @@ struct StreamsFolderOption: ParsableArguments {
   var folder: String?
 }
 
+/// Where a process keeps what it would have to compute from the log again.
+struct StateFolderOption: ParsableArguments {
+  @Option(
+    name: .customLong("state"),
+    help: ArgumentHelp(
+      "Folder for snapshots of state, a cache of the log [env SMARTCONTENT_STATE].",
+      valueName: "folder"))
+  var folder: String = Environment["SMARTCONTENT_STATE"] ?? ".smartcontent/state"
+}
+
 /// Where a role answers HTTP.
 struct HTTPOptions: ParsableArguments {
   @Option(

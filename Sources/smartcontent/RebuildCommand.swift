@@ -60,11 +60,7 @@ struct RebuildCommand: ParsableCommand {
       """)
   var fromWhatIsLeft = false
 
-  @Option(
-    help: ArgumentHelp(
-      "Folder for snapshots of state, a cache of the log [env SMARTCONTENT_STATE].",
-      valueName: "folder"))
-  var state: String = Environment["SMARTCONTENT_STATE"] ?? ".smartcontent/state"
+  @OptionGroup var state: StateFolderOption
 
   func validate() throws {
     guard [list, rollback, drop != nil].filter({ $0 }).count <= 1 else {
@@ -106,7 +102,7 @@ struct RebuildCommand: ParsableCommand {
     let configuration = SystemConfiguration(
       roles: [.process], definitions: definitions, nats: try NATSAddress(try servers.natsURL()),
       redis: try RedisSettings(url: try servers.redisURL()), postgres: postgres, httpHost: "",
-      httpPort: 0, httpThreads: 0, pipelines: [target], stateFolder: state,
+      httpPort: 0, httpThreads: 0, pipelines: [target], stateFolder: state.folder,
       archiveFolder: archive.folder, startsWithWhatIsLeft: fromWhatIsLeft)
     var logger = Log.make()
     if Environment["SMARTCONTENT_LOG_LEVEL"] == nil { logger.logLevel = .critical }

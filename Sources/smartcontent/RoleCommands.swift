@@ -32,6 +32,7 @@ struct CollectCommand: AsyncParsableCommand {
   @OptionGroup var dataCenters: DataCenterOption
   @OptionGroup var trustedProxies: TrustedProxyOption
   @OptionGroup var snowplowPaths: SnowplowPathOption
+  @OptionGroup var state: StateFolderOption
 
   @Option(
     help: ArgumentHelp(
@@ -46,7 +47,8 @@ struct CollectCommand: AsyncParsableCommand {
   var archive: String?
 
   func run() async throws {
-    let definitions = try Definitions(folder: try folder.find())
+    let source = try folder.find()
+    let definitions = try Definitions(folder: source)
     let address = try http.address()
     let keys = writeKeys ?? Environment["SMARTCONTENT_WRITE_KEYS"]
     guard keys != nil || keysFile.path != nil else {
@@ -56,7 +58,8 @@ struct CollectCommand: AsyncParsableCommand {
     }
     try await Lifecycle.run(
       SystemConfiguration(
-        roles: [.collect], definitions: definitions, nats: try NATSAddress(try servers.natsURL()),
+        roles: [.collect], definitions: definitions, definitionsFolder: source,
+        nats: try NATSAddress(try servers.natsURL()),
         httpHost: address.host, httpPort: address.port, httpThreads: http.httpThreads,
         writeKeys: try WriteKeyList.parse(
           keys ?? "", mapping: CompiledMapping(definitions.mapping)),
@@ -67,7 +70,7 @@ struct CollectCommand: AsyncParsableCommand {
         dataCenters: try dataCenters.ranges(), trustedProxies: try trustedProxies.ranges(),
         snowplowPaths: try snowplowPaths.paths(),
         queryToken: Environment["SMARTCONTENT_TOKEN"], pipelines: [],
-        archiveFolder: archive ?? Environment["SMARTCONTENT_ARCHIVE"]))
+        stateFolder: state.folder, archiveFolder: archive ?? Environment["SMARTCONTENT_ARCHIVE"]))
   }
 }
 
@@ -107,12 +110,7 @@ struct ProcessCommand: AsyncParsableCommand {
   @OptionGroup var folder: StreamsFolderOption
   @OptionGroup var http: HTTPOptions
   @OptionGroup var pipelines: PipelineOption
-
-  @Option(
-    help: ArgumentHelp(
-      "Folder for snapshots of state, a cache of the log [env SMARTCONTENT_STATE].",
-      valueName: "folder"))
-  var state: String = Environment["SMARTCONTENT_STATE"] ?? ".smartcontent/state"
+  @OptionGroup var state: StateFolderOption
 
   @Option(
     help: ArgumentHelp(
@@ -131,7 +129,7 @@ struct ProcessCommand: AsyncParsableCommand {
         httpHost: address.host, httpPort: address.port, httpThreads: http.httpThreads,
         webhooks: try WebhookOptions.targets(definitions),
         pipelines: try pipelines.select(definitions),
-        stateFolder: state, archiveFolder: archive ?? Environment["SMARTCONTENT_ARCHIVE"]))
+        stateFolder: state.folder, archiveFolder: archive ?? Environment["SMARTCONTENT_ARCHIVE"]))
   }
 }
 
@@ -149,6 +147,7 @@ struct ServeCommand: AsyncParsableCommand {
   @OptionGroup var http: HTTPOptions
   @OptionGroup var keysFile: KeysFileOption
   @OptionGroup var pipelines: PipelineOption
+  @OptionGroup var state: StateFolderOption
 
   @Option(
     help: ArgumentHelp(
@@ -157,11 +156,12 @@ struct ServeCommand: AsyncParsableCommand {
   var archive: String?
 
   func run() async throws {
-    let definitions = try Definitions(folder: try folder.find())
+    let source = try folder.find()
+    let definitions = try Definitions(folder: source)
     let address = try http.address()
     try await Lifecycle.run(
       SystemConfiguration(
-        roles: [.serve], definitions: definitions,
+        roles: [.serve], definitions: definitions, definitionsFolder: source,
         // Without one the address is not used.
         nats: try NATSAddress(servers.natsURLIfNamed ?? "nats://127.0.0.1:4222"),
         redis: try RedisSettings(url: try servers.redisURL()),
@@ -175,7 +175,7 @@ struct ServeCommand: AsyncParsableCommand {
         embeddings: try RecommendationOptions.embeddings(),
         queryToken: Environment["SMARTCONTENT_TOKEN"],
         hasLog: servers.natsURLIfNamed != nil, pipelines: try pipelines.select(definitions),
-        archiveFolder: archive ?? Environment["SMARTCONTENT_ARCHIVE"]))
+        stateFolder: state.folder, archiveFolder: archive ?? Environment["SMARTCONTENT_ARCHIVE"]))
   }
 }
 

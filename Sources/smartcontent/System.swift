@@ -55,8 +55,10 @@ final class System: Sendable {
     let producer = Key128(
       low: UInt64.random(in: 1 ... .max), high: UInt64.random(in: 0 ... .max))
     let streams = configuration.definitions.streams
+    follower = configuration.postgres.map { VersionFollower($0, logger: logger) }
     learning = LearningParts.parts(
-      configuration, generations: { Self.generations($0, logger) }, registry: registry,
+      configuration, versions: follower, generations: { Self.generations($0, logger) },
+      registry: registry,
       logger: logger)
     if let check = learning?.check { checks.append(check) }
 
@@ -103,7 +105,6 @@ final class System: Sendable {
       personKeys = nil
     }
 
-    follower = configuration.postgres.map { VersionFollower($0, logger: logger) }
     incidents = try IncidentParts(
       configuration, producer: producer, ingest: ingest, versions: follower, registry: registry,
       logger: logger)

@@ -19,6 +19,8 @@ enum Role: String, CaseIterable, Sendable {
 struct SystemConfiguration: Sendable {
   var roles: Set<Role>
   var definitions: Definitions
+  /// Where they are from, to see changes of rules; for what learns. nil: it does not look.
+  var definitionsFolder: String?
   var nats: NATSAddress
   var redis: RedisSettings?
   var postgres: PostgresSettings?
@@ -58,7 +60,7 @@ struct SystemConfiguration: Sendable {
   var webhooks: [WebhookTarget] = []
   /// Names of the pipelines to run or serve.
   var pipelines: [PipelineSpec]
-  /// Folder of snapshots; for the processor.
+  /// Folder of snapshots; for the processor, and for what learns.
   var stateFolder: String?
   /// Folder of frames that were trimmed from the log; for the processor and for scans.
   var archiveFolder: String?

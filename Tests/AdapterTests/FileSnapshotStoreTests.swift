@@ -33,4 +33,22 @@ import Testing
     try second.remove("a")
     #expect(try second.names() == ["b"])
   }
+
+  @Test("Processes that share a folder have a part each, and take over parts that were given back")
+  func parts() throws {
+    let folder = FileManager.default.temporaryDirectory
+      .appending(path: "snapshots-\(UUID().uuidString)")
+    defer {
+      do { try FileManager.default.removeItem(at: folder) } catch { Issue.record(error) }
+    }
+    var first: FileSnapshotStore? = try .part(of: folder.path)
+    let second = try FileSnapshotStore.part(of: folder.path)
+    try first?.write("a", [1])
+    try second.write("a", [2])
+    #expect(try first?.read("a") == [1] && second.read("a") == [2])
+    first = nil
+    let third = try FileSnapshotStore.part(of: folder.path)
+    #expect(try third.read("a") == [1])
+    #expect(try second.names() == ["a"])
+  }
 }

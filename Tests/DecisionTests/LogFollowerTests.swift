@@ -21,6 +21,8 @@ import Testing
     let generations: Mutex<[LogGeneration]?>
     let record = LearnerRecord()
     let registry = MetricRegistry()
+    /// By whose rules events are to be judged; nil: those of the beginning.
+    let rules = Mutex<PipelineSpec?>(nil)
 
     init(_ generations: [LogGeneration]) { self.generations = Mutex(generations) }
 
@@ -35,7 +37,8 @@ import Testing
         FollowedLog(
           spec: PipelineSpec(name: "default"),
           generations: { self.generations.withLock { $0 } }, log: log),
-        rhythm: rhythm, registry: registry, clock: { start + day },
+        rhythm: rhythm, rules: { self.rules.withLock { $0 } }, registry: registry,
+        clock: { start + day },
         logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
         learners: { [learner()] })
     }
@@ -286,6 +289,42 @@ import Testing
     desk.log.append(Self.event("f", at: 8), to: "events-g2-00")
     try await eventually { record.learned.contains("f") }
     #expect(follower.state.problem == nil)
+  }
+
+  @Test(
+    "Where events are judged by other rules, what was learned is what those come to, and so it goes on"
+  )
+  func rejudged() async throws {
+    let desk = Desk([Self.two])
+    let record = RestlessLearner.Record()
+    func late(_ id: String, at minutes: Int64) {
+      var event = Self.event(id, at: minutes)
+      event.eventTime -= 30 * Self.minute
+      desk.log.append(event, to: "events-00")
+    }
+    desk.log.append(Self.event("a", at: 60), to: "events-00")
+    late("late", at: 61)
+    desk.log.append(Self.event("b", at: 62, of: "bob"), to: "events-01")
+    let follower = desk.follower { RestlessLearner(record) }
+    follower.start()
+    defer { follower.stop() }
+    try await eventually { record.learned == ["a", "late", "b"] }
+    desk.rules.withLock {
+      $0 = PipelineSpec(name: "default", version: 2, allowedLateness: Self.minute)
+    }
+    try await eventually { record.learned == ["a", "b"] }
+    #expect(record.number == 2)
+    // Copies are known as before.
+    for id in ["late", "a", "c"] { desk.log.append(Self.event(id, at: 63), to: "events-00") }
+    late("late2", at: 64)
+    desk.log.append(Self.event("d", at: 65), to: "events-00")
+    try await eventually { record.learned == ["a", "b", "c", "d"] }
+    #expect(record.ids.count == 4 && record.number == 2 && follower.state.problem == nil)
+    // By the rules of before once more.
+    desk.rules.withLock { $0 = PipelineSpec(name: "default") }
+    try await eventually {
+      record.learned == ["a", "b", "c", "d", "late", "late2"]
+    }
   }
 
   @Test("Who is erased is forgotten at once; what was received before does not come any more")

@@ -16,11 +16,14 @@ final class LearnerRecord: Sendable {
     var seen: [Seen] = []
     var published: [LearningProgress] = []
     var forgotten: [Key128] = []
+    /// What one that is kept had learned before this start; nil where it began anew.
+    var restored: [String]?
   }
 
   let state = Mutex(State())
 
   var ids: [String] { state.withLock { $0.seen.map(\.id) } }
+  var restored: [String]? { state.withLock { $0.restored } }
   var seen: [Seen] { state.withLock { $0.seen } }
   var forgotten: [Key128] { state.withLock { $0.forgotten } }
   var published: [LearningProgress] { state.withLock { $0.published } }
@@ -104,8 +107,9 @@ final class RestlessLearner: Learner {
     record.said.withLock { $0 = (ids, number) }
   }
 
-  func successor() -> (any Learner)? {
-    owed.isEmpty
-      ? nil : RestlessLearner(record, number: number + 1, told: told.union(owed))
+  func successor() -> (any Learner)? { owed.isEmpty ? nil : anew() }
+
+  func anew() -> (any Learner)? {
+    RestlessLearner(record, number: number + 1, told: told.union(owed))
   }
 }

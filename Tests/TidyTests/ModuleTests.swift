@@ -11,8 +11,8 @@ struct ModuleTests {
   }
 
   private static let layers: [String: Layer] = [
-    "Events": .core, "Statistics": .core, "Views": .core, "Operators": .core, "Dataflow": .core,
-    "Analyses": .core, "Learning": .core,
+    "States": .core, "Events": .core, "Statistics": .core, "Views": .core, "Operators": .core,
+    "Dataflow": .core, "Analyses": .core, "Learning": .core,
     "Ports": .ports,
     "NATSClient": .client, "RedisClient": .client, "PostgresClient": .client,
     "HTTPClient": .client, "HTTPServer": .client, "Metrics": .client, "SessionPool": .client,

@@ -1,3 +1,5 @@
+import States
+
 /// What is summed up by context, for a bounded number of contexts: those with the smallest digests. All others together are
 /// one more.
 ///
@@ -69,7 +71,18 @@ struct ContextRows<Row: ContextRow>: Equatable {
 }
 
 /// Sums that belong to a context.
-protocol ContextRow: Equatable {
+protocol ContextRow: Equatable, CodedState {
   var isEmpty: Bool { get }
   mutating func add(_ other: Self)
+}
+
+extension ContextRows: CodedState {
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.check(countMax)
+    try codec.code(&digests)
+    try codec.code(&rows, over: empty)
+    try codec.code(&others)
+    try codec.code(&limit)
+    guard digests.count == rows.count else { throw .malformed("a context has no row") }
+  }
 }

@@ -1,3 +1,4 @@
+import States
 import Statistics
 
 /// What a policy with context has learned from the decisions of a plan.
@@ -108,5 +109,39 @@ struct ContextualLedger: Sendable {
         propensity: example.propensity)
     }
     return model
+  }
+}
+
+extension ContextualLedger: CodedState {
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try sums?.code(&codec)
+    try settled?.code(&codec)
+    try base?.code(&codec)
+    var isAgain = again != nil
+    try codec.code(&isAgain)
+    guard isAgain, var model = again ?? base else {
+      again = nil
+      return
+    }
+    try model.code(&codec)
+    again = model
+  }
+}
+
+extension ContextualLedger.Example: CodedElement {
+  static var blank: Self { Self(features: [], arm: 0, reward: 0, propensity: 1) }
+
+  private init(features: [Double], arm: Int, reward: Double, propensity: Double) {
+    self.features = features
+    self.arm = arm
+    self.reward = reward
+    self.propensity = propensity
+  }
+
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&features)
+    try codec.code(&arm)
+    try codec.code(&reward)
+    try codec.code(&propensity)
   }
 }

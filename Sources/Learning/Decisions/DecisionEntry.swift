@@ -1,4 +1,5 @@
 import Events
+import States
 import Statistics
 
 /// What is known of a decision: what was decided, and what came of it. It only says what was seen, so that the order in
@@ -85,5 +86,66 @@ struct DecisionEntry: Equatable {
       arm: facts.arm, time: facts.time, reward: reward,
       delay: reward > 0 ? max(0, first - facts.time) : nil,
       isHeldOut: facts.flags.contains(.holdout))
+  }
+}
+
+extension DecisionEntry: CodedElement {
+  static var blank: Self { Self() }
+
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&facts)
+    try codec.code(&isDecided)
+    try codec.code(&echoedAt)
+    try codec.code(&named)
+    try codec.code(&attributed)
+    try codec.code(&stated)
+    try codec.code(&isRetracted)
+    try codec.code(&persons)
+    try codec.code(&features)
+    try codec.code(&shadows)
+    try codec.code(&chances)
+  }
+}
+
+extension DecisionEntry.Facts: CodedElement {
+  static var blank: Self { Self(arm: 0, time: 0, propensity: 0, flags: [], version: 0) }
+
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&arm)
+    try codec.code(&time)
+    try codec.code(&propensity)
+    var flags = flags.rawValue
+    try codec.code(&flags)
+    self.flags = DecisionToken.Flags(rawValue: flags)
+    try codec.code(&version)
+  }
+}
+
+extension DecisionEntry.Stated: CodedElement {
+  static var blank: Self { Self(value: 0, time: 0, key: .zero) }
+
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&value)
+    try codec.code(&time)
+    try codec.code(&key)
+  }
+}
+
+extension DecisionEntry.Earned: CodedState {
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&value)
+    try codec.code(&first)
+  }
+}
+
+extension DecisionEntry.Contribution: CodedElement {
+  static var blank: Self { Self(arm: 0, time: 0, reward: 0, delay: nil, isHeldOut: false) }
+
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&arm)
+    try codec.code(&time)
+    try codec.code(&reward)
+    try codec.code(&delay)
+    try codec.code(&isHeldOut)
   }
 }

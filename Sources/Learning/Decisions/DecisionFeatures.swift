@@ -1,4 +1,5 @@
 public import Events
+public import States
 
 /// What was known when something was decided, as it was: names and plain values, in order of name.
 public struct DecisionFeatures: Hashable, Sendable {
@@ -90,5 +91,48 @@ public struct DecisionFeatures: Hashable, Sendable {
       }
     }
     self.init(features)
+  }
+}
+
+extension DecisionFeatures: CodedElement {
+  public static var blank: Self { none }
+
+  public mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    var features = all
+    try codec.code(&features)
+    if codec.isReading { self = DecisionFeatures(features) }
+  }
+}
+
+extension DecisionFeatures.Feature: CodedElement {
+  public static var blank: Self { Self("", .flag(false)) }
+
+  public mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&name)
+    try codec.code(&value)
+  }
+}
+
+extension DecisionFeatures.Value: CodedState {
+  public mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    var (kind, number, text, flag): (UInt8, Double, String, Bool) = (0, 0, "", false)
+    switch self {
+    case .number(let value): number = value
+    case .text(let value): (kind, text) = (1, value)
+    case .flag(let value): (kind, flag) = (2, value)
+    }
+    try codec.code(&kind)
+    switch kind {
+    case 0:
+      try codec.code(&number)
+      self = .number(number)
+    case 1:
+      try codec.code(&text)
+      self = .text(text)
+    case 2:
+      try codec.code(&flag)
+      self = .flag(flag)
+    default: throw .malformed("\(kind) is no kind of feature")
+    }
   }
 }

@@ -1,4 +1,5 @@
 public import Events
+public import States
 
 /// Which decision: 128 random bits, or those of another decision and a slot of it.
 public struct DecisionID: Hashable, Comparable, Sendable {
@@ -30,4 +31,12 @@ public struct DecisionID: Hashable, Comparable, Sendable {
 
 extension DecisionID: CustomStringConvertible {
   public var description: String { key.description }
+}
+
+extension DecisionID: CodedElement {
+  public static var blank: Self { DecisionID(.zero) }
+
+  public mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&key)
+  }
 }

@@ -17,7 +17,7 @@ public final class DecisionLearner: Learner {
 
   private let isAuthentic: @Sendable (_ bytes: [UInt8], _ mac: [UInt8]) -> Bool
   private let publishModels: @Sendable (DecisionModels) -> Void
-  private var ledgers: [PlanLedger]
+  var ledgers: [PlanLedger]
   /// Of each plan, the names of the policies that may decide.
   private let candidates: [[String]]
   private var places: PlanPlaces
@@ -27,7 +27,7 @@ public final class DecisionLearner: Learner {
   /// Whether it says nothing before it has caught up with the one whose place it takes.
   private var isSilent = false
   /// Stated rewards of decisions that are not known yet, by the time at which they are given up.
-  private var waiting: [DecisionID: DecisionEntry.Stated] = [:]
+  var waiting: [DecisionID: DecisionEntry.Stated] = [:]
 
   /// - Parameters:
   ///   - entryCountMax: decisions of each plan whose rewards may still come.
@@ -265,6 +265,10 @@ public final class DecisionLearner: Learner {
 
   public func successor() -> (any Learner)? {
     guard !isSilent, ledgers.contains(where: { $0.owed.isDue(at: $0.sums.now) }) else { return nil }
+    return anew()
+  }
+
+  public func anew() -> (any Learner)? {
     let next = DecisionLearner(
       ledgers.map(\.declared), entryCountMax: entryCountMax, settledCountMax: settledCountMax,
       isAuthentic: isAuthentic, publish: publishModels)
@@ -289,7 +293,7 @@ public final class DecisionLearner: Learner {
   // MARK: What is made of it
 
   /// Decision events that cannot be read, or are of no plan here.
-  public private(set) var unreadable: UInt64 = 0
+  public internal(set) var unreadable: UInt64 = 0
 
   public func publish(_ progress: LearningProgress) {
     if progress.isCaughtUp { isSilent = false }

@@ -1,4 +1,5 @@
 public import Events
+import States
 
 /// That another of a plan's policies decides from now on, as an event of kind ``EventKind/decision`` with this payload:
 ///
@@ -162,5 +163,21 @@ extension DecisionPlan {
     plan.shadows = all.indices.filter { $0 != place }.map { all[$0] }
     plan.promoted = Promoted(place: place, since: since)
     return plan
+  }
+}
+
+extension DecisionPromotion {
+  /// As its event's payload.
+  static func code(_ promotion: inout Self?, _ codec: inout StateCodec) throws(StateError) {
+    var payload = promotion?.payload ?? []
+    try codec.code(&payload)
+    guard codec.isReading else { return }
+    promotion = nil
+    guard !payload.isEmpty else { return }
+    do {
+      promotion = try payload.withUnsafeBytes { try DecisionPromotion(payload: $0) }
+    } catch {
+      throw .malformed("a promotion cannot be read: \(error)")
+    }
   }
 }

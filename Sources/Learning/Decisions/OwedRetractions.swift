@@ -1,4 +1,5 @@
 import Events
+import States
 
 /// What was to be taken back, and was settled too long ago to be taken out of what is learned: who reads the log again knows
 /// it beforehand, and learns nothing from it (``Learner/successor()``).
@@ -54,5 +55,14 @@ struct OwedRetractions: Equatable, Sendable {
     for id in other.decisions { sum.owe(id, at: 0) }
     for (person, time) in other.persons { sum.owe(person, until: time, at: 0) }
     return sum
+  }
+}
+
+extension OwedRetractions: CodedState {
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&decisions)
+    try codec.code(&persons)
+    try codec.code(&turnedAway)
+    try codec.code(&since)
   }
 }

@@ -1,4 +1,5 @@
 import Events
+import States
 
 /// What a person was decided and did, as far as rewards may still be attributed: each reward that no token names
 /// belongs to the latest decision before it.
@@ -74,5 +75,35 @@ struct PersonTimeline {
         later.time <= touch.time && (touch.arm == nil || touch.arm == later.arm)
       }
     }
+  }
+}
+
+extension PersonTimeline: CodedElement {
+  static var blank: Self { Self() }
+
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&decisions)
+    try codec.code(&touches)
+  }
+}
+
+extension PersonTimeline.Touch: CodedElement {
+  static var blank: Self { Self(time: 0, key: .zero, value: 0, arm: nil) }
+
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&time)
+    try codec.code(&key)
+    try codec.code(&value)
+    try codec.code(&arm)
+  }
+}
+
+extension PersonTimeline.Shown: CodedElement {
+  static var blank: Self { Self(time: 0, id: .blank, arm: 0) }
+
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&time)
+    try codec.code(&id)
+    try codec.code(&arm)
   }
 }

@@ -1,3 +1,4 @@
+public import States
 import Statistics
 
 /// What has been learned of a plan beside its chances: how its shadows do, what those earn who take no part, and what came in.
@@ -97,5 +98,19 @@ extension PlanLedger {
   /// The present promotion, where it was said so long ago that who begins to read later would not hear of it.
   fileprivate func dueAnew(at logTime: Int64) -> DecisionPromotion? {
     promotionSaidAt != .min && logTime - promotionSaidAt > plan.memory / 2 ? promotion : nil
+  }
+}
+
+extension PlanLearning.Counts: CodedState {
+  public mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&decisions)
+    try codec.code(&rebuilt)
+    try codec.code(&rewards)
+    try codec.code(&tooLate)
+    try codec.code(&otherPlan)
+    try codec.code(&evicted)
+    try codec.code(&crowded)
+    try codec.code(&retracted)
+    try codec.code(&retractedTooLate)
   }
 }

@@ -18,45 +18,45 @@ struct PlanLedger {
   private static let minute: Int64 = 60_000_000
 
   /// As it is served: as it was declared, or with the policy that was promoted last.
-  private(set) var plan: DecisionPlan
+  var plan: DecisionPlan
   let entryCountMax: Int
   let declared: DecisionPlan
-  private(set) var version: UInt32
+  var version: UInt32
   /// Of the plan as it was declared, and with every promotion that was read.
-  private var versions: Set<UInt32>
-  private(set) var promotion: DecisionPromotion?
+  var versions: Set<UInt32>
+  var promotion: DecisionPromotion?
   /// When the promotion was said last, microseconds since the epoch.
-  private(set) var promotionSaidAt = Int64.min
-  private(set) var sums: RewardBins
-  private(set) var heldOut: [RewardBins.Cell]
-  private(set) var soFar: ShadowSums
+  var promotionSaidAt = Int64.min
+  var sums: RewardBins
+  var heldOut: [RewardBins.Cell]
+  var soFar: ShadowSums
   /// Of the declared plan's candidates, and then of a policy that only a replay knows; nil for those without context.
-  private(set) var contextual: [ContextualLedger?]
+  var contextual: [ContextualLedger?]
   /// nil where the plan is not sticky.
-  private(set) var sticky: StickyArms?
-  private(set) var counts = PlanLearning.Counts()
-  private(set) var entries: [DecisionID: DecisionEntry] = [:]
+  var sticky: StickyArms?
+  var counts = PlanLearning.Counts()
+  var entries: [DecisionID: DecisionEntry] = [:]
   /// Numbers in ``DecisionEntry/chances`` of all entries, and the last ones, which the next decision often shares.
-  private var chanceCount = 0
+  var chanceCount = 0
   private var lastChances = ShadowChances.none
-  private var settling: SettledLearning
-  private(set) var young = YoungDecisions()
+  var settling: SettledLearning
+  var young = YoungDecisions()
   /// Persons of whom nothing is learned that was decided until a time, microseconds since the epoch.
-  private var erased: [Key128: Int64]
+  var erased: [Key128: Int64]
   /// What was taken back before it began to read, and what came too late to be taken back since.
-  let told: OwedRetractions
-  private(set) var owed = OwedRetractions()
+  var told: OwedRetractions
+  var owed = OwedRetractions()
   /// Retractions since somebody looked.
   private var freshRetractions = 0
   /// By the minute of the decision.
-  private var minutes: [Int64: [DecisionID]] = [:]
-  private var timelines: [Key128: PersonTimeline] = [:]
+  var minutes: [Int64: [DecisionID]] = [:]
+  var timelines: [Key128: PersonTimeline] = [:]
   /// Persons with touches, by the minute of the touch.
-  private var touched: [Int64: [Key128]] = [:]
+  var touched: [Int64: [Key128]] = [:]
   /// Decisions before it are settled and gone.
-  private var forgottenBefore = Int64.min
+  var forgottenBefore = Int64.min
   /// Whether anything has changed since somebody looked.
-  private(set) var isChanged = true
+  var isChanged = true
   /// What became of decisions that were settled since the last call of ``takeOutcomes()``; nil where nobody asks.
   private var outcomes: [Outcome]?
 
@@ -431,6 +431,7 @@ struct PlanLedger {
     guard logTime != .min else { return }
     forget(before: logTime - plan.rewardWindow - Self.grace - Self.slack)
     evict()
+    sticky?.forget(before: logTime - plan.memory - plan.rewardWindow)
     if settling.advance(to: logTime, &contextual) { isChanged = true }
     if !erased.isEmpty { erased = erased.filter { $0.value >= forgottenBefore } }
   }

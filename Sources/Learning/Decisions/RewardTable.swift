@@ -1,3 +1,4 @@
+import States
 import Statistics
 
 /// A model of rewards: of each arm in each context what it earned, drawn to the mean of all as by twenty decisions.
@@ -66,5 +67,21 @@ struct RewardTable: Equatable {
 
   private static func share(_ rewards: Int64) -> Double {
     Double(rewards) / Double(RewardBins.one)
+  }
+}
+
+extension RewardTable: CodedState {
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.check(arms)
+    try codec.code(&rows)
+    try codec.code(&trials)
+    try codec.code(&rewards)
+  }
+}
+
+extension RewardTable.Row: CodedState {
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(each: &trials)
+    try codec.code(each: &rewards)
   }
 }

@@ -1,4 +1,5 @@
 import Events
+import States
 
 /// Decisions of which nothing comes any more, the latest of them, in the order in which they were settled: what was learned
 /// from them can be taken back.
@@ -94,5 +95,30 @@ struct SettledDecisions {
   func decisions(of person: Key128, until time: Int64) -> [DecisionID] {
     all.filter { $0.takenBackAt == nil && $0.part.time <= time && $0.persons.contains(person) }
       .map(\.id)
+  }
+}
+
+extension SettledDecisions: CodedState {
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.check(countMax)
+    try codec.code(&all)
+    try codec.code(&forGood)
+    try codec.code(&takenBackCount)
+    try codec.code(&owedSince)
+  }
+}
+
+extension SettledDecisions.Settled: CodedElement {
+  static var blank: Self { Self(id: .blank, persons: [], part: .blank) }
+
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&id)
+    try codec.code(&persons)
+    try codec.code(&part)
+    try codec.code(&score)
+    try codec.code(&scored)
+    try codec.code(&example)
+    try codec.code(&takenBackAt)
+    try codec.code(&isOrdered)
   }
 }

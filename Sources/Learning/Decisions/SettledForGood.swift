@@ -1,4 +1,5 @@
 import Events
+import States
 
 /// Which decisions and persons were learned from and cannot be taken back any more: to know that a retraction comes too
 /// late, and how often.
@@ -27,6 +28,15 @@ struct SettledForGood: Equatable {
       let step = (key.high ^ key.high >> 32) | 1
       let hash = (key.low ^ key.low >> 32) &+ number &* step
       return Int(hash & UInt64(bitCount - 1))
+    }
+  }
+}
+
+extension SettledForGood: CodedState {
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&words)
+    guard words.isEmpty || words.count == Self.bitCount / 64 else {
+      throw .malformed("\(words.count) words of a filter")
     }
   }
 }

@@ -1,4 +1,5 @@
 import Events
+import States
 import Statistics
 
 /// What is learned for good from decisions of which nothing comes any more, in the order in which they were settled: what
@@ -100,5 +101,23 @@ struct SettledLearning {
       rerun = settled.takenBackSince.map { SettledRerun(takenBackAt: $0) }
     }
     return rerunCount != before
+  }
+}
+
+extension SettledLearning: CodedState {
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&settled)
+    try codec.code(&shadows)
+    try codec.code(&shadowBase)
+    try codec.code(&rerunCount)
+    var isRerunning = rerun != nil
+    try codec.code(&isRerunning)
+    guard isRerunning else {
+      rerun = nil
+      return
+    }
+    var present = rerun ?? SettledRerun(takenBackAt: 0)
+    try present.code(&codec, over: shadowBase)
+    rerun = present
   }
 }

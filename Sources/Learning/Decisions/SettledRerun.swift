@@ -1,3 +1,5 @@
+import States
+
 /// When those that depend on the order learn settled decisions again, after some were taken back.
 ///
 ///     taken back         closed                  in effect
@@ -12,7 +14,7 @@ struct SettledRerun {
   /// Decisions that are learned with each publication, so that it takes some milliseconds.
   static let stepCount = 500
 
-  let closesAt: Int64
+  private(set) var closesAt: Int64
   /// What the intervals of shadows have come to; nil before it is closed.
   var shadows: ShadowScores?
   /// Of the latest settled decisions the next one to learn.
@@ -24,5 +26,19 @@ struct SettledRerun {
 
   func leavesOut(_ settled: SettledDecisions.Settled) -> Bool {
     settled.takenBackAt.map { $0 <= closesAt } ?? false
+  }
+}
+
+extension SettledRerun {
+  /// - Parameter shadows: whose intervals are of the same plan; they are read over.
+  mutating func code(_ codec: inout StateCodec, over shadows: ShadowScores) throws(StateError) {
+    try codec.code(&closesAt)
+    try codec.code(&next)
+    var hasBegun = self.shadows != nil
+    try codec.code(&hasBegun)
+    guard hasBegun else { return }
+    var scores = self.shadows ?? shadows
+    try codec.code(&scores)
+    self.shadows = scores
   }
 }

@@ -1,3 +1,4 @@
+import States
 import Statistics
 
 /// The chances of all arms that a decision was made with, and would have been made with by the policies that decide
@@ -55,4 +56,24 @@ struct ModelledDecision: Equatable {
   var served: [UInt32]
   /// Of each shadow the same.
   var shadows: [[UInt32]]
+}
+
+extension ShadowChances: CodedElement {
+  static var blank: Self { .none }
+
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&served)
+    try codec.code(&candidates)
+  }
+}
+
+extension ModelledDecision: CodedElement {
+  static var blank: Self { Self(context: 0, arm: 0, served: [], shadows: []) }
+
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&context)
+    try codec.code(&arm)
+    try codec.code(&served)
+    try codec.code(&shadows)
+  }
 }

@@ -1,3 +1,4 @@
+import States
 import Statistics
 
 /// What the shadows of a plan would have earned by what is known until now, with a model of rewards: sums by context and arm,
@@ -9,7 +10,7 @@ import Statistics
 /// (``PolicyEvaluation``), and what is taken back leaves no trace.
 struct ShadowRewards: Equatable {
   /// Of a shadow in a cell.
-  private struct Sums: Equatable {
+  fileprivate struct Sums: Equatable {
     /// Σ π, in 2^32ths.
     var chances: Int64 = 0
     /// Σ w and Σ w r, in 2^40ths and 65,536ths of them.
@@ -28,7 +29,7 @@ struct ShadowRewards: Equatable {
     }
   }
 
-  private struct Row: ContextRow {
+  fileprivate struct Row: ContextRow {
     var table: RewardTable.Row
     /// By arm, then by shadow.
     var sums: [Sums]
@@ -122,5 +123,32 @@ struct ShadowRewards: Equatable {
       estimates[shadow].switchDoublyRobust /= Double(count)
     }
     return estimates
+  }
+}
+
+extension ShadowRewards: CodedState {
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.check(arms)
+    try codec.check(shadows)
+    try codec.code(&count)
+    try codec.code(&rewards)
+    try codec.code(&rows)
+  }
+}
+
+extension ShadowRewards.Row: CodedState {
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&table)
+    try codec.code(each: &sums)
+  }
+}
+
+extension ShadowRewards.Sums: CodedState {
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&chances)
+    try codec.code(&weights)
+    try codec.code(&weighted)
+    try codec.code(&switchedWeights)
+    try codec.code(&switchedWeighted)
   }
 }

@@ -1,3 +1,4 @@
+import States
 import Statistics
 
 /// What the shadow policies of a plan would have earned, estimated from the decisions that were made, beside what was
@@ -186,4 +187,42 @@ public struct ShadowReport: Sendable, Equatable {
 
   /// Whether it may take over: it is certain to earn more.
   public var isBetter: Bool { advantageLower > 0 }
+}
+
+extension ShadowScores: CodedState {
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&count)
+    try codec.code(&served)
+    try codec.code(each: &shadows)
+    try codec.code(&table)
+  }
+}
+
+extension ShadowScores.Score: CodedState {
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&estimates)
+    try codec.code(&sequence)
+    try codec.code(&robust)
+    try codec.code(&advantageBelow)
+    try codec.code(&advantageAbove)
+    try codec.code(&modelled)
+    try codec.code(&clipped)
+  }
+}
+
+extension ShadowScores.Scored: CodedElement {
+  static var blank: Self { Self(reward: 0, propensity: 1, chances: []) }
+
+  private init(reward: Int64, propensity: Double, chances: [Double]) {
+    self.reward = reward
+    self.propensity = propensity
+    self.chances = chances
+  }
+
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&reward)
+    try codec.code(&propensity)
+    try codec.code(&chances)
+    try codec.code(&modelled)
+  }
 }

@@ -1,3 +1,4 @@
+import States
 import Statistics
 
 /// What the shadows of a plan would have earned by what is known until now, beside what was earned: of every decision that counts,
@@ -69,4 +70,24 @@ public struct ShadowEstimate: Sendable, Equatable {
   public var modelled: Int64
   public var doublyRobust: Double
   public var switchDoublyRobust: Double
+}
+
+extension ShadowSums: CodedState {
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&count)
+    try codec.code(&rewards)
+    try codec.code(each: &weights)
+    try codec.code(each: &weighted)
+    try codec.code(&modelled)
+  }
+}
+
+extension ShadowSums.Part: CodedElement {
+  static var blank: Self { Self(reward: 0, weights: []) }
+
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&reward)
+    try codec.code(&weights)
+    try codec.code(&modelled)
+  }
 }

@@ -1,4 +1,5 @@
 import Events
+import States
 import Statistics
 
 /// Decisions without a reward that may still get one, and which of them have a say.
@@ -89,5 +90,16 @@ struct YoungShares {
     let come = curve.share(at: age)
     guard come < Self.whole, rates.indices.contains(arm) else { return 1 }
     return come * (1 - rates[arm]) / (1 - rates[arm] * come)
+  }
+}
+
+extension YoungDecisions: CodedState {
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    var times = times
+    try codec.code(&times)
+    try codec.code(&withSay)
+    guard codec.isReading else { return }
+    (self.times, minutes) = ([:], [:])
+    for (id, time) in times { add(id, at: time) }
   }
 }

@@ -1,3 +1,5 @@
+public import States
+
 /// What arms earned, by the time of the decision: whole numbers that add up in any order, and from which anything is
 /// taken back exactly.
 ///
@@ -31,8 +33,8 @@ public struct RewardBins: Sendable, Equatable {
   }
 
   public struct Bin: Sendable, Equatable {
-    public let start: Int64
-    public let length: Int64
+    public fileprivate(set) var start: Int64
+    public fileprivate(set) var length: Int64
     /// Of each arm.
     public fileprivate(set) var cells: [Cell]
     /// How many rewards came after how long, by the buckets of ``DelayCurve``; of all arms.
@@ -153,5 +155,39 @@ public struct RewardBins: Sendable, Equatable {
       }
     }
     return totals
+  }
+}
+
+extension RewardBins: CodedState {
+  public mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.check(arms)
+    try codec.check(memory)
+    try codec.code(&bins)
+    try codec.code(&now)
+    let areWhole = bins.allSatisfy {
+      $0.cells.count == arms && $0.delays.count == DelayCurve.bucketCount
+    }
+    guard areWhole else { throw .malformed("a bin has other arms or delays") }
+  }
+}
+
+extension RewardBins.Cell: CodedElement {
+  public static var blank: Self { Self() }
+
+  public mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&trials)
+    try codec.code(&rewards)
+    try codec.code(&squares)
+  }
+}
+
+extension RewardBins.Bin: CodedElement {
+  public static var blank: Self { Self(start: 0, length: 0, cells: [], delays: []) }
+
+  public mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&start)
+    try codec.code(&length)
+    try codec.code(&cells)
+    try codec.code(&delays)
   }
 }

@@ -1,3 +1,5 @@
+import States
+
 /// A confidence sequence of the mean of numbers between 0 and 1, by betting against each candidate.
 ///
 /// Waudby-Smith and Ramdas 2024, the hedged capital process, as in confseq: for each mean on a grid two
@@ -68,5 +70,13 @@ struct PredictableBets: Sendable, Equatable {
     sum += x
     let mean = min(1, (0.5 + sum) / (count + 1))
     squares += (x - mean) * (x - mean)
+  }
+}
+
+extension PredictableBets: CodedState {
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&count)
+    try codec.code(&sum)
+    try codec.code(&squares)
   }
 }

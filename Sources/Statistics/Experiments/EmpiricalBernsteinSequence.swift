@@ -1,3 +1,5 @@
+public import States
+
 /// A confidence sequence of the mean of numbers between 0 and 1 in constant space.
 ///
 /// Waudby-Smith and Ramdas 2024, theorem 2 (predictable mixture, empirical Bernstein), as in confseq. A few
@@ -25,7 +27,7 @@ public struct EmpiricalBernsteinSequence: Sendable, Equatable {
     (below.lower(alpha: alpha / 2), 1 - above.lower(alpha: alpha / 2))
   }
 
-  private struct OneSided: Sendable, Equatable {
+  fileprivate struct OneSided: Sendable, Equatable {
     private var bets = PredictableBets()
     private var count = 0.0
     private var sum = 0.0
@@ -48,5 +50,24 @@ public struct EmpiricalBernsteinSequence: Sendable, Equatable {
       guard stakes > 0 else { return 0 }
       return max(0, (staked - (cost - Elementary.log(alpha))) / stakes)
     }
+  }
+}
+
+extension EmpiricalBernsteinSequence: CodedState {
+  public mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.check(alpha)
+    try codec.code(&below)
+    try codec.code(&above)
+  }
+}
+
+extension EmpiricalBernsteinSequence.OneSided: CodedState {
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&bets)
+    try codec.code(&count)
+    try codec.code(&sum)
+    try codec.code(&stakes)
+    try codec.code(&staked)
+    try codec.code(&cost)
   }
 }

@@ -1,3 +1,5 @@
+public import States
+
 /// An interval of what a policy would have earned per decision, by a model of rewards and what was earned beside it, that may
 /// be looked at any time.
 ///
@@ -58,5 +60,13 @@ public struct DoublyRobustSequence: Sendable, Equatable {
     // Not below 0 but by what is rounded.
     try below.add(max(0, (earned + 1) / 2))
     try above.add(max(0, (missed + cut) / (1 + cut)))
+  }
+}
+
+extension DoublyRobustSequence: CodedState {
+  public mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.check(cut)
+    try codec.code(&below)
+    try codec.code(&above)
   }
 }

@@ -1,3 +1,5 @@
+public import States
+
 /// A lower bound of the mean of numbers that are at least 0, however large, that may be looked at any time.
 ///
 /// The supermartingale of Fan, Grama and Liu 2015 for what is bounded below, with predictable bets, as Waudby-Smith, Wu, Ramdas,
@@ -53,5 +55,20 @@ public struct LowerBoundSequence: Sendable, Equatable {
     greatest = max(greatest, x)
     bets.add(x)
     lower = max(lower, (staked - (cost - Elementary.log(alpha))) / stakes)
+  }
+}
+
+extension LowerBoundSequence: CodedState {
+  public mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.check(alpha)
+    try codec.check(scale)
+    try codec.code(&bets)
+    try codec.code(&count)
+    try codec.code(&sum)
+    try codec.code(&greatest)
+    try codec.code(&stakes)
+    try codec.code(&staked)
+    try codec.code(&cost)
+    try codec.code(&lower)
   }
 }

@@ -1,3 +1,5 @@
+public import States
+
 /// What a policy would have earned per decision, estimated from decisions of another one.
 ///
 /// The estimators as Saito, Aihara, Matsutani and Narita 2021 ("Open Bandit Dataset and Pipeline") have them:
@@ -93,4 +95,19 @@ public struct OffPolicyEstimates: Sendable, Equatable {
   public var effectiveCount: Double { ratio(weights * weights, squaredWeights) }
 
   private func ratio(_ part: Double, _ whole: Double) -> Double { whole > 0 ? part / whole : 0 }
+}
+
+extension OffPolicyEstimates: CodedState {
+  public mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.check(switchThreshold)
+    try codec.check(shrinkage)
+    try codec.code(&count)
+    try codec.code(&weights)
+    try codec.code(&squaredWeights)
+    try codec.code(&weightedRewards)
+    try codec.code(&weightedErrors)
+    try codec.code(&expected)
+    try codec.code(&switchedErrors)
+    try codec.code(&shrunkErrors)
+  }
 }

@@ -1,3 +1,5 @@
+public import States
+
 /// An interval of what a policy would have earned per decision that may be looked at any time.
 ///
 /// After Waudby-Smith, Wu, Ramdas, Karampatziakis and Mineiro 2022 ("Anytime-valid off-policy inference for
@@ -50,5 +52,14 @@ public struct OffPolicySequence: Sendable, Equatable {
       preconditionFailure("a number between 0 and 1 is taken: \(error)")
     }
     upper = min(upper, above.interval.upper * weightMax)
+  }
+}
+
+extension OffPolicySequence: CodedState {
+  public mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.check(weightMax)
+    try codec.code(&above)
+    try codec.code(&below)
+    try codec.code(&upper)
   }
 }

@@ -1,5 +1,6 @@
 import Events
 import Oracles
+import States
 import Statistics
 import Testing
 
@@ -76,6 +77,37 @@ import Testing
     #expect(next.ledger(0).pendingRetractions == 0 && next.successor() == nil)
     #expect(Self.known(next.ledger(0)) == Self.known(long.ledger(0)))
     #expect(Self.known(next.ledger(0)) != Self.known(short.ledger(0)))
+  }
+
+  @Test(
+    "It comes to the same from a snapshot in which what came too late was not settled yet, and refuses others"
+  )
+  func fromSnapshot() throws {
+    let story = Self.story()
+    let half = story.events.count / 2
+    let (short, long) = (Self.learner(settled: 8), Self.learner(settled: 20_000))
+    _ = try story.learn(Array(story.events[..<half]), by: short)
+    let early = short.freeze()()
+    _ = try story.learn(Array(story.events[half...]), until: Self.end, by: short)
+    _ = try story.learn(story.events, until: Self.end, by: long)
+    let late = short.freeze()()
+    var later = story
+    later.events = []
+    let gone = story.events.prefix(30).compactMap { $0.kind == .decision ? $0.decision : nil }
+    for id in gone { later.retract(.decision(id), at: Self.end) }
+    later.retract(.person(DecisionStory.key(27)), at: Self.end)
+    for learner in [short, long] { _ = try story.learn(later.events, until: Self.end, by: learner) }
+    Self.tell(short, Self.end + 6 * second)
+    let next = try #require(short.successor() as? DecisionLearner)
+    #expect(throws: StateError.self) { try next.restoreSuccessor(late) }
+    try next.restoreSuccessor(early)
+    _ = try story.learn(
+      Array(story.events[half...]) + later.events, until: Self.end, by: next)
+    for step in 1...3 as ClosedRange<Int64> {
+      for learner in [next, long] { Self.tell(learner, Self.end + step * 10 * second) }
+    }
+    #expect(next.ledger(0).pendingRetractions == 0 && next.successor() == nil)
+    #expect(Self.known(next.ledger(0)) == Self.known(long.ledger(0)))
   }
 
   @Test("It says nothing before it has caught up, and is told all of before when it is followed")

@@ -1,7 +1,9 @@
+public import States
+
 /// Which arm to show in a context, learned from what the arms earned in contexts.
 ///
 /// A model is a pure function of what it learned; chances are a pure function of the model and the context, so a
-/// decision can be made again from the log. Chances are served, logged and drawn from by the caller, who may
+/// decision can be made again from the log. Its state is what it learned, not its parameters. Chances are served, logged and drawn from by the caller, who may
 /// raise them to a floor. Arms are numbered from 0; a new one is known from its first chance on, and
 /// nothing has to be declared.
 ///
@@ -13,7 +15,7 @@
 /// | ``ContextualGreedy`` | ε of all, the rest of the best | exactly, at once |
 /// | ``LogisticThompson`` | to be the best | by learning again from a snapshot |
 /// | ``KernelGapBandit``, the default | by the inverse of the gap to the best | by learning again from a snapshot |
-public protocol ContextualPolicy: Sendable {
+public protocol ContextualPolicy: Sendable, CodedState {
   /// - Parameters:
   ///   - features: Of the context, always as many; what is no number counts as 0.
   ///   - arms: How many there are to choose from, at least 1.

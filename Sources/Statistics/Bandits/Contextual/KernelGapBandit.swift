@@ -1,3 +1,5 @@
+public import States
+
 /// Learns rewards that are any smooth function of the context, and shows arms by the inverse of their gap to the best: the
 /// default.
 ///
@@ -34,10 +36,10 @@ public struct KernelGapBandit: ContextualPolicy, Equatable {
   private var early: [Example] = []
   private var nextScale = Self.firstScale
 
-  private struct Example: Sendable, Equatable {
-    let features: [Double]
-    let arm: Int
-    let reward: Double
+  fileprivate struct Example: Sendable, Equatable {
+    var features: [Double]
+    var arm: Int
+    var reward: Double
   }
 
   /// - Parameter kernelFeatures: 4 to 1,024, rounded to a multiple of 4; time and memory go by their square.
@@ -198,4 +200,37 @@ struct ContextScale: Sendable, Equatable {
   }
 
   private static let furthest = 4.0
+}
+
+extension KernelGapBandit: CodedState {
+  public mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.check(fours)
+    try codec.code(&scale)
+    try codec.code(&arms, over: RecursiveRidge(fours: fours, ridge: Self.ridge))
+    try codec.code(&count)
+    try codec.code(&rewards)
+    try codec.code(&least)
+    try codec.code(&recent.squares)
+    try codec.code(&recent.weight)
+    try codec.code(&early)
+    try codec.code(&nextScale)
+  }
+}
+
+extension KernelGapBandit.Example: CodedElement {
+  static var blank: Self { Self(features: [], arm: 0, reward: 0) }
+
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&features)
+    try codec.code(&arm)
+    try codec.code(&reward)
+  }
+}
+
+extension ContextScale: CodedState {
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(each: &means)
+    try codec.code(each: &factors)
+    try codec.code(&together)
+  }
 }

@@ -1,3 +1,5 @@
+public import States
+
 /// Ridge regression of each arm's reward on the context: what the linear policies share.
 ///
 /// The state is sums (``RegressionSums``), which hold raw features; they are brought to mean 0 and deviation 1 when a
@@ -210,5 +212,13 @@ struct RidgeFit: Sendable, Equatable {
       weights[row] /= factor[start + row]
       for column in 0..<row { weights[column] -= factor[start + column] * weights[row] }
     }
+  }
+}
+
+extension LinearArms: CodedState {
+  /// Of the sums alone: ``settle()`` makes the models anew.
+  public mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.check(dimensions)
+    try codec.code(&sums, over: RegressionSums(dimensions: dimensions))
   }
 }

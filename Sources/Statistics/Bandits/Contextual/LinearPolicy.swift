@@ -1,3 +1,5 @@
+public import States
+
 /// A policy on linear models of the arms: only its chances are its own.
 public protocol LinearPolicy: RetractablePolicy {
   var model: LinearArms { get set }
@@ -13,4 +15,11 @@ extension LinearPolicy {
   }
 
   public mutating func settle() { model.settle() }
+}
+
+extension LinearPolicy {
+  /// Of the sums alone: ``RetractablePolicy/settle()`` makes the models anew.
+  public mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&model)
+  }
 }

@@ -1,3 +1,5 @@
+public import States
+
 /// Each arm with the chance that its click rate is the highest, by a logistic model of each.
 ///
 /// Chapelle and Li 2011 keep the deviation of each weight; this one keeps how they go together as well, by one Newton step
@@ -9,7 +11,7 @@
 /// to take one back, learn again from a snapshot before it. Cost: d² multiplications an example, and a decision
 /// what ``LinearThompson`` takes. Fails where rates are no function of a weighted sum, and forgets nothing.
 public struct LogisticThompson: ContextualPolicy, Equatable {
-  private struct Arm: Sendable, Equatable {
+  fileprivate struct Arm: Sendable, Equatable {
     var weights: [Double]
     var covariance: [Double]
 
@@ -127,5 +129,28 @@ struct RunningMoments: Sendable, Equatable {
   private static func value(_ features: [Double], _ index: Int) -> Double {
     guard index < features.count, features[index].isFinite else { return 0 }
     return min(max(features[index], -1e100), 1e100)
+  }
+}
+
+extension LogisticThompson: CodedState {
+  public mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.check(size)
+    try codec.code(&moments)
+    try codec.code(&arms, over: Arm(size: size))
+  }
+}
+
+extension LogisticThompson.Arm: CodedState {
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(each: &weights)
+    try codec.code(each: &covariance)
+  }
+}
+
+extension RunningMoments: CodedState {
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(&count)
+    try codec.code(each: &means)
+    try codec.code(each: &squares)
   }
 }

@@ -1,3 +1,5 @@
+import States
+
 /// Ridge regression that learns an example in one pass over its matrix, with weights ready at any time.
 ///
 /// Keeps (λ + Σ x xᵀ)⁻¹ by the formula of Sherman and Morrison 1950. The matrix is symmetric: of the rows there is what is up
@@ -81,5 +83,12 @@ struct RecursiveRidge: Sendable, Equatable {
         }
       }
     }
+  }
+}
+
+extension RecursiveRidge: CodedState {
+  mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.code(each: &weights)
+    try codec.code(each: &inverse)
   }
 }

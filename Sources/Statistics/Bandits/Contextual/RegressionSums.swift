@@ -1,3 +1,5 @@
+public import States
+
 /// What a linear model of an arm's reward is computed from: Σ x xᵀ, Σ r x, Σ r² and the number of examples.
 ///
 /// Sums of whole numbers: features and rewards are rounded to 2⁻²⁰ and kept within ±2²⁰, products of two are exact in
@@ -73,4 +75,14 @@ public struct RegressionSums: Sendable, Equatable {
   }
 
   private static func number(_ sum: Int128) -> Double { Double(sum) * 0x1p-40 }
+}
+
+extension RegressionSums: CodedState {
+  public mutating func code(_ codec: inout StateCodec) throws(StateError) {
+    try codec.check(dimensions)
+    try codec.code(&count)
+    try codec.code(each: &products)
+    try codec.code(each: &moments)
+    try codec.code(&squares)
+  }
 }
