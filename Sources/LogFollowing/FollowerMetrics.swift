@@ -36,8 +36,13 @@ public struct FollowerMetrics: Sendable {
     "How often the log was read again, without what was taken back too late: done, failed.",
     .counter, labels: ["outcome"])
 
+  public static let unsure = MetricDeclaration(
+    "smartcontent_learning_unsure_frames_total",
+    "Frames that were learned though an older one of another stream may have been on its way: models"
+      + " that depend on the order may differ from those of other processes.", .counter)
+
   static let all = [
-    frames, events, position, lag, behind, caughtUp, away, halted, publish, relearnings,
+    frames, events, position, lag, behind, caughtUp, away, halted, publish, relearnings, unsure,
   ]
 
   /// What became of an attempt to read the log again.
@@ -45,6 +50,7 @@ public struct FollowerMetrics: Sendable {
 
   private let frameCount: Counter
   private let eventCount: Counter
+  private let unsureCount: Counter
   private let publishing: Histogram
   private let relearningCount: MetricFamily<Counter>
 
@@ -59,6 +65,7 @@ public struct FollowerMetrics: Sendable {
   ) {
     frameCount = registry.counter(Self.frames).with()
     eventCount = registry.counter(Self.events).with()
+    unsureCount = registry.counter(Self.unsure).with()
     publishing = registry.histogram(Self.publish).with()
     relearningCount = registry.counter(Self.relearnings)
     for outcome in Relearned.allCases { _ = relearningCount.with(outcome.rawValue) }
@@ -84,6 +91,8 @@ public struct FollowerMetrics: Sendable {
     frameCount.add(frames)
     eventCount.add(events)
   }
+
+  func tookUnsure(_ frames: Int) { unsureCount.add(frames) }
 
   func relearned(_ outcome: Relearned) {
     relearningCount.with(outcome.rawValue).add()

@@ -50,7 +50,7 @@ final class LearningParts: Sendable {
 
   init(
     _ configuration: SystemConfiguration, generations: @escaping @Sendable () -> [LogGeneration]?,
-    log: any EventLog, registry: MetricRegistry, logger: Logger
+    log: any EventLog, streams: any EventLog, registry: MetricRegistry, logger: Logger
   ) {
     self.configuration = configuration
     self.registry = registry
@@ -83,7 +83,8 @@ final class LearningParts: Sendable {
       search = nil
       return
     }
-    let source = FollowedLog(spec: spec, generations: generations, log: log)
+    let source = FollowedLog(
+      spec: spec, generations: generations, log: log, streams: streams)
     if followed != nil {
       ForecastMetrics.register(registry) { [forecasts] in forecasts.current }
     }
@@ -149,8 +150,8 @@ final class LearningParts: Sendable {
       ?? stream
     if configuration.startsWithWhatIsLeft { log = RemainingLog(log) }
     return LearningParts(
-      configuration, generations: { generations(stream.admin) }, log: log, registry: registry,
-      logger: logger)
+      configuration, generations: { generations(stream.admin) }, log: log, streams: stream,
+      registry: registry, logger: logger)
   }
 
   /// Answers those who have a write key.
@@ -192,7 +193,8 @@ final class LearningParts: Sendable {
     ModelCards(
       plans: configuration.definitions.decisions, decisions: { [decisions] in decisions.current },
       recommendations: recommendations, profiles: profiles,
-      timing: { [timing] in timing.current }, check: access.check
+      timing: { [timing] in timing.current }, forecasts: { [forecasts] in forecasts.current },
+      check: access.check
     ).declare(on: &routes)
     guard let signer else { return }
     if let way, !configuration.definitions.decisions.isEmpty { promotions.open(way) }

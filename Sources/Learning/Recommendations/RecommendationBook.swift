@@ -81,8 +81,13 @@ public struct RecommendationBook: Sendable {
   }
 
   /// A person's key is of one site.
-  public mutating func forget(_ person: Key128) {
-    for site in sites.indices { sites[site].forget(person) }
+  ///
+  /// - Returns: whether the weights of a blend may keep what the person's visits taught them.
+  @discardableResult
+  public mutating func forget(_ person: Key128) -> Bool {
+    var hasTaught = false
+    for site in sites.indices where sites[site].forget(person) { hasTaught = true }
+    return hasTaught
   }
 
   // MARK: Answers
@@ -129,6 +134,14 @@ public struct RecommendationBook: Sendable {
   public mutating func adopt(_ meaning: [SIMD16<Float>], of text: ContentText) -> Bool {
     guard let number = numbers[text.site] else { return false }
     return sites[number].adopt(meaning, of: text)
+  }
+
+  /// Takes the place of another book: what a model has said to that one is not asked for again.
+  public mutating func takeMeanings(from other: Self) {
+    for (name, number) in numbers {
+      guard let before = other.numbers[name] else { continue }
+      sites[number].takeMeanings(from: other.sites[before])
+    }
   }
 
   /// What the lists of each site were worth, and what they are made from.
