@@ -78,7 +78,10 @@ struct ProfilePayload {
     to found: WritableKeyPath<Self, Found>,
     _ place: Place
   ) throws(JSONError) {
-    guard place.rawValue > self[keyPath: found].rank else { return try json.skipValue() }
+    guard place.rawValue > self[keyPath: found].rank else {
+      try json.skipValue()
+      return
+    }
     var texts: [String] = []
     switch type {
     case .string: texts.append(try json.string())
@@ -91,7 +94,9 @@ struct ProfilePayload {
           try json.skipValue()
         }
       }
-    default: return try json.skipValue()
+    default:
+      try json.skipValue()
+      return
     }
     self[keyPath: found] = Found(rank: place.rawValue, texts: texts)
   }
@@ -100,7 +105,10 @@ struct ProfilePayload {
     _ json: inout JSONScanner, _ type: JSONScanner.ValueType, _ number: Int, _ place: Place,
     at time: Int64
   ) throws(JSONError) {
-    guard place.rawValue > ranks[number] else { return try json.skipValue() }
+    guard place.rawValue > ranks[number] else {
+      try json.skipValue()
+      return
+    }
     var note = PropertyNote(time: time)
     let values = inputs.properties[number].values
     func find(_ isMeant: (String) -> Bool) {

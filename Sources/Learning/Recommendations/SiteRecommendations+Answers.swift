@@ -138,21 +138,29 @@ extension SiteRecommendations {
     let count = Int(question.exploration * Double(question.count))
     guard count > 0 else { return [] }
     let taken = Set(chosen.prefix(question.count - count).map(\.number)).union(seen.map(Int.init))
+    // The best of them, in order.
     var drawn: [(entry: RankedContent, value: Double)] = []
+    drawn.reserveCapacity(count + 1)
     let seed = Self.seed(question)
     for number in recommender.contents.indices {
-      let content = recommender.contents[number]
-      guard content.visits + content.impressions < Self.littleKnown, !taken.contains(number),
-        isAllowed(number)
+      guard isAllowed(number), !taken.contains(number),
+        recommender.contents[number].visits + recommender.contents[number].impressions
+          < Self.littleKnown
       else { continue }
       let features = recommender.features(of: number, context)
       let score = recommender.blend.score(features)
       // The largest of scores with Gumbel noise is a draw by e^score.
       var draws = Draws(seed: seed ^ shelf.entries[number].hash)
       let value = Double(score) - Elementary.log(-Elementary.log(draws.unit()))
-      drawn.append((.init(number: number, score: score, features: features), value))
+      if drawn.count == count {
+        guard let last = drawn.last, value > last.value else { continue }
+        drawn.removeLast()
+      }
+      var place = drawn.count
+      while place > 0, drawn[place - 1].value < value { place -= 1 }
+      drawn.insert((.init(number: number, score: score, features: features), value), at: place)
     }
-    return drawn.sorted { $0.value > $1.value }.prefix(count).map(\.entry)
+    return drawn.map(\.entry)
   }
 
   private static func seed(_ question: RecommendationQuestion) -> UInt64 {
