@@ -6,9 +6,8 @@ public import Statistics
 /// The recommendations of all sites, as a fold over what counts of the log.
 ///
 /// A plain value: who reads it while it grows guards it by a lock, and hands it frames in parts, so that an answer
-/// waits for few events. Sums are by event time and hang on the interleaving of streams only by rounding and by what
-/// bounded tables let go; the blend's weights, and the figures of its tests, are those of the order in which visits
-/// were read.
+/// waits for few events. Sums are by event time; the blend's weights, the figures of its tests and what bounded tables let go
+/// are those of the order in which visits were read, which is that in which the log stored them.
 public struct RecommendationBook: Sendable {
   public static let sitesMax = 64
   /// How far back visits have a say.
