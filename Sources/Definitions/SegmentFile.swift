@@ -21,19 +21,18 @@ enum SegmentFile {
     ) { text in
       text.utf8.count == 3 && text.utf8.allSatisfy { (0x41...0x5a).contains($0) } ? text : nil
     }
-    let segments = readSegments(root)
+    let segments = readSegments(root, memory ?? .max)
     let clusters = root.section("clusters", keys: ["count", "every"])
     let count = clusters?.integer("count", 0...32)
     let every = clusters?.duration("every", 1_000_000...day)
     guard let halfLife, let memory, let persons, let currency, let segments, let count, let every
     else { return nil }
-    guard remembers(segments, memory, root) else { return nil }
     return ProfilePolicy(
       decay: Decay(halfLife: halfLife), memory: memory, personsMax: persons, currency: currency,
       segments: segments, clusterCount: count, clustersEvery: every)
   }
 
-  private static func readSegments(_ root: Section) -> [SegmentRule]? {
+  private static func readSegments(_ root: Section, _ memory: Int64) -> [SegmentRule]? {
     guard let section = root.section("segments") else { return nil }
     guard section.entries.count <= SegmentRule.countMax else {
       root.problems.add(
@@ -41,7 +40,7 @@ enum SegmentFile {
         allowed: "at most \(SegmentRule.countMax)", fix: "remove those that are over")
       return nil
     }
-    let rules = section.entries.compactMap { read($0, section) }
+    let rules = section.entries.compactMap { read($0, section, memory) }
     guard rules.count == section.entries.count else { return nil }
     return hasRoom(SegmentInputs(rules), section) ? rules : nil
   }
@@ -65,30 +64,9 @@ enum SegmentFile {
     return true
   }
 
-  /// What is counted within a time is known as far back as the log is read.
-  private static func remembers(
-    _ segments: [SegmentRule], _ memory: Int64, _ root: Section
-  ) -> Bool {
-    for segment in segments {
-      var longest: (act: String, window: Int64)?
-      segment.condition.visit { part in
-        if case .compare(.within(let act, let window), _, _) = part, window > memory {
-          longest = (act.text, window)
-        }
-      }
-      guard let longest else { continue }
-      root.problems.add(
-        line: root.section("segments")?[segment.id]?.line ?? root.line,
-        key: "segments.\(segment.id).when",
-        what: "counts \(longest.act) in \(Quantity.text(micros: longest.window))",
-        allowed: "at most the memory, \(Quantity.text(micros: memory))",
-        fix: "raise memory, or count within a shorter time")
-      return false
-    }
-    return true
-  }
-
-  private static func read(_ entry: Section.Entry, _ all: Section) -> SegmentRule? {
+  private static func read(
+    _ entry: Section.Entry, _ all: Section, _ memory: Int64
+  ) -> SegmentRule? {
     let key = all.path(entry.name)
     guard isID(entry.name) else {
       all.problems.add(
@@ -102,7 +80,8 @@ enum SegmentFile {
         problems: all.problems),
       let when = section["when"],
       let condition = expression(
-        when.value, key: section.path("when"), line: when.line, all.problems, depth: 1)
+        when.value, key: section.path("when"), line: when.line, all.problems, depth: 1,
+        memory: memory)
     else { return nil }
     let description = section.text("description")
     guard section["description"] == nil || description != nil else { return nil }
@@ -127,14 +106,15 @@ enum SegmentFile {
     "`FIELD OPERATOR VALUE`, `FIELD in TIME OPERATOR VALUE`, or one of all, any and not with conditions"
 
   private static func expression(
-    _ node: Node, key: String, line: Int, _ problems: ProblemList, depth: Int
+    _ node: Node, key: String, line: Int, _ problems: ProblemList, depth: Int,
+    memory: Int64
   ) -> SegmentExpression? {
     let line = node.mark?.line ?? line
     func refuse(_ what: String, _ allowed: String, _ fix: String) -> SegmentExpression? {
       problems.add(line: line, key: key, what: what, allowed: allowed, fix: fix)
       return nil
     }
-    if let text = node.scalar?.string { return condition(text, refuse) }
+    if let text = node.scalar?.string { return condition(text, memory, refuse) }
     guard depth <= depthMax else {
       return refuse("is nested too deeply", "\(depthMax) levels", "write it with fewer of them")
     }
@@ -144,8 +124,10 @@ enum SegmentFile {
     let word = name.scalar?.string ?? ""
     switch word {
     case "not":
-      return expression(value, key: "\(key).not", line: line, problems, depth: depth + 1)
-        .map { .not($0) }
+      return expression(
+        value, key: "\(key).not", line: line, problems, depth: depth + 1, memory: memory
+      )
+      .map { .not($0) }
     case "all", "any":
       guard let sequence = value.sequence, (1...partsMax).contains(sequence.count) else {
         return refuse(
@@ -153,7 +135,8 @@ enum SegmentFile {
           "write it as `\(word): [recency <= 7d, clicks > 0]`")
       }
       let parts = sequence.compactMap {
-        expression($0, key: "\(key).\(word)", line: line, problems, depth: depth + 1)
+        expression(
+          $0, key: "\(key).\(word)", line: line, problems, depth: depth + 1, memory: memory)
       }
       guard parts.count == sequence.count else { return nil }
       return word == "all" ? .all(parts) : .any(parts)
@@ -163,7 +146,7 @@ enum SegmentFile {
   }
 
   private static func condition(
-    _ text: String, _ refuse: (String, String, String) -> SegmentExpression?
+    _ text: String, _ memory: Int64, _ refuse: (String, String, String) -> SegmentExpression?
   ) -> SegmentExpression? {
     let words = text.split(separator: " ").map(String.init)
     let operators = SegmentExpression.Comparison.allCases.map(\.rawValue) + [equal]
@@ -180,7 +163,7 @@ enum SegmentFile {
     let isCounted = place >= 3 && words[place - 2] == "in"
     let name = words[..<(isCounted ? place - 2 : place)].joined(separator: " ")
     if isCounted {
-      return counted(name, in: words[place - 1], words[place], value, refuse)
+      return counted(name, in: words[place - 1], words[place], value, memory, refuse)
     }
     guard let field = ProfileField(name) else { return unknown(name, refuse) }
     if words[place] == equal {
@@ -223,7 +206,7 @@ enum SegmentFile {
 
   /// Such as `event.Signed Up in 30d >= 1`.
   private static func counted(
-    _ name: String, in window: String, _ word: String, _ value: String,
+    _ name: String, in window: String, _ word: String, _ value: String, _ memory: Int64,
     _ refuse: (String, String, String) -> SegmentExpression?
   ) -> SegmentExpression? {
     guard let act = ProfileAct(name) else {
@@ -235,6 +218,11 @@ enum SegmentFile {
     }
     guard let micros = Quantity.duration(window), micros >= 1_000_000 else {
       return refuse("counts in \(window)", "a duration from 1s on, such as 36h or 7d", "write one")
+    }
+    guard micros <= memory else {
+      return refuse(
+        "counts in \(window)", "at most the memory, \(Quantity.text(micros: memory))",
+        "raise memory, or count within a shorter time")
     }
     guard let comparison = SegmentExpression.Comparison(rawValue: word) else {
       return refuse(

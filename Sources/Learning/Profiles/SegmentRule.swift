@@ -198,7 +198,7 @@ extension SegmentExpression {
   }
 
   /// Itself and what it is made of.
-  public func visit(_ body: (SegmentExpression) -> Void) {
+  func visit(_ body: (SegmentExpression) -> Void) {
     body(self)
     switch self {
     case .compare, .equals: break
