@@ -42,6 +42,8 @@ private final class HeldReader: FrameReader {
   private let log: HeldEventLog
   private let stream: String
   private let reader: any FrameReader
+  /// Came while the stream was being held.
+  private var kept: [any StoredFrame] = []
 
   init(_ log: HeldEventLog, _ stream: String, _ reader: any FrameReader) {
     self.log = log
@@ -56,6 +58,8 @@ private final class HeldReader: FrameReader {
       usleep(1_000)
       return []
     }
-    return try reader.next(timeoutMs: min(timeoutMs, 5))
+    let frames = kept + (try reader.next(timeoutMs: kept.isEmpty ? min(timeoutMs, 5) : 0))
+    kept = log.isHeld(stream) ? frames : []
+    return kept.isEmpty ? frames : []
   }
 }
