@@ -1,3 +1,4 @@
+import Events
 import Learning
 import Testing
 
