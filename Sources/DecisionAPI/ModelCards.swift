@@ -14,6 +14,7 @@ public struct ModelCards: Sendable {
   private let recommendations: RecommendationLearner?
   private let profiles: ProfileBoard?
   private let timing: @Sendable () -> TimingModels?
+  private let forecasts: @Sendable () -> EngagementForecasts?
   private let check: @Sendable (HTTPRequest) throws(Problem) -> Void
 
   /// - Parameters:
@@ -24,6 +25,7 @@ public struct ModelCards: Sendable {
     plans: [DecisionPlan], decisions: @escaping @Sendable () -> DecisionModels?,
     recommendations: RecommendationLearner?, profiles: ProfileBoard?,
     timing: @escaping @Sendable () -> TimingModels?,
+    forecasts: @escaping @Sendable () -> EngagementForecasts? = { nil },
     check: @escaping @Sendable (HTTPRequest) throws(Problem) -> Void
   ) {
     self.plans = plans
@@ -31,6 +33,7 @@ public struct ModelCards: Sendable {
     self.recommendations = recommendations
     self.profiles = profiles
     self.timing = timing
+    self.forecasts = forecasts
     self.check = check
   }
 
@@ -52,8 +55,10 @@ public struct ModelCards: Sendable {
   private var cards: [Card] {
     let models = decisions()
     var cards = plans.map { Self.card($0, models) }
-    if let (summaries, progress) = recommendations?.summaries() {
-      cards += summaries.map { Self.card($0, progress) }
+    if let found = recommendations?.summaries() {
+      cards += found.summaries.map {
+        Self.card($0, pendingErasures: found.pendingErasures, found.progress)
+      }
     }
     if let profiles, let summary = profiles.summary {
       cards.append(Self.card(profiles.policy, summary))
@@ -61,6 +66,7 @@ public struct ModelCards: Sendable {
     if let models = timing() {
       cards += models.sites.sorted { $0.key < $1.key }.map { Self.card($0.key, $0.value, models) }
     }
+    if let forecasts = forecasts() { cards.append(Self.card(forecasts)) }
     return cards
   }
 
@@ -98,13 +104,17 @@ public struct ModelCards: Sendable {
     return card
   }
 
-  private static func card(_ summary: RecommendationSummary, _ progress: LearningProgress) -> Card {
+  private static func card(
+    _ summary: RecommendationSummary, pendingErasures: Int, _ progress: LearningProgress
+  ) -> Card {
     var card = Card(
       model: "recommendations", name: summary.site, site: summary.site,
       memory: RecommendationBook.memory, progress: progress)
     card.learnedFrom = [
       ("contents", Double(summary.contents)), ("persons", Double(summary.persons)),
+      ("visits", Double(summary.figures.visits)),
       ("tested_visits", Double(summary.figures.tests)),
+      ("erasures_pending", Double(pendingErasures)),
     ]
     card.did = [
       ("hit_ratio", summary.figures.hitRate),
@@ -159,6 +169,31 @@ public struct ModelCards: Sendable {
     card.sentences = [
       "Learned from \(posts) posts whose times were drawn, and \(engagements) engagements within a day after them;"
         + " \(models.undrawn) whose times nobody drew say nothing of what an hour does."
+    ]
+    return card
+  }
+}
+
+extension ModelCards {
+  fileprivate static func card(_ forecasts: EngagementForecasts) -> Card {
+    var card = Card(
+      model: "forecasts", name: "engagement", site: nil, memory: ForecastLearner.memory,
+      progress: forecasts.progress)
+    let told = forecasts.series.compactMap { series in
+      series.lastForecast.map { (count: Double(series.lastCount), expected: $0) }
+    }
+    let within = told.count { ($0.expected.lower...$0.expected.upper).contains($0.count) }
+    card.learnedFrom = [
+      ("series", Double(forecasts.series.count)),
+      ("hours", Double(forecasts.series.reduce(0) { $0 + $1.hours })),
+      ("turned_away", Double(forecasts.turnedAway)),
+    ]
+    card.did = [
+      ("last_hours_told", Double(told.count)), ("last_hours_within", Double(within)),
+    ]
+    card.sentences = [
+      "Of the last hour of \(told.count) sites and campaigns, as it was expected an hour before, \(within) lay within what"
+        + " 80 of 100 hours lie within."
     ]
     return card
   }

@@ -52,7 +52,7 @@ public final class ProfileBoard: Sendable {
   /// What is served is what is logged with the decision, so that training sees the same values.
   public func features(of person: Key128) -> [(name: String, value: Double)] {
     guard let (profile, now) = read({ state in state.profiles[person] }) else { return [] }
-    let view = profile.view(at: now, policy.decay)
+    let view = profile.view(at: now, policy)
     var features = ProfileField.plain.map { plain in
       (name: "profile.\(plain.name)", value: plain.field.value(in: view) { _ in nil })
     }
@@ -100,7 +100,7 @@ public final class ProfileBoard: Sendable {
     state.withLock { state in
       guard let progress = state.progress, let profile = state.profiles[person] else { return nil }
       return Found(
-        profile: profile, view: profile.view(at: progress.logTime, policy.decay),
+        profile: profile, view: profile.view(at: progress.logTime, policy),
         names: state.names, clusters: state.clusters, progress: progress)
     }
   }

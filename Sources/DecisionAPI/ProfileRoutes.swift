@@ -4,7 +4,7 @@ import Learning
 import Statistics
 
 /// Profiles and segments over HTTP, from memory: `GET /v1/profiles/{person}`, `GET /v1/segments` and
-/// `GET /v1/segments/{id}`.
+/// `GET /v1/segments/{id}` and `GET /v1/segments/{id}/why?person=ann`.
 public struct ProfileRoutes: Sendable {
   private let board: ProfileBoard
   private let check: @Sendable (HTTPRequest) throws(Problem) -> Void
@@ -18,6 +18,7 @@ public struct ProfileRoutes: Sendable {
   }
 
   public func declare(on routes: inout Routes) {
+    declareWhy(on: &routes)
     routes.on(.get, "/v1/profiles/{person}") { request in
       try check(request)
       let fields = try LearnedQuery.fields(request, ["site_id"])
@@ -36,12 +37,37 @@ public struct ProfileRoutes: Sendable {
     }
   }
 
+  private func declareWhy(on routes: inout Routes) {
+    routes.on(.get, "/v1/segments/{id}/why") { request in
+      try check(request)
+      let fields = try LearnedQuery.fields(request, ["site_id", "person"])
+      guard let person = fields["person"], !person.isEmpty else {
+        throw LearnedQuery.problem("?person", "the person who is asked about is needed", [])
+      }
+      let id = request.parameters["id"] ?? ""
+      let found = try find(person, site: fields["site_id"] ?? "default")
+      if let place = board.policy.segments.firstIndex(where: { $0.id == id }) {
+        return HTTPResponse.json(SegmentReason.rule(place, person: person, found, board.policy))
+      }
+      guard let clusters = found.clusters,
+        let place = clusters.clusters.clusters.firstIndex(where: { SegmentWriter.name($0) == id }),
+        let json = SegmentReason.cluster(place, clusters, person: person, found)
+      else { throw Self.unknownSegment }
+      return HTTPResponse.json(json)
+    }
+  }
+
   private func summary() throws(Problem) -> ProfileBoard.Summary {
     guard let summary = board.summary else { throw LearnedQuery.unread }
     return summary
   }
 
   private func profile(_ person: String, site: String) throws(Problem) -> HTTPResponse {
+    HTTPResponse.json(
+      ProfileWriter.json(try find(person, site: site), person: person, board.policy))
+  }
+
+  private func find(_ person: String, site: String) throws(Problem) -> ProfileBoard.Found {
     guard board.progress != nil else { throw LearnedQuery.unread }
     guard let found = board.find(EventIdentity.personKey(site: site, id: person)) else {
       throw Problem(
@@ -50,7 +76,7 @@ public struct ProfileRoutes: Sendable {
           "This person did nothing on the site within the memory of segments.yaml; site_id names another site."
       )
     }
-    return HTTPResponse.json(ProfileWriter.json(found, person: person, board.policy))
+    return found
   }
 
   private func segment(_ id: String) throws(Problem) -> HTTPResponse {
@@ -65,10 +91,12 @@ public struct ProfileRoutes: Sendable {
     {
       return HTTPResponse.json(SegmentWriter.cluster(place, clusters, summary))
     }
-    throw Problem(
-      .notFound, code: "unknown_segment",
-      detail: "There is no such segment; GET /v1/segments lists those that there are.")
+    throw Self.unknownSegment
   }
+
+  private static let unknownSegment = Problem(
+    .notFound, code: "unknown_segment",
+    detail: "There is no such segment; GET /v1/segments lists those that there are.")
 }
 
 /// What requests for what was learned have in common.

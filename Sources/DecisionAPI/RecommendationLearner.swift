@@ -14,9 +14,18 @@ public final class RecommendationLearner: Learner, Sendable {
   /// Events that are taken in at once.
   private static let part = 32
 
-  private struct State {
+  /// Of the log's time, microseconds: so long after an erasure more are waited for, and the log is not read again before so
+  /// long after it was.
+  fileprivate static let gathers: Int64 = 5_000_000
+  fileprivate static let rests: Int64 = 600_000_000
+
+  fileprivate struct State {
     var book: RecommendationBook
     var progress: LearningProgress?
+    /// Erasures of persons who had taught the weights of the blend, and when the log is to be read again without them.
+    var owed = 0
+    var dueAt = Int64.max
+    var relearnedAt = Int64.min
   }
 
   private let state: Mutex<State>
@@ -60,15 +69,41 @@ public final class RecommendationLearner: Learner, Sendable {
   }
 
   public func forget(_ person: Key128, erasedAt: Int64) {
-    state.withLock { $0.book.forget(person) }
+    state.withLock { state in
+      guard state.book.forget(person) else { return }
+      state.owe(1, at: erasedAt)
+    }
+  }
+
+  public func successor() -> (any Learner)? {
+    let now = state.withLock { state in
+      state.owed > 0 ? state.progress.map(\.logTime).flatMap { $0 >= state.dueAt ? $0 : nil } : nil
+    }
+    guard let now else { return nil }
+    return RecommendationRelearning(self, keepsTexts: keepsTexts, knownUntil: now)
+  }
+
+  /// Answers come from another book from now on, which has read as far.
+  ///
+  /// - Parameters:
+  ///   - owed: erasures that it does not know.
+  ///   - time: of the log.
+  func replace(_ book: RecommendationBook, owed: Int, at time: Int64) {
+    state.withLock { state in
+      var book = book
+      book.takeMeanings(from: state.book)
+      state.book = book
+      (state.owed, state.dueAt, state.relearnedAt) = (0, .max, time)
+      if owed > 0 { state.owe(owed, at: time) }
+    }
   }
 
   public func publish(_ progress: LearningProgress) {
-    let (summaries, texts) = state.withLock { state in
+    let (summaries, texts, owed) = state.withLock { state in
       state.progress = progress
-      return (state.book.summaries(now: progress.logTime), state.book.takeTexts())
+      return (state.book.summaries(now: progress.logTime), state.book.takeTexts(), state.owed)
     }
-    metrics.set(summaries)
+    metrics.set(summaries, pendingErasures: owed)
     keeper.withLock { $0 }?.take(texts, readTo: progress.position.description)
   }
 
@@ -124,9 +159,21 @@ public final class RecommendationLearner: Learner, Sendable {
     state.withLock { $0.book.entries(of: contents, site: site) }
   }
 
-  func summaries() -> (summaries: [RecommendationSummary], progress: LearningProgress)? {
+  func summaries() -> (
+    summaries: [RecommendationSummary], pendingErasures: Int, progress: LearningProgress
+  )? {
     state.withLock { state in
-      state.progress.map { (state.book.summaries(now: $0.logTime), $0) }
+      state.progress.map { (state.book.summaries(now: $0.logTime), state.owed, $0) }
     }
+  }
+}
+
+extension RecommendationLearner.State {
+  fileprivate mutating func owe(_ erasures: Int, at time: Int64) {
+    owed += erasures
+    guard dueAt == .max else { return }
+    let earliest =
+      relearnedAt == .min ? .min : relearnedAt + RecommendationLearner.rests
+    dueAt = max(time + RecommendationLearner.gathers, earliest)
   }
 }

@@ -33,23 +33,31 @@ public struct RecommendationMetrics: Sendable {
     "smartcontent_recommendation_seconds", "Time to make a list, in seconds.",
     .histogram(bounds: [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.1]))
 
+  public static let pendingErasures = MetricDeclaration(
+    "smartcontent_recommendation_pending_erasures",
+    "Erased persons whose choices the weights still know, until the log is read again without them.",
+    .gauge)
+
   static let all = [
-    tests, hits, popularHits, coverage, contents, persons, forgotten, duration,
+    tests, hits, popularHits, coverage, contents, persons, forgotten, duration, pendingErasures,
   ]
 
   private let gauges: [MetricFamily<Gauge>]
   private let forgotten: MetricFamily<Gauge>
   private let durations: Histogram
+  private let pendingErasures: Gauge
 
   init(_ registry: MetricRegistry) {
     gauges = [
       Self.tests, Self.hits, Self.popularHits, Self.coverage, Self.contents, Self.persons,
     ].map(registry.gauge)
     forgotten = registry.gauge(Self.forgotten)
+    pendingErasures = registry.gauge(Self.pendingErasures).with()
     durations = registry.histogram(Self.duration).with()
   }
 
-  func set(_ summaries: [RecommendationSummary]) {
+  func set(_ summaries: [RecommendationSummary], pendingErasures count: Int) {
+    pendingErasures.set(Double(count))
     for summary in summaries {
       let figures = summary.figures
       let values = [

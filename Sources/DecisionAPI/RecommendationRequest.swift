@@ -7,8 +7,9 @@ import Learning
 struct RecommendationRequest {
   static let parameters = [
     "site_id", "limit", "campaign", "channel", "exclude", "diversity", "impressions_max", "seen",
-    "explore",
+    "explore", "seed",
   ]
+  static let seedBytesMax = 256
 
   /// - Parameters:
   ///   - more: further parameters of the route.
@@ -29,6 +30,10 @@ struct RecommendationRequest {
     question.exploration = try share(given, "explore") ?? question.exploration
     question.impressionsMax = try number(
       given, "impressions_max", RecommendationQuestion.impressionsAllowed)
+    question.seed = given["seed"]
+    guard (question.seed ?? "").utf8.count <= seedBytesMax else {
+      throw problem("?seed", "at most \(seedBytesMax) bytes are taken", [])
+    }
     switch given["seen"] ?? "exclude" {
     case "exclude": question.includesSeen = false
     case "include": question.includesSeen = true

@@ -33,8 +33,10 @@ public struct RecommendationRoutes: Sendable {
   public func declare(on routes: inout Routes) {
     routes.on(.get, "/v1/recommendations") { request in
       try check(request)
-      guard let (summaries, progress) = learner.summaries() else { throw Self.unread }
-      return Self.response(RecommendationWriter.json(summaries, progress))
+      guard let found = learner.summaries() else { throw Self.unread }
+      return Self.response(
+        RecommendationWriter.json(
+          found.summaries, pendingErasures: found.pendingErasures, found.progress))
     }
     routes.on(.get, "/v1/recommendations/persons/{person}") { request in
       let person = request.parameters["person"] ?? ""

@@ -106,7 +106,9 @@ enum RecommendationWriter {
   }
 
   /// What each site's lists are made from, and how they do.
-  static func json(_ summaries: [RecommendationSummary], _ progress: LearningProgress) -> [UInt8] {
+  static func json(
+    _ summaries: [RecommendationSummary], pendingErasures: Int, _ progress: LearningProgress
+  ) -> [UInt8] {
     var json = JSONWriter(reserving: 1_024)
     json.beginObject()
     json.key("sites")
@@ -146,6 +148,8 @@ enum RecommendationWriter {
     json.endArray()
     json.key("meta")
     json.beginObject()
+    json.key("pending_erasures")
+    json.integer(pendingErasures)
     write(progress, to: &json)
     json.endObject()
     json.endObject()

@@ -21,7 +21,7 @@ enum SegmentFile {
     ) { text in
       text.utf8.count == 3 && text.utf8.allSatisfy { (0x41...0x5a).contains($0) } ? text : nil
     }
-    let segments = readSegments(root)
+    let segments = readSegments(root, memory ?? .max)
     let clusters = root.section("clusters", keys: ["count", "every"])
     let count = clusters?.integer("count", 0...32)
     let every = clusters?.duration("every", 1_000_000...day)
@@ -32,7 +32,7 @@ enum SegmentFile {
       segments: segments, clusterCount: count, clustersEvery: every)
   }
 
-  private static func readSegments(_ root: Section) -> [SegmentRule]? {
+  private static func readSegments(_ root: Section, _ memory: Int64) -> [SegmentRule]? {
     guard let section = root.section("segments") else { return nil }
     guard section.entries.count <= SegmentRule.countMax else {
       root.problems.add(
@@ -40,11 +40,33 @@ enum SegmentFile {
         allowed: "at most \(SegmentRule.countMax)", fix: "remove those that are over")
       return nil
     }
-    let rules = section.entries.compactMap { read($0, section) }
-    return rules.count == section.entries.count ? rules : nil
+    let rules = section.entries.compactMap { read($0, section, memory) }
+    guard rules.count == section.entries.count else { return nil }
+    return hasRoom(SegmentInputs(rules), section) ? rules : nil
   }
 
-  private static func read(_ entry: Section.Entry, _ all: Section) -> SegmentRule? {
+  /// What is asked for of each person is kept of each person.
+  private static func hasRoom(_ inputs: SegmentInputs, _ section: Section) -> Bool {
+    let counts: [(what: String, count: Int, max: Int)] = [
+      ("different things within a time", inputs.acts.count, SegmentInputs.actsMax),
+      ("different properties", inputs.properties.count, SegmentInputs.propertiesMax),
+      (
+        "different values of one property", inputs.properties.map(\.values.count).max() ?? 0,
+        SegmentInputs.valuesMax
+      ),
+    ]
+    for (what, count, max) in counts where count > max {
+      section.problems.add(
+        line: section.line, key: "segments", what: "asks for \(count) \(what)",
+        allowed: "at most \(max)", fix: "remove those that are over")
+      return false
+    }
+    return true
+  }
+
+  private static func read(
+    _ entry: Section.Entry, _ all: Section, _ memory: Int64
+  ) -> SegmentRule? {
     let key = all.path(entry.name)
     guard isID(entry.name) else {
       all.problems.add(
@@ -58,7 +80,8 @@ enum SegmentFile {
         problems: all.problems),
       let when = section["when"],
       let condition = expression(
-        when.value, key: section.path("when"), line: when.line, all.problems, depth: 1)
+        when.value, key: section.path("when"), line: when.line, all.problems, depth: 1,
+        memory: memory)
     else { return nil }
     let description = section.text("description")
     guard section["description"] == nil || description != nil else { return nil }
@@ -79,17 +102,19 @@ enum SegmentFile {
 
   // MARK: Conditions
 
-  private static let forms = "`FIELD OPERATOR VALUE`, or one of all, any and not with conditions"
+  private static let forms =
+    "`FIELD OPERATOR VALUE`, `FIELD in TIME OPERATOR VALUE`, or one of all, any and not with conditions"
 
   private static func expression(
-    _ node: Node, key: String, line: Int, _ problems: ProblemList, depth: Int
+    _ node: Node, key: String, line: Int, _ problems: ProblemList, depth: Int,
+    memory: Int64
   ) -> SegmentExpression? {
     let line = node.mark?.line ?? line
     func refuse(_ what: String, _ allowed: String, _ fix: String) -> SegmentExpression? {
       problems.add(line: line, key: key, what: what, allowed: allowed, fix: fix)
       return nil
     }
-    if let text = node.scalar?.string { return condition(text, refuse) }
+    if let text = node.scalar?.string { return condition(text, memory, refuse) }
     guard depth <= depthMax else {
       return refuse("is nested too deeply", "\(depthMax) levels", "write it with fewer of them")
     }
@@ -99,8 +124,10 @@ enum SegmentFile {
     let word = name.scalar?.string ?? ""
     switch word {
     case "not":
-      return expression(value, key: "\(key).not", line: line, problems, depth: depth + 1)
-        .map { .not($0) }
+      return expression(
+        value, key: "\(key).not", line: line, problems, depth: depth + 1, memory: memory
+      )
+      .map { .not($0) }
     case "all", "any":
       guard let sequence = value.sequence, (1...partsMax).contains(sequence.count) else {
         return refuse(
@@ -108,7 +135,8 @@ enum SegmentFile {
           "write it as `\(word): [recency <= 7d, clicks > 0]`")
       }
       let parts = sequence.compactMap {
-        expression($0, key: "\(key).\(word)", line: line, problems, depth: depth + 1)
+        expression(
+          $0, key: "\(key).\(word)", line: line, problems, depth: depth + 1, memory: memory)
       }
       guard parts.count == sequence.count else { return nil }
       return word == "all" ? .all(parts) : .any(parts)
@@ -118,35 +146,94 @@ enum SegmentFile {
   }
 
   private static func condition(
-    _ text: String, _ refuse: (String, String, String) -> SegmentExpression?
+    _ text: String, _ memory: Int64, _ refuse: (String, String, String) -> SegmentExpression?
   ) -> SegmentExpression? {
-    let words = text.split(separator: " ")
-    guard words.count == 3 else {
+    let words = text.split(separator: " ").map(String.init)
+    let operators = SegmentExpression.Comparison.allCases.map(\.rawValue) + [equal]
+    guard words.count >= 3 else {
       return refuse("is \(text)", forms, "write it with spaces, such as `clicks > 0`")
     }
-    let known = ProfileField.plain.map(\.name)
-    let shares = PreferenceKind.allCases.map { "\($0.name).…" } + ["part.…"]
-    guard let field = ProfileField(String(words[0])) else {
-      let near = Spelling.nearest(to: String(words[0]), among: known)
-      return refuse(
-        "is about \(words[0])", (known + shares).joined(separator: ", "),
-        near.map { "write \($0)" } ?? "write one of these")
+    guard let place = words.firstIndex(where: operators.contains), place > 0,
+      place < words.count - 1
+    else {
+      let word = words[words.count - 2]
+      return refuse("compares by \(word)", operators.joined(separator: ", "), "write one of these")
     }
-    guard let comparison = SegmentExpression.Comparison(rawValue: String(words[1])) else {
-      return refuse(
-        "compares by \(words[1])",
-        SegmentExpression.Comparison.allCases.map(\.rawValue).joined(separator: ", "),
-        "write one of these")
+    let value = words[(place + 1)...].joined(separator: " ")
+    let isCounted = place >= 3 && words[place - 2] == "in"
+    let name = words[..<(isCounted ? place - 2 : place)].joined(separator: " ")
+    if isCounted {
+      return counted(name, in: words[place - 1], words[place], value, memory, refuse)
     }
+    guard let field = ProfileField(name) else { return unknown(name, refuse) }
+    if words[place] == equal {
+      guard case .property(let name) = field else {
+        return refuse(
+          "compares \(words[0]) by =", "= for property.… alone", "write <, <=, >= or >")
+      }
+      return .equals(property: name, value)
+    }
+    guard let comparison = SegmentExpression.Comparison(rawValue: words[place]) else { return nil }
     if field.isTime {
-      guard let micros = Quantity.duration(String(words[2])) else {
-        return refuse("has \(words[2])", "a duration such as 36h or 7d", "write one")
+      guard let micros = Quantity.duration(value) else {
+        return refuse("has \(value)", "a duration such as 36h or 7d", "write one")
       }
       return .compare(field, comparison, Double(micros) / Double(day))
     }
-    guard let number = Double(words[2]), number.isFinite, number >= 0 else {
-      return refuse("has \(words[2])", "a number from 0 on", "write one such as 0.5")
+    guard let number = Double(value), number.isFinite, number >= 0 else {
+      return refuse("has \(value)", "a number from 0 on", "write one such as 0.5")
     }
     return .compare(field, comparison, number)
+  }
+
+  private static let equal = "="
+
+  private static func unknown(
+    _ name: String, _ refuse: (String, String, String) -> SegmentExpression?
+  ) -> SegmentExpression? {
+    if ProfileAct(name) != nil {
+      return refuse(
+        "is about \(name) without a time", "\(name) in 7d", "write within which time it counts")
+    }
+    let known = ProfileField.plain.map(\.name)
+    let shares = PreferenceKind.allCases.map { "\($0.name).…" } + ["part.…", "property.…"]
+    let near = Spelling.nearest(to: name, among: known)
+    return refuse(
+      "is about \(name)",
+      (known + shares + ["event.… in 7d"]).joined(separator: ", "),
+      near.map { "write \($0)" } ?? "write one of these")
+  }
+
+  /// Such as `event.Signed Up in 30d >= 1`.
+  private static func counted(
+    _ name: String, in window: String, _ word: String, _ value: String, _ memory: Int64,
+    _ refuse: (String, String, String) -> SegmentExpression?
+  ) -> SegmentExpression? {
+    guard let act = ProfileAct(name) else {
+      return refuse(
+        "counts \(name)",
+        (ProfileAct.plain.map(\.name) + ["event.…"]).joined(separator: ", "),
+        Spelling.nearest(to: name, among: ProfileAct.plain.map(\.name)).map { "write \($0)" }
+          ?? "write one of these")
+    }
+    guard let micros = Quantity.duration(window), micros >= 1_000_000 else {
+      return refuse("counts in \(window)", "a duration from 1s on, such as 36h or 7d", "write one")
+    }
+    guard micros <= memory else {
+      return refuse(
+        "counts in \(window)", "at most the memory, \(Quantity.text(micros: memory))",
+        "raise memory, or count within a shorter time")
+    }
+    guard let comparison = SegmentExpression.Comparison(rawValue: word) else {
+      return refuse(
+        "compares by \(word)",
+        SegmentExpression.Comparison.allCases.map(\.rawValue).joined(separator: ", "),
+        "write one of these")
+    }
+    let most = act == .value ? 1e12 : Double(SegmentInputs.countMax)
+    guard let number = Double(value), (0...most).contains(number) else {
+      return refuse("has \(value)", "a number from 0 to \(Int(most))", "write one such as 3")
+    }
+    return .compare(.within(act, micros), comparison, number)
   }
 }

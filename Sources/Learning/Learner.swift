@@ -11,8 +11,9 @@ public import Operators
 /// The contract:
 ///
 /// * **One thread.** All calls come from one thread, frame after frame; each stream in order of sequence.
-/// * **Sets.** What is learned is a function of what was read of each stream, not of how the streams were
-///   interleaved: sums, or tables whose entries know their own time.
+/// * **Sets.** What is learned is a function of what was read of each stream: sums, or tables whose entries know their own
+///   time. What hangs on the order hangs on that in which frames were stored, over all streams, which is the one in which
+///   they come.
 /// * **Pure.** No clock and no random source: a learner that begins anew comes to the same state. What it is
 ///   asked with is the log's time.
 /// * **Bounded.** Every table has a maximum; what was turned away is counted.

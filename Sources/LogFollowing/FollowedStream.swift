@@ -22,6 +22,8 @@ final class FollowedStream {
   private(set) var lastKnown: UInt64
   private(set) var away: String?
   private(set) var failure: LogError?
+  /// When the frames that wait have arrived.
+  private(set) var seenAt = ContinuousClock.now
   /// In reverse order, so that the next one is at the end.
   private var waiting: [any StoredFrame] = []
 
@@ -78,6 +80,7 @@ final class FollowedStream {
     lastKnown = max(lastKnown, taken.lastKnown)
     away = taken.away
     failure = taken.failure
+    if !taken.batches.isEmpty { seenAt = .now }
     for batch in taken.batches.reversed() { waiting.append(contentsOf: batch.frames.reversed()) }
   }
 

@@ -54,6 +54,9 @@ final class FollowerLoop {
   private var askedAt = ContinuousClock.now
   private let startedAt = ContinuousClock.now
   private var eventCount: UInt64 = 0
+  private var order = StreamOrder()
+  /// Whether frames are there that others may come before.
+  private var isWaiting = false
 
   /// Clocks of logs may step back by so much.
   private static let steps: Int64 = 3_600_000_000
@@ -61,6 +64,8 @@ final class FollowerLoop {
   private static let pauseMs = 200
   /// Frames that are taken before the clock is looked at.
   private static let framesAtOnce = 64
+  /// Between two looks whether an older frame has come.
+  private static let orderMs = 5
 
   init(
     _ source: FollowedLog, rhythm: LogFollower.Rhythm, shared: SharedState,
@@ -241,14 +246,18 @@ final class FollowerLoop {
       isAway(streams.lazy.compactMap(\.away).first)
       try relearn(index)
       let isIdle = try take() == 0
-      if isIdle, let failure = streams.lazy.compactMap(\.failure).first { throw .log(failure) }
+      if isIdle, !isWaiting, let failure = streams.lazy.compactMap(\.failure).first {
+        throw .log(failure)
+      }
       if isIdle { noteWhetherCaughtUp(index) }
       let waitMs = publishWhereDue()
       keepWhereDue(index)
       if streams.allSatisfy(\.hasComeToEnd) { return true }
       askForEnds(index)
       guard isIdle else { continue }
-      if state.isCaughtUp, waitMs <= rhythm.newsMs {
+      if isWaiting {
+        bell.wait(milliseconds: min(waitMs, Self.orderMs))
+      } else if state.isCaughtUp, waitMs <= rhythm.newsMs {
         // Nobody sees what is read before the next publication: until then frames gather.
         _ = stop.wait(milliseconds: waitMs)
       } else {
@@ -264,23 +273,33 @@ final class FollowerLoop {
   private func take() throws(Halt) -> Int {
     let eventsBefore = streams.reduce(0) { $0 + $1.judge.tally.events }
     var count = 0
-    while count < Self.framesAtOnce {
+    isWaiting = false
+    let unsureBefore = order.unsure
+    taking: while count < Self.framesAtOnce {
       // In the beginning nobody runs ahead of a stream of which more is known to come.
       if !state.isCaughtUp, streams.contains(where: \.owesFrames) { break }
-      var next: (stream: FollowedStream, storedAt: Int64)?
-      for stream in streams {
-        guard let storedAt = stream.nextStoredAt else { continue }
-        if next.map({ storedAt < $0.storedAt }) ?? true { next = (stream, storedAt) }
+      let stream: FollowedStream
+      switch order.next(streams, in: source.streams, isLive: state.isCaughtUp) {
+      case .take(let next): stream = next
+      case .wait:
+        isWaiting = true
+        break taking
+      case .nothing: break taking
       }
-      guard let next else { break }
       do throws(AnalysisError) {
-        try next.stream.takeNext(to: feed)
+        try stream.takeNext(to: feed)
       } catch {
         throw .analysis(error)
       }
       count += 1
     }
     guard count > 0 else { return 0 }
+    if order.unsure > unsureBefore {
+      metrics.tookUnsure(Int(order.unsure - unsureBefore))
+      logger.warning(
+        "frames were learned that older ones of another stream may follow: it has not come for two seconds",
+        metadata: ["frames": "\(order.unsure - unsureBefore)"])
+    }
     let events = streams.reduce(0) { $0 + $1.judge.tally.events } - eventsBefore
     eventCount += events
     metrics.read(frames: count, events: Int(events))

@@ -47,9 +47,14 @@ public struct FollowerMetrics: Sendable {
     "Time for which learning stood still for a snapshot, in seconds.",
     .histogram(bounds: [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1]))
 
+  public static let unsure = MetricDeclaration(
+    "smartcontent_learning_unsure_frames_total",
+    "Frames that were learned though an older one of another stream may have been on its way: models"
+      + " that depend on the order may differ from those of other processes.", .counter)
+
   static let all = [
-    frames, events, position, lag, behind, caughtUp, away, halted, publish, relearnings, snapshots,
-    snapshotBytes, freeze,
+    frames, events, position, lag, behind, caughtUp, away, halted, publish, relearnings, unsure,
+    snapshots, snapshotBytes, freeze,
   ]
 
   /// What became of a snapshot.
@@ -60,6 +65,7 @@ public struct FollowerMetrics: Sendable {
 
   private let frameCount: Counter
   private let eventCount: Counter
+  private let unsureCount: Counter
   private let publishing: Histogram
   private let relearningCount: MetricFamily<Counter>
   private let snapshotCount: MetricFamily<Counter>
@@ -77,6 +83,7 @@ public struct FollowerMetrics: Sendable {
   ) {
     frameCount = registry.counter(Self.frames).with()
     eventCount = registry.counter(Self.events).with()
+    unsureCount = registry.counter(Self.unsure).with()
     publishing = registry.histogram(Self.publish).with()
     relearningCount = registry.counter(Self.relearnings)
     for outcome in Relearned.allCases { _ = relearningCount.with(outcome.rawValue) }
@@ -106,6 +113,8 @@ public struct FollowerMetrics: Sendable {
     frameCount.add(frames)
     eventCount.add(events)
   }
+
+  func tookUnsure(_ frames: Int) { unsureCount.add(frames) }
 
   func relearned(_ outcome: Relearned) {
     relearningCount.with(outcome.rawValue).add()

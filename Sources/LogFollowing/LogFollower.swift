@@ -12,8 +12,8 @@ import Threads
 ///     generation 2: events-g2-00 … ◀────────────╯ ids, once all streams above have come to their ends
 ///
 /// As in the processor, copies, late events and bots are told by the pipeline's own rules, and a generation is read
-/// once all earlier ones are read to their ends. What was in the log at the start is taken in order of stored time
-/// over all streams; what comes later as it comes.
+/// once all earlier ones are read to their ends. Frames are taken in order of stored time over all streams
+/// (``StreamOrder``), so that processes come to the same models.
 ///
 /// Learners hear of what was stored since their memory begins, counted back from the newest frame that the log held
 /// at the start: no clock has a say. Copies are known from the dedupe horizon before that.

@@ -53,7 +53,7 @@ final class LearningParts: Sendable {
   init(
     _ configuration: SystemConfiguration, versions: VersionFollower?,
     generations: @escaping @Sendable () -> [LogGeneration]?,
-    log: any EventLog, registry: MetricRegistry, logger: Logger
+    log: any EventLog, streams: any EventLog, registry: MetricRegistry, logger: Logger
   ) {
     self.configuration = configuration
     self.registry = registry
@@ -88,7 +88,8 @@ final class LearningParts: Sendable {
     }
     let rules = NewestRules(
       spec, folder: configuration.definitionsFolder, versions: versions, logger: logger)
-    let source = FollowedLog(spec: rules.current, generations: generations, log: log)
+    let source = FollowedLog(
+      spec: rules.current, generations: generations, log: log, streams: streams)
     if followed != nil {
       ForecastMetrics.register(registry) { [forecasts] in forecasts.current }
       NoveltyMetrics.register(registry) { [novelties] in novelties.current }
@@ -167,8 +168,7 @@ final class LearningParts: Sendable {
     if configuration.startsWithWhatIsLeft { log = RemainingLog(log) }
     return LearningParts(
       configuration, versions: versions, generations: { generations(stream.admin) }, log: log,
-      registry: registry,
-      logger: logger)
+      streams: stream, registry: registry, logger: logger)
   }
 
   /// Answers those who have a write key.
@@ -212,7 +212,8 @@ final class LearningParts: Sendable {
     ModelCards(
       plans: configuration.definitions.decisions, decisions: { [decisions] in decisions.current },
       recommendations: recommendations, profiles: profiles,
-      timing: { [timing] in timing.current }, check: access.check
+      timing: { [timing] in timing.current }, forecasts: { [forecasts] in forecasts.current },
+      check: access.check
     ).declare(on: &routes)
     guard let signer else { return }
     if let way, !configuration.definitions.decisions.isEmpty { promotions.open(way) }

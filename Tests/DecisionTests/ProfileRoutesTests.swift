@@ -35,6 +35,10 @@ import Testing
       #expect(isKept)
     }
     profile.segments = 1
+    profile.point(
+      to: ProfileEvidence(
+        at: now - 7 * day, kind: .click,
+        place: FramePlace(StreamPlace(generation: 1, partition: 0), sequence: 12)))
     var update = ProfileUpdate(progress: progress, counts: [1], turnedAway: 4)
     update.changed = [profile]
     update.newNames = ["web", "sport"]
@@ -96,6 +100,71 @@ import Testing
     let one = try await Self.get(routes, "/v1/segments/loyal")
     guard case .array(let changes)? = one["changes"] else { throw DecisionFixture.Malformed() }
     #expect(changes.map { $0["change"]?.string } == ["entered"])
+  }
+
+  @Test(
+    "Why somebody is in a segment is told by its conditions, the others and the events behind it")
+  func why() async throws {
+    let routes = Self.routes(try Self.board())
+    let json = try await Self.get(routes, "/v1/segments/loyal/why?person=ann&site_id=shop")
+    #expect(json["in"]?.bool == true && json["rule"]?.string == "frequency > 2")
+    guard case .array(let conditions)? = json["conditions"],
+      case .array(let events)? = json["events"]
+    else { throw DecisionFixture.Malformed() }
+    #expect(conditions.map { $0["condition"]?.string } == ["frequency > 2"])
+    #expect(((conditions[0]["value"]?.number ?? 0) - 4).magnitude < 0.01)
+    #expect(events.map { $0["position"]?.string } == ["1~0.12"])
+    // Four are two after a half-life.
+    let changes = try #require(json["changes_at"]?.string.flatMap { Timestamp.parse($0) })
+    #expect((changes - Self.now - 7 * Self.day).magnitude < 60_000_000)
+    for (target, code) in [
+      ("/v1/segments/loyal/why", "invalid_request"),
+      ("/v1/segments/loyal/why?person=bob&site_id=shop", "unknown_person"),
+      ("/v1/segments/cluster-1/why?person=ann&site_id=shop", "unknown_segment"),
+    ] {
+      let problem = await #expect(throws: Problem.self) { try await routes.answer(.get, target) }
+      #expect(problem?.code == code, "\(target)")
+    }
+  }
+
+  @Test("Why somebody is in a cluster is told by its distance to each")
+  func whyCluster() async throws {
+    var policy = Self.policy
+    policy.clusterCount = 2
+    let board = ProfileBoard(policy, registry: MetricRegistry())
+    var profiles: [Profile] = []
+    for number in 0..<40 {
+      var profile = Profile(EventIdentity.personKey(site: "shop", id: "p\(number)"))
+      let begun = profile.begin(at: Self.now - Self.day, policy.decay)
+      let (weight, place) = try #require(begun)
+      for _ in 0..<(number < 10 ? 30 : 1 + number % 2) {
+        profile.add(1, to: .activity, weight, place)
+      }
+      profiles.append(profile)
+    }
+    let features = ProfileFeatures()
+    var points = PointTable(width: features.names.count)
+    for profile in profiles { points.append(features.point(profile.view(at: Self.now, policy))) }
+    var clusters = StableClusters(clusterCount: 2)
+    clusters.refresh(points)
+    var update = ProfileUpdate(progress: Self.progress, counts: [0], turnedAway: 0)
+    update.changed = profiles
+    update.clusters = ProfileClusters(
+      clusters: clusters, features: features, at: Self.now, sampled: 40, persons: 40)
+    board.take(update)
+    let routes = Self.routes(board)
+    let answers = try await [
+      Self.get(routes, "/v1/segments/cluster-1/why?person=p3&site_id=shop"),
+      Self.get(routes, "/v1/segments/cluster-2/why?person=p3&site_id=shop"),
+    ]
+    #expect(answers.filter { $0["in"]?.bool == true }.count == 1)
+    let own = try #require(answers.first { $0["in"]?.bool == true })
+    guard case .array(let others)? = own["alternatives"],
+      case .array(let parts)? = own["contributions"]
+    else { throw DecisionFixture.Malformed() }
+    #expect((others[0]["odds"]?.number ?? 1) < 0.5)
+    #expect((others[0]["distance"]?.number ?? 0) > (own["distance"]?.number ?? .infinity))
+    #expect(parts.contains { $0["feature"]?.string == "frequency" })
   }
 
   @Test("Hours are told with their gain, and chances that add up to 1")

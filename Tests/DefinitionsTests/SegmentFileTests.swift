@@ -1,3 +1,4 @@
+import Events
 import Learning
 import Testing
 
@@ -22,6 +23,14 @@ struct SegmentFileTests {
       plain:
         when: clicks > 0
         events: true
+      recent:
+        when:
+          all:
+            - event.Signed Up in 30d >= 1
+            - clicks in 36h < 3
+            - property.plan = pro plus
+            - property.age >= 18
+            - country.DE > 0.5
     clusters:
       count: 4
       every: 10m
@@ -50,6 +59,14 @@ struct SegmentFileTests {
             SegmentRule(
               id: "plain", description: "", condition: .compare(.clicks, .more, 0),
               isAnnounced: true),
+            SegmentRule(
+              id: "recent", description: "",
+              condition: .all([
+                .compare(.within(.named("Signed Up"), 30 * day), .atLeast, 1),
+                .compare(.within(.kind(.click), 3 * day / 2), .less, 3),
+                .equals(property: "plan", "pro plus"), .compare(.property("age"), .atLeast, 18),
+                .compare(.share(.country, "DE"), .more, 0.5),
+              ])),
           ],
           clusterCount: 4, clustersEvery: 600_000_000))
   }
@@ -72,6 +89,13 @@ struct SegmentFileTests {
       ("topic.sport > 0.5", "hour.24 > 0.5", "segments.loyal.when.all.any", "hour.…"),
       ("value <= 10", "value <= -1", "segments.loyal.when.all.any.not", "from 0 on"),
       ("any: [", "some: [", "segments.loyal.when.all", "all, any, not"),
+      ("clicks in 36h", "likes in 36h", "segments.recent.when.all", "impressions, views, clicks"),
+      ("clicks in 36h", "clicks in 36", "segments.recent.when.all", "36h or 7d"),
+      ("clicks in 36h < 3", "clicks in 36h < 300", "segments.recent.when.all", "0 to 100"),
+      ("clicks in 36h < 3", "clicks in 36h = 3", "segments.recent.when.all", "<, <=, >=, >"),
+      ("clicks in 36h", "clicks in 31d", "segments.recent.when.all", "at most the memory, 30d"),
+      ("event.Signed Up in 30d >= 1", "event.Signed Up >= 1", "segments.recent.when.all", "in 7d"),
+      ("clicks > 0", "clicks = 0", "segments.plain.when", "property.… alone"),
       ("events: true", "events: yes", "segments.plain.events", "true, false"),
       ("half_life: 7d", "half_life: 7", "half_life", "duration"),
       ("currency: EUR", "currency: euro", "currency", "ISO 4217"),

@@ -45,7 +45,8 @@ public final class ForecastLearner: Learner {
   private var turnedAway: UInt64 = 0
   private var tuples: [EngagementForecasts.Key??] = []
 
-  public let memory: Int64 = 30 * 86_400_000_000
+  public static let memory: Int64 = 30 * 86_400_000_000
+  public var memory: Int64 { Self.memory }
 
   /// - Parameter hand: takes the forecasts; called by ``publish(_:)`` where an hour is over.
   public init(hand: @escaping (EngagementForecasts) -> Void) { self.hand = hand }

@@ -5,6 +5,10 @@ struct DueTimes: Sendable {
   private struct Entry: Sendable {
     var time: Int64
     var person: Key128
+
+    static func < (a: Self, b: Self) -> Bool {
+      a.time != b.time ? a.time < b.time : a.person < b.person
+    }
   }
 
   private var heap: [Entry] = []
@@ -16,7 +20,7 @@ struct DueTimes: Sendable {
   mutating func add(_ person: Key128, at time: Int64) {
     heap.append(Entry(time: time, person: person))
     var child = heap.count - 1
-    while child > 0, heap[child].time < heap[(child - 1) / 2].time {
+    while child > 0, heap[child] < heap[(child - 1) / 2] {
       heap.swapAt(child, (child - 1) / 2)
       child = (child - 1) / 2
     }
@@ -32,7 +36,7 @@ struct DueTimes: Sendable {
       while true {
         var least = parent
         for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count {
-          if heap[child].time < heap[least].time { least = child }
+          if heap[child] < heap[least] { least = child }
         }
         guard least != parent else { break }
         heap.swapAt(parent, least)

@@ -26,6 +26,7 @@ public final class ProfileLearner: Learner {
   private var touched: Set<Key128> = []
   private var removed: [Key128] = []
   private var due = DueTimes()
+  private var seen = SeenTimes()
   private var counts: [Int]
   private var turnedAway: UInt64 = 0
   private var clusters: StableClusters
@@ -37,6 +38,11 @@ public final class ProfileLearner: Learner {
   /// What the tuples and agents of the current frame say, by their numbers in it.
   private var tuples: [TupleTraits?] = []
   private var devices: [UInt32?] = []
+  /// Of each name, the places of what is counted by it.
+  private var named: [[Int]?] = []
+  private var facts = EventFacts()
+  private let inputs: SegmentInputs
+  private let countsNames: Bool
 
   private static let namesMax = 65_536
   private static let sampleMax = 4_096
@@ -59,6 +65,8 @@ public final class ProfileLearner: Learner {
     self.hand = hand
     ledger = SegmentLedger(policy)
     self.announces = announces && !ledger.isEmpty
+    inputs = policy.inputs
+    countsNames = inputs.acts.contains { if case .named = $0.act { true } else { false } }
     names = ProfileNames(countMax: Self.namesMax)
     counts = [Int](repeating: 0, count: policy.segments.count)
     clusters = StableClusters(clusterCount: max(1, policy.clusterCount))
@@ -74,14 +82,23 @@ public final class ProfileLearner: Learner {
   ) {
     tuples = [TupleTraits?](repeating: nil, count: frame.tupleCount)
     devices = [UInt32?](repeating: nil, count: frame.labelCount)
+    if countsNames { named = [[Int]?](repeating: nil, count: frame.labelCount) }
+    let framePlace = FramePlace(stream, sequence: moment.sequence)
     for number in 0..<counted.count {
       let index = counted.index(number)
       guard let kind = EventKind(rawValue: frame.kind(index)) else { continue }
       if kind == .segment { hear(frame, index, at: counted.time(number)) }
-      guard Self.isOfPerson(kind) else { continue }
+      let isIdentified = kind == .identify && !inputs.properties.isEmpty
+      guard Self.isOfPerson(kind) || isIdentified else { continue }
       let tuple = traits(of: frame.tuple(index), frame)
       guard tuple.isCounted else { continue }
-      take(frame, index, kind, tuple, at: counted.time(number))
+      let time = counted.time(number)
+      let payload = ProfilePayload(frame.payload(index), inputs, at: time)
+      if isIdentified {
+        note(payload, frame, index, tuple, at: time)
+      } else {
+        take(frame, index, kind, tuple, payload, at: time, in: framePlace)
+      }
     }
   }
 
@@ -105,18 +122,35 @@ public final class ProfileLearner: Learner {
     }
   }
 
-  private func take(
-    _ frame: FrameView, _ index: Int, _ kind: EventKind, _ tuple: TupleTraits, at time: Int64
+  /// Of what only says who somebody is, what rules ask for is taken: then the person was seen.
+  private func note(
+    _ payload: ProfilePayload, _ frame: FrameView, _ index: Int, _ tuple: TupleTraits,
+    at time: Int64
   ) {
+    guard !payload.notes.isEmpty else { return }
+    let place = place(of: frame, index, tuple)
+    _ = profiles[place].begin(at: time, policy.decay)
+    for (property, note) in payload.notes { profiles[place].note(note, of: property, inputs) }
+  }
+
+  private func place(of frame: FrameView, _ index: Int, _ tuple: TupleTraits) -> Int {
     let user = frame.user(index)
     let person = user == .zero ? frame.person(index) : user
-    let place = place(of: person, tuple.site)
     touched.insert(person)
+    return place(of: person, tuple.site)
+  }
+
+  private func take(
+    _ frame: FrameView, _ index: Int, _ kind: EventKind, _ tuple: TupleTraits,
+    _ payload: ProfilePayload, at time: Int64, in framePlace: FramePlace
+  ) {
+    let place = place(of: frame, index, tuple)
+    for (property, note) in payload.notes { profiles[place].note(note, of: property, inputs) }
+    let revenue = tuple.hasCurrency ? frame.revenueMicros(index) / 1_000 : 0
+    count(frame, index, kind, revenue, of: place, at: time)
+    profiles[place].point(to: ProfileEvidence(at: time, kind: kind, place: framePlace))
     guard let (weight, epoch) = profiles[place].begin(at: time, policy.decay) else { return }
-    let revenue = frame.revenueMicros(index)
-    if revenue != 0, tuple.hasCurrency {
-      profiles[place].add(revenue / 1_000, to: .value, weight, epoch)
-    }
+    if revenue != 0 { profiles[place].add(revenue, to: .value, weight, epoch) }
     if kind == .impression {
       profiles[place].add(1, to: .impressions, weight, epoch)
       return
@@ -131,9 +165,41 @@ public final class ProfileLearner: Learner {
     for key in tuple.preferences { prefer(key) }
     prefer(PreferenceKey(.hour, UInt32(Self.hour(time))))
     if let device = device(frame, index) { prefer(PreferenceKey(.device, device)) }
-    for topic in EventTopics.texts(frame.payload(index)) {
+    let country = facts.read(frame.payload(index)).country
+    if !country.isEmpty, let number = names.intern(country) {
+      prefer(PreferenceKey(.country, number))
+    }
+    for topic in payload.topics {
       if let number = names.intern(topic) { prefer(PreferenceKey(.topic, number)) }
     }
+  }
+
+  /// - Parameter revenue: thousandths of the currency that counts.
+  private func count(
+    _ frame: FrameView, _ index: Int, _ kind: EventKind, _ revenue: Int64, of place: Int,
+    at time: Int64
+  ) {
+    func count(_ number: Int, _ amount: Int64 = 1) {
+      profiles[place].count(number, TimedAmount(time: time, amount: amount), inputs)
+    }
+    for (number, act) in inputs.acts.enumerated() {
+      switch act.act {
+      case .kind(let counted) where counted == kind: count(number)
+      case .any where kind != .impression: count(number)
+      case .value where revenue != 0: count(number, revenue)
+      default: break
+      }
+    }
+    guard countsNames else { return }
+    for number in places(ofName: frame.nameLabel(index), frame) { count(number) }
+  }
+
+  private func places(ofName label: Int, _ frame: FrameView) -> [Int] {
+    if let known = named[label] { return known }
+    let name = String(decoding: frame.label(label), as: UTF8.self)
+    let places = inputs.acts.indices.filter { inputs.acts[$0].act == .named(name) }
+    named[label] = places
+    return places
   }
 
   private static func hour(_ time: Int64) -> Int64 {
@@ -146,31 +212,27 @@ public final class ProfileLearner: Learner {
     if profiles.count >= policy.personsMax { makeRoom() }
     places[person] = profiles.count
     profiles.append(Profile(person, of: site))
+    seen.add(person, at: .min)
     return profiles.count - 1
   }
 
-  /// A tenth of the persons goes: those whose last event is longest ago.
+  /// The person whose last event is longest ago goes.
   private func makeRoom() {
-    let order = profiles.indices.sorted { a, b in
-      let (x, y) = (profiles[a], profiles[b])
-      return x.last != y.last ? x.last < y.last : x.person < y.person
-    }
-    let gone = Set(order.prefix(max(1, profiles.count / 10)))
-    var kept: [Profile] = []
-    kept.reserveCapacity(profiles.count)
-    for (index, profile) in profiles.enumerated() {
-      guard gone.contains(index) else {
-        kept.append(profile)
-        continue
-      }
-      leave(profile)
-      removed.append(profile.person)
-      touched.remove(profile.person)
-      turnedAway += 1
-    }
-    profiles = kept
-    places.removeAll(keepingCapacity: true)
-    for (index, profile) in profiles.enumerated() { places[profile.person] = index }
+    let oldest = seen.removeOldest { person in places[person].map { profiles[$0].last } }
+    guard let oldest, remove(oldest) else { return }
+    turnedAway += 1
+  }
+
+  /// - Returns: false where there is no such person.
+  private func remove(_ person: Key128) -> Bool {
+    guard let place = places.removeValue(forKey: person) else { return false }
+    leave(profiles[place])
+    profiles.swapAt(place, profiles.count - 1)
+    profiles.removeLast()
+    if place < profiles.count { places[profiles[place].person] = place }
+    touched.remove(person)
+    removed.append(person)
+    return true
   }
 
   private func leave(_ profile: Profile) {
@@ -181,14 +243,7 @@ public final class ProfileLearner: Learner {
   }
 
   public func forget(_ person: Key128, erasedAt: Int64) {
-    if let place = places.removeValue(forKey: person) {
-      leave(profiles[place])
-      profiles[place] = profiles[profiles.count - 1]
-      profiles.removeLast()
-      if place < profiles.count { places[profiles[place].person] = place }
-      touched.remove(person)
-      removed.append(person)
-    }
+    _ = remove(person)
     ledger.forget(person, erasedAt: erasedAt)
   }
 
@@ -281,7 +336,7 @@ public final class ProfileLearner: Learner {
 
   private func judge(_ person: Key128, at now: Int64, _ changes: inout [SegmentChange]) {
     guard let place = places[person] else { return }
-    let view = profiles[place].view(at: now, policy.decay)
+    let view = profiles[place].view(at: now, policy)
     var next = Int64.max
     for (segment, rule) in policy.segments.enumerated() {
       func number(_ name: String) -> Int? { names.number(of: name).map { Int($0) } }
@@ -311,7 +366,7 @@ public final class ProfileLearner: Learner {
     for (index, profile) in profiles.enumerated() {
       sample.offer(hash: profile.person.low, place: index)
     }
-    let views = sample.members.map { profiles[$0.place].view(at: now, policy.decay) }
+    let views = sample.members.map { profiles[$0.place].view(at: now, policy) }
     var means: [PreferenceKey: Double] = [:]
     for view in views {
       for kind in [PreferenceKind.topic, .channel] {

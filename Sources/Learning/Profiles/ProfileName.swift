@@ -4,6 +4,7 @@ public enum PreferenceKind: UInt32, CaseIterable, Sendable {
   case content, channel, campaign, device
   /// Of the day, 0 to 23 in UTC.
   case hour
+  case country
 
   public var name: String {
     switch self {
@@ -13,6 +14,7 @@ public enum PreferenceKind: UInt32, CaseIterable, Sendable {
     case .campaign: "campaign"
     case .device: "device"
     case .hour: "hour"
+    case .country: "country"
     }
   }
 

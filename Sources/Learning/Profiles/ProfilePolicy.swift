@@ -6,7 +6,9 @@ public struct ProfilePolicy: Hashable, Sendable {
   public var personsMax: Int
   /// Whose money is a profile's value; ISO 4217.
   public var currency: String
-  public var segments: [SegmentRule]
+  public var segments: [SegmentRule] { didSet { inputs = SegmentInputs(segments) } }
+  /// What the segments want to know of persons beside what every profile has.
+  public private(set) var inputs: SegmentInputs
   public var clusterCount: Int
   /// How often clusters are worked out anew, microseconds of the log's time.
   public var clustersEvery: Int64
@@ -20,6 +22,7 @@ public struct ProfilePolicy: Hashable, Sendable {
     self.personsMax = personsMax
     self.currency = currency
     self.segments = segments
+    inputs = SegmentInputs(segments)
     self.clusterCount = clusterCount
     self.clustersEvery = clustersEvery
   }

@@ -4,7 +4,9 @@ import Statistics
 /// The contents of a site by name, and what is known of each: the numbers that the recommender counts by.
 struct ContentShelf {
   struct Entry {
-    var name: String
+    let name: String
+    /// Of the name: the same in every process.
+    let hash: UInt64
     var facts = ContentFacts()
     /// When its facts were last looked for, seconds.
     var readAt = -Double.infinity
@@ -16,6 +18,11 @@ struct ContentShelf {
     var first: Sighting?
     var said: Sighting?
     var latest = Sightings()
+
+    init(name: String) {
+      self.name = name
+      hash = HashedTextEmbedding.hash(name)
+    }
   }
 
   static let contentsMax = 20_000
@@ -128,7 +135,7 @@ struct ContentShelf {
     if old.isEmpty { embedding.count(text) }
     let words = facts.title.isEmpty ? [] : embedding.vector(text)
     entries[number].text = words.isEmpty ? "" : text
-    index.set(number, words, hash: Self.hash(entries[number].name))
+    index.set(number, words, hash: entries[number].hash)
     if !words.isEmpty { changed?.append(number) }
     recommender.update(number) { content in
       content.topics = topicNumbers
@@ -138,8 +145,6 @@ struct ContentShelf {
   }
 
   // MARK: Vectors
-
-  private static func hash(_ name: String) -> UInt64 { HashedTextEmbedding.hash(name) }
 
   /// Contents whose texts have changed since the last call, each with its text and the vector of its words.
   mutating func takeTexts() -> [(name: String, text: String, words: [SIMD16<Float>])] {
@@ -167,9 +172,35 @@ struct ContentShelf {
       return false
     }
     let vector = BlendedEmbedding.blend(words: embedding.vector(text), meaning: meaning)
-    index.set(number, vector, hash: Self.hash(name))
+    index.set(number, vector, hash: entries[number].hash)
     recommender.update(number) { $0.words = vector }
     return true
+  }
+
+  /// Takes over what a model has said of the texts to another shelf: of those alone that had no such text there, or of which
+  /// nobody has been told, ``takeTexts()`` tells again.
+  ///
+  /// - Parameter contents: the other one's, by its numbers.
+  mutating func takeMeanings(
+    from other: Self, _ contents: [ContentRecommender.Content],
+    in recommender: inout ContentRecommender
+  ) {
+    let untold = Set(other.changed ?? [])
+    var told: [Int] = []
+    for number in numbers.values.sorted() where !entries[number].text.isEmpty {
+      let entry = entries[number]
+      guard let before = other.numbers[entry.name], !untold.contains(before),
+        other.entries[before].text == entry.text
+      else {
+        told.append(number)
+        continue
+      }
+      let meaning = BlendedEmbedding.meaning(
+        in: BlendedEmbedding.numbers(contents[before].words))
+      guard !meaning.isEmpty else { continue }
+      _ = adopt(meaning, of: entry.name, text: entry.text, in: &recommender)
+    }
+    if changed != nil { changed = told }
   }
 
   /// Lets the index grow a little.

@@ -6,9 +6,8 @@ public import Statistics
 /// The recommendations of all sites, as a fold over what counts of the log.
 ///
 /// A plain value: who reads it while it grows guards it by a lock, and hands it frames in parts, so that an answer
-/// waits for few events. Sums are by event time and hang on the interleaving of streams only by rounding and by what
-/// bounded tables let go; the blend's weights, and the figures of its tests, are those of the order in which visits
-/// were read.
+/// waits for few events. Sums are by event time; the blend's weights, the figures of its tests and what bounded tables let go
+/// are those of the order in which visits were read, which is that in which the log stored them.
 public struct RecommendationBook: Sendable {
   public static let sitesMax = 64
   /// How far back visits have a say.
@@ -81,8 +80,13 @@ public struct RecommendationBook: Sendable {
   }
 
   /// A person's key is of one site.
-  public mutating func forget(_ person: Key128) {
-    for site in sites.indices { sites[site].forget(person) }
+  ///
+  /// - Returns: whether the weights of a blend may keep what the person's visits taught them.
+  @discardableResult
+  public mutating func forget(_ person: Key128) -> Bool {
+    var hasTaught = false
+    for site in sites.indices where sites[site].forget(person) { hasTaught = true }
+    return hasTaught
   }
 
   // MARK: Answers
@@ -129,6 +133,14 @@ public struct RecommendationBook: Sendable {
   public mutating func adopt(_ meaning: [SIMD16<Float>], of text: ContentText) -> Bool {
     guard let number = numbers[text.site] else { return false }
     return sites[number].adopt(meaning, of: text)
+  }
+
+  /// Takes the place of another book: what a model has said to that one is not asked for again.
+  public mutating func takeMeanings(from other: Self) {
+    for (name, number) in numbers {
+      guard let before = other.numbers[name] else { continue }
+      sites[number].takeMeanings(from: other.sites[before])
+    }
   }
 
   /// What the lists of each site were worth, and what they are made from.

@@ -30,6 +30,8 @@ public struct RecommendationQuestion: Sendable {
   public var includesSeen: Bool
   /// The share of the list that goes to contents of which little is known.
   public var exploration: Double
+  /// What is drawn to be explored hangs on it and on the hour; nil for the person, or what the list is beside.
+  public var seed: String?
   /// Microseconds since the epoch, of the log.
   public var now: Int64
 

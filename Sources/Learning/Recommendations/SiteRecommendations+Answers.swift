@@ -129,8 +129,8 @@ extension SiteRecommendations {
     return chosen
   }
 
-  /// Draws contents of which little is known, each with the chance that its score gives it, the same ones within an
-  /// hour.
+  /// Draws contents of which little is known, each with the chance that its score gives it: the same ones in every process,
+  /// for a person or a seed within an hour.
   private func explore(
     _ question: RecommendationQuestion, _ context: borrowing RankingContext, seen: [Int32],
     chosen: [RankedContent], _ isAllowed: (Int) -> Bool
@@ -138,28 +138,45 @@ extension SiteRecommendations {
     let count = Int(question.exploration * Double(question.count))
     guard count > 0 else { return [] }
     let taken = Set(chosen.prefix(question.count - count).map(\.number)).union(seen.map(Int.init))
+    // The best of them, in order.
     var drawn: [(entry: RankedContent, value: Double)] = []
-    let hour = UInt64(bitPattern: question.now / 3_600_000_000)
+    drawn.reserveCapacity(count + 1)
+    let seed = Self.seed(question)
     for number in recommender.contents.indices {
-      let content = recommender.contents[number]
-      guard content.visits + content.impressions < Self.littleKnown, !taken.contains(number),
-        isAllowed(number)
+      guard isAllowed(number), !taken.contains(number),
+        recommender.contents[number].visits + recommender.contents[number].impressions
+          < Self.littleKnown
       else { continue }
       let features = recommender.features(of: number, context)
       let score = recommender.blend.score(features)
       // The largest of scores with Gumbel noise is a draw by e^score.
-      var draws = Draws(seed: Self.seed(question.subject) ^ hour << 32 ^ UInt64(number))
+      var draws = Draws(seed: seed ^ shelf.entries[number].hash)
       let value = Double(score) - Elementary.log(-Elementary.log(draws.unit()))
-      drawn.append((.init(number: number, score: score, features: features), value))
+      if drawn.count == count {
+        guard let last = drawn.last, value > last.value else { continue }
+        drawn.removeLast()
+      }
+      var place = drawn.count
+      while place > 0, drawn[place - 1].value < value { place -= 1 }
+      drawn.insert((.init(number: number, score: score, features: features), value), at: place)
     }
-    return drawn.sorted { $0.value > $1.value }.prefix(count).map(\.entry)
+    return drawn.map(\.entry)
   }
 
-  private static func seed(_ subject: RecommendationQuestion.Subject) -> UInt64 {
-    switch subject {
-    case .person(let key): key.low
-    case .item, .session, .newcomer, .persons: 0
+  private static func seed(_ question: RecommendationQuestion) -> UInt64 {
+    let hour = UInt64(bitPattern: question.now / 3_600_000_000)
+    let subject: UInt64
+    if let seed = question.seed {
+      subject = HashedTextEmbedding.hash(seed)
+    } else {
+      switch question.subject {
+      case .person(let key): subject = key.low
+      case .item(let name): subject = HashedTextEmbedding.hash(name)
+      case .session(let names): subject = HashedTextEmbedding.hash(names.last ?? "")
+      case .newcomer, .persons: subject = 0
+      }
     }
+    return subject ^ hour &* 0x9e37_79b9_7f4a_7c15
   }
 
   // MARK: Reasons

@@ -15,19 +15,35 @@ struct SiteRecommendations {
     var latest = Sightings()
     /// Under whom the rest of an anonymous person is kept, once it is known who that is.
     var user: Key128?
+
+    mutating func show(_ number: Int, at time: Double) {
+      shown.append(.init(content: Int32(number), time: time))
+      if shown.count > SiteRecommendations.shownMax { shown.removeFirst() }
+    }
+
+    /// When it was seen last, microseconds since the epoch; who has only been shown something earlier.
+    var lastSeen: Int64 {
+      let looked = memory.lastTime
+      let was = max(looked, (shown.last?.time ?? -.infinity) - SiteRecommendations.shownOnly)
+      return was > -1e12 ? Int64(min(was, 1e12) * 1e6) : .min
+    }
   }
 
   static let personsMax = 100_000
-  /// When there are too many, this share of those that were away for longest goes.
-  static let personsRemoved = 16
+  /// Who has only been shown something goes so much earlier than who has looked at something, seconds: until then it counts how
+  /// often.
+  private static let shownOnly = 86_400.0
   static let shownMax = 128
-  private static let testEvery: UInt64 = 16
+  /// Visits that are tested, one in so many: more rarely where a list takes longer, since it is made of all contents.
+  private static let testEvery = 16
+  private static let testedContents = 100
   /// The blend learns from each of so many first visits, and then from one in four.
   private static let taughtByAll = 20_000
 
   var recommender = ContentRecommender()
   var shelf: ContentShelf
   private(set) var persons: [Key128: Person] = [:]
+  private var seen = SeenTimes()
   private(set) var figures = RecommendationFigures()
   private var context = RankingContext()
 
@@ -63,7 +79,7 @@ struct SiteRecommendations {
     }
     switch kind {
     case .impression:
-      recommender.update(number) { $0.impressions += 1 }
+      recommender.shown(number, 1)
       show(number, to: person, at: time)
     case .custom: break
     default:
@@ -71,6 +87,10 @@ struct SiteRecommendations {
       persons[person]?.latest.add(sighting)
       shelf.note(sighting)
     }
+  }
+
+  mutating func takeMeanings(from other: Self) {
+    shelf.takeMeanings(from: other.shelf, other.recommender.contents, in: &recommender)
   }
 
   mutating func adopt(_ meaning: [SIMD16<Float>], of text: ContentText) -> Bool {
@@ -91,11 +111,12 @@ struct SiteRecommendations {
   private mutating func visit(
     _ number: Int, by person: Key128, weight: Double, key: Key128, at time: Double
   ) {
-    makeRoom(for: person)
+    admit(person)
     cutLearned()
     figures.visits += 1
     let isNew = !(persons[person]?.memory.seen.contains(Int32(number)) ?? false)
-    if isNew, key.low % Self.testEvery == 0 { test(number, of: person, at: time) }
+    let testEvery = max(Self.testEvery, recommender.contentCount / Self.testedContents)
+    if isNew, key.low % UInt64(testEvery) == 0 { test(number, of: person, at: time) }
     if isNew {
       recommender.visit(
         number, by: &persons[person, default: Person()].memory, weight: weight, at: time,
@@ -117,11 +138,8 @@ struct SiteRecommendations {
   }
 
   private mutating func show(_ number: Int, to person: Key128, at time: Double) {
-    makeRoom(for: person)
-    persons[person, default: Person()].shown.append(.init(content: Int32(number), time: time))
-    if (persons[person]?.shown.count ?? 0) > Self.shownMax {
-      persons[person]?.shown.removeFirst()
-    }
+    admit(person)
+    persons[person]?.show(number, at: time)
   }
 
   // MARK: Persons
@@ -130,7 +148,8 @@ struct SiteRecommendations {
   private mutating func identify(_ person: Key128, as user: Key128) -> Key128 {
     guard user != .zero, user != person else { return person }
     if let anonymous = persons[person], anonymous.user != user {
-      if persons[user] == nil {
+      if persons.index(forKey: user) == nil {
+        admit(user)
         persons[user] = anonymous
         persons[user]?.user = nil
       } else {
@@ -141,6 +160,8 @@ struct SiteRecommendations {
           persons[user]?.latest.add(sighting)
         }
       }
+      // It may have gone for the user.
+      admit(person)
       persons[person] = Person()
       persons[person]?.user = user
       persons[person]?.memory.touch(anonymous.memory.lastTime)
@@ -156,14 +177,19 @@ struct SiteRecommendations {
 
   /// A newcomer from now on, and of what its visits have added to the counts of contents nothing is left, but for what
   /// the weights of the blend were taught.
-  mutating func forget(_ person: Key128) {
+  ///
+  /// - Returns: whether there were visits, or may have been: of those for whom there was no room it is not known.
+  mutating func forget(_ person: Key128) -> Bool {
     shelf.forget(person)
-    guard let known = persons.removeValue(forKey: person) else { return }
+    guard let known = persons.removeValue(forKey: person) else {
+      return figures.forgottenPersons > 0
+    }
     figures.visits -= known.memory.learned.count
     recommender.unlearn(known.memory)
     for shown in known.shown where shown.content >= 0 {
-      recommender.update(Int(shown.content)) { $0.impressions -= 1 }
+      recommender.shown(Int(shown.content), -1)
     }
+    return !known.memory.learned.isEmpty
   }
 
   /// Fewer visits of each can be taken back, where those of all are too many.
@@ -176,13 +202,22 @@ struct SiteRecommendations {
     }
   }
 
-  private mutating func makeRoom(for person: Key128) {
-    guard persons.count >= Self.personsMax, persons[person] == nil else { return }
-    let times = persons.map { ($0.value.memory.lastTime, $0.key) }.sorted { $0 < $1 }
-    for (_, key) in times.prefix(Self.personsMax / Self.personsRemoved) {
-      if let gone = persons.removeValue(forKey: key) { recommender.letGo(gone.memory) }
-    }
-    figures.forgottenPersons += Self.personsMax / Self.personsRemoved
+  /// Makes room for who is new: who has been away for longest goes.
+  private mutating func admit(_ person: Key128) {
+    guard persons.index(forKey: person) == nil else { return }
+    if persons.count >= Self.personsMax { removeOldest() }
+    persons[person] = Person()
+    seen.add(person, at: .min)
+  }
+
+  private mutating func removeOldest() {
+    var seen = SeenTimes()
+    swap(&seen, &self.seen)
+    let oldest = seen.removeOldest { persons[$0]?.lastSeen }
+    swap(&seen, &self.seen)
+    guard let oldest, let gone = persons.removeValue(forKey: oldest) else { return }
+    recommender.letGo(gone.memory)
+    figures.forgottenPersons += 1
   }
 
   private mutating func forget(_ gone: Set<Int>) {

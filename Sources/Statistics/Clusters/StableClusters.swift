@@ -84,6 +84,16 @@ public struct StableClusters: Sendable, Equatable {
     return solution.nearest(scale.standardized(point))
   }
 
+  /// How far a point is from each of ``clusters``, in each coordinate, in standard deviations of all; nil before the first
+  /// refresh.
+  public func deviations(of point: [Double]) -> [[Double]]? {
+    guard let scale, let solution, point.count == width else { return nil }
+    let own = scale.standardized(point)
+    return clusters.indices.map { cluster in
+      zip(own, solution.centers[cluster]).map { $0 - $1 }
+    }
+  }
+
   /// The places of many points.
   public func places(of points: PointTable) -> [Int]? {
     guard let scale, let solution, points.width == width else { return nil }

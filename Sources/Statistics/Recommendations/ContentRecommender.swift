@@ -22,7 +22,7 @@ public struct ContentRecommender: Sendable {
     /// Of ``HashedTextEmbedding``, or a ``BlendedEmbedding``; empty where it has no text.
     public var words: [SIMD16<Float>] = []
     public internal(set) var visits = 0
-    public var impressions = 0
+    public internal(set) var impressions = 0
     /// The number of its topics and format together.
     var facts: Int32 = -1
     public internal(set) var isThere = true
@@ -171,6 +171,9 @@ public struct ContentRecommender: Sendable {
     note(&content)
     contents[number] = content
   }
+
+  /// Counts impressions, or takes them back.
+  public mutating func shown(_ number: Int, _ times: Int) { contents[number].impressions += times }
 
   private mutating func note(_ content: inout Content) {
     if content.facts < 0 || facts[Int(content.facts)].topics != content.topics

@@ -21,6 +21,9 @@ public struct LearnedVisits: Sendable, Equatable {
 
   private(set) var sequences: [Sequence] = []
 
+  /// Nothing was ever learned.
+  public var isEmpty: Bool { sequences.isEmpty }
+
   /// That can be taken back.
   public var count: Int { sequences.reduce(0) { $0 + $1.visits.count - $1.contextCount } }
 

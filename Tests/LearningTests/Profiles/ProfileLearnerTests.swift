@@ -42,7 +42,7 @@ struct ProfileLearnerTests {
 
     func view(_ person: UInt64, at time: Int64) throws -> ProfileView {
       try #require(profiles[ProfileStory.key(person)])
-        .view(at: time, ProfileLearnerTests.policy.decay)
+        .view(at: time, ProfileLearnerTests.policy)
     }
 
     func shares(_ kind: PreferenceKind, of person: UInt64) throws -> [String: Double] {

@@ -18,6 +18,7 @@ final class ProfileStory: Analysis {
     var person: UInt64 = 1
     var user: UInt64 = 0
     var kind = EventKind.click
+    var name = "Name"
     var time = ProfileStory.start
     var content = "post-1"
     var channel = "mail"
@@ -63,7 +64,7 @@ final class ProfileStory: Analysis {
           dimensions: DimensionTuple(
             site: "shop", campaign: "spring", content: act.content, channel: act.channel,
             currency: act.currency, traffic: act.traffic
-          ).encoded, revenueMicros: act.revenue, id: "\(lastID)", name: "Name", source: "test",
+          ).encoded, revenueMicros: act.revenue, id: "\(lastID)", name: act.name, source: "test",
           payload: Array(act.payload.utf8), agent: act.agent)
       }, at: storedAt)
   }

@@ -136,6 +136,45 @@ import Testing
     #expect(sighting(7).place.position.description == "1~2.7")
   }
 
+  @Test(
+    "A book that takes another's place asks for no meaning that was said, and tells of new texts")
+  func meanings() throws {
+    let (old, new) = (ContentVisits(), ContentVisits())
+    for visits in [old, new] {
+      visits.book = RecommendationBook(keepsTexts: true)
+      try visits.take([
+        ContentVisit(person: "ann", content: "soup", payload: Self.facts("food", "Ten soups")),
+        ContentVisit(person: "ann", content: "bank", payload: Self.facts("money", "Two banks")),
+      ])
+    }
+    let texts = old.book.takeTexts()
+    #expect(texts.map(\.content).sorted() == ["bank", "soup"])
+    for text in texts {
+      let isSoup = text.content == "soup"
+      let isAdopted = old.book.adopt(
+        BlendedEmbedding.meaning([Float](repeating: 0.25, count: 8) + [isSoup ? 4 : -4]), of: text)
+      #expect(isAdopted)
+    }
+    try new.take([
+      ContentVisit(
+        person: "ann", content: "stew", second: 1, payload: Self.facts("food", "A stew"))
+    ])
+    new.book.takeMeanings(from: old.book)
+    #expect(new.book.takeTexts().map(\.content) == ["stew"])
+    let question = SimilarQuestion(site: "shop", subject: .content("soup"), count: 1)
+    let (before, after) = (
+      try #require(old.book.similar(question)), try #require(new.book.similar(question))
+    )
+    #expect(before.entries.map(\.content) == ["bank"])
+    // Words weigh by how rare they are among all texts, of which there is one more.
+    let distance = zip(before.vector.suffix(16), after.vector.suffix(16)).reduce(Float(0)) {
+      sum, pair in
+      let difference = pair.0 - pair.1
+      return sum + (difference * difference).sum()
+    }
+    #expect(before.vector.count == after.vector.count && distance < 1e-3)
+  }
+
   @Test("Who is erased gets what a newcomer gets")
   func erased() throws {
     let visits = try Self.twoTopics()

@@ -1,28 +1,5 @@
 import Events
 
-/// What an event is about: the `topic` or `topics` of its properties, texts.
-enum EventTopics {
-  static let countMax = 8
-
-  private static let mark = Array("\"topic".utf8)
-
-  static func texts(_ payload: UnsafeRawBufferPointer) -> [String] {
-    guard EventProperties.mentions(payload, mark) else { return [] }
-    guard let properties = EventProperties(payload) else { return [] }
-    var texts: [String] = []
-    for name in ["topic", "topics"] {
-      switch properties[name] {
-      case .string(let text)?: texts.append(text)
-      case .array(let values)?:
-        for case .string(let text) in values { texts.append(text) }
-      default: break
-      }
-    }
-    return texts.filter { !$0.isEmpty && $0.utf8.count <= Dimension.bytesMax }
-      .prefix(countMax).reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
-  }
-}
-
 /// The properties of an event, wherever its protocol has them.
 struct EventProperties {
   private let objects: [JSONTree]
