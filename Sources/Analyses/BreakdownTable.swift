@@ -53,13 +53,14 @@ struct BreakdownTable: ~Copyable {
 
   /// What of an event has a say.
   private struct Needs {
-    let agent, name, payload, segment, segmentGroups, numbers, uniques: Bool
+    let agent, name, payload, segment, segmentGroups, hourGroups, numbers, uniques: Bool
 
     init(_ question: BreakdownQuestion) {
       agent = question.needs(.agent)
       name = question.needs(.name)
       segment = question.needsSegments
       segmentGroups = !question.grouped(by: .segment).isEmpty
+      hourGroups = !question.grouped(by: .time).isEmpty
       numbers = !question.measures.isDisjoint(with: [.dwell, .scroll])
       uniques = question.measures.contains(.uniques)
       payload =
@@ -126,7 +127,8 @@ struct BreakdownTable: ~Copyable {
       if !isCounted && !hasNumber(frame.payload(index)) { continue }
       let key = GroupKey(
         tuple: tuple & GroupKey.other, payload: payload & GroupKey.other, segment: 0,
-        bucket: bucket.number, hour: hour, currency: tuple >> 32 & GroupKey.otherCurrency,
+        bucket: bucket.number, hour: needs.hourGroups ? hour : 0,
+        currency: tuple >> 32 & GroupKey.otherCurrency,
         agent: agent & GroupKey.otherAgent, name: name & GroupKey.otherName)
       if set != 0 && needs.segmentGroups {
         for segment in segments.sets[set] {
