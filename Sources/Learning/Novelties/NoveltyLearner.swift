@@ -9,7 +9,7 @@ import Views
 ///     events ─▶ sums of the bins that are open ─ over, and a minute for what is late ─▶ mean ─▶ NoveltyDetector ─▶ ValueNovelties
 ///
 /// How many events there are is the affair of incidents, whose model of counts knows what chance does to few of them. A mean
-/// has no such model: ``NoveltyDetector`` takes it as a series of any unit, and marks the first value that is unlike all
+/// has no such model: ``NoveltyDetector`` takes it as a series of any unit, and marks values that are unlike all
 /// before, as where a price is wrong, a page does not load, or a video does not play. Bins of fewer than ``eventsMin`` events
 /// say nothing: a mean of few is new by chance.
 ///
@@ -169,9 +169,10 @@ public final class NoveltyLearner: Learner {
   private func new(_ point: ValueNovelties.Point) -> Model? {
     guard models.count < Self.seriesMax else { return nil }
     do throws(SketchError) {
-      return Model(detector: try NoveltyDetector(), last: point)
+      // Nothing keeps quiet after an anomaly: one by chance would hide a real one, and who is told is told for half an hour.
+      return Model(detector: try NoveltyDetector(quietCount: 0), last: point)
     } catch {
-      preconditionFailure("the defaults are within their ranges: \(error)")
+      preconditionFailure("no quiet values are within their range: \(error)")
     }
   }
 }
