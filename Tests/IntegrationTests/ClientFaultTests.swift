@@ -29,7 +29,7 @@ struct ClientFaultTests {
       // The one that has no queue has no flushes either.
       let named =
         program == "cloudevents_events.py"
-        ? ["--campaign", label, "--deadline", "150"] : ["--label", label, "--step", "40"]
+        ? ["--campaign", label, "--deadline", "240"] : ["--label", label, "--step", "40"]
       return common + named + options
     }
   }
@@ -50,10 +50,10 @@ struct ClientFaultTests {
     Client(
       name: "snowplow", program: "snowplow_events.py", module: "snowplow_tracker",
       // It heeds no Retry-After, and would be through before the others have begun.
-      options: ["--timeout", "150", "--batch", "3"], counts: [50, 50, 50]),
+      options: ["--timeout", "240", "--batch", "3"], counts: [50, 50, 50]),
     Client(
       name: "snowplow-get", program: "snowplow_events.py", module: "snowplow_tracker",
-      options: ["--method", "get", "--timeout", "150"], events: 24, counts: [6, 6, 6]),
+      options: ["--method", "get", "--timeout", "240"], events: 24, counts: [6, 6, 6]),
     // Every fifth is a click; all happened weeks before they come.
     Client(
       name: "cloudevents", program: "cloudevents_events.py", module: "cloudevents",
@@ -98,10 +98,14 @@ struct ClientFaultTests {
     }
   }
 
-  private func start(_ client: Client, seed: Int, _ roles: SDKRoles) async throws -> Run {
+  /// - Parameter hold: a file without which only the first requests are answered.
+  private func start(
+    _ client: Client, seed: Int, hold: String, _ roles: SDKRoles
+  ) async throws -> Run {
     let target = String(roles.url(.collect).dropFirst("http://".count))
     let proxy = try SDKPython.start(
-      client: "faulty_proxy.py", ["--target", target, "--seed", String(seed)])
+      client: "faulty_proxy.py",
+      ["--target", target, "--seed", String(seed), "--hold", hold])
     try await proxy.waitUntilSaid("\"port\"", withinMs: 20_000)
     struct Said: Decodable { var port: Int }
     let first = try proxy.text.split(separator: "\n").first ?? ""
@@ -128,25 +132,27 @@ struct ClientFaultTests {
 
   @Test(
     "each client meets each fault, and what it takes for delivered is in the log and counts once",
-    .timeLimit(.minutes(6)), arguments: [false, true])
+    .timeLimit(.minutes(8)), arguments: [false, true])
   func faults(hasSpool: Bool) async throws {
     for client in Self.clients {
       try #require(SDKPython.has(client.module), Comment(rawValue: SDKPython.missing))
     }
     let roles = try await SDKRoles("client-faults", hasSpool: hasSpool)
+    let hold = try TemporaryFolder.make("client-faults-hold") + "/go"
     var runs: [Run] = []
     for (seed, client) in Self.clients.enumerated() {
-      runs.append(try await start(client, seed: seed + 1, roles))
+      runs.append(try await start(client, seed: seed + 1, hold: hold, roles))
     }
     func allMet(_ fault: Fault) throws -> Bool {
       try runs.allSatisfy { try !$0.program.isRunning || $0.hasMet(fault, hasSpool: hasSpool) }
     }
-    // In the middle of requests: once each client has had some answers since the last kill.
+    // In the middle of requests: each client has had some answers, and none goes on before the others.
     #expect(
-      try await eventually(withinMs: 30_000, everyMs: 10) {
+      try await eventually(withinMs: 60_000, everyMs: 10) {
         try runs.allSatisfy { try $0.hasMade(requests: 8) }
       })
     await roles.kill(.collect)
+    try TextFile.write("", to: hold)
     #expect(try await eventually(withinMs: 30_000, everyMs: 10) { try allMet(.away) })
     try await roles.start(.collect)
     // Away until each client was told, by a 503 or by a 200 out of the spool.
@@ -172,7 +178,7 @@ struct ClientFaultTests {
     try await roles.waitUntilReady(.collect)
 
     for run in runs {
-      let code = try await run.program.end(withinMs: 150_000)
+      let code = try await run.program.end(withinMs: 240_000)
       let text = try run.program.text
       #expect(code == 0, "\(run.client.name): \(text.suffix(1500))")
       for fault in Fault.allCases {

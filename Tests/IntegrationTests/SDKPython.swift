@@ -67,6 +67,11 @@ final class ProgramRun: @unchecked Sendable {
     }
   }
 
+  deinit {
+    // Nobody is left who could end it.
+    if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+  }
+
   /// What it has written to both outputs so far.
   var text: String {
     get throws { try String(contentsOfFile: outputPath, encoding: .utf8) }

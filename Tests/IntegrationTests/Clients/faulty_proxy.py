@@ -10,17 +10,20 @@ collector's answer where there was one, and "spooled": true where that said that
     lost       handed on, and the connection reset instead of the answer
     away       the collector could not be reached: the connection is reset
 
-Whatever the seed, the first requests meet each of these but the last.
+Whatever the seed, the first requests meet each of these but the last. With --hold, later ones wait until the
+file is there.
 """
 
 import argparse
 import http.client
 import http.server
 import json
+import os
 import random
 import socket
 import struct
 import threading
+import time
 
 FIRST = ["pass", "busy", "pass", "limited", "pass", "cut", "pass", "lost"]
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade"}
@@ -87,11 +90,12 @@ class Proxy(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, target, seed, faults):
+    def __init__(self, target, seed, faults, hold):
         super().__init__(("127.0.0.1", 0), Handler)
         self.target = target
         self.random = random.Random(seed)
         self.faults = faults
+        self.hold = hold
         self.first = list(FIRST)
         self.lock = threading.Lock()
 
@@ -99,6 +103,9 @@ class Proxy(http.server.ThreadingHTTPServer):
         with self.lock:
             if self.first:
                 return self.first.pop(0)
+        while self.hold and not os.path.exists(self.hold):
+            time.sleep(0.02)
+        with self.lock:
             roll = self.random.random()
             kind = self.random.choice(["busy", "limited", "cut", "lost"])
         return kind if roll < self.faults else "pass"
@@ -116,8 +123,9 @@ def main():
     parser.add_argument("--target", required=True, help="host:port of the collector")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--faults", type=float, default=0.4, help="part of the requests")
+    parser.add_argument("--hold", help="a file without which only the first requests are answered")
     options = parser.parse_args()
-    proxy = Proxy(options.target, options.seed, options.faults)
+    proxy = Proxy(options.target, options.seed, options.faults, options.hold)
     proxy.say({"port": proxy.server_port})
     proxy.serve_forever()
 
