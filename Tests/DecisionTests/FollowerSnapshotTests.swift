@@ -1,3 +1,4 @@
+import Analyses
 import Dataflow
 import Events
 import FileSnapshots
