@@ -2,6 +2,7 @@ import Analyses
 import Dataflow
 import Learning
 import Logging
+import Threads
 
 /// Learners that begin anew and read the log beside those whose places they take: one that was told something too late, or all
 /// that can, where events are judged by other rules from now on.

@@ -1,8 +1,10 @@
 import Analyses
 import Dataflow
+import Events
 import Learning
 import Logging
 import Ports
+import Threads
 
 /// Snapshots of what a follower leads its learners to, so that a start reads what came since, not all that they remember.
 ///

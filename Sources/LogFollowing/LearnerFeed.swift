@@ -1,4 +1,5 @@
 import Analyses
+import Dataflow
 import Events
 import Learning
 import Operators

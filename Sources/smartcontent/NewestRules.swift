@@ -2,6 +2,7 @@ import Dataflow
 import Definitions
 import Glibc
 import Logging
+import PostgresViews
 import Synchronization
 
 /// By whose rules events count now, for a process that goes on while rules change: those of the newest version of its pipeline
