@@ -1,3 +1,4 @@
+import CShims
 import Dataflow
 import Definitions
 import Glibc
