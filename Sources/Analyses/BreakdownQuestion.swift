@@ -1,77 +1,3 @@
-/// What events can be told apart by.
-public enum BreakdownDimension: String, CaseIterable, Sendable {
-  case campaign, content, variant, channel
-  /// Empty for people, else `bot`.
-  case traffic
-  /// What its payload says of where it came from.
-  case country
-  /// The class of the device, the family of the browser and of the system: see ``Agent``.
-  case device, browser, system
-  /// `utm_source`, else the host of the referrer.
-  case source
-  /// `utm_medium`, else `referral` where a referrer is known.
-  case medium
-  /// The host of the referrer, where that is another one than the page's.
-  case referrer
-  /// The segments with `events: true` that the person was in at the event's time: an event counts for each of them.
-  case segment
-  /// The event's name as the client sent it.
-  case event
-  /// Day of the week and hour in the zone of the question, such as `1-13` for Monday from 13:00 on.
-  case hourOfWeek = "hour_of_week"
-
-  /// Where a value is found.
-  enum Part: Int, CaseIterable {
-    case tuple, agent, name, payload, segment, time
-  }
-
-  var part: Part {
-    switch self {
-    case .campaign, .content, .variant, .channel, .traffic: .tuple
-    case .device, .browser, .system: .agent
-    case .event: .name
-    case .country, .source, .medium, .referrer: .payload
-    case .segment: .segment
-    case .hourOfWeek: .time
-    }
-  }
-}
-
-/// Which values of a dimension count, compared byte by byte.
-public struct BreakdownFilter: Hashable, Sendable {
-  public enum Test: Hashable, Sendable {
-    case isAnyOf, isNoneOf, contains
-  }
-
-  public var dimension: BreakdownDimension
-  public var test: Test
-  public var values: [[UInt8]]
-
-  public init(_ dimension: BreakdownDimension, _ test: Test, _ values: [[UInt8]]) {
-    self.dimension = dimension
-    self.test = test
-    self.values = values
-  }
-
-  func admits(_ value: [UInt8]) -> Bool { value.withUnsafeBytes(admits) }
-
-  func admits(_ value: UnsafeRawBufferPointer) -> Bool {
-    switch test {
-    case .isAnyOf: values.contains { $0.elementsEqual(value) }
-    case .isNoneOf: !values.contains { $0.elementsEqual(value) }
-    case .contains:
-      values.contains { part in
-        part.isEmpty
-          || value.count >= part.count
-            && (0...value.count - part.count).contains { start in
-              UnsafeRawBufferPointer(rebasing: value[start..<start + part.count]).elementsEqual(
-                part)
-            }
-      }
-    }
-  }
-}
-
 /// What is measured of a group besides its counts.
 public struct BreakdownMeasures: OptionSet, Hashable, Sendable {
   public let rawValue: UInt8
@@ -111,6 +37,8 @@ public struct BreakdownQuestion: Hashable, Sendable {
   public var dimensions: [BreakdownDimension]
   /// All of them hold.
   public var filters: [BreakdownFilter]
+  /// Of each of these lists one holds; at most ``alternativesMax`` lists.
+  public var alternatives: [[BreakdownFilter]]
   /// Rising starts of time buckets, microseconds since the epoch; an event belongs to the last one that starts at
   /// or before it. Empty for one bucket over everything.
   public var buckets: [Int64]
@@ -120,6 +48,8 @@ public struct BreakdownQuestion: Hashable, Sendable {
   /// Whose most frequent values are looked for in each group. Of payloads, agents and segments values that are not
   /// there are left out.
   public var tops: [BreakdownDimension]
+  /// How many of them are shown, 1 to ``topLengthMax``.
+  public var topLength: Int
   /// Groups that are kept apart; events of further ones count for `(other)`.
   public var groupCountMax: Int
 
@@ -128,21 +58,31 @@ public struct BreakdownQuestion: Hashable, Sendable {
   public static let sketchedGroupCountMax = 1_000
   /// Buckets have so many bits in a group's key.
   public static let bucketCountMax = 1 << 20 - 1
+  /// Each has a bit beside the number of an event's values.
+  public static let alternativesMax = 20
+  public static let topLength = 10
+  /// Values that are counted at once for a list: no count is too high by more than the 512th part of all.
+  public static let topLengthMax = 512
 
   public init(
     site: String, times: Range<Int64>, dimensions: [BreakdownDimension] = [],
-    filters: [BreakdownFilter] = [], buckets: [Int64] = [], offsets: [ZoneOffset] = [],
-    measures: BreakdownMeasures = [], tops: [BreakdownDimension] = [], groupCountMax: Int? = nil
+    filters: [BreakdownFilter] = [], alternatives: [[BreakdownFilter]] = [],
+    buckets: [Int64] = [], offsets: [ZoneOffset] = [], measures: BreakdownMeasures = [],
+    tops: [BreakdownDimension] = [], topLength: Int = Self.topLength, groupCountMax: Int? = nil
   ) {
     precondition(buckets.count < Self.bucketCountMax, "a question's buckets are bounded")
+    precondition(alternatives.count <= Self.alternativesMax, "every list of filters has a bit")
+    precondition((1...Self.topLengthMax).contains(topLength), "a list is within its sketch")
     self.site = site
     self.times = times
     self.dimensions = dimensions
     self.filters = filters
+    self.alternatives = alternatives
     self.buckets = buckets
     self.offsets = offsets
     self.measures = measures
     self.tops = tops
+    self.topLength = topLength
     let isSketched = !measures.isDisjoint(with: .sketches) || !tops.isEmpty
     self.groupCountMax =
       groupCountMax ?? (isSketched ? Self.sketchedGroupCountMax : Self.groupCountMax)
@@ -157,11 +97,23 @@ public struct BreakdownQuestion: Hashable, Sendable {
     filters.filter { $0.dimension.part == part }
   }
 
+  /// Those of ``alternatives`` on a part, each with the bit of its list.
+  func alternatives(on part: BreakdownDimension.Part) -> [(bit: UInt64, filter: BreakdownFilter)] {
+    alternatives.enumerated().flatMap { place, filters in
+      filters.filter { $0.dimension.part == part }.map { (1 << UInt64(place), $0) }
+    }
+  }
+
+  /// The dimensions that have a say in which events count, and for which group.
+  var asked: [BreakdownDimension] {
+    dimensions + (filters + alternatives.joined()).map(\.dimension)
+  }
+
   /// Whether it must be known who was in which segment.
   public var needsSegments: Bool { needs(.segment) || tops.contains(.segment) }
 
   /// Whether a part has a say in the answer.
   func needs(_ part: BreakdownDimension.Part) -> Bool {
-    dimensions.contains { $0.part == part } || filters.contains { $0.dimension.part == part }
+    asked.contains { $0.part == part }
   }
 }

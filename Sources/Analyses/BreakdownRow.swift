@@ -40,8 +40,5 @@ public struct BreakdownRow: Sendable {
     public var entries: [Entry]
     /// Whether these are surely the true ones.
     public var isCertain: Bool
-
-    /// How many are shown.
-    static let length = 10
   }
 }

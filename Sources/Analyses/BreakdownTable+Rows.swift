@@ -70,17 +70,17 @@ extension BreakdownTable {
   private func names(of sketches: [SpaceSaving], _ column: TopColumn) -> [UInt64: String] {
     var wanted: Set<UInt64> = []
     for sketch in sketches {
-      for entry in sketch.top(GroupSketches.topCapacity) { wanted.insert(entry.key) }
+      for entry in sketch.top(BreakdownQuestion.topLengthMax) { wanted.insert(entry.key) }
     }
     return column.texts(of: wanted)
   }
 
   private func list(_ sketch: SpaceSaving, _ texts: [UInt64: String]) -> BreakdownRow.TopList {
     BreakdownRow.TopList(
-      entries: sketch.top(BreakdownRow.TopList.length).map {
+      entries: sketch.top(question.topLength).map {
         BreakdownRow.TopList.Entry(
           text: texts[$0.key] ?? BreakdownRow.other, count: $0.count, error: $0.error)
-      }, isCertain: sketch.isCertain(top: BreakdownRow.TopList.length))
+      }, isCertain: sketch.isCertain(top: question.topLength))
   }
 
   private static func precedes(_ a: BreakdownRow, _ b: BreakdownRow) -> Bool {

@@ -19,8 +19,9 @@ struct BreakdownTable: ~Copyable {
   var payloads: GroupValues
   var currencies = TextTable(countMax: Int(GroupKey.otherCurrency))
   let segments: SegmentHistory
-  /// By set of segments, whether filters let it pass.
+  /// By set of segments, whether filters let it pass, and the bits of the alternatives that it holds.
   private let segmentPasses: [Bool]
+  private let segmentHeld: [UInt64]
   private var hours: HourOfWeek
   private var reader: PayloadValues
 
@@ -45,15 +46,21 @@ struct BreakdownTable: ~Copyable {
   private static let unknown = UInt64.max
   private static let filtered = UInt64.max - 1
 
+  /// Above the number of a part's values, and the currency, are the bits of the alternatives that hold for them.
+  private static let heldShift: UInt64 = 40
+  /// The bits of all alternatives.
+  private let alternatives: UInt64
+
   /// What of an event has a say.
   private struct Needs {
-    let agent, name, payload, segment, segmentGroups, numbers, uniques: Bool
+    let agent, name, payload, segment, segmentGroups, hourGroups, numbers, uniques: Bool
 
     init(_ question: BreakdownQuestion) {
       agent = question.needs(.agent)
       name = question.needs(.name)
       segment = question.needsSegments
       segmentGroups = !question.grouped(by: .segment).isEmpty
+      hourGroups = !question.grouped(by: .time).isEmpty
       numbers = !question.measures.isDisjoint(with: [.dwell, .scroll])
       uniques = question.measures.contains(.uniques)
       payload =
@@ -65,16 +72,18 @@ struct BreakdownTable: ~Copyable {
     self.question = question
     self.segments = segments
     segmentPasses = segments.passes(question.filters(on: .segment))
+    segmentHeld = segments.held(question.alternatives(on: .segment))
+    alternatives = 1 << UInt64(question.alternatives.count) - 1
     site = Array(question.site.utf8)
     needs = Needs(question)
     countsEveryKind = question.measures.contains(.everyKind) || question.needs(.name)
     tuples = GroupValues(question, .tuple, countMax: 1 << 20)
     agents = GroupValues(question, .agent, countMax: Int(GroupKey.otherAgent))
     names = GroupValues(question, .name, countMax: Int(GroupKey.otherName))
-    payloads = GroupValues(question, .payload, countMax: 1 << 20)
+    payloads = GroupValues(question, .payload, countMax: 1 << 17)
     hours = HourOfWeek(
       isNeeded: question.needs(.time), offsets: question.offsets,
-      filters: question.filters(on: .time))
+      filters: question.filters(on: .time), alternatives: question.alternatives(on: .time))
     reader = PayloadValues(for: question)
     sketches = GroupSketches(question)
     tops = question.tops.map { TopColumn($0, segments) }
@@ -109,12 +118,18 @@ struct BreakdownTable: ~Copyable {
       if needs.segment && !segmentPasses[set] { continue }
       let payload = needs.payload ? payloadKey(frame, index) : 0
       if payload == Self.filtered { continue }
+      if alternatives != 0 {
+        let held = (tuple | agent | name | payload) >> Self.heldShift | segmentHeld[set]
+        if (held | hours.held) & alternatives != alternatives { continue }
+      }
       let isCounted = countsEveryKind || kind <= EventKind.conversion.rawValue
       // What has neither a kind that counts nor a number leaves no trace.
       if !isCounted && !hasNumber(frame.payload(index)) { continue }
       let key = GroupKey(
-        tuple: tuple & 0xffff_ffff, payload: payload, segment: 0, bucket: bucket.number, hour: hour,
-        currency: tuple >> 32, agent: agent, name: name)
+        tuple: tuple & GroupKey.other, payload: payload & GroupKey.other, segment: 0,
+        bucket: bucket.number, hour: needs.hourGroups ? hour : 0,
+        currency: tuple >> 32 & GroupKey.otherCurrency,
+        agent: agent & GroupKey.otherAgent, name: name & GroupKey.otherName)
       if set != 0 && needs.segmentGroups {
         for segment in segments.sets[set] {
           let group = group(GroupKey(key, segment: UInt64(segment) + 1))
@@ -207,17 +222,17 @@ struct BreakdownTable: ~Copyable {
     guard fields.isValid, fields[.site].elementsEqual(site) else { return Self.filtered }
     let found = tuples.find(in: &fields) { $2.append(contentsOf: $0.value(of: $1)) }
     let currency = currencies.intern(fields[.currency]).map(UInt64.init) ?? GroupKey.otherCurrency
-    return key(found, full: GroupKey.other, Self.filtered) { $0 | currency << 32 }
+    return key(found, full: GroupKey.other, currency: currency)
   }
 
+  @inline(__always)
   private func key(
-    _ found: GroupValues.Found, full: UInt64, _ filtered: UInt64,
-    _ combine: (UInt64) -> UInt64 = { $0 }
+    _ found: GroupValues.Found, full: UInt64, currency: UInt64 = 0
   ) -> UInt64 {
     switch found {
-    case .filtered: filtered
-    case .number(let number): combine(number)
-    case .full: combine(full)
+    case .filtered: Self.filtered
+    case .number(let number, let held):
+      (number ?? full) | currency << 32 | held << Self.heldShift
     }
   }
 
@@ -249,7 +264,7 @@ struct BreakdownTable: ~Copyable {
       default: output.append(contentsOf: agent.system.utf8)
       }
     }
-    let key = key(found, full: GroupKey.otherAgent, Self.filtered)
+    let key = key(found, full: GroupKey.otherAgent)
     knownAgents.set(key)
     agentKeys[label + 1] = key
     return key
@@ -270,7 +285,7 @@ struct BreakdownTable: ~Copyable {
       return known
     }
     let found = names.find(in: &bytes) { $2.append(contentsOf: $0) }
-    let key = key(found, full: GroupKey.otherName, Self.filtered)
+    let key = key(found, full: GroupKey.otherName)
     knownNames.set(key)
     nameKeys[label] = key
     return key
@@ -281,7 +296,7 @@ struct BreakdownTable: ~Copyable {
     let payload = frame.payload(index)
     reader.read(payload, kind: frame.kind(index))
     let found = payloads.find(in: &reader) { $0.append($1, of: payload, to: &$2) }
-    return key(found, full: GroupKey.other, Self.filtered)
+    return key(found, full: GroupKey.other)
   }
 
   // MARK: Merging

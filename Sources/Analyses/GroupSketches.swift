@@ -13,16 +13,13 @@ struct GroupSketches {
   private let quantiles: DDSketch
   private let top: SpaceSaving
 
-  /// Counters of what is most: no count is too high by more than the 512th part of all.
-  static let topCapacity = 512
-
   init(_ question: BreakdownQuestion) {
     measures = question.measures.intersection(.sketches)
     tops = question.tops.map { _ in [] }
     do throws(SketchError) {
       distinct = try HyperLogLog()
       quantiles = try DDSketch()
-      top = try SpaceSaving(capacity: Self.topCapacity)
+      top = try SpaceSaving(capacity: BreakdownQuestion.topLengthMax)
     } catch {
       preconditionFailure("the parameters of sketches are constants: \(error)")
     }

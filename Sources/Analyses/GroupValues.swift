@@ -8,6 +8,7 @@ import Events
 struct GroupValues: ~Copyable {
   let dimensions: [BreakdownDimension]
   private let filters: [BreakdownFilter]
+  private let alternatives: [(bit: UInt64, filter: BreakdownFilter)]
   private var table: TextTable
   private var encoded: [UInt8] = []
 
@@ -15,6 +16,7 @@ struct GroupValues: ~Copyable {
   init(_ question: BreakdownQuestion, _ part: BreakdownDimension.Part, countMax: Int) {
     dimensions = question.grouped(by: part)
     filters = question.filters(on: part)
+    alternatives = question.alternatives(on: part)
     table = TextTable(countMax: countMax)
   }
 
@@ -24,9 +26,8 @@ struct GroupValues: ~Copyable {
   enum Found {
     /// Some filter does not let it pass.
     case filtered
-    case number(UInt64)
-    /// There is no room for another one.
-    case full
+    /// Nil where there is no room for another one; and the bits of the alternatives that it holds.
+    case number(UInt64?, held: UInt64)
   }
 
   /// - Parameters:
@@ -41,6 +42,12 @@ struct GroupValues: ~Copyable {
       append(&source, filter.dimension, &encoded)
       if !filter.admits(encoded) { return .filtered }
     }
+    var held: UInt64 = 0
+    for (bit, filter) in alternatives where held & bit == 0 {
+      encoded.removeAll(keepingCapacity: true)
+      append(&source, filter.dimension, &encoded)
+      if filter.admits(encoded) { held |= bit }
+    }
     encoded.removeAll(keepingCapacity: true)
     for dimension in dimensions {
       let start = encoded.count
@@ -51,12 +58,12 @@ struct GroupValues: ~Copyable {
       encoded[start] = UInt8(truncatingIfNeeded: count)
       encoded[start + 1] = UInt8(truncatingIfNeeded: count >> 8)
     }
-    return intern(encoded)
+    return .number(intern(encoded), held: held)
   }
 
-  private mutating func intern(_ text: [UInt8]) -> Found {
-    guard let number = text.withUnsafeBytes({ table.intern($0) }) else { return .full }
-    return .number(UInt64(number))
+  /// - Returns: nil where there is no room for another one.
+  private mutating func intern(_ text: [UInt8]) -> UInt64? {
+    text.withUnsafeBytes { table.intern($0) }.map(UInt64.init)
   }
 
   /// The values of a combination, in the order of ``dimensions``.
@@ -76,11 +83,6 @@ struct GroupValues: ~Copyable {
 
   /// The numbers that another table's combinations have here, by their number there.
   mutating func takeOver(_ other: borrowing GroupValues, full: UInt64) -> [UInt64] {
-    (0..<other.count).map { number in
-      switch intern(other.table.text(number)) {
-      case .number(let here): here
-      case .full, .filtered: full
-      }
-    }
+    (0..<other.count).map { intern(other.table.text($0)) ?? full }
   }
 }

@@ -7,6 +7,10 @@ struct HourOfWeek {
   private let offsets: [BreakdownQuestion.ZoneOffset]
   /// By hour, whether filters let it pass.
   private let passes: [Bool]
+  /// By hour, the bits of the alternatives that hold in it.
+  private let heldByHour: [UInt64]
+  /// Those of the hour that was asked for last.
+  private(set) var held: UInt64 = 0
   /// Times that have the same number as the last one.
   private var from = Int64.max
   private var to = Int64.min
@@ -16,15 +20,19 @@ struct HourOfWeek {
   /// 1970-01-01 was a Thursday.
   private static let epoch: Int64 = 3 * 24
 
-  /// - Parameter filters: on the hour.
+  /// - Parameters:
+  ///   - filters: on the hour.
+  ///   - alternatives: on the hour, each with the bit of its list.
   init(
-    isNeeded: Bool, offsets: [BreakdownQuestion.ZoneOffset], filters: [BreakdownFilter] = []
+    isNeeded: Bool, offsets: [BreakdownQuestion.ZoneOffset], filters: [BreakdownFilter] = [],
+    alternatives: [(bit: UInt64, filter: BreakdownFilter)] = []
   ) {
     self.isNeeded = isNeeded
     self.offsets = offsets
-    passes = (0..<168).map { hour in
-      let text = Array(Self.text(hour).utf8)
-      return filters.allSatisfy { $0.admits(text) }
+    let texts = (0..<168).map { Array(Self.text($0).utf8) }
+    passes = texts.map { text in filters.allSatisfy { $0.admits(text) } }
+    heldByHour = texts.map { text in
+      alternatives.reduce(0) { $1.filter.admits(text) ? $0 | $1.bit : $0 }
     }
   }
 
@@ -49,6 +57,7 @@ struct HourOfWeek {
     if index + 1 < offsets.count { to = min(to, offsets[index + 1].from) }
     let hour = Int(local + Self.epoch - Self.floorDivide(local + Self.epoch, 168) * 168)
     last = passes[hour] ? UInt64(hour) : Self.filtered
+    held = heldByHour[hour]
   }
 
   private static func floorDivide(_ a: Int64, _ b: Int64) -> Int64 {

@@ -1,6 +1,7 @@
 public import Dataflow
 import Events
 import Operators
+import Views
 
 /// Tells what counts of one stream, by the same operators and rules as the pipeline's first stage: bots by its
 /// rules, copies within its horizon, times corrected, lateness.
@@ -19,6 +20,10 @@ public struct StreamJudge: ~Copyable {
     public var erased: UInt64 = 0
     /// Of those that count, how many are within the times of the question.
     public var counted: UInt64 = 0
+    /// Of these, how many came after the watermark had passed the 10 s window that they are in.
+    public var late: UInt64 = 0
+    /// Frames with such events: how often what was final has been corrected.
+    public var revision: UInt64 = 0
 
     public init() {}
 
@@ -29,6 +34,8 @@ public struct StreamJudge: ~Copyable {
       a.tooLate += b.tooLate
       a.erased += b.erased
       a.counted += b.counted
+      a.late += b.late
+      a.revision += b.revision
     }
   }
 
@@ -122,7 +129,9 @@ public struct StreamJudge: ~Copyable {
     var tooLate: UInt64 = 0
     var duplicate: UInt64 = 0
     var erased: UInt64 = 0
+    var late: UInt64 = 0
     let hasErasures = !erasures.isEmpty
+    let finalBefore = WindowLevel.tenSeconds.start(of: moment.watermark)
     for index in 0..<frame.count {
       if verdicts.isDuplicate(index) {
         duplicate &+= 1
@@ -137,6 +146,7 @@ public struct StreamJudge: ~Copyable {
         erased &+= 1
       } else if times.contains(time) {
         counted.append(index, at: time)
+        if time < finalBefore { late &+= 1 }
       }
     }
     tally.events &+= UInt64(frame.count)
@@ -144,6 +154,8 @@ public struct StreamJudge: ~Copyable {
     tally.tooLate &+= tooLate
     tally.erased &+= erased
     tally.counted &+= UInt64(counted.count)
+    tally.late &+= late
+    if late > 0 { tally.revision &+= 1 }
   }
 
   // MARK: The next generation

@@ -71,9 +71,12 @@ public struct LogScan: Sendable {
 
   /// Who was in which segment, from a reading of its own.
   ///
-  /// - Parameter until: the end of the question's event times, microseconds since the epoch.
-  public func segments(site: String, until: Int64) throws(ScanError) -> SegmentHistory {
-    try run { SegmentScan(site: site, until: until) }.analysis.history()
+  /// - Parameter times: of the question's events, microseconds since the epoch.
+  public func segments(
+    site: String, for times: Range<Int64>
+  ) throws(ScanError) -> SegmentHistory {
+    let memory = source.segmentMemory
+    return try run { SegmentScan(site: site, for: times, memory: memory) }.analysis.history()
   }
 
   /// Reads the streams of a generation, each on one of some threads.

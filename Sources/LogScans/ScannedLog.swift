@@ -11,12 +11,15 @@ public struct ScannedLog: Sendable {
   public var log: any EventLog
   /// Persons of whom nothing counts.
   public var erasures: PersonErasures
+  /// How long what the log says of who is in a segment holds, microseconds; nil for ever.
+  public var segmentMemory: Int64?
 
   public init(
     spec: PipelineSpec, generations: [LogGeneration], log: any EventLog,
-    erasures: PersonErasures = PersonErasures()
+    erasures: PersonErasures = PersonErasures(), segmentMemory: Int64? = nil
   ) {
     self.erasures = erasures
+    self.segmentMemory = segmentMemory
     self.spec = spec
     self.generations = generations
     self.log = log

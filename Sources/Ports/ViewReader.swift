@@ -61,7 +61,10 @@ public struct ViewSelection: Hashable, Sendable {
   public var measure: Measure
   public var site: String
   public var segments: [Segment]
+  /// All of them hold.
   public var filters: [DimensionFilter]
+  /// Of each of these lists one holds.
+  public var alternatives: [[DimensionFilter]]
   /// Currency is always kept apart, asked for or not: money of different currencies is not added.
   public var groupBy: [Dimension]
   /// Rising starts of time buckets, microseconds since the epoch; a window belongs to the last
@@ -70,14 +73,24 @@ public struct ViewSelection: Hashable, Sendable {
 
   public init(
     measure: Measure = .activity, site: String, segments: [Segment], filters: [DimensionFilter],
-    groupBy: [Dimension], buckets: [Int64]
+    alternatives: [[DimensionFilter]] = [], groupBy: [Dimension], buckets: [Int64]
   ) {
     self.measure = measure
     self.site = site
     self.segments = segments
     self.filters = filters
+    self.alternatives = alternatives
     self.groupBy = groupBy
     self.buckets = buckets
+  }
+
+  /// All filters, those of which one must hold too.
+  public var allFilters: [DimensionFilter] { filters + alternatives.joined() }
+
+  /// Whether the filters hold for what a row has of each dimension.
+  public func admits(_ value: (Dimension) -> String) -> Bool {
+    filters.allSatisfy { $0.admits(value($0.dimension)) }
+      && alternatives.allSatisfy { $0.contains { $0.admits(value($0.dimension)) } }
   }
 }
 

@@ -61,20 +61,26 @@ struct SelectionStatement: Sendable {
   private func pickedText(_ parameters: inout PostgresParameters) -> String {
     parameters.append(text: StoredText.encode(selection.site))
     var conditions = ["site = $\(parameters.count)"]
-    for filter in selection.filters {
-      parameters.append(textArray: filter.values.map { StoredText.encode($0) })
-      let column = filter.dimension.name
-      let values = "$\(parameters.count)::text[]"
-      switch filter.operation {
-      case .isAnyOf: conditions.append("\(column) = any(\(values))")
-      case .isNoneOf: conditions.append("\(column) <> all(\(values))")
-      case .contains:
-        conditions.append(
-          "exists (select from unnest(\(values)) v where strpos(\(column), v) > 0)")
-      }
+    for filter in selection.filters { conditions.append(Self.text(filter, &parameters)) }
+    for filters in selection.alternatives {
+      let texts = filters.map { Self.text($0, &parameters) }
+      conditions.append("(\(texts.joined(separator: " or ")))")
     }
     let condition = conditions.joined(separator: " and ")
     return "select * from \(schema.name).dimensions where \(condition)"
+  }
+
+  private static func text(
+    _ filter: DimensionFilter, _ parameters: inout PostgresParameters
+  ) -> String {
+    parameters.append(textArray: filter.values.map { StoredText.encode($0) })
+    let column = filter.dimension.name
+    let values = "$\(parameters.count)::text[]"
+    return switch filter.operation {
+    case .isAnyOf: "\(column) = any(\(values))"
+    case .isNoneOf: "\(column) <> all(\(values))"
+    case .contains: "exists (select from unnest(\(values)) v where strpos(\(column), v) > 0)"
+    }
   }
 
   private func rowsText(_ parameters: inout PostgresParameters) -> String {

@@ -32,7 +32,7 @@ struct SettledRow {
     measure == selection.measure
       && selection.segments.contains { $0.level == level && $0.from <= start && start < $0.to }
       && TextBytes.order(tuple.site, selection.site) == 0
-      && selection.filters.allSatisfy { $0.admits(tuple[$0.dimension]) }
+      && selection.admits { tuple[$0] }
   }
 
   /// The last bucket that starts at or before `start`, else the first one.

@@ -42,7 +42,7 @@ final class SettledSums: Sendable {
 
     init(_ selection: ViewSelection) {
       self.selection = selection
-      texts = ([selection.site] + selection.filters.flatMap(\.values)).map { Array($0.utf8) }
+      texts = ([selection.site] + selection.allFilters.flatMap(\.values)).map { Array($0.utf8) }
       hash = selection.hashValue
     }
 

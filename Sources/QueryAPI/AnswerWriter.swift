@@ -198,15 +198,10 @@ struct AnswerWriter {
     output.append(contentsOf: #","dimensions":"#.utf8)
     let time = request.granularity.map { [$0.dimensionName] } ?? []
     write(time + request.dimensions.map(\.name), to: &output)
-    output.append(contentsOf: #","filters":["#.utf8)
-    for (index, filter) in request.filters.enumerated() {
-      if index > 0 { output.append(UInt8(ascii: ",")) }
-      output.append(
-        contentsOf: #"["\#(filter.operation.rawValue)","\#(filter.dimension.name)","#.utf8)
-      write(filter.values, to: &output)
-      output.append(UInt8(ascii: "]"))
-    }
-    output.append(contentsOf: #"],"order_by":["#.utf8)
+    output.append(contentsOf: #","filters":"#.utf8)
+    FilterText.write(
+      request.filters.map(\.text), request.alternatives.map { $0.map(\.text) }, to: &output)
+    output.append(contentsOf: #","order_by":["#.utf8)
     for (index, step) in request.order.enumerated() {
       if index > 0 { output.append(UInt8(ascii: ",")) }
       write([name(of: step.key), step.isDescending ? "desc" : "asc"], to: &output)

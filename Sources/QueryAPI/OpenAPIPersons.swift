@@ -31,13 +31,23 @@ enum OpenAPIPersons {
     names.map { "\"\($0)\"" }.joined(separator: ",")
   }
 
-  private static let dimensions = quoted(ScanRequestParser.dimensionNames)
-
-  /// What an answer is told apart by; `of` says of which event the values are.
-  private static func by(_ of: String, default value: String = "") -> String {
-    """
-    "by":{"description":"Told apart by this dimension of \(of), or by several. By segment a person counts for each that it was in at that time","anyOf":[{"type":"string","enum":[\(dimensions)]},{"type":"array","minItems":1,"maxItems":\(PersonRequest.byCountMax),"uniqueItems":true,"items":{"type":"string","enum":[\(dimensions)]}}]\(value)}
-    """
+  /// What an answer is told apart by.
+  ///
+  /// - Parameters:
+  ///   - of: of which event the values are.
+  ///   - time: of which event a time bucket is; nil where there are none.
+  private static func by(_ of: String, time: String?, default value: String = "") -> String {
+    let names =
+      ScanRequestParser.dimensionNames
+      + (time == nil ? [] : Granularity.allCases.map(\.dimensionName))
+    let item = """
+      {"type":"string","enum":[\(quoted(names))]},\(OpenAPIScans.property)
+      """
+    let buckets =
+      time.map { "; a time bucket is that of \($0), each as if it had been asked for alone" } ?? ""
+    return """
+      "by":{"description":"Told apart by this dimension of \(of), or by several\(buckets). By segment a person counts for each that it was in at that time","anyOf":[\(item),{"type":"array","minItems":1,"maxItems":\(PersonRequest.byCountMax),"uniqueItems":true,"items":{"anyOf":[\(item)]}}]\(value)}
+      """
   }
 
   private static let change = """
@@ -74,7 +84,7 @@ enum OpenAPIPersons {
     "PersonEvent":{"type":"object","description":"Which events are meant: of a kind, of a name, or both","additionalProperties":false,"properties":{\(event)}},
     "FunnelQuery":{"type":"object","additionalProperties":false,"required":["date_range","steps","within"],"properties":{\(common),
     "steps":{"type":"array","minItems":\(Funnel.Question.stepCounts.lowerBound),"maxItems":\(Funnel.Question.stepCounts.upperBound),"items":{"type":"object","additionalProperties":false,"properties":{\(event),"name":{"type":"string","description":"In the answer"},"optional":{"type":"boolean","default":false,"description":"May be left out; the first and the last step may not"}}}},
-    "within":\(duration),\(by("the first step"))}},
+    "within":\(duration),\(by("the first step", time: "the first step"))}},
     "FunnelAnswer":{"type":"object","required":["results","meta","query"],"properties":{"results":{"type":"array","items":{"type":"object","required":["open","steps"],"properties":{
     "open":{"type":"integer","description":"Persons who are not through and may still go further"},
     "steps":{"type":"array","items":{"type":"object","required":["name","optional","persons","from_before","from_start","median_seconds"],"properties":{"name":{"type":"string"},"optional":{"type":"boolean"},"persons":{"type":"integer"},
@@ -83,7 +93,7 @@ enum OpenAPIPersons {
     "previous":{"type":"object","required":["open","steps","changes","differences"],"description":"Where it is compared","properties":{"open":{"type":"integer"},"steps":{"type":"array","items":{"type":"object"}},"changes":{"type":"array","description":"Of the persons of each step","items":\(change)},"differences":{"type":"array","description":"Of from_start","items":\(interval)}}}}}},\(meta)}},
     "RetentionQuery":{"type":"object","additionalProperties":false,"required":["date_range","begin","return"],"properties":{\(common),
     "begin":{"$ref":"#/components/schemas/PersonEvent"},"return":{"$ref":"#/components/schemas/PersonEvent"},
-    "period":{"enum":[\(quoted(PersonRequestParser.periods.map(\.rawValue)))],"default":"week","description":"The range is widened to whole ones"},\(by("a person's beginning"))}},
+    "period":{"enum":[\(quoted(PersonRequestParser.periods.map(\.rawValue)))],"default":"week","description":"The range is widened to whole ones"},\(by("a person's beginning", time: nil))}},
     "RetentionAnswer":{"type":"object","required":["results","meta","query"],"properties":{"results":{"type":"array","items":{"type":"object","required":["cohort","persons","periods"],"properties":{
     "cohort":{"type":"string","format":"date-time","description":"Of persons whose first beginning in the range is in the period that starts here"},"persons":{"type":"integer"},
     "periods":{"type":"array","description":"The cohort's own period first","items":{"type":"object","required":["returned","final","rate"],"properties":{"returned":{"type":"integer"},"final":{"type":"boolean"},"rate":{"type":["number","null"]},"rate_interval":\(interval)}}},
@@ -91,11 +101,11 @@ enum OpenAPIPersons {
     "AttributionQuery":{"type":"object","additionalProperties":false,"required":["date_range"],"properties":{\(common),
     "model":{"enum":[\(quoted(PersonRequestParser.models))],"default":"last_touch","description":"position: 40 % each for the first and the last touch"},
     "half_life":\(duration),"touches":{"$ref":"#/components/schemas/PersonEvent","description":"Clicks by default"},"conversions":{"$ref":"#/components/schemas/PersonEvent","description":"Events of the kind conversion by default"},
-    "look_back":\(duration),\(by("the touch", default: #","default":"content""#))}},
+    "look_back":\(duration),\(by("the touch", time: "the conversion", default: #","default":"content""#))}},
     "AttributionAnswer":{"type":"object","required":["results","totals","meta","query"],"properties":{
     "results":{"type":"array","items":{"type":"object","required":["dimensions","conversions","touched","revenue"],"properties":{"dimensions":{"type":"array","items":{"type":"string"}},"conversions":{"type":"number","description":"Credited, in whole millionths: all rows add up to what is attributed"},"touched":{"type":"integer","description":"Conversions that it has a part in"},"revenue":{"type":"object","additionalProperties":{"type":"number"}},"previous":{"type":"object","required":["conversions","touched","revenue","changes"],"description":"Where it is compared","properties":{"conversions":{"type":"number"},"touched":{"type":"integer"},"revenue":{"type":"object"},"changes":{"type":"object","properties":{"conversions":\(change),"touched":\(change)}}}}}}},
     "totals":{"type":"object","required":["conversions","attributed","attributed_revenue","unattributed","unattributed_revenue","unattributed_share"],"properties":{"conversions":{"type":"integer"},"attributed":{"type":"integer"},"attributed_revenue":{"type":"object"},"unattributed":{"type":"integer"},"unattributed_revenue":{"type":"object"},"unattributed_share":{"type":["number","null"]},"unattributed_share_interval":\(interval),"previous":{"type":"object","description":"The same of the period before, where it is compared"}}},\(meta)}},
-    "SessionQuery":{"type":"object","additionalProperties":false,"required":["date_range"],"properties":{\(common),\(by("a session's first event"))}},
+    "SessionQuery":{"type":"object","additionalProperties":false,"required":["date_range"],"properties":{\(common),\(by("a session's first event", time: "the first event"))}},
     "SessionAnswer":{"type":"object","required":["results","meta","query"],"properties":{"results":{"type":"array","items":{"type":"object","required":["sessions","open","bounces","bounce_rate","events_per_session","session_duration"],"properties":{
     "sessions":{"type":"integer","description":"That began in the range"},"open":{"type":"integer","description":"Of these, those that may still go on; they have no length yet"},"bounces":{"type":"integer","description":"Of these, those of a single event"},"bounce_rate":{"type":["number","null"]},"bounce_rate_interval":\(interval),
     "events_per_session":{"type":["number","null"]},"session_duration":{"type":["number","null"],"description":"Seconds per session, as in Query"},

@@ -28,13 +28,19 @@ enum OpenAPIScans {
     names.map { "\"\($0)\"" }.joined(separator: ",")
   }
 
+  /// A dimension by the name that its sender gave it.
+  static let property = """
+    {"type":"string","pattern":"^property:.+$","maxLength":\(BreakdownDimension.propertyPrefix.utf8.count + BreakdownDimension.propertyBytesMax)}
+    """
+
   static let schemas = """
     "ScanQuery":{"type":"object","description":"A question that no read model answers, because of a metric or dimension that only the log has, of scan or of as_known_at. It is answered by scanning the log","required":["metrics","date_range"],"additionalProperties":false,"properties":{
     "format":{"enum":["json","csv"],"description":"In place of the header Accept; of a list of the most frequent, one at most, each entry has a row"},
     "scan":{"type":"boolean","description":"Scan the log even where a read model has the answer"},
     "as_known_at":{"type":"string","format":"date-time","description":"Leave out what was stored later: the answer as it could be known then"},
-    "metrics":{"type":"array","description":"uniques are visitors, within 1 %; dwell in seconds and scroll in percent are quantiles of what events report, within 1 %; top lists, of any dimension, have counts that are at most `error` too high","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":[\(quoted(ScanMetric.all.map(\.name)))]}},
-    "dimensions":{"type":"array","uniqueItems":true,"description":"hour_of_week is such as 1-13 for Monday from 13:00 on in the time zone; source is utm_source or the referrer's host; segment is each segment with `events: true` in segments.yaml that the person was in at the event's time, so that an event counts in several rows, or in the one without a name","items":{"type":"string","enum":[\(quoted(ScanRequestParser.dimensionNames + Granularity.allCases.map(\.dimensionName)))]}},
+    "metrics":{"type":"array","description":"uniques are visitors, within 1 %; dwell in seconds and scroll in percent are quantiles of what events report, within 1 %; top lists, of any dimension, have counts that are at most `error` too high","minItems":1,"uniqueItems":true,"items":{"anyOf":[{"type":"string","enum":[\(quoted(ScanMetric.all.map(\.name)))]},{"type":"string","pattern":"^top_property:.+$"}]}},
+    "top_limit":{"type":"integer","minimum":1,"maximum":\(BreakdownQuestion.topLengthMax),"default":\(BreakdownQuestion.topLength),"description":"Entries of a list of the most frequent: \(BreakdownQuestion.topLengthMax) values are counted at once, none too high by more than that part of all; `certain` says whether the entries are surely the true ones"},
+    "dimensions":{"type":"array","uniqueItems":true,"description":"hour_of_week is such as 1-13 for Monday from 13:00 on in the time zone; source is utm_source or the referrer's host; segment is each segment with `events: true` in segments.yaml that the person was in at the event's time, so that an event counts in several rows, or in the one without a name; property:NAME is what the sender of the event put there, at most \(ScanRequestParser.propertyCountMax) of them in a question","items":{"anyOf":[{"type":"string","enum":[\(quoted(ScanRequestParser.dimensionNames + Granularity.allCases.map(\.dimensionName)))]},\(property)]}},
     "site_id":{"type":"string","default":"default"},"pipeline":{"type":"string","description":"By whose rules events count"},
     "date_range":{"description":"As in Query, with edges anywhere"},
     "filters":{"type":"array","description":"As in Query, on any of the dimensions; of segments `is` holds where the person was in one of them, `is_not` where in none","items":{"type":"array"}},
@@ -51,6 +57,7 @@ enum OpenAPIScans {
     "position":{"type":"string"},"watermark":{"type":["string","null"]},"final":{"type":"boolean"},"log_time":{"type":["string","null"]},"as_of":{"type":"string"},
     "as_known_at":{"type":["string","null"]},"scanned":{"const":true},"frames_read":{"type":"integer"},"events_read":{"type":"integer"},
     "duplicates":{"type":"integer","description":"Copies among the events that were read"},"too_late":{"type":"integer"},"in_range":{"type":"integer","description":"Events that count and are in the range, before filters"},
+    "late":{"type":"integer","description":"Of these, how many came after the watermark had passed their 10 s window"},"revision":{"type":"integer","description":"Frames that brought such events: how often what was final has been corrected"},
     "other_share":{"type":"number","description":"Of the events counted, the share in rows whose dimensions are (other), because there were too many groups"},
     "currencies":{"type":"array","items":{"type":"string"}},"row_count":{"type":"integer"},"warnings":{"type":"array","items":{"type":"string"}}}},
     "query":{"type":"object"}}},

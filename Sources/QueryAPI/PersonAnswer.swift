@@ -48,9 +48,9 @@ struct PersonAnswer: Sendable {
   }
 
   /// `"campaign":"spring",` for each dimension that the answer is told apart by.
-  private func write(_ values: [String], to output: inout [UInt8]) {
-    for (dimension, value) in zip(request.by, values) {
-      JSONText.append(dimension.rawValue, to: &output)
+  private func write(_ group: PersonGroup, to output: inout [UInt8]) {
+    for (name, value) in zip(plan.names, plan.texts(of: group)) {
+      JSONText.append(name, to: &output)
       output.append(UInt8(ascii: ":"))
       JSONText.append(value, to: &output)
       output.append(UInt8(ascii: ","))
@@ -67,13 +67,13 @@ struct PersonAnswer: Sendable {
     _ rows: [PersonPeriod.Row<Funnel.Counts>], _ before: [PersonPeriod.Row<Funnel.Counts>]?,
     to output: inout [UInt8]
   ) {
-    let earlier = before.map(PersonPeriod.byValues)
+    let earlier = before.map(PersonPeriod.byGroup)
     for (index, row) in shown(rows).enumerated() {
       output.append(text: index > 0 ? ",{" : "{")
-      write(row.values, to: &output)
+      write(row.group, to: &output)
       write(row.value, to: &output)
       if let earlier {
-        let before = earlier[DimensionValues(row.values)] ?? Funnel.Counts(steps: steps.count)
+        let before = earlier[row.group] ?? Funnel.Counts(steps: steps.count)
         output.append(text: #","previous":{"#)
         write(before, to: &output)
         output.append(text: #","changes":["#)
@@ -123,17 +123,17 @@ struct PersonAnswer: Sendable {
     _ before: [PersonPeriod.Row<[Retention.Cohort]>]?, _ findings: PersonFindings,
     to output: inout [UInt8]
   ) {
-    let earlier = before.map(PersonPeriod.byValues)
+    let earlier = before.map(PersonPeriod.byGroup)
     var isFirst = true
     for row in shown(rows) {
       for index in 0..<begun {
         output.append(text: isFirst ? "{" : ",{")
         isFirst = false
-        write(row.values, to: &output)
+        write(row.group, to: &output)
         write(row.value[index], index, begun - index, plan, findings, to: &output)
         if let earlier, let plan = plans.before {
           let cohort =
-            earlier[DimensionValues(row.values)]?[index]
+            earlier[row.group]?[index]
             ?? Retention.Cohort(periods: row.value[index].returned.count)
           output.append(text: #","previous":{"#)
           write(cohort, index, begun - index, plan, findings, to: &output)
@@ -179,22 +179,21 @@ struct PersonAnswer: Sendable {
     _ rows: [PersonPeriod.Row<Attribution.Credit>], _ totals: Totals,
     _ before: PersonPeriod.Body?, _ findings: PersonFindings, to output: inout [UInt8]
   ) {
-    var earlier:
-      (rows: [DimensionValues: Attribution.Credit], totals: Totals, people: PersonPeople)?
+    var earlier: (rows: [PersonGroup: Attribution.Credit], totals: Totals, people: PersonPeople)?
     if case .attribution(let rows, let with, let without)? = before, let period = findings.before {
-      earlier = (PersonPeriod.byValues(rows), (with, without), period.people)
+      earlier = (PersonPeriod.byGroup(rows), (with, without), period.people)
     }
     let people = findings.now.people
     for (index, row) in shown(rows).enumerated() {
       output.append(text: index > 0 ? #",{"dimensions":["# : #"{"dimensions":["#)
-      for (place, value) in row.values.enumerated() {
+      for (place, value) in plan.texts(of: row.group).enumerated() {
         if place > 0 { output.append(UInt8(ascii: ",")) }
         JSONText.append(value, to: &output)
       }
       output.append(text: "],")
       write(row.value, people, to: &output)
       if let earlier {
-        let credit = earlier.rows[DimensionValues(row.values)] ?? Attribution.Credit()
+        let credit = earlier.rows[row.group] ?? Attribution.Credit()
         output.append(text: #","previous":{"#)
         write(credit, earlier.people, to: &output)
         output.append(text: #","changes":{"conversions":"#)
@@ -264,13 +263,13 @@ struct PersonAnswer: Sendable {
     _ rows: [PersonPeriod.Row<Sessions.Counts>], _ before: [PersonPeriod.Row<Sessions.Counts>]?,
     to output: inout [UInt8]
   ) {
-    let earlier = before.map(PersonPeriod.byValues)
+    let earlier = before.map(PersonPeriod.byGroup)
     for (index, row) in shown(rows).enumerated() {
       output.append(text: index > 0 ? ",{" : "{")
-      write(row.values, to: &output)
+      write(row.group, to: &output)
       write(row.value, to: &output)
       if let earlier {
-        let before = earlier[DimensionValues(row.values)] ?? Sessions.Counts()
+        let before = earlier[row.group] ?? Sessions.Counts()
         output.append(text: #","previous":{"#)
         write(before, to: &output)
         output.append(text: #","changes":{"sessions":"#)
@@ -342,7 +341,8 @@ struct PersonAnswer: Sendable {
     JSONText.append(base.timezone, to: &output)
     output.append(
       text: #","traffic":"\#(base.traffic.rawValue)","limit":\#(base.limit),"by":["#
-        + request.by.map { "\"\($0.rawValue)\"" }.joined(separator: ",") + "]")
+        + plan.names.map { JSONText.quoted($0) }.joined(separator: ",") + #"],"filters":"#)
+    request.filters.write(to: &output)
     switch request.body {
     case .funnel(_, let within): output.append(text: #","within_seconds":\#(within / 1_000_000)"#)
     case .retention(_, _, let period):

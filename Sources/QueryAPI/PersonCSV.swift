@@ -14,7 +14,7 @@ struct PersonCSV {
   let plans: PersonPlan.Plans
 
   private var request: PersonRequest { plans.now.request }
-  private var names: [String] { request.by.map(\.rawValue) }
+  private var names: [String] { plans.now.names }
 
   func table(_ findings: PersonFindings) -> [UInt8] {
     switch (findings.now.body, findings.before?.body) {
@@ -36,20 +36,20 @@ struct PersonCSV {
     header += Self.names(rate: "from_start") + ["median_seconds", "open"]
     if earlier != nil { header += Self.before("persons") + Self.before(rate: "from_start") }
     var table = CSVTable(header: header)
-    let all = earlier.map(PersonPeriod.byValues)
+    let all = earlier.map(PersonPeriod.byGroup)
     for row in rows.prefix(request.base.limit) {
       let start = row.value.steps[0].persons
       var last = start
       for (number, step) in steps.enumerated() {
         let counted = row.value.steps[number]
-        var cells: [CSVTable.Cell] = row.values.map { .text($0) }
+        var cells: [CSVTable.Cell] = plans.now.texts(of: row.group).map { .text($0) }
         cells += [.number("\(number + 1)"), .text(step.name), .text("\(step.isOptional)")]
         cells.append(.number("\(counted.persons)"))
         cells += Self.cells(RateInterval(counted.persons, of: last))
         cells += Self.cells(RateInterval(counted.persons, of: start))
         cells += [CSVAnswer.cell(counted.seconds.quantile(0.5)), .number("\(row.value.open)")]
         if let all {
-          let then = all[DimensionValues(row.values)] ?? Funnel.Counts(steps: steps.count)
+          let then = all[row.group] ?? Funnel.Counts(steps: steps.count)
           cells += Self.before(counted.persons, then.steps[number].persons)
           cells += Self.before(
             RateInterval(counted.persons, of: start),
@@ -71,18 +71,18 @@ struct PersonCSV {
       header += ["persons_before", "returned_before"] + Self.before(rate: "rate")
     }
     var table = CSVTable(header: header)
-    let all = earlier.map(PersonPeriod.byValues)
+    let all = earlier.map(PersonPeriod.byGroup)
     for row in rows.prefix(request.base.limit) {
       for index in 0..<begun {
         let cohort = row.value[index]
         for (period, returned) in cohort.returned.prefix(begun - index).enumerated() {
-          var cells: [CSVTable.Cell] = row.values.map { .text($0) }
+          var cells: [CSVTable.Cell] = plans.now.texts(of: row.group).map { .text($0) }
           cells.append(.text(plans.now.text(of: plans.now.edges[index])))
           cells += [cohort.persons, Int64(period + 1), returned].map { .number("\($0)") }
           cells += Self.cells(cohort.rate(period))
           if let all {
             let then =
-              all[DimensionValues(row.values)]?[index]
+              all[row.group]?[index]
               ?? Retention.Cohort(periods: cohort.returned.count)
             cells += [then.persons, then.returned[period]].map { .number("\($0)") }
             cells += Self.before(cohort.rate(period), then.rate(period))
@@ -108,23 +108,23 @@ struct PersonCSV {
         return .number(AnswerWriter.text(micros: micros))
       }
     }
-    var earlier: (credits: [DimensionValues: Attribution.Credit], rest: Attribution.Total)?
+    var earlier: (credits: [PersonGroup: Attribution.Credit], rest: Attribution.Total)?
     if case .attribution(let rows, _, let rest)? = before {
-      earlier = (PersonPeriod.byValues(rows), rest)
+      earlier = (PersonPeriod.byGroup(rows), rest)
     }
     var header = names + ["attributed", "conversions", "touched"]
     header += currencies.map { "revenue_\($0)" }
     if earlier != nil { header += Self.before("conversions") + Self.before("touched") }
     var table = CSVTable(header: header)
     for (row, amounts) in zip(rows, amounts).prefix(request.base.limit) {
-      var cells: [CSVTable.Cell] = row.values.map { .text($0) }
+      var cells: [CSVTable.Cell] = plans.now.texts(of: row.group).map { .text($0) }
       cells += [
         .text("true"), .number(AnswerWriter.text(micros: row.value.conversionMicros)),
         .number("\(row.value.touched)"),
       ]
       cells += money(amounts)
       if let earlier {
-        let then = earlier.credits[DimensionValues(row.values)] ?? Attribution.Credit()
+        let then = earlier.credits[row.group] ?? Attribution.Credit()
         cells.append(.number(AnswerWriter.text(micros: then.conversionMicros)))
         cells.append(Self.change(row.value.conversionMicros, then.conversionMicros))
         cells += Self.before(row.value.touched, then.touched)
@@ -151,10 +151,10 @@ struct PersonCSV {
       header += ["session_duration_before", "session_duration_change"]
     }
     var table = CSVTable(header: header)
-    let all = earlier.map(PersonPeriod.byValues)
+    let all = earlier.map(PersonPeriod.byGroup)
     for row in rows.prefix(request.base.limit) {
       let counts = row.value
-      var cells: [CSVTable.Cell] = row.values.map { .text($0) }
+      var cells: [CSVTable.Cell] = plans.now.texts(of: row.group).map { .text($0) }
       cells += [counts.sessions, counts.open, counts.bounces].map { .number("\($0)") }
       cells += Self.cells(counts.bounceRate)
       cells += [CSVAnswer.cell(counts.eventsPerSession), CSVAnswer.cell(counts.meanSeconds)]
@@ -162,7 +162,7 @@ struct PersonCSV {
         CSVAnswer.cell(counts.seconds.quantile(Double($0) / 100))
       }
       if let all {
-        let then = all[DimensionValues(row.values)] ?? Sessions.Counts()
+        let then = all[row.group] ?? Sessions.Counts()
         cells += Self.before(counts.sessions, then.sessions)
         cells += Self.before(counts.bounceRate, then.bounceRate)
         cells.append(CSVAnswer.cell(then.meanSeconds))

@@ -20,7 +20,7 @@ struct PersonFindings: Sendable {
     scan.expect(passes: 1 + (plans.before == nil ? 0 : 1) + (question.needsSegments ? 1 : 0))
     var segments = SegmentHistory.none
     if question.needsSegments {
-      segments = try scan.segments(site: question.site, until: question.times.upperBound)
+      segments = try scan.segments(site: question.site, for: question.times)
     }
     let now = try PersonPeriod.read(plans.now, scan, policy, segments)
     let before = try plans.before.map { plan throws(ScanError) in
@@ -45,8 +45,7 @@ struct PersonPeriod: Sendable {
   }
 
   struct Row<Value: Sendable>: Sendable {
-    /// Of the dimensions that the answer is told apart by.
-    var values: [String]
+    var group: PersonGroup
     var value: Value
   }
 
@@ -76,60 +75,61 @@ struct PersonPeriod: Sendable {
         PersonPeriod(plan: plan, body: body, people: reading.people), reading.reach, reading.passes
       )
     }
+    let edges = plan.edges
     switch plan.request.body {
     case .funnel(let steps, let within):
       let reading = try scan.persons(question, segments: segments) { reach in
-        Funnel(
-          Funnel.Question(
-            isOptional: steps.map(\.isOptional), within: within, times: times,
-            watermark: reach.watermark ?? .min))
+        BucketedFold(edges: edges) { bucket in
+          Funnel(
+            Funnel.Question(
+              isOptional: steps.map(\.isOptional), within: within, times: bucket.clamped(to: times),
+              watermark: reach.watermark ?? .min))
+        }
       }
-      let rows = rows(
-        reading.fold.counts, reading.people, plan, none: Funnel.Counts(steps: steps.count)
+      let rows = try rows(
+        reading, plan, of: \.counts, none: Funnel.Counts(steps: steps.count)
       ) { $0.steps[0].persons }
       return period(reading, .funnel(rows))
     case .retention:
       let reading = try scan.persons(question, segments: segments) { _ in
         Retention(
-          Retention.Question(edges: plan.edges, isByValue: !plan.request.by.isEmpty))
+          Retention.Question(edges: edges, isByValue: !plan.request.by.isEmpty))
       }
       let retention = reading.fold
       guard !retention.isFull else {
         throw full("values with a cohort", retention.question.valueCountMax)
       }
-      let begun = retention.cohorts.indices.count {
-        plan.edges[$0] <= reading.reach.logTime ?? .min
-      }
+      let begun = retention.cohorts.indices.count { edges[$0] <= reading.reach.logTime ?? .min }
       let rows =
         plan.request.by.isEmpty
-        ? [Row(values: [], value: retention.cohorts)]
-        : rows(retention.byValue, reading.people, plan, none: retention.cohorts) {
-          $0.reduce(0) { $0 + $1.persons }
-        }
+        ? [Row(group: PersonGroup(values: []), value: retention.cohorts)]
+        : rows([0: retention.byValue], reading.people) { $0.reduce(0) { $0 + $1.persons } }
       return period(reading, .retention(rows, begun: begun))
     case .attribution(let model, _, _, let lookBack):
       let reading = try scan.persons(question, segments: segments) { _ in
-        Attribution(Attribution.Question(model: model, lookBack: lookBack, times: times))
+        BucketedFold(edges: edges) { bucket in
+          Attribution(
+            Attribution.Question(
+              model: model, lookBack: lookBack, times: bucket.clamped(to: times)))
+        }
       }
-      let rows = rows(reading.fold.credits, reading.people, plan, none: nil) {
-        $0.conversionMicros
+      let rows = try rows(reading, plan, of: \.credits, none: nil) { $0.conversionMicros }
+      var (attributed, rest) = (Attribution.Total(), Attribution.Total())
+      for fold in reading.fold.folds.values {
+        attributed += fold.attributed
+        rest += fold.unattributed
       }
-      return period(
-        reading,
-        .attribution(
-          rows, attributed: reading.fold.attributed, rest: reading.fold.unattributed))
+      return period(reading, .attribution(rows, attributed: attributed, rest: rest))
     case .sessions:
       let reading = try scan.persons(question, segments: segments) { reach in
-        Sessions(
-          Sessions.Question(
-            gap: policy.sessionGap, times: times, watermark: reach.watermark ?? .min))
+        BucketedFold(edges: edges) { bucket in
+          Sessions(
+            Sessions.Question(
+              gap: policy.sessionGap, times: bucket.clamped(to: times),
+              watermark: reach.watermark ?? .min))
+        }
       }
-      guard !reading.fold.isFull else {
-        throw full("values with sessions", Sessions.valueCountMax)
-      }
-      let rows = rows(reading.fold.counts, reading.people, plan, none: Sessions.Counts()) {
-        $0.sessions
-      }
+      let rows = try rows(reading, plan, of: \.counts, none: Sessions.Counts()) { $0.sessions }
       return period(reading, .sessions(rows))
     }
   }
@@ -138,24 +138,41 @@ struct PersonPeriod: Sendable {
     .analysis(.full(what: what, max: max, advice: PersonQuestion.advice))
   }
 
-  /// The greatest first; where nothing is told apart one row in any case, unless there is none for nobody.
+  /// By time, and then the greatest first; where nothing is told apart one row in any case, unless there is none for
+  /// nobody.
+  private static func rows<Fold: GroupedFold, Value: Sendable>(
+    _ reading: PersonReading<BucketedFold<Fold>>, _ plan: PersonPlan,
+    of values: (Fold) -> [UInt32: Value], none: Value?, _ size: (Value) -> Int64
+  ) throws(ScanError) -> [Row<Value>] {
+    guard !reading.fold.isFull else { throw full("values in time buckets", Fold.groupCountMax) }
+    let found = reading.fold.folds.mapValues(values).filter { !$0.value.isEmpty }
+    if found.isEmpty, plan.names.isEmpty, let none {
+      return [Row(group: PersonGroup(values: []), value: none)]
+    }
+    return rows(found, reading.people, size)
+  }
+
+  /// - Parameter found: by time bucket, then by number of the values.
   private static func rows<Value>(
-    _ found: [UInt32: Value], _ people: PersonPeople, _ plan: PersonPlan, none: Value?,
-    _ size: (Value) -> Int64
+    _ found: [Int: [UInt32: Value]], _ people: PersonPeople, _ size: (Value) -> Int64
   ) -> [Row<Value>] {
-    if found.isEmpty, plan.request.by.isEmpty, let none { return [Row(values: [], value: none)] }
-    return found.map { number, value in
-      (size: size(value), row: Row(values: people.values[Int(number)], value: value))
+    found.flatMap { bucket, values in
+      values.map { number, value in
+        let group = PersonGroup(
+          bucket: bucket, values: DimensionValues(people.values[Int(number)]))
+        return (size: size(value), row: Row(group: group, value: value))
+      }
     }.sorted { a, b in
-      a.size != b.size
-        ? a.size > b.size : DimensionValues(a.row.values) < DimensionValues(b.row.values)
+      let (x, y) = (a.row.group, b.row.group)
+      if x.bucket != y.bucket { return x.bucket < y.bucket }
+      return a.size != b.size ? a.size > b.size : x.values < y.values
     }
     .map(\.row)
   }
 
-  /// Rows by their values.
-  static func byValues<Value>(_ rows: [Row<Value>]) -> [DimensionValues: Value] {
-    Dictionary(rows.map { (DimensionValues($0.values), $0.value) }) { first, _ in first }
+  /// Rows by what they are about.
+  static func byGroup<Value>(_ rows: [Row<Value>]) -> [PersonGroup: Value] {
+    Dictionary(rows.map { ($0.group, $0.value) }) { first, _ in first }
   }
 }
 

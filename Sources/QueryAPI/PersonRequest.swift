@@ -16,6 +16,16 @@ struct PersonRequest: Hashable, Sendable {
     case attribution(
       model: AttributionModel, touches: TouchSelector, conversions: TouchSelector, lookBack: Int64)
     case sessions
+
+    /// Which events it asks for.
+    var selectors: [TouchSelector] {
+      switch self {
+      case .funnel(let steps, _): steps.map(\.selector)
+      case .retention(let begin, let back, _): [begin, back]
+      case .attribution(_, let touches, let conversions, _): [touches, conversions]
+      case .sessions: []
+      }
+    }
   }
 
   struct Step: Hashable, Sendable {
@@ -24,13 +34,13 @@ struct PersonRequest: Hashable, Sendable {
     var isOptional: Bool
   }
 
-  /// Site, pipeline, range, time zone, traffic, comparison, limit.
+  /// Site, pipeline, range, time zone, granularity, traffic, comparison, limit.
   var base: QueryRequest
   var body: Body
   /// What the answer is told apart by.
   var by: [BreakdownDimension]
-  /// All of them hold, as for traffic.
-  var filters: [ScanRequest.Filter]
+  /// As for traffic.
+  var filters: ScanRequest.Filters
   /// What was stored later is left out, microseconds since the epoch.
   var knownAt: Int64?
 
@@ -39,14 +49,22 @@ struct PersonRequest: Hashable, Sendable {
   /// What an answer can be told apart by at once.
   static let byCountMax = 4
 
-  var allFilters: [BreakdownFilter] { ScanRequest.all(filters, by: by, base.traffic) }
+  var allFilters: ScanRequest.Filters { filters.adding(base.traffic, by: by) }
+}
+
+/// What a row of an answer is about.
+struct PersonGroup: Hashable, Sendable {
+  /// Place among the time buckets; 0 where there are none.
+  var bucket = 0
+  /// Of the dimensions that the answer is told apart by.
+  var values: DimensionValues
 }
 
 /// A question about persons at a time: what is to be seen of the log, and what is made of it.
 struct PersonPlan: Sendable {
   let request: PersonRequest
   let range: TimeRange
-  /// Of the periods of retention, rising.
+  /// Of the periods of retention, else of the time buckets, rising; at least two.
   let edges: [Int64]
   let zone: ZoneRules
 
@@ -60,11 +78,11 @@ struct PersonPlan: Sendable {
       throw QueryError(
         .invalidValue, path: "$.date_range", detail: "the range ends at or before its start")
     }
+    let max = Retention.Question.periodCountMax
     guard case .retention(_, _, let period) = request.body else {
-      edges = []
+      edges = try Self.buckets(request, over: range, zone: zone, countMax: max)
       return
     }
-    let max = Retention.Question.periodCountMax
     guard let edges = period.boundaries(over: range, zone: zone, countMax: max),
       edges.count <= max + 1
     else {
@@ -74,6 +92,32 @@ struct PersonPlan: Sendable {
           + "period or a shorter range")
     }
     self.edges = edges
+  }
+
+  /// Edges of the time buckets; of one over everything where there are none.
+  private static func buckets(
+    _ request: PersonRequest, over range: TimeRange, zone: ZoneRules, countMax: Int
+  ) throws(QueryError) -> [Int64] {
+    guard let granularity = request.base.granularity else { return [range.from, range.to] }
+    guard let edges = granularity.boundaries(over: range, zone: zone, countMax: countMax),
+      edges.count <= countMax + 1
+    else {
+      throw QueryError(
+        .tooManyBuckets, path: "$.by",
+        detail: "\(granularity.rawValue) cuts the range into more than \(countMax) time buckets; "
+          + "ask for longer ones or a shorter range")
+    }
+    return edges
+  }
+
+  /// What rows are told apart by, time first.
+  var names: [String] {
+    (request.base.granularity.map { [$0.dimensionName] } ?? []) + request.by.map(\.name)
+  }
+
+  /// The values of these in a row.
+  func texts(of group: PersonGroup) -> [String] {
+    (request.base.granularity == nil ? [] : [text(of: edges[group.bucket])]) + group.values.texts
   }
 
   /// A question, and the same of the period before where it is compared.
@@ -98,20 +142,26 @@ struct PersonPlan: Sendable {
         detail: "there is no period before \"all\"; ask for a range that begins")
     }
     let before = try PersonPlan(request, over: earlier, zone: zone)
-    guard before.edges.count == plan.edges.count else {
+    guard before.edges.count == plan.edges.count,
+      request.base.granularity == nil || before.begin == plan.begin
+    else {
       throw QueryError(
         .invalidValue, path: "$.compare",
         detail: "the period before is cut into \(before.edges.count - 1) periods and this one into "
-          + "\(plan.edges.count - 1); ask for a range that is a whole number of them")
+          + "\(plan.edges.count - 1), or in other places; ask for a range that is a whole number "
+          + "of them")
     }
     return Plans(now: plan, before: before)
   }
+
+  /// How much of its first period lies before the range, as local clocks have it.
+  private var begin: Int64 { zone.localTime(at: range.from) - zone.localTime(at: edges[0]) }
 
   private var text: String {
     let base = request.base
     return
       "persons \(request.body) \(request.by) \(base.site) \(base.traffic) \(request.allFilters) "
-      + "\(range) \(edges) \(base.timezone) \(base.limit)"
+      + "\(range) \(edges) \(base.timezone) \(base.limit) \(base.granularity?.rawValue ?? "")"
   }
 
   /// A time, microseconds since the epoch, in the question's own zone.
@@ -136,7 +186,9 @@ struct PersonPlan: Sendable {
   func question(_ policy: PersonPolicy) -> PersonQuestion {
     let filters = request.allFilters
     func selector(_ own: TouchSelector) -> TouchSelector {
-      TouchSelector(kinds: own.kinds, name: own.name, filters: own.filters + filters)
+      TouchSelector(
+        kinds: own.kinds, name: own.name, filters: own.filters + filters.all,
+        alternatives: own.alternatives + filters.alternatives)
     }
     let times: Range<Int64>
     let selectors: [TouchSelector]
@@ -156,7 +208,7 @@ struct PersonPlan: Sendable {
       let member = TouchSelector(kinds: TouchSelector.counted)
       selectors = [member, selector(member)]
     }
-    let asked = request.by + selectors.flatMap { $0.filters.map(\.dimension) }
+    let asked = request.by + selectors.flatMap(\.asked)
     return PersonQuestion(
       site: request.base.site, times: times, selectors: selectors, dimensions: request.by,
       offsets: asked.contains(.hourOfWeek)

@@ -34,7 +34,8 @@ struct PersonRequestParser {
       throw QueryError(.invalidJSON, path: "$", detail: "the body is not a JSON object")
     }
     let given = try object(members, path: "$", allowed: Self.members(of: kind))
-    let base = try parser.request(
+    let (by, time) = try dimensions(given["by"], of: kind)
+    var base = try parser.request(
       members: members.filter {
         Self.common.contains($0.name) && !["as_known_at", "filters", "by"].contains($0.name)
       } + [
@@ -47,15 +48,18 @@ struct PersonRequestParser {
       case .attribution: try attribution(given)
       case .sessions: .sessions
       }
-    let by = try dimensions(given["by"])
-    return PersonRequest(
+    base.granularity = time
+    let request = PersonRequest(
       base: base, body: body, by: by ?? (kind == .attribution ? [.content] : []),
       filters: try given["filters"].map { value throws(QueryError) in
         try scans.filters(value, path: "$.filters")
-      } ?? [],
+      } ?? ScanRequest.Filters(),
       knownAt: try given["as_known_at"].map { value throws(QueryError) in
         try scans.knownAt(value, now: now)
       })
+    try ScanRequestParser.checkProperties(
+      request.by + request.filters.dimensions + request.body.selectors.flatMap(\.asked), path: "$")
+    return request
   }
 
   private var scans: ScanRequestParser { ScanRequestParser(parser: parser) }
@@ -196,7 +200,9 @@ struct PersonRequestParser {
     let filters = try members["filters"].map { value throws(QueryError) in
       try scans.filters(value, path: path + ".filters")
     }
-    return TouchSelector(kinds: kinds, name: event, filters: (filters ?? []).map(\.filter))
+    return TouchSelector(
+      kinds: kinds, name: event, filters: filters?.all ?? [],
+      alternatives: filters?.alternatives ?? [])
   }
 
   /// What a person does; who somebody is, is no touch.
@@ -240,14 +246,16 @@ struct PersonRequestParser {
     return text
   }
 
-  /// One dimension, or a list of some; nil where there are none.
-  private func dimensions(_ value: JSONValue?) throws(QueryError) -> [BreakdownDimension]? {
-    let allowed = ScanRequestParser.dimensionNames
-    guard let value else { return nil }
-    if case .string(let name) = value {
-      return [try scans.dimension(name, path: "$.by", allowed: allowed)]
-    }
-    let names = try scans.texts(value, path: "$.by")
+  /// One dimension, or a list of some, of which one may be a time bucket; nil where none is given.
+  private func dimensions(
+    _ value: JSONValue?, of kind: PersonRequest.Kind
+  ) throws(QueryError) -> (by: [BreakdownDimension]?, time: Granularity?) {
+    let allowed =
+      ScanRequestParser.allowedDimensions
+      + (kind == .retention ? [] : Granularity.allCases.map(\.dimensionName))
+    guard let value else { return (nil, nil) }
+    let isList = if case .array = value { true } else { false }
+    let names = isList ? try value.texts(path: "$.by") : [try value.text(path: "$.by")]
     guard (1...PersonRequest.byCountMax).contains(names.count) else {
       throw QueryError(
         .invalidValue, path: "$.by",
@@ -255,15 +263,37 @@ struct PersonRequestParser {
         allowed: allowed)
     }
     var dimensions: [BreakdownDimension] = []
+    var time: Granularity?
     for (index, name) in names.enumerated() {
-      let path = "$.by[\(index)]"
+      let path = isList ? "$.by[\(index)]" : "$.by"
+      if name.hasPrefix("time:"), let granularity = Granularity(name: String(name.dropFirst(5))) {
+        time = try bucket(granularity, beside: time, of: kind, path: path)
+        continue
+      }
       let dimension = try scans.dimension(name, path: path, allowed: allowed)
       guard !dimensions.contains(dimension) else {
         throw QueryError(.invalidValue, path: path, detail: "\"\(name)\" is repeated")
       }
       dimensions.append(dimension)
     }
-    return dimensions
+    return (dimensions, time)
+  }
+
+  private func bucket(
+    _ granularity: Granularity, beside other: Granularity?, of kind: PersonRequest.Kind,
+    path: String
+  ) throws(QueryError) -> Granularity {
+    guard kind != .retention else {
+      throw QueryError(
+        .invalidValue, path: path,
+        detail: "cohorts are by time already; say how long their periods are with `period`",
+        allowed: Self.periods.map(\.rawValue))
+    }
+    guard other == nil else {
+      throw QueryError(
+        .invalidValue, path: path, detail: "there are time buckets already; ask for one length")
+    }
+    return granularity
   }
 
   /// Such as 30m, 12h or 7d; microseconds.

@@ -121,7 +121,7 @@ struct QueryPlan: Hashable, Sendable {
   func selection(for request: QueryRequest, _ measure: Measure) -> ViewSelection {
     ViewSelection(
       measure: measure, site: request.site, segments: segments, filters: request.allFilters,
-      groupBy: request.dimensions, buckets: buckets)
+      alternatives: request.alternatives, groupBy: request.dimensions, buckets: buckets)
   }
 
   /// Of the period before; nil where none is compared.

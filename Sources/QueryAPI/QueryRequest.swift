@@ -1,3 +1,4 @@
+import Analyses
 import Events
 import Ports
 import Views
@@ -14,6 +15,8 @@ struct QueryRequest: Hashable, Sendable {
   var granularity: Granularity?
   /// All of them hold.
   var filters: [DimensionFilter]
+  /// Of each of these lists one holds.
+  var alternatives: [[DimensionFilter]] = []
   var order: [Order]
   var limit: Int
   var offset: Int
@@ -39,7 +42,8 @@ struct QueryRequest: Hashable, Sendable {
 
   /// The filters, and what ``traffic`` adds to them.
   var allFilters: [DimensionFilter] {
-    if dimensions.contains(.traffic) || filters.contains(where: { $0.dimension == .traffic }) {
+    let asked = dimensions + (filters + alternatives.joined()).map(\.dimension)
+    if asked.contains(.traffic) {
       return filters
     }
     switch traffic {
@@ -75,6 +79,8 @@ struct QueryRequest: Hashable, Sendable {
   static let timeoutMsDefault = 5000
   static let timeoutMsMax = 60_000
   static let filterCountMax = 20
+  /// Lists of filters of which one must hold, once they are written so.
+  static let alternativesMax = BreakdownQuestion.alternativesMax
   static let filterValueCountMax = 1000
 
   /// The dimensions that a query can group and filter by.

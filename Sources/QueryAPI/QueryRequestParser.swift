@@ -49,7 +49,16 @@ struct QueryRequestParser {
       try setGranularity(text, path: "$.granularity", in: &request)
     }
     if let value = given.values["filters"] {
-      request.filters = try filters(value, path: "$.filters")
+      (request.filters, request.alternatives) = try FilterParser.conditions(
+        value, path: "$.filters"
+      ) { filter throws(QueryError) in
+        DimensionFilter(
+          operation: filter.operation,
+          dimension: try dimension(
+            filter.dimension, path: filter.path,
+            allowed: QueryRequest.queryDimensions.map(\.name)),
+          values: filter.values)
+      }
     }
     if let value = given.values["order_by"] { request.order = try order(value, of: request) }
     request.limit = try given.integer("limit", 1...QueryRequest.limitMax) ?? request.limit
@@ -209,9 +218,10 @@ struct QueryRequestParser {
 
   /// Also those that a scan answers: a query with one of them is a scan.
   private static let metricNames =
-    Metric.allCases.map(\.rawValue) + ScanMetric.ofScansAlone.map(\.name)
+    Metric.allCases.map(\.rawValue)
+    + ScanMetric.all.filter(\.isOfScansAlone).map(\.name) + [ScanMetric.topOfProperty]
   private static let dimensionNames =
-    ScanRequestParser.dimensionNames + Granularity.allCases.map(\.dimensionName)
+    ScanRequestParser.allowedDimensions + Granularity.allCases.map(\.dimensionName)
 
   private func readDimensions(
     _ value: JSONValue, into request: inout QueryRequest
@@ -255,59 +265,6 @@ struct QueryRequestParser {
         detail: "the time buckets are \(other.rawValue) already; ask for one length")
     }
     request.granularity = granularity
-  }
-
-  func filters(_ value: JSONValue, path: String) throws(QueryError) -> [DimensionFilter] {
-    guard case .array(let items) = value else {
-      throw QueryError(.invalidValue, path: path, detail: "\(value.kind) is not a list of filters")
-    }
-    var filters: [DimensionFilter] = []
-    for (index, item) in items.enumerated() {
-      filters += try filter(item, path: "\(path)[\(index)]")
-      if filters.count > QueryRequest.filterCountMax {
-        throw QueryError(
-          .invalidValue, path: path,
-          detail: "there are more than \(QueryRequest.filterCountMax) filters")
-      }
-    }
-    return filters
-  }
-
-  /// One filter, or the filters inside an `and`.
-  private func filter(_ value: JSONValue, path: String) throws(QueryError) -> [DimensionFilter] {
-    let operations = DimensionFilter.Operation.allCases.map(\.rawValue) + ["and"]
-    guard case .array(let parts) = value, let first = parts.first else {
-      throw QueryError(
-        .invalidValue, path: path,
-        detail: "a filter is a list such as [\"is\", \"campaign\", [\"spring\"]]")
-    }
-    let name = try first.text(path: path + "[0]")
-    if name == "and", parts.count == 2 { return try filters(parts[1], path: path + "[1]") }
-    guard let operation = DimensionFilter.Operation(rawValue: name) else {
-      throw QueryError(
-        .invalidValue, path: path + "[0]", detail: "\"\(name)\" is not an operation here",
-        allowed: operations)
-    }
-    guard parts.count == 3 else {
-      throw QueryError(
-        .invalidValue, path: path,
-        detail: "\(name) takes a dimension and a list of values, as in "
-          + "[\"\(name)\", \"campaign\", [\"spring\"]]")
-    }
-    let dimension = try dimension(
-      try parts[1].text(path: path + "[1]"), path: path + "[1]",
-      allowed: QueryRequest.queryDimensions.map(\.name))
-    let values = try parts[2].texts(path: path + "[2]")
-    guard (1...QueryRequest.filterValueCountMax).contains(values.count) else {
-      throw QueryError(
-        .invalidValue, path: path + "[2]",
-        detail: "a filter has 1 to \(QueryRequest.filterValueCountMax) values")
-    }
-    for (index, value) in values.enumerated() where value.utf8.contains(0) {
-      throw QueryError(
-        .invalidValue, path: path + "[2][\(index)]", detail: "values have no NUL character")
-    }
-    return [DimensionFilter(operation: operation, dimension: dimension, values: values)]
   }
 
   private func order(
@@ -409,14 +366,14 @@ private struct Members {
 }
 
 extension JSONValue {
-  fileprivate func text(path: String) throws(QueryError) -> String {
+  func text(path: String) throws(QueryError) -> String {
     guard case .string(let text) = self else {
       throw QueryError(.invalidValue, path: path, detail: "\(kind) is not a string")
     }
     return text
   }
 
-  fileprivate func texts(path: String) throws(QueryError) -> [String] {
+  func texts(path: String) throws(QueryError) -> [String] {
     guard case .array(let items) = self else {
       throw QueryError(.invalidValue, path: path, detail: "\(kind) is not a list of strings")
     }

@@ -99,7 +99,7 @@ struct QueryService: Sendable {
       var segments = SegmentHistory.none
       if question.needsSegments {
         scan.expect(passes: 2)
-        segments = try scan.segments(site: question.site, until: question.times.upperBound)
+        segments = try scan.segments(site: question.site, for: question.times)
       }
       let (breakdown, reach) = try scan.run { [segments] in
         Breakdown(question, segments: segments)
@@ -208,7 +208,14 @@ struct QueryService: Sendable {
           .missingMember, path: "?query",
           detail: "the query is needed: the JSON of POST /v1/query, percent-encoded")
       }
-      let request = try parser.request(json: Array(text.utf8), parameters: [])
+      let members = try QueryRequestParser.members(json: Array(text.utf8))
+      if ScanRequestParser.needsScan(members) {
+        throw QueryError(
+          .invalidValue, path: "?query",
+          detail: "the query takes a scan of the log, whose answer is not followed as it changes; "
+            + "ask POST /v1/query again, or for metrics and dimensions of read models")
+      }
+      let request = try parser.request(members: members, parameters: [])
       try view(request.pipeline).now.executor.view.check(request.metrics)
       if request.format == .csv {
         throw QueryError(

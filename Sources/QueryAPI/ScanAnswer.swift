@@ -51,7 +51,7 @@ struct ScanAnswer: Sendable {
   func csv(_ breakdown: Breakdown, _ reach: ScanReach) -> ScanJob.Answer {
     let (rows, currencies) = rows(of: breakdown)
     var header = request.base.granularity.map { [$0.dimensionName] } ?? []
-    header += request.dimensions.map(\.rawValue)
+    header += request.dimensions.map(\.name)
     for metric in request.metrics {
       if case .declared(let declared) = metric {
         header += CSVAnswer.names(declared, currencies)
@@ -337,17 +337,11 @@ struct ScanAnswer: Sendable {
     }
     output.append(contentsOf: #","dimensions":"#.utf8)
     write(
-      (base.granularity.map { [$0.dimensionName] } ?? []) + request.dimensions.map(\.rawValue),
+      (base.granularity.map { [$0.dimensionName] } ?? []) + request.dimensions.map(\.name),
       to: &output)
-    output.append(contentsOf: #","filters":["#.utf8)
-    for (index, filter) in request.filters.enumerated() {
-      if index > 0 { output.append(UInt8(ascii: ",")) }
-      output.append(
-        contentsOf: #"["\#(filter.operation)","\#(filter.filter.dimension.rawValue)","#.utf8)
-      write(filter.values, to: &output)
-      output.append(UInt8(ascii: "]"))
-    }
-    output.append(contentsOf: #"],"order_by":["#.utf8)
+    output.append(contentsOf: #","filters":"#.utf8)
+    request.filters.write(to: &output)
+    output.append(contentsOf: #","order_by":["#.utf8)
     for (index, step) in request.order.enumerated() {
       if index > 0 { output.append(UInt8(ascii: ",")) }
       write([name(of: step.key), step.isDescending ? "desc" : "asc"], to: &output)
@@ -356,6 +350,9 @@ struct ScanAnswer: Sendable {
     JSONText.append(base.timezone, to: &output)
     output.append(contentsOf: #","traffic":"\#(base.traffic.rawValue)","as_known_at":"#.utf8)
     JSONText.append(instant: request.knownAt, to: &output)
+    if !request.tops.isEmpty {
+      output.append(contentsOf: #","top_limit":\#(request.topLength)"#.utf8)
+    }
     output.append(
       contentsOf: #","scan":true,"limit":\#(base.limit),"offset":\#(base.offset)}"#.utf8)
     return output
@@ -365,7 +362,7 @@ struct ScanAnswer: Sendable {
     switch key {
     case .time: "time"
     case .metric(let metric): metric.name
-    case .dimension(let index): request.dimensions[index].rawValue
+    case .dimension(let index): request.dimensions[index].name
     }
   }
 
@@ -448,7 +445,7 @@ extension ScanReach {
         #","scanned":true,"frames_read":\#(tally.frames),"events_read":\#(tally.events)"#.utf8)
     output.append(
       contentsOf:
-        #","duplicates":\#(tally.duplicate),"too_late":\#(tally.tooLate),"erased":\#(tally.erased),"in_range":\#(tally.counted)"#
+        #","duplicates":\#(tally.duplicate),"too_late":\#(tally.tooLate),"erased":\#(tally.erased),"in_range":\#(tally.counted),"late":\#(tally.late),"revision":\#(tally.revision)"#
         .utf8)
   }
 }

@@ -1,4 +1,5 @@
 import Analyses
+import Events
 import Views
 
 /// A metric that a scan of the log computes: those of the activity windows, and those that no window keeps.
@@ -29,14 +30,48 @@ enum ScanMetric: Hashable, Sendable {
     (.referrer, "referrers"), (.segment, "segments"), (.event, "events"),
   ]
 
-  /// Those that only a scan has.
-  static let ofScansAlone = all.filter {
-    if case .declared = $0 { false } else { true }
-  }
+  /// Whether no read model has it.
+  var isOfScansAlone: Bool { if case .declared = self { false } else { true } }
+
+  /// Those of a sender's own properties have no list of names.
+  private static let topPrefix = "top_"
+
+  /// As errors say what is allowed.
+  static let allowed = all.map(\.name) + [topOfProperty]
+  /// In the place of a list of a sender's own property.
+  static let topOfProperty = topPrefix + ScanRequestParser.propertyName
 
   init?(name: String) {
-    guard let metric = Self.all.first(where: { $0.name == name }) else { return nil }
-    self = metric
+    if let metric = Self.all.first(where: { $0.name == name }) {
+      self = metric
+    } else if name.hasPrefix(Self.topPrefix),
+      case .property(let property)? = BreakdownDimension(
+        name: String(name.dropFirst(Self.topPrefix.count)))
+    {
+      self = .top(.property(property))
+    } else {
+      return nil
+    }
+  }
+
+  /// Why a name is none of a scan's metrics, and where to ask instead.
+  static func refusal(of name: String) -> String {
+    let other: String? =
+      switch Metric(rawValue: name) {
+      case .sessions, .bounces, .bounceRate, .sessionDuration:
+        "by any dimension they are answered by POST /v1/sessions"
+      case .attributedClicks, .attributedConversions, .attributedConversionRate,
+        .attributedRevenue:
+        "by any dimension they are answered by POST /v1/attribution"
+      case .exposedPersons, .exposedClickers, .exposedConverters, .exposedClickRate,
+        .exposedConversionRate, .exposedRevenue, .mixedPersons:
+        "they are of experiments, whose results are at /v1/experiments"
+      default: nil
+      }
+    guard let other else { return "\"\(name)\" is not a metric of scans of the log" }
+    let dimensions = QueryRequest.queryDimensions.map(\.name).joined(separator: ", ")
+    return "\(name) comes by \(dimensions) and time, not with what only a scan of the log has; "
+      + other
   }
 
   var name: String {
@@ -47,7 +82,8 @@ enum ScanMetric: Hashable, Sendable {
     case .dwell(let percent): "dwell_p\(percent)"
     case .scroll(let percent): "scroll_p\(percent)"
     case .top(let dimension):
-      "top_" + (Self.tops.first { $0.dimension == dimension }?.plural ?? dimension.rawValue)
+      Self.topPrefix
+        + (Self.tops.first { $0.dimension == dimension }?.plural ?? dimension.name)
     }
   }
 

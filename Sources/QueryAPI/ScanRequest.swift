@@ -7,18 +7,39 @@ struct ScanRequest: Sendable {
   var metrics: [ScanMetric]
   /// Without the time bucket.
   var dimensions: [BreakdownDimension]
-  /// All of them hold.
-  var filters: [Filter]
-  var order: [Order]
+  var filters = Filters()
+  var order: [Order] = []
+  /// How many entries a list of the most frequent has at most.
+  var topLength = BreakdownQuestion.topLength
   /// What was stored later is left out, microseconds since the epoch.
   var knownAt: Int64?
 
-  /// As it was asked for.
-  struct Filter: Hashable, Sendable {
-    var operation: String
-    var filter: BreakdownFilter
+  /// Filters on any of the dimensions, as they were asked for.
+  struct Filters: Hashable, Sendable {
+    /// All of them hold.
+    var all: [BreakdownFilter] = []
+    /// Of each of these lists one holds.
+    var alternatives: [[BreakdownFilter]] = []
 
-    var values: [String] { filter.values.map { String(decoding: $0, as: UTF8.self) } }
+    var dimensions: [BreakdownDimension] { (all + alternatives.joined()).map(\.dimension) }
+
+    /// With what is asked for of traffic, unless it is told apart or filtered anyway.
+    func adding(
+      _ traffic: QueryRequest.Traffic, by dimensions: [BreakdownDimension]
+    ) -> Filters {
+      if (dimensions + self.dimensions).contains(.traffic) { return self }
+      var filters = self
+      switch traffic {
+      case .people: filters.all.append(BreakdownFilter(.traffic, .isAnyOf, [[]]))
+      case .bots: filters.all.append(BreakdownFilter(.traffic, .isNoneOf, [[]]))
+      case .all: break
+      }
+      return filters
+    }
+
+    func write(to output: inout [UInt8]) {
+      FilterText.write(all.map(\.text), alternatives.map { $0.map(\.text) }, to: &output)
+    }
   }
 
   struct Order: Hashable, Sendable {
@@ -30,26 +51,6 @@ struct ScanRequest: Sendable {
       case metric(ScanMetric)
       /// Index into ``ScanRequest/dimensions``.
       case dimension(Int)
-    }
-  }
-
-  /// The filters, and what ``QueryRequest/traffic`` adds to them.
-  var allFilters: [BreakdownFilter] {
-    Self.all(filters, by: dimensions, base.traffic)
-  }
-
-  /// Some filters, and what is asked for of traffic, unless it is told apart or filtered anyway.
-  static func all(
-    _ filters: [Filter], by dimensions: [BreakdownDimension], _ traffic: QueryRequest.Traffic
-  ) -> [BreakdownFilter] {
-    let given = filters.map(\.filter)
-    if dimensions.contains(.traffic) || given.contains(where: { $0.dimension == .traffic }) {
-      return given
-    }
-    switch traffic {
-    case .people: return given + [BreakdownFilter(.traffic, .isAnyOf, [[]])]
-    case .bots: return given + [BreakdownFilter(.traffic, .isNoneOf, [[]])]
-    case .all: return given
     }
   }
 
@@ -73,15 +74,14 @@ struct ScanRequest: Sendable {
 
   /// The question of the log that it is.
   func question(_ periods: ScanPeriods, zone: ZoneRules) -> BreakdownQuestion {
-    let filters = allFilters
-    let needsOffsets =
-      dimensions.contains(.hourOfWeek) || filters.contains { $0.dimension == .hourOfWeek }
+    let filters = filters.adding(base.traffic, by: dimensions)
+    let needsOffsets = (dimensions + filters.dimensions).contains(.hourOfWeek)
     let times = TimeRange(from: periods.times.lowerBound, to: periods.times.upperBound)
     return BreakdownQuestion(
-      site: base.site, times: periods.times, dimensions: dimensions, filters: filters,
-      buckets: periods.questionBuckets,
+      site: base.site, times: periods.times, dimensions: dimensions, filters: filters.all,
+      alternatives: filters.alternatives, buckets: periods.questionBuckets,
       offsets: needsOffsets ? Self.offsets(over: times, zone: zone) : [], measures: measures,
-      tops: tops)
+      tops: tops, topLength: topLength)
   }
 
   /// A week is less than the time between two changes of a zone's offset.

@@ -1,5 +1,6 @@
 import Analyses
 import Events
+import Ports
 
 /// Reads queries that are answered by scanning the log: the members of ``QueryRequestParser``, with more metrics and
 /// dimensions, and `scan`, `as_known_at`.
@@ -9,9 +10,13 @@ struct ScanRequestParser {
   static let members = [
     "site_id", "pipeline", "metrics", "date_range", "dimensions", "filters", "granularity",
     "order_by", "limit", "offset", "timezone", "after", "timeout", "traffic", "compare", "format",
-    "scan", "as_known_at",
+    "scan", "as_known_at", "top_limit",
   ]
-  static let dimensionNames = BreakdownDimension.allCases.map(\.rawValue)
+  /// In the place of a name that is the sender's own.
+  static let propertyName = BreakdownDimension.propertyPrefix + "NAME"
+  static let dimensionNames = BreakdownDimension.named.map(\.name)
+  /// As errors say what is allowed.
+  static let allowedDimensions = dimensionNames + [propertyName]
 
   /// Whether no read model can answer: something in it is only found by scanning, or it says so itself.
   static func needsScan(_ members: [JSONValue.Member]) -> Bool {
@@ -19,26 +24,20 @@ struct ScanRequestParser {
       guard case .array(let items) = value else { return [] }
       return items.compactMap { if case .string(let text) = $0 { text } else { nil } }
     }
-    func names(ofFilters value: JSONValue?) -> [String] {
-      guard case .array(let items) = value else { return [] }
-      return items.flatMap { item -> [String] in
-        guard case .array(let parts) = item, parts.count > 1 else { return [] }
-        if case .string("and") = parts[0] { return names(ofFilters: parts[1]) }
-        if case .string(let name) = parts[1] { return [name] }
-        return []
-      }
-    }
     for member in members {
       switch member.name {
       case "scan": if case .bool(false) = member.value { continue } else { return true }
-      case "as_known_at": return true
+      case "as_known_at", "top_limit": return true
       case "metrics":
-        let alone = ScanMetric.ofScansAlone.map(\.name)
-        if texts(member.value).contains(where: alone.contains) { return true }
+        if texts(member.value).contains(where: { ScanMetric(name: $0)?.isOfScansAlone ?? false }) {
+          return true
+        }
       case "dimensions":
         if texts(member.value).contains(where: isOfScansAlone) { return true }
       case "filters":
-        if names(ofFilters: member.value).contains(where: isOfScansAlone) { return true }
+        if FilterParser.dimensionNames(member.value).contains(where: isOfScansAlone) {
+          return true
+        }
       default: break
       }
     }
@@ -46,7 +45,7 @@ struct ScanRequestParser {
   }
 
   private static func isOfScansAlone(_ dimension: String) -> Bool {
-    dimensionNames.contains(dimension)
+    BreakdownDimension(name: dimension) != nil
       && !QueryRequest.queryDimensions.map(\.name).contains(dimension)
   }
 
@@ -74,9 +73,14 @@ struct ScanRequestParser {
       dimensions: dimensions,
       filters: try given["filters"].map { value throws(QueryError) in
         try filters(value, path: "$.filters")
-      } ?? [], order: [], knownAt: nil)
+      } ?? ScanRequest.Filters())
     if let value = given["order_by"] { request.order = try order(value, of: request) }
     if let value = given["as_known_at"] { request.knownAt = try knownAt(value, now: now) }
+    if let value = given["top_limit"] {
+      request.topLength = try topLength(value, of: request)
+    }
+    try Self.checkProperties(
+      request.dimensions + request.filters.dimensions + request.tops, path: "$")
     if let value = given["scan"], value != .bool(true), value != .bool(false) {
       throw QueryError(
         .invalidValue, path: "$.scan", detail: "\(value.kind) is not a boolean",
@@ -89,7 +93,9 @@ struct ScanRequestParser {
   private static func plain(
     _ members: [JSONValue.Member], times: [JSONValue]
   ) -> [JSONValue.Member] {
-    let own = ["metrics", "dimensions", "filters", "order_by", "scan", "as_known_at"]
+    let own = [
+      "metrics", "dimensions", "filters", "order_by", "scan", "as_known_at", "top_limit",
+    ]
     return members.filter { !own.contains($0.name) } + [
       JSONValue.Member(name: "metrics", value: .array([.string("impressions")])),
       JSONValue.Member(name: "dimensions", value: .array(times)),
@@ -99,14 +105,13 @@ struct ScanRequestParser {
   // MARK: Members
 
   private func metrics(_ value: JSONValue?) throws(QueryError) -> [ScanMetric] {
-    let allowed = ScanMetric.all.map(\.name)
+    let allowed = ScanMetric.allowed
     var metrics: [ScanMetric] = []
-    for (index, name) in try texts(value ?? .array([]), path: "$.metrics").enumerated() {
+    for (index, name) in try (value ?? .array([])).texts(path: "$.metrics").enumerated() {
       let path = "$.metrics[\(index)]"
       guard let metric = ScanMetric(name: name) else {
         throw QueryError(
-          .unknownMetric, path: path, detail: "\"\(name)\" is not a metric of scans of the log",
-          allowed: allowed)
+          .unknownMetric, path: path, detail: ScanMetric.refusal(of: name), allowed: allowed)
       }
       guard !metrics.contains(metric) else {
         throw QueryError(.invalidValue, path: path, detail: "\"\(name)\" is repeated")
@@ -131,7 +136,7 @@ struct ScanRequestParser {
   private func dimensions(_ value: JSONValue?) throws(QueryError) -> [BreakdownDimension] {
     guard let value else { return [] }
     var dimensions: [BreakdownDimension] = []
-    for (index, name) in try texts(value, path: "$.dimensions").enumerated()
+    for (index, name) in try value.texts(path: "$.dimensions").enumerated()
     where !name.hasPrefix("time:") {
       let path = "$.dimensions[\(index)]"
       let dimension = try dimension(name, path: path)
@@ -145,72 +150,74 @@ struct ScanRequestParser {
 
   func dimension(
     _ name: String, path: String,
-    allowed: [String] = Self.dimensionNames + Granularity.allCases.map(\.dimensionName)
+    allowed: [String] = Self.allowedDimensions + Granularity.allCases.map(\.dimensionName)
   ) throws(QueryError) -> BreakdownDimension {
-    guard let dimension = BreakdownDimension(rawValue: name) else {
+    guard let dimension = BreakdownDimension(name: name) else {
+      let isProperty = name.hasPrefix(BreakdownDimension.propertyPrefix)
       throw QueryError(
-        .unknownDimension, path: path, detail: "\"\(name)\" is not a dimension", allowed: allowed)
+        .unknownDimension, path: path,
+        detail: isProperty
+          ? "a property's name has 1 to \(BreakdownDimension.propertyBytesMax) bytes, no control "
+            + "characters" : "\"\(name)\" is not a dimension", allowed: allowed)
     }
     return dimension
   }
 
-  private static let operations: [(name: String, test: BreakdownFilter.Test)] = [
-    ("is", .isAnyOf), ("is_not", .isNoneOf), ("contains", .contains),
-  ]
-
   /// Filters on any of the dimensions.
   func filters(
     _ value: JSONValue, path: String
-  ) throws(QueryError) -> [ScanRequest.Filter] {
-    guard case .array(let items) = value else {
-      throw QueryError(.invalidValue, path: path, detail: "\(value.kind) is not a list of filters")
+  ) throws(QueryError) -> ScanRequest.Filters {
+    let (all, alternatives) = try FilterParser.conditions(value, path: path) {
+      filter throws(QueryError) in
+      BreakdownFilter(
+        try dimension(filter.dimension, path: filter.path, allowed: Self.allowedDimensions),
+        Self.test(filter.operation), filter.values.map { Array($0.utf8) })
     }
-    var filters: [ScanRequest.Filter] = []
-    for (index, item) in items.enumerated() {
-      filters += try filter(item, path: "\(path)[\(index)]")
-      guard filters.count <= QueryRequest.filterCountMax else {
-        throw QueryError(
-          .invalidValue, path: path,
-          detail: "there are more than \(QueryRequest.filterCountMax) filters")
-      }
-    }
-    return filters
+    return ScanRequest.Filters(all: all, alternatives: alternatives)
   }
 
-  /// One filter, or the filters inside an `and`.
-  private func filter(
-    _ value: JSONValue, path: String
-  ) throws(QueryError) -> [ScanRequest.Filter] {
-    guard case .array(let parts) = value, parts.count >= 2,
-      case .string(let name) = parts[0]
+  /// Each property that is looked for has a reader of its own.
+  static func checkProperties(
+    _ dimensions: [BreakdownDimension], path: String
+  ) throws(QueryError) {
+    let properties = Set(dimensions.filter { if case .property = $0 { true } else { false } })
+    guard properties.count <= propertyCountMax else {
+      throw QueryError(
+        .invalidValue, path: path,
+        detail: "the question is about \(properties.count) properties, more than "
+          + "\(propertyCountMax); ask about fewer at once")
+    }
+  }
+
+  static let propertyCountMax = 8
+
+  private static func test(_ operation: DimensionFilter.Operation) -> BreakdownFilter.Test {
+    switch operation {
+    case .isAnyOf: .isAnyOf
+    case .isNoneOf: .isNoneOf
+    case .contains: .contains
+    }
+  }
+
+  private func topLength(
+    _ value: JSONValue, of request: ScanRequest
+  ) throws(QueryError) -> Int {
+    let path = "$.top_limit"
+    guard !request.tops.isEmpty else {
+      throw QueryError(
+        .invalidValue, path: path,
+        detail: "no metric of the query is a list of the most frequent; ask for one, such as "
+          + "top_contents, or leave it out")
+    }
+    guard case .integer(let number) = value,
+      (1...Int64(BreakdownQuestion.topLengthMax)).contains(number)
     else {
       throw QueryError(
         .invalidValue, path: path,
-        detail: "a filter is a list such as [\"is\", \"device\", [\"mobile\"]]")
+        detail: "a list has 1 to \(BreakdownQuestion.topLengthMax) entries: so many values are "
+          + "counted at once; for all of them ask by the dimension")
     }
-    if name == "and", parts.count == 2 { return try filters(parts[1], path: path + "[1]") }
-    guard let operation = Self.operations.first(where: { $0.name == name }), parts.count == 3,
-      case .string(let dimension) = parts[1]
-    else {
-      throw QueryError(
-        .invalidValue, path: path,
-        detail: "a filter is an operation, a dimension and a list of values",
-        allowed: Self.operations.map(\.name) + ["and"])
-    }
-    let values = try texts(parts[2], path: path + "[2]")
-    guard (1...QueryRequest.filterValueCountMax).contains(values.count) else {
-      throw QueryError(
-        .invalidValue, path: path + "[2]",
-        detail: "a filter has 1 to \(QueryRequest.filterValueCountMax) values")
-    }
-    return [
-      ScanRequest.Filter(
-        operation: name,
-        filter: BreakdownFilter(
-          try self.dimension(dimension, path: path + "[1]", allowed: Self.dimensionNames),
-          operation.test,
-          values.map { Array($0.utf8) }))
-    ]
+    return Int(number)
   }
 
   private func order(
@@ -221,19 +228,19 @@ struct ScanRequestParser {
         .invalidValue, path: "$.order_by", detail: "\(value.kind) is not a list of pairs")
     }
     let allowed =
-      request.metrics.filter(\.isNumber).map(\.name) + request.dimensions.map(\.rawValue)
+      request.metrics.filter(\.isNumber).map(\.name) + request.dimensions.map(\.name)
       + (request.base.granularity.map { ["time", $0.dimensionName] } ?? [])
     var order: [ScanRequest.Order] = []
     for (index, item) in items.enumerated() {
       let path = "$.order_by[\(index)]"
-      let pair = try texts(item, path: path)
+      let pair = try item.texts(path: path)
       guard pair.count == 2, ["asc", "desc"].contains(pair[1]), allowed.contains(pair[0]) else {
         throw QueryError(
           .invalidValue, path: path,
           detail: "a pair is a metric or dimension of the query and asc or desc", allowed: allowed)
       }
       let key: ScanRequest.Order.Key
-      if let place = request.dimensions.firstIndex(where: { $0.rawValue == pair[0] }) {
+      if let place = request.dimensions.firstIndex(where: { $0.name == pair[0] }) {
         key = .dimension(place)
       } else {
         key = ScanMetric(name: pair[0]).map { .metric($0) } ?? .time
@@ -255,21 +262,5 @@ struct ScanRequestParser {
         detail: "\(text) is yet to come; what will be known then is not known")
     }
     return time
-  }
-
-  func texts(_ value: JSONValue, path: String) throws(QueryError) -> [String] {
-    guard case .array(let items) = value else {
-      throw QueryError(
-        .invalidValue, path: path, detail: "\(value.kind) is not a list of strings")
-    }
-    var texts: [String] = []
-    for (index, item) in items.enumerated() {
-      guard case .string(let text) = item else {
-        throw QueryError(
-          .invalidValue, path: "\(path)[\(index)]", detail: "\(item.kind) is not a string")
-      }
-      texts.append(text)
-    }
-    return texts
   }
 }

@@ -48,7 +48,8 @@ final class SharedAnswers: Sendable {
       if request.comparison == .previous {
         before = request.range.previous(to: range, now: now, zone: zone)
       }
-      texts = ([request.site] + request.filters.flatMap(\.values)).map { Array($0.utf8) }
+      let filters = request.filters + request.alternatives.joined()
+      texts = ([request.site] + filters.flatMap(\.values)).map { Array($0.utf8) }
     }
   }
 

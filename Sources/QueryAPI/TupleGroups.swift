@@ -21,6 +21,8 @@ struct TupleGroups {
   private var found: [Int32]
   /// By dimension, which values pass; nil where all do.
   private var passing: [[Bool]?]
+  /// Lists of dimensions with the values that pass: of each list one is enough.
+  private let alternatives: [[(place: Int, passing: [Bool])]]
   /// All ones in the places of what tells groups apart.
   private let mask: Codes
   private var places: [Codes: Int32] = [:]
@@ -34,12 +36,18 @@ struct TupleGroups {
     var mask = Codes(repeating: 0)
     for dimension in selection.groupBy + [.currency] { mask[dimension.rawValue] = -1 }
     self.mask = mask
+    func passes(_ filter: DimensionFilter) -> [Bool] {
+      tuples.values[filter.dimension.rawValue].map(filter.admits)
+    }
+    alternatives = selection.alternatives.map { filters in
+      filters.map { ($0.dimension.rawValue, passes($0)) }
+    }
     let site = DimensionFilter(operation: .isAnyOf, dimension: .site, values: [selection.site])
     for filter in selection.filters + [site] {
       let place = filter.dimension.rawValue
       let known = passing[place]
-      passing[place] = tuples.values[place].enumerated().map { code, value in
-        (known?[code] ?? true) && filter.admits(value)
+      passing[place] = passes(filter).enumerated().map { code, passes in
+        (known?[code] ?? true) && passes
       }
     }
   }
@@ -57,6 +65,10 @@ struct TupleGroups {
     if codes == TupleColumns.unreadable { return Int32(Self.unreadable) }
     for (dimension, passing) in passing.enumerated() {
       if let passing, !passing[Int(codes[dimension])] { return Int32(Self.unwanted) }
+    }
+    for filters in alternatives
+    where !filters.contains(where: { $0.passing[Int(codes[$0.place])] }) {
+      return Int32(Self.unwanted)
     }
     let key = codes & mask
     if let group = places[key] { return group }

@@ -62,7 +62,8 @@ public struct ReplayedViews: DurableViewReader, HotViewReader, IncidentReader {
         $0.level == row.level && $0.from <= row.start && row.start < $0.to
       }
       guard isWanted, entry.tuple.site == selection.site,
-        selection.filters.allSatisfy({ Self.passes($0, entry.tuple) })
+        selection.filters.allSatisfy({ Self.passes($0, entry.tuple) }),
+        selection.alternatives.allSatisfy({ $0.contains { Self.passes($0, entry.tuple) } })
       else { continue }
       let key = Key(
         bucket: selection.buckets.lastIndex { $0 <= row.start } ?? 0,

@@ -61,6 +61,8 @@ struct ScanBench: AsyncParsableCommand {
       Question(name: "device", question: question([.device, .browser]), goal: "2,000,000"),
       Question(name: "utm_source", question: question([.source, .medium]), goal: "2,000,000"),
       Question(name: "country", question: question([.country]), goal: "2,000,000"),
+      Question(
+        name: "property", question: question([.property("position")]), goal: "2,000,000"),
       Question(name: "tuple_uniques", question: question([.campaign], .uniques)),
     ]
   }

@@ -1,6 +1,7 @@
 import Dataflow
 import Definitions
 import JetStreamLog
+import Learning
 import LogArchive
 import LogScans
 import Logging
@@ -27,6 +28,7 @@ final class ScanParts: Sendable {
       ?? stream
     if configuration.startsWithWhatIsLeft { log = RemainingLog(log) }
     let declared = configuration.pipelines
+    let segmentMemory = configuration.definitions.profiles?.memory
     let register = ErasureRegister(
       facts: JetStreamFacts(
         NATSConnection(configuration.nats, name: "smartcontent-erasures"),
@@ -45,7 +47,7 @@ final class ScanParts: Sendable {
       }
       return ScannedLog(
         spec: follower.versions.active(pipeline), generations: generations, log: log,
-        erasures: erasures)
+        erasures: erasures, segmentMemory: segmentMemory)
     }
   }
 

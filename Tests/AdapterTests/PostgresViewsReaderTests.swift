@@ -110,10 +110,27 @@ struct PostgresViewsReaderTests {
       let sum = answer.groups.reduce(0) { $0 + $1.counts.impressions }
       #expect(sum == impressions, "\(operation) \(values)")
     }
+    func sum(_ selection: ViewSelection) async throws -> Int64 {
+      try await reader.read(selection, belowSeams: false).groups.reduce(0) {
+        $0 + $1.counts.impressions
+      }
+    }
+    let first = DimensionFilter(operation: .isAnyOf, dimension: .content, values: ["c1"])
+    let none = DimensionFilter(
+      operation: .isAnyOf, dimension: .campaign, values: ["x') or true --"])
+    let all = DimensionFilter(operation: .contains, dimension: .campaign, values: ["pri"])
+    for (alternatives, impressions) in [
+      ([[first, none]], 48), ([[none, all]], 288), ([[none], [all]], 0),
+      ([[first, none], [none, all]], 48), ([[none, none]], 0),
+    ] as [([[DimensionFilter]], Int64)] {
+      var selection = select()
+      selection.alternatives = alternatives
+      #expect(try await sum(selection) == impressions, "\(alternatives)")
+    }
     let other = try await reader.read(select(groupBy: [.site], site: "other"), belowSeams: false)
     #expect(other.groups.map(\.dimensions) == [["other"]])
-    let none = try await reader.read(select(site: "' or ''='"), belowSeams: false)
-    #expect(none.groups.isEmpty)
+    let quoted = try await reader.read(select(site: "' or ''='"), belowSeams: false)
+    #expect(quoted.groups.isEmpty)
   }
 
   @Test("several segments of several levels are one sum")

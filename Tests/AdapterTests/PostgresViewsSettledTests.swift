@@ -91,6 +91,13 @@ struct PostgresViewsSettledTests {
         site: "default", segments: segments.filter { $0.from < $0.to },
         filters: random.once(in: 3)
           ? [DimensionFilter(operation: .isAnyOf, dimension: .content, values: ["c2"])] : [],
+        alternatives: random.once(in: 3)
+          ? [
+            [
+              DimensionFilter(operation: .isAnyOf, dimension: .content, values: ["c1"]),
+              DimensionFilter(operation: .contains, dimension: .campaign, values: ["nowhere"]),
+            ]
+          ] : [],
         groupBy: random.once(in: 2) ? [.content] : [], buckets: buckets)
     }
   }
@@ -140,7 +147,7 @@ struct PostgresViewsSettledTests {
     for hot in rows {
       let row = hot.row
       guard let tuple = hot.tuple.withUnsafeBytes({ DimensionTuple(encoded: $0) }),
-        selection.filters.allSatisfy({ $0.admits(tuple[$0.dimension]) }),
+        selection.admits({ tuple[$0] }),
         selection.segments.contains(where: {
           $0.level == row.level && $0.from <= row.start && row.start < $0.to
         })

@@ -10,7 +10,8 @@ enum QueryTargets {
   private static let query = """
     {"site_id":"s","pipeline":"recent","metrics":["impressions","ctr","revenue"],
     "date_range":["2026-11-01T00:00:00Z","2026-11-03"],"dimensions":["time:hour","campaign","variant"],
-    "filters":[["is","campaign",["x","y"]],["and",[["is_not","variant",["a"]]]]],"granularity":"hour",
+    "filters":[["is","campaign",["x","y"]],["and",[["is_not","variant",["a"]]]],
+    ["or",[["is","channel",["m"]],["and",[["is","content",["c"]],["contains","campaign",["d"]]]]]]],"granularity":"hour",
     "order_by":[["ctr","desc"],["time","asc"]],"limit":10,"offset":1,"timezone":"Europe/Berlin",
     "after":"1~0.5","timeout":2.5}
     """

@@ -5,13 +5,14 @@
 /// checks.
 enum ScanTargets {
   private static let question = """
-    {"site_id":"s","metrics":["clicks","uniques","dwell_p90","top_contents"],"date_range":"7d",
-    "dimensions":["time:day","device","hour_of_week"],"scan":true,"timezone":"Europe/Berlin",
-    "filters":[["and",[["is","country",["DE"]]]],["contains","source",["news"]]],
+    {"site_id":"s","metrics":["clicks","uniques","dwell_p90","top_contents","top_property:a"],"date_range":"7d",
+    "dimensions":["time:day","device","hour_of_week","property:a.b"],"top_limit":20,"scan":true,"timezone":"Europe/Berlin",
+    "filters":[["and",[["is","country",["DE"]]]],["contains","source",["news"]],
+    ["or",[["is","event",["x"]],["and",[["is","property:a",["1"]],["is_not","segment",[""]]]]]]],
     "order_by":[["uniques","desc"],["time","asc"]],"as_known_at":"2026-11-01T00:00:00Z","limit":5}
     """
   private static let payload = """
-    {"context":{"campaign":{"source":"a\\"b"},"page":{"url":"https://x.y/?utm_source=a%20b"}},"x":[[{"}":"]"}]],
+    {"properties":{"a":{"b":"x\\"y"}},"context":{"campaign":{"source":"a\\"b"},"page":{"url":"https://x.y/?utm_source=a%20b"}},"x":[[{"}":"]"}]],
     "events":[{"params":{"page_referrer":"https://www.z.example/"}}],"dw":1200,"sd":"60","country":null}
     """
 
@@ -43,10 +44,13 @@ enum ScanTargets {
   @Sendable private static func payload(_ input: UnsafeRawBufferPointer) throws(BrokenLaw) {
     var values = PayloadValues(
       for: BreakdownQuestion(
-        site: "s", times: 0..<1, dimensions: [.source, .medium, .referrer, .country],
+        site: "s", times: 0..<1,
+        dimensions: [.source, .medium, .referrer, .country, .property("a.b")],
         measures: [.dwell, .scroll]))
     values.read(input)
-    for dimension: BreakdownDimension in [.source, .medium, .referrer, .country] {
+    for dimension: BreakdownDimension in [
+      .source, .medium, .referrer, .country, .property("a.b"),
+    ] {
       var value: [UInt8] = []
       values.append(dimension, of: input, to: &value)
       try BrokenLaw.unless(value.count <= 256, "a value of \(dimension) has \(value.count) bytes")

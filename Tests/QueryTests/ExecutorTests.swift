@@ -64,7 +64,10 @@ struct SimulatedView {
       for event in partition.events.prefix(count) {
         guard event.time >= plan.range.from, event.time < plan.range.to,
           event.tuple.site == request.site,
-          request.filters.allSatisfy({ $0.admits(event.tuple[$0.dimension]) })
+          request.filters.allSatisfy({ $0.admits(event.tuple[$0.dimension]) }),
+          request.alternatives.allSatisfy({ filters in
+            filters.contains { $0.admits(event.tuple[$0.dimension]) }
+          })
         else { continue }
         let key = QueryAnswer.Identity(
           bucketStart: plan.buckets.last { $0 <= event.time },
@@ -137,13 +140,26 @@ extension [QueryAnswer.Row] {
           operation: random.pick(DimensionFilter.Operation.allCases),
           dimension: random.pick([.campaign, .variant]), values: ["spring", "a"]))
     }
+    var alternatives: [[DimensionFilter]] = []
+    if random.below(3) == 0 {
+      alternatives = [
+        [
+          DimensionFilter(operation: .isAnyOf, dimension: .campaign, values: ["autumn"]),
+          DimensionFilter(
+            operation: random.pick(DimensionFilter.Operation.allCases), dimension: .content,
+            values: ["c1"]),
+          DimensionFilter(operation: .contains, dimension: .variant, values: ["\""]),
+        ]
+      ]
+    }
     return QueryRequest(
       pipeline: "default", site: "default",
       metrics: Metric.allCases.filter { $0.measure == .activity },
       range: .explicit(.instant(min(from, to - 10_000_000)), .instant(to)),
       dimensions: dimensions,
       granularity: random.pick([nil, nil, .tenSeconds, .minute, .hour, .day]), filters: filters,
-      order: [], limit: 10_000, offset: 0, timezone: "UTC", after: nil, timeoutMs: 0)
+      alternatives: alternatives, order: [], limit: 10_000, offset: 0, timezone: "UTC", after: nil,
+      timeoutMs: 0)
   }
 
   @Test(

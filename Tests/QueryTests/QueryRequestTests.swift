@@ -128,7 +128,19 @@ import Views
     ),
     (
       #"{"metrics":["clicks"],"date_range":"7d","filters":[["or",[]]]}"#, .invalidValue,
+      "$.filters[0][1]"
+    ),
+    (
+      #"{"metrics":["clicks"],"date_range":"7d","filters":[["not",[]]]}"#, .invalidValue,
       "$.filters[0][0]"
+    ),
+    (
+      #"{"metrics":["clicks"],"date_range":"7d","filters":[["or",["is","campaign",["a"]]]]}"#,
+      .invalidValue, "$.filters[0][1][0]"
+    ),
+    (
+      #"{"metrics":["clicks"],"date_range":"7d","filters":[["or",[["is","city",["x"]]]]]}"#,
+      .unknownDimension, "$.filters[0][1][0][1]"
     ),
     (
       #"{"metrics":["clicks"],"date_range":"7d","filters":[["is","city",["x"]]]}"#,
@@ -174,7 +186,8 @@ import Views
       try parse(#"{"metrics":["clickz"],"date_range":"7d"}"#)
     }
     #expect(
-      error?.allowed == Metric.allCases.map(\.rawValue) + ScanMetric.ofScansAlone.map(\.name))
+      error?.allowed == Metric.allCases.map(\.rawValue)
+        + ScanMetric.all.filter(\.isOfScansAlone).map(\.name) + ["top_property:NAME"])
     let text = String(decoding: error?.problem.json ?? [], as: UTF8.self)
     #expect(text.contains(#""code":"unknown_metric""#))
     #expect(text.contains(#""path":"$.metrics[0]""#))

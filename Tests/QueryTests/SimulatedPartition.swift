@@ -139,7 +139,7 @@ struct SimulatedRow {
 
   func isIn(_ selection: ViewSelection) -> Bool {
     tuple.site == selection.site
-      && selection.filters.allSatisfy { $0.admits(tuple[$0.dimension]) }
+      && selection.admits { tuple[$0] }
       && selection.segments.contains {
         $0.level == row.level && row.start >= $0.from && row.start < $0.to
       }

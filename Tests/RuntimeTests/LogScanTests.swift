@@ -75,6 +75,7 @@ import Views
       #expect(reach.position?.generation == 2 && !sums.isEmpty)
     }
     #expect(tally.duplicate > 200 && tally.tooLate > 50, "\(tally)")
+    #expect(tally.late > tally.revision && tally.revision > 50, "\(tally)")
   }
 
   @Test("What was trimmed into an archive counts as before")

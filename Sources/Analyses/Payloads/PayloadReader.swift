@@ -53,12 +53,26 @@ struct PayloadReader {
 
   /// - Parameter fallbacks: fields that are only wanted where one of the others is not there.
   init(_ fields: [PayloadField], fallbacks: Set<PayloadField> = []) {
-    for field in fields where !fallbacks.contains(field) { wanted |= 1 << UInt32(field.rawValue) }
-    found = Array(repeating: Found(), count: PayloadField.allCases.count)
+    let numbered = fields.map { field in
+      (
+        number: field.rawValue,
+        places: field.places.map { $0.split(separator: ".").map(String.init) }
+      )
+    }
+    self.init(numbered, wanted: fields.filter { !fallbacks.contains($0) }.map(\.rawValue))
+  }
+
+  /// Of one property, which is field 0.
+  init(_ property: EventProperty) { self.init([(0, property.places)], wanted: [0]) }
+
+  /// - Parameter fields: by number, each with the names of its places, the best one first; no place is of two fields.
+  private init(_ fields: [(number: Int, places: [[String]])], wanted: [Int]) {
+    for number in wanted { self.wanted |= 1 << UInt32(number) }
+    found = Array(repeating: Found(), count: 1 + (fields.map(\.number).max() ?? 0))
     var tree = SchemaTree()
-    for field in fields {
-      for (rank, place) in field.places.enumerated() {
-        tree.add(place.split(separator: ".").map { Array($0.utf8) }[...], field.rawValue, rank)
+    for (number, places) in fields {
+      for (rank, place) in places.enumerated() {
+        tree.add(place.map { Array($0.utf8) }[...], number, rank)
       }
     }
     add(tree)
@@ -119,8 +133,15 @@ struct PayloadReader {
   func value(
     _ field: PayloadField, in payload: UnsafeRawBufferPointer
   ) -> (bytes: UnsafeRawBufferPointer, isEscaped: Bool)? {
-    guard there & 1 << UInt32(field.rawValue) != 0 else { return nil }
-    let found = found[field.rawValue]
+    value(ofField: field.rawValue, in: payload)
+  }
+
+  /// The same of the field with a number.
+  func value(
+    ofField number: Int, in payload: UnsafeRawBufferPointer
+  ) -> (bytes: UnsafeRawBufferPointer, isEscaped: Bool)? {
+    guard there & 1 << UInt32(number) != 0 else { return nil }
+    let found = found[number]
     let range = found.text.start..<found.text.start + found.text.count
     return (UnsafeRawBufferPointer(rebasing: payload[range]), found.text.isEscaped)
   }

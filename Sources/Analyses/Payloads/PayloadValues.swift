@@ -8,14 +8,16 @@ import Events
 /// own host is none: that is somebody who was here already.
 struct PayloadValues {
   private var reader: PayloadReader
+  /// Whether it looks for anything but properties.
+  private let needsReader: Bool
+  /// Properties, each with a reader of its own: a place may be one of another property or field too.
+  private var properties: [(name: String, reader: PayloadReader)] = []
   /// Texts without escapes, for those that have some.
   private var page: [UInt8] = []
   private var referrer: [UInt8] = []
 
   init(for question: BreakdownQuestion) {
-    self.init(
-      question.dimensions + question.filters.map(\.dimension) + question.tops,
-      measures: question.measures)
+    self.init(question.asked + question.tops, measures: question.measures)
   }
 
   /// - Parameter dimensions: of any part; those of others are passed over.
@@ -32,6 +34,9 @@ struct PayloadValues {
         fields.insert(.medium)
         fallbacks.formUnion([.page, .referrer])
       case .referrer: fields.formUnion([.page, .referrer])
+      case .property(let name):
+        guard !properties.contains(where: { $0.name == name }) else { continue }
+        properties.append((name, PayloadReader(EventProperty(name: name))))
       default: break
       }
     }
@@ -39,6 +44,7 @@ struct PayloadValues {
       fields.formUnion([.dwellMilliseconds, .dwellSeconds])
     }
     if measures.contains(.scroll) { fields.formUnion([.scrollPercent, .scrollShare]) }
+    needsReader = !fields.isEmpty
     reader = PayloadReader(
       PayloadField.allCases.filter(fields.union(fallbacks).contains),
       fallbacks: fallbacks.subtracting(fields))
@@ -46,7 +52,8 @@ struct PayloadValues {
 
   /// - Parameter kind: see ``PayloadReader/read(_:kind:)``.
   mutating func read(_ payload: UnsafeRawBufferPointer, kind: UInt8 = 0) {
-    reader.read(payload, kind: kind)
+    if needsReader { reader.read(payload, kind: kind) }
+    for place in properties.indices { properties[place].reader.read(payload, kind: kind) }
   }
 
   /// Appends the value of a dimension in the payload that was read last, at most ``Dimension/bytesMax`` bytes.
@@ -59,6 +66,9 @@ struct PayloadValues {
     case .source: appendSource(payload, &output)
     case .medium: appendMedium(payload, &output)
     case .referrer: appendReferrer(payload, &output)
+    case .property(let name):
+      guard let place = properties.firstIndex(where: { $0.name == name }) else { break }
+      Self.append(properties[place].reader.value(ofField: 0, in: payload), to: &output)
     default: break
     }
     cut(&output, from: start)
@@ -76,7 +86,15 @@ struct PayloadValues {
   private func append(
     _ field: PayloadField, _ payload: UnsafeRawBufferPointer, _ output: inout [UInt8]
   ) -> Bool {
-    guard let value = reader.value(field, in: payload) else { return false }
+    Self.append(reader.value(field, in: payload), to: &output)
+  }
+
+  /// - Returns: false where there is no value.
+  @discardableResult
+  private static func append(
+    _ value: (bytes: UnsafeRawBufferPointer, isEscaped: Bool)?, to output: inout [UInt8]
+  ) -> Bool {
+    guard let value else { return false }
     guard value.isEscaped else {
       output.append(contentsOf: value.bytes)
       return true

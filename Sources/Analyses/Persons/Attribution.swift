@@ -49,7 +49,7 @@ public enum AttributionModel: Hashable, Sendable {
 /// count in full. That takes an experiment.
 ///
 /// Cost: one pass over a person's touches, and for each conversion one over those within its look-back.
-public struct Attribution: PersonFold {
+public struct Attribution: GroupedFold {
   public struct Question: Hashable, Sendable {
     public var model: AttributionModel
     /// Microseconds.
@@ -98,6 +98,13 @@ public struct Attribution: PersonFold {
 
     public init() {}
 
+    public static func += (a: inout Self, b: Self) {
+      a.conversions += b.conversions
+      for (currency, micros) in b.revenueMicros {
+        a.revenueMicros[currency] = Counts.sum(a.revenueMicros[currency] ?? 0, micros)
+      }
+    }
+
     mutating func add(_ conversion: PersonTouch) {
       conversions += 1
       guard conversion.revenueMicros != 0 else { return }
@@ -111,6 +118,9 @@ public struct Attribution: PersonFold {
   public private(set) var credits: [UInt32: Credit] = [:]
   public private(set) var attributed = Total()
   public private(set) var unattributed = Total()
+
+  public static let groupCountMax = PersonQuestion.valueCountMax
+  public var groupCount: Int { credits.count }
 
   public init(_ question: Question) { self.question = question }
 

@@ -17,7 +17,7 @@ public import Statistics
 /// error of 1 %.
 ///
 /// Cost: touches × steps² at most for a person, usually touches × steps.
-public struct Funnel: PersonFold {
+public struct Funnel: GroupedFold {
   public struct Question: Hashable, Sendable {
     /// For each step whether it may be left out. Step i is what bit i marks.
     public var isOptional: [Bool]
@@ -60,6 +60,9 @@ public struct Funnel: PersonFold {
   public let question: Question
   /// By value of the first step.
   public private(set) var counts: [UInt32: Counts] = [:]
+
+  public static let groupCountMax = PersonQuestion.valueCountMax
+  public var groupCount: Int { counts.count }
 
   static let noSeconds: DDSketch = {
     do throws(SketchError) {

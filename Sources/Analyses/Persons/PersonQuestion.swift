@@ -41,8 +41,8 @@ public struct PersonQuestion: Hashable, Sendable {
   public var needsSegments: Bool { asked.contains(.segment) }
 
   /// The dimensions that have a say.
-  var asked: [BreakdownDimension] {
-    dimensions + selectors.flatMap { $0.filters.map(\.dimension) }
+  public var asked: [BreakdownDimension] {
+    dimensions + selectors.flatMap(\.asked)
   }
 
   public static let advice =

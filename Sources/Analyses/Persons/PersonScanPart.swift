@@ -44,6 +44,17 @@ final class PersonScanPart {
     static let bytes = 160
   }
 
+  private struct Test {
+    let filter: BreakdownFilter
+    /// Of one on segments, the sets that it admits.
+    let sets: [Bool]?
+
+    init(_ filter: BreakdownFilter, _ segments: SegmentHistory) {
+      self.filter = filter
+      sets = filter.dimension == .segment ? segments.passes([filter]) : nil
+    }
+  }
+
   private(set) var records: [Record] = []
   private(set) var frames: [Frame] = []
   /// By number.
@@ -73,10 +84,9 @@ final class PersonScanPart {
   private var nameMarks: [UInt32?] = []
   private let selectsNames: Bool
   private let valuesAreOfTuples: Bool
-  /// Filters on what is in no tuple, by selector; which sets of segments they admit in its place.
-  private let otherFilters: [[BreakdownFilter]]
-  private let setPasses: [[Bool]]
-  private let hasOtherFilters: Bool
+  /// By selector what no tuple answers: of each list one test holds.
+  private let conditions: [[[Test]]]
+  private let hasConditions: Bool
   private var text: [UInt8] = []
 
   init(
@@ -94,11 +104,10 @@ final class PersonScanPart {
     kindMarks = (0...UInt8.max).map { kind in Self.marks(all) { $0.admits(kind: kind) } }
     selectsNames = all.contains { $0.name != nil }
     valuesAreOfTuples = question.dimensions.allSatisfy { $0.part == .tuple }
-    otherFilters = all.map { $0.otherFilters.filter { $0.dimension != .segment } }
-    setPasses = all.map { selector in
-      segments.passes(selector.filters.filter { $0.dimension == .segment })
+    conditions = all.map { selector in
+      selector.otherConditions.map { condition in condition.map { Test($0, segments) } }
     }
-    hasOtherFilters = all.contains { !$0.otherFilters.isEmpty }
+    hasConditions = conditions.contains { !$0.isEmpty }
   }
 
   private static func marks(
@@ -133,7 +142,7 @@ final class PersonScanPart {
       if marks != 0 && selectsNames { marks &= nameMarks(frame, index) }
       if marks != 0, time < earliest || !question.times.contains(time) { marks = 0 }
       if marks != 0 { dimensions.next() }
-      if marks != 0 && hasOtherFilters { marks = admitted(marks, frame, index, at: time) }
+      if marks != 0 && hasConditions { marks = admitted(marks, frame, index, at: time) }
       if overflow != nil {
         count(person, user, marks)
         continue
@@ -247,7 +256,7 @@ final class PersonScanPart {
     tupleValues = Array(repeating: nil, count: frame.tupleCount)
     tupleCurrencies = Array(repeating: nil, count: frame.tupleCount)
     if selectsNames { nameMarks = Array(repeating: nil, count: frame.labelCount) }
-    if hasOtherFilters || !valuesAreOfTuples { dimensions.begin(frame) }
+    if hasConditions || !valuesAreOfTuples { dimensions.begin(frame) }
   }
 
   private func nameMarks(_ frame: FrameView, _ index: Int) -> UInt32 {
@@ -259,20 +268,21 @@ final class PersonScanPart {
     return marks
   }
 
-  /// Those of some selectors whose filters on other than tuples hold too.
+  /// Those of some selectors whose other conditions hold too.
   private func admitted(
     _ marks: UInt32, _ frame: FrameView, _ index: Int, at time: Int64
   ) -> UInt32 {
     var admitted = marks
     let set = segments.isEmpty ? 0 : segments.set(of: frame, index, at: time)
-    for selector in otherFilters.indices where marks & (1 << UInt32(selector)) != 0 {
-      let holds =
-        setPasses[selector][set]
-        && otherFilters[selector].allSatisfy { filter in
+    for selector in conditions.indices where marks & (1 << UInt32(selector)) != 0 {
+      let holds = conditions[selector].allSatisfy { condition in
+        condition.contains { test in
+          if let sets = test.sets { return sets[set] }
           text.removeAll(keepingCapacity: true)
-          dimensions.append(filter.dimension, of: frame, index, at: time, to: &text)
-          return filter.admits(text)
+          dimensions.append(test.filter.dimension, of: frame, index, at: time, to: &text)
+          return test.filter.admits(text)
         }
+      }
       if !holds { admitted &= ~(1 << UInt32(selector)) }
     }
     return admitted

@@ -10,7 +10,7 @@ public import Statistics
 /// have sessions together from then on (``PersonHistory/groups``).
 ///
 /// Cost: one pass over a person's touches.
-public struct Sessions: PersonFold {
+public struct Sessions: GroupedFold {
   public struct Question: Hashable, Sendable {
     /// Between two events of a session at most, microseconds.
     public var gap: Int64
@@ -68,13 +68,12 @@ public struct Sessions: PersonFold {
   }
 
   public let question: Question
-  /// By value of the first event; empty once there are more than ``valueCountMax``.
+  /// By value of the first event.
   public private(set) var counts: [UInt32: Counts] = [:]
-  /// Whether there was no room for the values.
-  public private(set) var isFull = false
 
   /// Each has a sketch of its lengths.
-  public static let valueCountMax = 20_000
+  public static let groupCountMax = 20_000
+  public var groupCount: Int { counts.count }
 
   public init(_ question: Question) { self.question = question }
 
@@ -108,7 +107,6 @@ public struct Sessions: PersonFold {
   }
 
   private mutating func count(_ session: Session, as value: UInt32) {
-    guard !isFull else { return }
     var counts = counts[value] ?? Counts()
     counts.sessions += 1
     counts.events += session.events
@@ -124,10 +122,6 @@ public struct Sessions: PersonFold {
       counts.open += 1
     }
     self.counts[value] = counts
-    if self.counts.count > Self.valueCountMax {
-      isFull = true
-      self.counts = [:]
-    }
   }
 
   /// By the ten seconds in which the pipeline looks at what is over.

@@ -8,12 +8,21 @@ public struct TouchSelector: Hashable, Sendable {
   public var name: [UInt8]?
   /// All of them hold.
   public var filters: [BreakdownFilter]
+  /// Of each of these lists one holds.
+  public var alternatives: [[BreakdownFilter]]
 
-  public init(kinds: [EventKind] = [], name: [UInt8]? = nil, filters: [BreakdownFilter] = []) {
+  public init(
+    kinds: [EventKind] = [], name: [UInt8]? = nil, filters: [BreakdownFilter] = [],
+    alternatives: [[BreakdownFilter]] = []
+  ) {
     self.kinds = kinds
     self.name = name
     self.filters = filters
+    self.alternatives = alternatives
   }
+
+  /// The dimensions that have a say.
+  public var asked: [BreakdownDimension] { (filters + alternatives.joined()).map(\.dimension) }
 
   /// What a person does, and what counts in sessions.
   public static let counted: [EventKind] = [.impression, .view, .click, .engagement, .conversion]
@@ -32,13 +41,21 @@ public struct TouchSelector: Hashable, Sendable {
     self.name.map { $0.elementsEqual(name) } ?? true
   }
 
-  /// Whether the filters on values of tuples hold.
+  /// What holds of an event: of each list one filter does.
+  private var conditions: [[BreakdownFilter]] { filters.map { [$0] } + alternatives }
+
+  private static func isOfTuple(_ condition: [BreakdownFilter]) -> Bool {
+    condition.allSatisfy { $0.dimension.part == .tuple }
+  }
+
+  /// Whether the conditions on values of tuples hold.
   func admits(_ tuple: TupleFields) -> Bool {
-    filters.allSatisfy { filter in
-      filter.dimension.part != .tuple || filter.admits(tuple.value(of: filter.dimension))
+    conditions.allSatisfy { condition in
+      !Self.isOfTuple(condition)
+        || condition.contains { $0.admits(tuple.value(of: $0.dimension)) }
     }
   }
 
   /// Those that a tuple does not answer.
-  var otherFilters: [BreakdownFilter] { filters.filter { $0.dimension.part != .tuple } }
+  var otherConditions: [[BreakdownFilter]] { conditions.filter { !Self.isOfTuple($0) } }
 }

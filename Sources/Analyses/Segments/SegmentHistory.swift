@@ -7,7 +7,8 @@ import Events
 ///     sets       {}    {c}   {c,l}       {l}
 ///
 /// A person is who a profile is of: the event's user, else its anonymous id. From the time of a change on it is in, or
-/// out: the event that makes somebody a customer is not yet a customer's.
+/// out: the event that makes somebody a customer is not yet a customer's. Who is in is told of again after half of what
+/// profiles remember (`memory` of `Streams/segments.yaml`); who was not told of for all of that is out, as in profiles.
 ///
 /// Cost: a look-up and a binary search for an event; 12 bytes for each change, and 32 for each person.
 public struct SegmentHistory: Sendable {
@@ -40,7 +41,8 @@ public struct SegmentHistory: Sendable {
   /// - Parameters:
   ///   - changes: in any order, copies of one in the order of the log.
   ///   - segments: in order of their bytes.
-  init(_ changes: [Change], segments: [String]) {
+  ///   - memory: how long a change holds, microseconds; nil for ever.
+  init(_ changes: [Change], segments: [String], memory: Int64? = nil) {
     self.segments = segments
     let ordered = changes.indices.sorted {
       let (a, b) = (changes[$0], changes[$1])
@@ -61,7 +63,7 @@ public struct SegmentHistory: Sendable {
       let person = changes[ordered[start]].person
       while end < ordered.count, changes[ordered[end]].person == person { end += 1 }
       let begin = times.count
-      for (at, set) in Self.sweep(ordered[start..<end].map { changes[$0] }) {
+      for (at, set) in Self.sweep(ordered[start..<end].map { changes[$0] }, memory) {
         let number: UInt32
         if let known = setNumbers[set] {
           number = known
@@ -82,19 +84,32 @@ public struct SegmentHistory: Sendable {
   /// The sets of one person, each from a time on.
   ///
   /// - Parameter changes: by segment, then number.
-  private static func sweep(_ changes: [Change]) -> [(at: Int64, set: [Int])] {
+  private static func sweep(
+    _ changes: [Change], _ memory: Int64?
+  ) -> [(at: Int64, set: [Int])] {
     var moves: [(at: Int64, order: Int, segment: Int, isIn: Bool)] = []
     var last: Change?
+    /// What was said last of a segment holds until here, or until something else is said.
+    func end(_ change: Change?, _ order: Int, before next: Int64) {
+      guard let change, change.isIn, let memory else { return }
+      let (end, isBeyond) = change.at.addingReportingOverflow(memory)
+      guard !isBeyond, end < next else { return }
+      moves.append((end, order, Int(change.segment), false))
+    }
     for (order, change) in changes.enumerated() {
       var change = change
       if let before = last, before.segment == change.segment {
         if before.number == change.number { continue }
         // Numbers say what came first, also where clocks differ.
         change.at = max(change.at, before.at)
+        end(last, order, before: change.at)
+      } else {
+        end(last, order, before: .max)
       }
       last = change
       moves.append((change.at, order, Int(change.segment), change.isIn))
     }
+    end(last, changes.count, before: .max)
     moves.sort { ($0.at, $0.order) < ($1.at, $1.order) }
     var current: Set<Int> = []
     var found: [(at: Int64, set: [Int])] = []
@@ -134,6 +149,15 @@ public struct SegmentHistory: Sendable {
   /// The ids of a set; one empty text for who is in none.
   func texts(ofSet number: Int) -> [String] {
     sets[number].isEmpty ? [""] : sets[number].map { segments[$0] }
+  }
+
+  /// By number of a set, the bits of the alternatives that it holds.
+  func held(_ alternatives: [(bit: UInt64, filter: BreakdownFilter)]) -> [UInt64] {
+    var held = sets.map { _ in UInt64(0) }
+    for (bit, filter) in alternatives {
+      for (number, passes) in passes([filter]).enumerated() where passes { held[number] |= bit }
+    }
+    return held
   }
 
   /// By number of a set, whether filters on segments let it pass: `is` where the person is in one of them, `is not`

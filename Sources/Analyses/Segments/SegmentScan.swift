@@ -3,11 +3,13 @@ public import Operators
 
 /// Collects what the log says of who entered and left segments, for questions that ask by them.
 ///
-/// It comes before the question: a user's changes are in another stream than what is done on the user's devices. The
-/// whole log up to the end of the question is read, since who entered long ago may still be in.
+/// It comes before the question: a user's changes are in another stream than what is done on the user's devices. Who
+/// entered long ago may still be in; but who is in is told of again before that is forgotten (``SegmentHistory``), so
+/// that the log is read from as long before the question.
 public final class SegmentScan: Analysis {
   public let times: Range<Int64>
   private let site: [UInt8]
+  private let memory: Int64?
   private var changes: [SegmentHistory.Change] = []
   private var segments = TextTable(countMax: SegmentScan.segmentCountMax)
 
@@ -16,10 +18,14 @@ public final class SegmentScan: Analysis {
   /// Segments that have ever been; of one that is one too many nothing is known.
   public static let segmentCountMax = 1_024
 
-  /// - Parameter until: of event times, microseconds since the epoch: later changes have no say.
-  public init(site: String, until: Int64) {
+  /// - Parameters:
+  ///   - times: of the question's events, microseconds since the epoch.
+  ///   - memory: how long what is said of a person holds, microseconds; nil for ever.
+  public init(site: String, for times: Range<Int64>, memory: Int64?) {
     self.site = Array(site.utf8)
-    times = .min..<until
+    self.memory = memory
+    let (from, isBefore) = times.lowerBound.subtractingReportingOverflow(memory ?? .max)
+    self.times = (isBefore || memory == nil ? .min : from)..<times.upperBound
   }
 
   public func add(
@@ -55,7 +61,8 @@ public final class SegmentScan: Analysis {
     var changes = changes
     for index in changes.indices { changes[index].segment = places[Int(changes[index].segment)] }
     return SegmentHistory(
-      changes, segments: order.map { String(decoding: texts[$0], as: UTF8.self) })
+      changes, segments: order.map { String(decoding: texts[$0], as: UTF8.self) },
+      memory: memory)
   }
 
   private func checkCount() throws(AnalysisError) {

@@ -17,10 +17,12 @@ struct SegmentHistoryTests {
       payload: #"{"segment":"\#(segment)","change":"\#(change)","number":\#(number)}"#)
   }
 
-  private static func history(_ events: [ScannedEvent], until: Int64 = .max) throws
-    -> SegmentHistory
-  {
-    try ScannedFrames.read(SegmentScan(site: "shop", until: until), events, perFrame: 2).history()
+  private static func history(
+    _ events: [ScannedEvent], from: Int64 = .min, until: Int64 = .max, memory: Int64? = nil
+  ) throws -> SegmentHistory {
+    try ScannedFrames.read(
+      SegmentScan(site: "shop", for: from..<until, memory: memory), events, perFrame: 2
+    ).history()
   }
 
   private static func segments(
@@ -58,6 +60,34 @@ struct SegmentHistoryTests {
     #expect(Self.segments(early, 1, at: ten) == ["customer", "loyal"])
   }
 
+  @Test(
+    "What is not said again is forgotten, and a reading that begins so long before sees the same")
+  func memory() throws {
+    let minute = 60 * second
+    let events = [
+      Self.change(1, 1, "loyal", "entered", 1, at: ten - 100 * minute),
+      Self.change(2, 1, "loyal", "stayed", 2, at: ten - 80 * minute),
+      Self.change(3, 2, "loyal", "entered", 1, at: ten - 60 * minute),
+      Self.change(4, 2, "customer", "entered", 1, at: ten - 50 * minute),
+      Self.change(5, 2, "loyal", "left", 2, at: ten - 40 * minute),
+    ]
+    let history = try Self.history(events, memory: 30 * minute)
+    let expected: [(person: UInt64, minutes: Int64, segments: [String])] = [
+      (1, -101, [""]), (1, -71, ["loyal"]), (1, -51, ["loyal"]), (1, -50, [""]), (1, 0, [""]),
+      (2, -60, ["loyal"]), (2, -45, ["customer", "loyal"]), (2, -40, ["customer"]),
+      (2, -21, ["customer"]), (2, -20, [""]),
+    ]
+    for (person, minutes, segments) in expected {
+      let at = ten + minutes * minute
+      #expect(Self.segments(history, person, at: at) == segments, "\(person) at \(minutes)")
+      // Whatever the question's times are.
+      let short = try Self.history(events, from: at, until: at + 1, memory: 30 * minute)
+      #expect(Self.segments(short, person, at: at) == segments, "\(person) at \(minutes) alone")
+    }
+    let scan = SegmentScan(site: "shop", for: ten..<ten + minute, memory: 30 * minute)
+    #expect(scan.times == ten - 30 * minute..<ten + minute)
+  }
+
   @Test("It is what the changes up to a time say, however streams divide them", arguments: 0..<60)
   func oracle(seed: UInt64) throws {
     var random = SeededGenerator(seed: seed)
@@ -75,11 +105,12 @@ struct SegmentHistoryTests {
       events.append(Self.change(id, person, segment, change, number, at: now))
       known.append((person, segment, now, change != "left"))
     }
-    let whole = SegmentScan(site: "shop", until: .max)
+    let whole = SegmentScan(site: "shop", for: .min ..< .max, memory: nil)
     for part in 0..<3 as Range<UInt64> {
       try whole.merge(
         ScannedFrames.read(
-          SegmentScan(site: "shop", until: .max), events.filter { $0.person % 3 == part }))
+          SegmentScan(site: "shop", for: .min ..< .max, memory: nil),
+          events.filter { $0.person % 3 == part }))
     }
     let history = whole.history()
     for _ in 0..<200 {
