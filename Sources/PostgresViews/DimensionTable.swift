@@ -52,8 +52,11 @@ struct DimensionTable {
     } catch {
       throw ViewStoreError(error)
     }
-    // Else somebody has written some of them meanwhile, which may be other tuples.
-    if inserted < missing.count { _ = try self.missing(of: missing[...], connection) }
+    if inserted == missing.count { return }
+    // Somebody has written some of them meanwhile, or has one of these tuples under another id.
+    if let refused = try self.missing(of: missing[...], connection).first {
+      throw Self.clash(refused.id)
+    }
   }
 
   /// - Throws: `refused` if an id already stands for another tuple.
@@ -73,12 +76,14 @@ struct DimensionTable {
     } catch {
       throw ViewStoreError(error)
     }
-    if let clashing {
-      throw .refused(
-        "dimension id \(clashing) stands for two different tuples:"
-          + " one of them must be renamed at its source")
-    }
+    if let clashing { throw Self.clash(clashing) }
     return missing.isEmpty ? [] : chunk.filter { missing.contains($0.id) }
+  }
+
+  private static func clash(_ id: Int64) -> ViewStoreError {
+    .refused(
+      "dimension id \(id) stands for two different tuples: one of them must be renamed at its source"
+    )
   }
 
   private static func parameters(

@@ -130,7 +130,7 @@ import Testing
     #expect(again.restored == ["a", "b", "c"] && again.ids.isEmpty)
   }
 
-  @Test("A torn snapshot is refused and reported, and the one before is taken; two are kept")
+  @Test("A torn snapshot is refused and reported, and the one before is taken")
   func torn() async throws {
     let desk = Desk()
     for (number, id) in ["a", "b", "c"].enumerated() {
@@ -138,12 +138,12 @@ import Testing
       try await desk.run([LearnerRecord()])
     }
     let files = try desk.files()
-    #expect(files.count == 2)
-    let (newest, older) = (try Data(contentsOf: files[1]), try Data(contentsOf: files[0]))
+    try #require(files.count == 3)
+    let (newest, older) = (try Data(contentsOf: files[2]), try Data(contentsOf: files[1]))
     for damaged in [newest.dropLast(3), newest.dropFirst(), Data()] {
       for file in try desk.files() { try FileManager.default.removeItem(at: file) }
-      try older.write(to: files[0])
-      try damaged.write(to: files[1])
+      try older.write(to: files[1])
+      try damaged.write(to: files[2])
       let record = LearnerRecord()
       let registry = try await desk.run([record])
       #expect(record.restored == ["a", "b"] && record.ids == ["c"])
@@ -171,18 +171,17 @@ import Testing
     record = LearnerRecord()
     registry = try await desk.run([record], version: 2, format: 2)
     #expect(record.restored == nil && record.ids == ["a"])
-    #expect(Self.count(registry, "refused") == 2)
+    #expect(Self.count(registry, "refused") == 3)
     // It has as many frames again, and they are others.
     for (minutes, id) in ["d", "e"].enumerated() { desk.append(id, at: 30 + Int64(minutes)) }
     record = LearnerRecord()
     try await desk.run([record], version: 2, format: 2)
     #expect(record.restored == ["a"] && record.ids == ["d", "e"])
-    let files = try desk.files()
     desk.log.goBack("events-00", to: 2)
     desk.append("f", at: 40)
     record = LearnerRecord()
     registry = try await desk.run([record], version: 2, format: 2)
-    #expect(record.restored == ["a"] && record.ids == ["d", "f"] && files.count == 2)
+    #expect(record.restored == ["a"] && record.ids == ["d", "f"])
     #expect(Self.count(registry, "refused") == 1)
   }
 

@@ -54,8 +54,11 @@ import Testing
     return next
   }
 
-  /// Everything that answers are made of, and that later events change.
-  private static func known(_ ledger: PlanLedger) -> [String] {
+  /// Everything that answers are made of, and that later events change. How many young decisions have a say is decided
+  /// when models are made, which a learner that was restored does sooner: here for both as of the ledger's time.
+  private static func known(_ given: PlanLedger) -> [String] {
+    var ledger = given
+    ledger.weigh()
     let entries = ledger.entries.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
     let timelines = ledger.timelines.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
     let sticky = (1...150).map { ledger.sticky?[DecisionStory.key($0)] }
