@@ -225,7 +225,7 @@ struct ComposeTests {
     }
     // Keys that are made at the query API are those that collectors follow.
     #expect(mounts["collect"]?.contains("/var/lib/smartcontent/keys") == true)
-    #expect(mounts["serve"] == ["/var/lib/smartcontent/keys"])
+    #expect(mounts["serve"] == ["/var/lib/smartcontent/keys", "/var/lib/smartcontent/state"])
     #expect(mounts["collect"]?.contains("/var/lib/smartcontent/spool") == true)
   }
 
