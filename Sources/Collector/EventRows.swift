@@ -174,7 +174,8 @@ extension EventRow {
 
 /// The events of one request on their way into frames.
 struct EventBatch: @unchecked Sendable {
-  // Nobody changes what it borrows.
+  // All of it is constant, and what it borrows is the request's body, which nobody changes and which stays until the
+  // events are copied into frames.
 
   let whole: [IncomingEvent]
   /// All of them in their order; nil: the whole ones are all.

@@ -260,13 +260,11 @@ final class KeptLearner: SnapshotLearner {
   let memory: Int64 = 3_600_000_000
   private(set) var snapshotKey: LearnerSnapshotKey
   private let record: LearnerRecord
-  private let told: Set<String>
-  private var owed: Set<String> = []
-  private var ids: [String] = []
+  private var learned: LearnedIDs
 
   init(_ record: LearnerRecord, name: String, format: UInt32, told: Set<String> = []) {
     self.record = record
-    self.told = told
+    learned = LearnedIDs(told: told)
     snapshotKey = LearnerSnapshotKey(name: name, format: format, declared: [])
   }
 
@@ -276,12 +274,7 @@ final class KeptLearner: SnapshotLearner {
   ) {
     for number in 0..<counted.count {
       let id = frame.id(counted.index(number))
-      if id.hasPrefix("back-") {
-        let back = String(id.dropFirst(5))
-        if !told.contains(back) { owed.insert(back) }
-      } else if !told.contains(id) {
-        ids.append(id)
-      }
+      learned.add(id)
       record.state.withLock {
         $0.seen.append(
           LearnerRecord.Seen(id: id, generation: stream.generation, partition: stream.partition))
@@ -296,23 +289,24 @@ final class KeptLearner: SnapshotLearner {
   }
 
   func successor() -> (any Learner)? {
-    guard !owed.isEmpty else { return nil }
-    let next = KeptLearner(record, name: "", format: 0, told: told.union(owed))
+    guard !learned.owed.isEmpty else { return nil }
+    let next = KeptLearner(
+      record, name: "", format: 0, told: learned.told.union(learned.owed))
     next.snapshotKey = snapshotKey
     return next
   }
 
   func restoreSuccessor(_ bytes: [UInt8]) throws(StateError) {
-    let before = ids
+    let before = learned.ids
     try restore(bytes)
-    guard told.isDisjoint(with: ids) else {
-      ids = before
+    guard learned.told.isDisjoint(with: learned.ids) else {
+      learned.ids = before
       throw .other("what is to be taken back is learned there")
     }
   }
 
   func freeze() -> @Sendable () -> [UInt8] {
-    { [ids] in
+    { [ids = learned.ids] in
       var codec = StateCodec()
       var ids = ids
       do { try codec.code(&ids) } catch { preconditionFailure("writing never fails: \(error)") }
@@ -325,7 +319,7 @@ final class KeptLearner: SnapshotLearner {
     var ids: [String] = []
     try codec.code(&ids)
     try codec.end()
-    self.ids = ids
+    learned.ids = ids
     record.state.withLock { [ids] in $0.restored = ids }
   }
 }

@@ -61,6 +61,26 @@ final class RecordingLearner: Learner {
   }
 }
 
+/// Ids that were learned, without those that `back-…` names.
+struct LearnedIDs {
+  /// Those that are not to be learned.
+  let told: Set<String>
+  /// Those that were named too late for that.
+  private(set) var owed: Set<String> = []
+  var ids: [String] = []
+
+  init(told: Set<String>) { self.told = told }
+
+  mutating func add(_ id: String) {
+    if id.hasPrefix("back-") {
+      let back = String(id.dropFirst(5))
+      if !told.contains(back) { owed.insert(back) }
+    } else if !told.contains(id) {
+      ids.append(id)
+    }
+  }
+}
+
 /// Learns ids, and what `back-…` names not at all: it is too late for that where it was learned already.
 final class RestlessLearner: Learner {
   final class Record: Sendable {
@@ -75,41 +95,31 @@ final class RestlessLearner: Learner {
   let memory: Int64 = 3_600_000_000
   private let record: Record
   private let number: Int
-  private let told: Set<String>
-  private var owed: Set<String> = []
-  private var ids: [String] = []
+  private var learned: LearnedIDs
 
   init(_ record: Record, number: Int = 1, told: Set<String> = []) {
     self.record = record
     self.number = number
-    self.told = told
+    learned = LearnedIDs(told: told)
   }
 
   func add(
     _ frame: FrameView, _ counted: borrowing CountedEvents, at moment: FrameMoment,
     from stream: StreamPlace
   ) {
-    for place in 0..<counted.count {
-      let id = frame.id(counted.index(place))
-      if id.hasPrefix("back-") {
-        let back = String(id.dropFirst(5))
-        if !told.contains(back) { owed.insert(back) }
-      } else if !told.contains(id) {
-        ids.append(id)
-      }
-    }
+    for place in 0..<counted.count { learned.add(frame.id(counted.index(place))) }
   }
 
   func forget(_ person: Key128, erasedAt: Int64) {}
 
   func publish(_ progress: LearningProgress) {
     guard progress.isCaughtUp else { return }
-    record.said.withLock { $0 = (ids, number) }
+    record.said.withLock { $0 = (learned.ids, number) }
   }
 
-  func successor() -> (any Learner)? { owed.isEmpty ? nil : anew() }
+  func successor() -> (any Learner)? { learned.owed.isEmpty ? nil : anew() }
 
   func anew() -> (any Learner)? {
-    RestlessLearner(record, number: number + 1, told: told.union(owed))
+    RestlessLearner(record, number: number + 1, told: learned.told.union(learned.owed))
   }
 }

@@ -19,6 +19,8 @@ import Views
 public final class NoveltyLearner: Learner {
   /// Of sites and campaigns.
   static let seriesMax = 500
+  /// Of series in a bin that is open, most of which may turn out to have too few events.
+  static let openMax = 4 * seriesMax
   static let bin: Int64 = 300_000_000
   static let grace: Int64 = 60_000_000
   static let eventsMin = 20
@@ -93,7 +95,12 @@ public final class NoveltyLearner: Learner {
       for campaign in tuple.campaign.isEmpty ? [""] : ["", tuple.campaign] {
         let key = ValueNovelties.Key(
           site: tuple.site, campaign: campaign, quantity: quantity, currency: currency)
-        var sum = open[bin]?[key] ?? Sum()
+        let known = open[bin]?[key]
+        guard known != nil || open[bin]?.count ?? 0 < Self.openMax else {
+          turnedAway += 1
+          continue
+        }
+        var sum = known ?? Sum()
         sum.count += 1
         sum.total = Counts.sum(sum.total, value)
         open[bin, default: [:]][key] = sum

@@ -33,8 +33,8 @@ struct NoveltyLearnerTests {
     ///   - revenue: of conversions, millionths of EUR.
     ///   - seconds: in view, of engagements.
     func store(
-      revenue: [Int64] = [], seconds: [Double] = [], traffic: String = "", eventTime: Int64? = nil,
-      at time: Int64
+      revenue: [Int64] = [], seconds: [Double] = [], campaign: String = "spring",
+      traffic: String = "", eventTime: Int64? = nil, at time: Int64
     ) throws {
       var encoder = FrameEncoder()
       sequence += 1
@@ -49,7 +49,7 @@ struct NoveltyLearnerTests {
             person: Key128(low: UInt64(number), high: 7), eventTime: eventTime ?? time,
             receivedAt: time,
             dimensions: DimensionTuple(
-              site: "shop", campaign: "spring", currency: isMoney ? "EUR" : "", traffic: traffic
+              site: "shop", campaign: campaign, currency: isMoney ? "EUR" : "", traffic: traffic
             ).encoded, revenueMicros: isMoney ? revenue[number] : 0, id: id, name: "Seen",
             source: "t", payload: Array(payload.utf8)))
       }
@@ -138,5 +138,18 @@ struct NoveltyLearnerTests {
     // After two weeks without a value it is forgotten.
     desk.publish(at: end + 15 * 24 * hour)
     #expect(desk.latest?.series.isEmpty == true)
+  }
+
+  @Test("of campaigns without end only so many are summed, and the site is all the same")
+  func manyCampaigns() throws {
+    let desk = Desk()
+    let count = NoveltyLearner.openMax + 10
+    for number in 0..<count {
+      try desk.store(revenue: [3_000_000], campaign: "c\(number)", at: Self.start)
+    }
+    desk.publish(at: Self.start + Self.bin + NoveltyLearner.grace)
+    // The site's own sum is one of them.
+    #expect(desk.latest?.turnedAway == 11)
+    #expect(desk.latest?.series.count == 1 && desk.series(.revenue)?.last.value == 3)
   }
 }
